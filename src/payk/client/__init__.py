@@ -1,0 +1,54 @@
+"""The Python SDK of Payk. It needs httpx and nothing of the server.
+
+from payk.client import Client, Message, SmsType
+
+with Client("http://127.0.0.1:8080", api_key) as payk:
+    sent = payk.send(Message("992900900900", "Your code: 12345", "AlifBank", SmsType.OTP))
+    print(payk.wait(sent.message_id).state)
+"""
+
+from payk.client.blocking import Client
+from payk.client.errors import (
+    AllRejected,
+    ApiError,
+    BadRequest,
+    ConnectionFailed,
+    Forbidden,
+    NotFound,
+    OutcomeUnknown,
+    PaykError,
+    ServiceUnavailable,
+    TooManyRequests,
+    Unauthorized,
+    UnexpectedAnswer,
+    WaitTimeout,
+)
+from payk.client.message import Message, Priority, SmsType
+from payk.client.nonblocking import AsyncClient
+from payk.client.result import BulkResult, MessageState, Rejection, SentMessage, Status
+
+__all__ = [
+    "AllRejected",
+    "ApiError",
+    "AsyncClient",
+    "BadRequest",
+    "BulkResult",
+    "Client",
+    "ConnectionFailed",
+    "Forbidden",
+    "Message",
+    "MessageState",
+    "NotFound",
+    "OutcomeUnknown",
+    "PaykError",
+    "Priority",
+    "Rejection",
+    "SentMessage",
+    "ServiceUnavailable",
+    "SmsType",
+    "Status",
+    "TooManyRequests",
+    "Unauthorized",
+    "UnexpectedAnswer",
+    "WaitTimeout",
+]

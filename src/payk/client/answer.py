@@ -1,0 +1,137 @@
+"""Reading answers of the documented API: typed results from 2xx, the matching error from everything else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Any, TypeVar
+
+import httpx
+
+from payk.client.errors import (
+    AllRejected,
+    ApiError,
+    BadRequest,
+    Forbidden,
+    NotFound,
+    OutcomeUnknown,
+    ServiceUnavailable,
+    TooManyRequests,
+    Unauthorized,
+    UnexpectedAnswer,
+)
+from payk.client.result import BulkResult, MessageState, Rejection, SentMessage, Status
+
+__all__ = ["error_of", "read_bulk", "read_sent", "read_status", "retry_after"]
+
+Result = TypeVar("Result")
+
+_BY_STATUS: Mapping[int, type[ApiError]] = {
+    401: Unauthorized,
+    403: Forbidden,
+    404: NotFound,
+    429: TooManyRequests,
+    503: ServiceUnavailable,
+    504: OutcomeUnknown,
+}
+
+
+def read_sent(response: httpx.Response, client_message_id: str) -> SentMessage:
+    """The answer of POST /api/v1/sms."""
+    repeated = response.headers.get("X-Payk-Repeated", "").lower() == "true"
+    return _read(response, lambda body: SentMessage(str(body["MessageId"]), client_message_id, repeated))
+
+
+def read_bulk(response: httpx.Response) -> BulkResult:
+    """The answer of POST /api/v1/sms/bulk?MessageIds=true."""
+    return _read(
+        response,
+        lambda body: BulkResult(
+            added=int(body["Added"]),
+            message_ids=tuple(body.get("MessageIds", ())),
+            rejections=_rejections(body),
+            repeated=int(body.get("Repeated", 0)),
+        ),
+    )
+
+
+def read_status(response: httpx.Response) -> Status:
+    """The answer of GET /api/v1/sms/{id}."""
+    return _read(
+        response,
+        lambda body: Status(
+            message_id=str(body["MessageId"]),
+            state=MessageState(body["MessageState"]),
+            submitted_at=_utc(body["DateSubmitted"]),
+            done_at=None if body["DateDone"] is None else _utc(body["DateDone"]),
+        ),
+    )
+
+
+def retry_after(response: httpx.Response) -> float | None:
+    """Seconds of the header Retry-After; None where it is missing or no number."""
+    try:
+        seconds = float(response.headers["Retry-After"])
+    except (KeyError, ValueError):
+        return None
+    return seconds if 0 <= seconds < float("inf") else None
+
+
+def error_of(response: httpx.Response) -> ApiError | UnexpectedAnswer:
+    """The error that a refusal stands for."""
+    body = _object(response)
+    code = body.get("MessageResult") or body.get("CommandStatus")
+    if not isinstance(code, str):
+        return _unexpected(response)
+    kind = AllRejected if code == "AllMessagesRejected" else _BY_STATUS.get(response.status_code, BadRequest)
+    error = kind(
+        code,
+        detail=str(body.get("Detail") or body.get("Title") or ""),
+        status=response.status_code,
+        title=str(body.get("Title") or ""),
+        fields=body.get("Errors") if isinstance(body.get("Errors"), dict) else None,
+        retryable=body.get("Retryable") is True,
+        retry_after=retry_after(response),
+        request_id=body.get("RequestId") or response.headers.get("X-Request-Id"),
+    )
+    if isinstance(error, AllRejected):
+        error.rejections = _rejections(body)
+    return error
+
+
+def _read(response: httpx.Response, read: Callable[[Mapping[str, Any]], Result]) -> Result:
+    if not response.is_success:
+        raise error_of(response)
+    try:
+        return read(_object(response))
+    except (KeyError, TypeError, ValueError) as exc:
+        raise _unexpected(response) from exc
+
+
+def _object(response: httpx.Response) -> Mapping[str, Any]:
+    try:
+        body = response.json()
+    except ValueError:
+        return {}
+    return body if isinstance(body, dict) else {}
+
+
+def _rejections(body: Mapping[str, Any]) -> tuple[Rejection, ...]:
+    rows = body.get("Rejections", ())
+    return tuple(Rejection(int(row["Index"]), str(row["Code"]), str(row.get("Detail", ""))) for row in rows)
+
+
+def _utc(value: str) -> datetime:
+    time = datetime.fromisoformat(value)
+    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+
+
+def _unexpected(response: httpx.Response) -> UnexpectedAnswer:
+    try:
+        phrase = f"{response.status_code} {HTTPStatus(response.status_code).phrase}"
+    except ValueError:
+        phrase = str(response.status_code)
+    kind = response.headers.get("Content-Type", "no Content-Type").partition(";")[0]
+    address = response.request.url.copy_with(query=None)
+    return UnexpectedAnswer(f"{address} answered {phrase} ({kind}); that is not an SMS centre", response.status_code)

@@ -1,0 +1,97 @@
+"""The SDK for programs that wait."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Iterator, Sequence
+from types import TracebackType
+from typing import Any, TypeVar
+
+import httpx
+
+from payk.client.errors import WaitTimeout
+from payk.client.exchange import Call, Pause, bulk_steps, poll_pauses, send_steps, status_steps
+from payk.client.message import Message
+from payk.client.result import BulkResult, SentMessage, Status
+from payk.client.transport import transport_options
+
+__all__ = ["Client"]
+
+Result = TypeVar("Result")
+
+
+class Client:
+    """A connection to the SMS centre. Use it as a context manager, or call `close`; threads may share it.
+
+    `url` as `https://sms.example.com`. `timeout` is the time in seconds that one attempt may take (the centre answers
+    within 5). A lost connection and the answers 429, 502, 503 and 504 are tried again, `retries` times, after the time
+    the centre asks for; every message carries a client_message_id, so that no repetition sends it twice.
+    """
+
+    def __init__(self, url: str, api_key: str, *, timeout: float = 10.0, retries: int = 4) -> None:
+        self._http = httpx.Client(**transport_options(url, api_key, timeout))
+        self._retries = retries
+
+    def send(self, message: Message) -> SentMessage:
+        """Hand over one message. Returns once the centre has stored it; raises PaykError."""
+        return self._run(send_steps(message, self._retries))
+
+    def send_bulk(self, messages: Sequence[Message]) -> BulkResult:
+        """Hand over many messages (at most 50,000) at once. Bad ones are named in the result and spoil no good one.
+
+        Raises AllRejected where none was taken, and any other PaykError.
+        """
+        return self._run(bulk_steps(messages, self._retries))
+
+    def status(self, message_id: str | int) -> Status:
+        """The status of a message. Raises NotFound for an id that is not of this client, and any other PaykError."""
+        return self._run(status_steps(message_id, self._retries))
+
+    def watch(self, message_id: str | int, timeout: float | None = None) -> Iterator[Status]:
+        """The status now and at every change of state, to the final one. Raises WaitTimeout after `timeout` seconds."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        last: Status | None = None
+        for pause in poll_pauses():
+            status = self.status(message_id)
+            if last is None or status.state is not last.state:
+                yield status
+            if status.state.is_final:
+                return
+            if deadline is not None and time.monotonic() >= deadline:
+                raise WaitTimeout(status)
+            last = status
+            time.sleep(pause if deadline is None else max(0.0, min(pause, deadline - time.monotonic())))
+
+    def wait(self, message_id: str | int, timeout: float | None = 60.0) -> Status:
+        """Wait for the final state. Raises WaitTimeout after `timeout` seconds; None = wait as long as it takes."""
+        *_, last = self.watch(message_id, timeout)
+        return last
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _run(self, steps: Generator[Any, Any, Result]) -> Result:
+        answer: httpx.Response | httpx.RequestError | None = None
+        while True:
+            try:
+                step: Call | Pause = steps.send(answer)
+            except StopIteration as done:
+                result: Result = done.value
+                return result
+            if isinstance(step, Pause):
+                time.sleep(step.seconds)
+                answer = None
+                continue
+            try:
+                answer = self._http.request(step.method, step.path, content=step.content)
+            except httpx.RequestError as exc:
+                answer = exc

@@ -1,0 +1,109 @@
+"""One call of the API with its retries, without I/O: a generator that says what to do next.
+
+It yields a Call (send it, give back the response or the error that httpx raised) or a Pause (wait), and returns the
+response that counts. `Client` and `AsyncClient` only carry the steps out, so both behave the same.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+from urllib.parse import quote
+from uuid import uuid4
+
+import httpx
+
+from payk.client.answer import read_bulk, read_sent, read_status, retry_after
+from payk.client.errors import ConnectionFailed
+from payk.client.message import Message
+from payk.client.result import BulkResult, SentMessage, Status
+
+__all__ = ["Call", "Pause", "bulk_steps", "poll_pauses", "send_steps", "status_steps"]
+
+AGAIN = frozenset({429, 502, 503, 504})
+"""HTTP statuses that are tried again. 502 is a proxy in front of a centre that is just being restarted."""
+FIRST_PAUSE = 0.2
+LONGEST_PAUSE = 30.0
+"""Seconds. A centre that asks for more (a used-up quota) is not waited for: the caller gets the error at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One HTTP request."""
+
+    method: str
+    path: str
+    content: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Wait so many seconds."""
+
+    seconds: float
+
+
+def send_steps(message: Message, retries: int) -> Generator[Any, Any, SentMessage]:
+    """POST /api/v1/sms."""
+    message = _identified(message)
+    response = yield from _attempts(Call("POST", "/api/v1/sms", _json(message.body())), retries)
+    return read_sent(response, message.client_message_id or "")
+
+
+def bulk_steps(messages: Sequence[Message], retries: int) -> Generator[Any, Any, BulkResult]:
+    """POST /api/v1/sms/bulk."""
+    body = _json([_identified(message).body() for message in messages])
+    response = yield from _attempts(Call("POST", "/api/v1/sms/bulk?MessageIds=true", body), retries)
+    return read_bulk(response)
+
+
+def status_steps(message_id: str | int, retries: int) -> Generator[Any, Any, Status]:
+    """GET /api/v1/sms/{id}."""
+    response = yield from _attempts(Call("GET", f"/api/v1/sms/{quote(str(message_id), safe='')}"), retries)
+    return read_status(response)
+
+
+def poll_pauses() -> Iterator[float]:
+    """Seconds between two looks at a status: short at first, then every 2 s."""
+    pause = 0.1
+    while True:
+        yield pause
+        pause = min(pause * 1.5, 2.0)
+
+
+def _identified(message: Message) -> Message:
+    """The message with a ClientMessageId: what makes a repeated request harmless."""
+    return message if message.client_message_id else replace(message, client_message_id=str(uuid4()))
+
+
+def _json(body: object) -> bytes:
+    return json.dumps(body, ensure_ascii=False).encode()
+
+
+def _attempts(call: Call, retries: int) -> Generator[Any, Any, httpx.Response]:
+    for attempt in range(retries + 1):
+        answer: httpx.Response | httpx.RequestError = yield call
+        pause = _pause_before_retry(answer, attempt)
+        if pause is not None and attempt < retries:
+            yield Pause(pause)
+            continue
+        if isinstance(answer, httpx.RequestError):
+            address = answer.request.url.copy_with(raw_path=b"")
+            reason = str(answer) or type(answer).__name__
+            raise ConnectionFailed(f"no answer from the SMS centre at {address}: {reason}") from answer
+        return answer
+    raise ValueError("retries is a count of at least 0")
+
+
+def _pause_before_retry(answer: httpx.Response | httpx.RequestError, attempt: int) -> float | None:
+    """Seconds until the next attempt, None where another one is no use."""
+    own = FIRST_PAUSE * (1 << attempt) * random.uniform(0.5, 1)
+    if isinstance(answer, httpx.RequestError):
+        return own
+    asked = retry_after(answer) or 0.0
+    if answer.status_code not in AGAIN or asked > LONGEST_PAUSE:
+        return None
+    return max(asked, own)

@@ -1,0 +1,92 @@
+"""The SDK for asyncio programs."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Generator, Sequence
+from types import TracebackType
+from typing import Any, TypeVar
+
+import httpx
+
+from payk.client.errors import WaitTimeout
+from payk.client.exchange import Call, Pause, bulk_steps, poll_pauses, send_steps, status_steps
+from payk.client.message import Message
+from payk.client.result import BulkResult, SentMessage, Status
+from payk.client.transport import transport_options
+
+__all__ = ["AsyncClient"]
+
+Result = TypeVar("Result")
+
+
+class AsyncClient:
+    """As `Client`, for asyncio: use it as `async with`, or await `close`; tasks may share it."""
+
+    def __init__(self, url: str, api_key: str, *, timeout: float = 10.0, retries: int = 4) -> None:
+        self._http = httpx.AsyncClient(**transport_options(url, api_key, timeout))
+        self._retries = retries
+
+    async def send(self, message: Message) -> SentMessage:
+        """Hand over one message. Returns once the centre has stored it; raises PaykError."""
+        return await self._run(send_steps(message, self._retries))
+
+    async def send_bulk(self, messages: Sequence[Message]) -> BulkResult:
+        """Hand over many messages (at most 50,000) at once. Bad ones are named in the result and spoil no good one.
+
+        Raises AllRejected where none was taken, and any other PaykError.
+        """
+        return await self._run(bulk_steps(messages, self._retries))
+
+    async def status(self, message_id: str | int) -> Status:
+        """The status of a message. Raises NotFound for an id that is not of this client, and any other PaykError."""
+        return await self._run(status_steps(message_id, self._retries))
+
+    async def watch(self, message_id: str | int, timeout: float | None = None) -> AsyncIterator[Status]:
+        """The status now and at every change of state, to the final one. Raises WaitTimeout after `timeout` seconds."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        last: Status | None = None
+        for pause in poll_pauses():
+            status = await self.status(message_id)
+            if last is None or status.state is not last.state:
+                yield status
+            if status.state.is_final:
+                return
+            if deadline is not None and time.monotonic() >= deadline:
+                raise WaitTimeout(status)
+            last = status
+            await asyncio.sleep(pause if deadline is None else max(0.0, min(pause, deadline - time.monotonic())))
+
+    async def wait(self, message_id: str | int, timeout: float | None = 60.0) -> Status:
+        """Wait for the final state. Raises WaitTimeout after `timeout` seconds; None = wait as long as it takes."""
+        return [status async for status in self.watch(message_id, timeout)][-1]
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def __aenter__(self) -> AsyncClient:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def _run(self, steps: Generator[Any, Any, Result]) -> Result:
+        answer: httpx.Response | httpx.RequestError | None = None
+        while True:
+            try:
+                step: Call | Pause = steps.send(answer)
+            except StopIteration as done:
+                result: Result = done.value
+                return result
+            if isinstance(step, Pause):
+                await asyncio.sleep(step.seconds)
+                answer = None
+                continue
+            try:
+                answer = await self._http.request(step.method, step.path, content=step.content)
+            except httpx.RequestError as exc:
+                answer = exc

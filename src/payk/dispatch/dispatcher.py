@@ -1,0 +1,246 @@
+"""The dispatcher: the links of this process, a pump for each, and the recorders of what comes back.
+
+Start order: recorders, flow board, bind keeper, then links as the directory names them. Stop order: pumps stop
+claiming, links drain and unbind, recorders write the last outcomes, leases are given back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from random import Random
+
+from payk.clock import Clock
+from payk.dispatch.binds import BindKeeper
+from payk.dispatch.flows import FlowBoard
+from payk.dispatch.pump import Pump
+from payk.dispatch.receipts import ReceiptRecorder
+from payk.dispatch.recorder import OutcomeRecorder
+from payk.domain.directory import CurrentDirectory
+from payk.domain.fairness import DEFAULT_WEIGHTS
+from payk.domain.operator import Link as LinkSettings
+from payk.domain.outcome import Submission, SubmissionResult
+from payk.domain.retry import RetryRules
+from payk.links import Link
+from payk.logs import get_logger
+from payk.store.claims import Claim
+from payk.store.database import Database
+from payk.store.outcomes import LateAnswer, ReceiptWait
+from payk.store.processes import Incarnation
+from payk.store.wakeups import Flow
+
+__all__ = ["DispatchOptions", "Dispatcher"]
+
+log = get_logger("dispatch")
+
+DRAIN = 7.0
+"""Seconds that links get to drain and unbind on stop; outcomes after that."""
+DIRECTORY_ROUND = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class DispatchOptions:
+    """Settings of dispatching, in seconds."""
+
+    rules: RetryRules = field(default_factory=RetryRules)
+    wait: ReceiptWait = field(default_factory=ReceiptWait)
+    lane_weights: Mapping[int, int] = field(default_factory=lambda: dict(DEFAULT_WEIGHTS))
+
+
+@dataclass(slots=True)
+class _Running:
+    link: Link
+    pump: Pump
+    pump_task: asyncio.Task[None]
+    link_task: asyncio.Task[None]
+
+
+class Dispatcher:
+    """Sends what waits for the operators that this process is bound to."""
+
+    def __init__(
+        self,
+        db: Database,
+        directory: CurrentDirectory,
+        incarnation: Incarnation,
+        *,
+        open_password: Callable[[bytes], str],
+        options: DispatchOptions,
+        clock: Clock,
+        random: Random,
+    ) -> None:
+        self._db = db
+        self._directory = directory
+        self._incarnation = incarnation
+        self._open_password = open_password
+        self._options = options
+        self._clock = clock
+        self._random = random
+        self._running: dict[int, _Running] = {}
+        self._links: dict[int, Link] = {}
+        self._leaving: set[asyncio.Task[None]] = set()
+        self._stopping = False
+        self._board = FlowBoard(self._wake)
+        self._keeper = BindKeeper(db, directory, incarnation, self._links, self._wake)
+        self._receipts = ReceiptRecorder(db, directory)
+        self._recorder = OutcomeRecorder(
+            db,
+            directory,
+            clock,
+            random,
+            rules=options.rules,
+            wait=options.wait,
+            on_early=self._receipts.try_parked,
+        )
+
+    @property
+    def links(self) -> Mapping[int, Link]:
+        """The links of this process by link_id."""
+        return self._links
+
+    async def run(self) -> None:
+        """Send until cancelled; then drain: claims stop, links unbind, the last outcomes are recorded."""
+        async with asyncio.TaskGroup() as group:
+            engines = [
+                group.create_task(self._recorder.run(), name="outcome-recorder"),
+                group.create_task(self._receipts.run(), name="receipt-recorder"),
+                group.create_task(self._board.follow(self._db), name="flow-board"),
+                group.create_task(self._board.listen(self._db), name="flow-listener"),
+                group.create_task(self._keeper.run(), name="bind-keeper"),
+            ]
+            try:
+                await self._follow_directory(group)
+            finally:
+                await self._drain()
+                for engine in engines:
+                    engine.cancel()
+
+    async def _follow_directory(self, group: asyncio.TaskGroup) -> None:
+        """Start, replace and stop links as the directory changes; a link that did not change is not touched."""
+        version = -1
+        while True:
+            directory = self._directory.value
+            if directory.version != version:
+                version = directory.version
+                wanted = directory.links()
+                for link_id, running in list(self._running.items()):
+                    if wanted.get(link_id) != running.link.settings:
+                        self._leave(group, link_id)
+                for link_id, settings in wanted.items():
+                    if link_id not in self._running:
+                        self._start(group, settings)
+                self._keeper.changed()
+                self._wake()
+            await asyncio.sleep(DIRECTORY_ROUND)
+
+    def _start(self, group: asyncio.TaskGroup, settings: LinkSettings) -> None:
+        try:
+            password = self._open_password(settings.password)
+        except ValueError as error:
+            log.error("link not started: its password cannot be read", link=settings.name, error=str(error))
+            return
+        link = Link(
+            settings,
+            password=password,
+            lease_held=self._incarnation.held,
+            on_result=self._result,
+            on_deliver=self._receipts.take,
+            on_change=self._link_changed,
+            on_late=self._late,
+            clock=self._clock,
+            random=self._random,
+        )
+        pump = Pump(
+            self._db,
+            link,
+            self._board,
+            self._recorder,
+            self._incarnation,
+            self._clock,
+            weights=self._options.lane_weights,
+            serves=lambda flow: self._serves(settings.operator_id, flow),
+            submit=self._submit,
+        )
+        self._links[settings.link_id] = link
+        self._running[settings.link_id] = _Running(
+            link,
+            pump,
+            group.create_task(pump.run(), name=f"pump {settings.name}"),
+            group.create_task(link.run(), name=f"link {settings.name}"),
+        )
+
+    def _leave(self, group: asyncio.TaskGroup, link_id: int) -> None:
+        running = self._running.pop(link_id)
+        task = group.create_task(self._stop_link(running), name=f"leave {running.link.settings.name}")
+        self._leaving.add(task)
+        task.add_done_callback(self._leaving.discard)
+
+    async def _stop_link(self, running: _Running) -> None:
+        running.pump_task.cancel()
+        await running.link.stop()
+        running.link_task.cancel()
+        if self._links.get(running.link.link_id) is running.link:
+            del self._links[running.link.link_id]
+        self._keeper.changed()
+
+    async def _drain(self) -> None:
+        self._stopping = True
+        try:
+            async with asyncio.timeout(DRAIN):
+                await asyncio.gather(*(self._stop_link(running) for running in self._running.values()))
+                await asyncio.gather(*self._leaving)
+                await self._recorder.drained()
+        except TimeoutError:
+            log.warning("stopped before everything was recorded; what is missing counts as uncertain")
+        self._running.clear()
+
+    # -- between the parts
+
+    def _wake(self) -> None:
+        for running in self._running.values():
+            running.pump.wake()
+
+    def _link_changed(self, link: Link) -> None:
+        self._keeper.changed()
+        running = self._running.get(link.link_id)
+        if running is not None:
+            running.pump.wake()
+
+    def _serves(self, operator_id: int, flow: Flow) -> bool:
+        """Whether the first operator that is up, of those this flow may go to, is `operator_id`."""
+        directory = self._directory.value
+        client = directory.clients.get(flow.client_id)
+        if client is not None and not client.enabled:
+            return False
+        operators = directory.queues.get(flow.queue_id, ())
+        return next((operator for operator in operators if operator in self._keeper.up), None) == operator_id
+
+    def _submit(self, link: Link, claims: list[Claim]) -> None:
+        for claim in claims:
+            link.submit(
+                Submission(
+                    message_id=claim.message_id,
+                    phone=claim.phone,
+                    sender=claim.sender,
+                    text=claim.text,
+                    sms_type=claim.sms_type,
+                    attempt=claim.attempt + claim.uncertain_count + 1,
+                    parts_left=claim.parts_left,
+                    valid_until=claim.expires_at,
+                    now=claim.now,
+                )
+            )
+
+    def _result(self, result: SubmissionResult) -> None:
+        self._recorder.take(result)
+        running = self._running.get(result.link_id)
+        if running is not None:
+            running.pump.wake()
+
+    def _late(self, link_id: int, submission: Submission, part: int, smsc_id: str) -> None:
+        link = self._directory.link_of(link_id)
+        if link is not None:
+            self._recorder.take_late(
+                LateAnswer(submission.message_id, link.operator_id, link_id, part, submission.attempt, smsc_id)
+            )

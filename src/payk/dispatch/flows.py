@@ -1,0 +1,102 @@
+"""What waits where: the flows of all queues as this process knows them.
+
+Filled by wake-ups (at once) and by a look into the database every 200 ms (the net under lost wake-ups). A flow that
+gave less than it was asked for is dropped unless a wake-up named it meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+from payk.domain.message import Lane
+from payk.logs import get_logger
+from payk.store.claims import present_flows
+from payk.store.database import Database
+from payk.store.errors import StoreError
+from payk.store.listening import listen
+from payk.store.wakeups import QUEUE_CHANNEL, Flow, Wakeup, decode_wakeup
+
+__all__ = ["FlowBoard"]
+
+log = get_logger("dispatch")
+
+REFRESH = 0.2
+
+
+class FlowBoard:
+    """The flows with messages waiting, each with the lowest id it may hold. Pure but for `follow` and `listen`."""
+
+    def __init__(self, on_change: Callable[[], None]) -> None:
+        self._lows: dict[Flow, int] = {}
+        self._touched: dict[Flow, int] = {}
+        self._generation = 0
+        self._on_change = on_change
+        self._look = asyncio.Event()
+
+    def __contains__(self, flow: Flow) -> bool:
+        return flow in self._lows
+
+    def flows(self) -> Mapping[Flow, int]:
+        """Flow -> the lowest message id it may hold."""
+        return self._lows
+
+    def has_otp(self) -> bool:
+        """Whether a one-time password waits anywhere."""
+        return any(flow.lane == Lane.OTP for flow in self._lows)
+
+    def mark(self) -> int:
+        """A point in time, to be given to `claimed` and `replace`."""
+        return self._generation
+
+    def wake(self, wakeup: Wakeup) -> None:
+        """A wake-up: these flows gained messages."""
+        self._generation += 1
+        for flow, lowest in wakeup.flows.items():
+            self._lows[flow] = min(lowest, self._lows.get(flow, lowest))
+            self._touched[flow] = self._generation
+        if wakeup.everything:
+            self._look.set()
+        self._on_change()
+
+    def claimed(self, flow: Flow, *, asked: int, got: int, last_id: int | None, since: int) -> bool:
+        """A claim of `asked` messages that began at mark `since` brought `got`. Returns whether the flow ran dry."""
+        if self._touched.get(flow, 0) > since:
+            return False
+        if got < asked:
+            self._lows.pop(flow, None)
+            self._touched.pop(flow, None)
+            return True
+        if last_id is not None and flow in self._lows:
+            self._lows[flow] = last_id
+        return False
+
+    def replace(self, present: Mapping[Flow, int], since: int) -> None:
+        """What the database shows; flows that were touched after mark `since` stay."""
+        lows = dict(present)
+        for flow, generation in self._touched.items():
+            if generation > since and flow in self._lows:
+                lows[flow] = min(self._lows[flow], lows.get(flow, self._lows[flow]))
+        self._touched = {flow: mark for flow, mark in self._touched.items() if mark > since}
+        self._lows = lows
+        if lows:
+            self._on_change()
+
+    async def follow(self, db: Database) -> None:
+        """Look into the database every 200 ms, or at once when a wake-up could not name its flows."""
+        while True:
+            since = self.mark()
+            try:
+                self.replace(await present_flows(db), since)
+            except StoreError as error:
+                log.warning("cannot look for waiting messages", error=str(error))
+            try:
+                async with asyncio.timeout(REFRESH):
+                    await self._look.wait()
+            except TimeoutError:
+                pass
+            self._look.clear()
+
+    async def listen(self, db: Database) -> None:
+        """Take wake-ups as they come."""
+        await listen(db, QUEUE_CHANNEL, lambda payload: self.wake(decode_wakeup(payload)), self._look.set)

@@ -1,0 +1,152 @@
+"""The pump of one link: as long as the link can take messages and there are any, claim and submit them.
+
+Claims are paced: while messages keep coming, one claim every 15 ms brings many at once instead of few each time. A
+one-time password waits for no pace.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping
+from typing import Protocol
+
+from payk.clock import Clock
+from payk.dispatch.flows import FlowBoard
+from payk.domain.fairness import Turns
+from payk.domain.message import Lane
+from payk.links import Link
+from payk.logs import get_logger
+from payk.store.claims import Claim, Quota, claim_rows
+from payk.store.database import Database
+from payk.store.errors import StoreError
+from payk.store.outcomes import put_back_unknown
+from payk.store.processes import Incarnation
+from payk.store.wakeups import Flow
+
+__all__ = ["InFlight", "Pump"]
+
+log = get_logger("dispatch")
+
+PACE = 0.015
+MOST = 1_000
+"""Messages of one claim."""
+
+
+class InFlight(Protocol):
+    """Where claims are kept until their outcome is recorded."""
+
+    def add(self, incarnation: int, claims: list[Claim]) -> None:
+        """Claims that are about to be submitted."""
+
+    def ids(self) -> Collection[int]:
+        """The messages in flight."""
+
+
+class Pump:
+    """Moves messages from the queues that a link serves into the link."""
+
+    def __init__(
+        self,
+        db: Database,
+        link: Link,
+        board: FlowBoard,
+        in_flight: InFlight,
+        incarnation: Incarnation,
+        clock: Clock,
+        *,
+        weights: Mapping[int, int],
+        serves: Callable[[Flow], bool],
+        submit: Callable[[Link, list[Claim]], None],
+    ) -> None:
+        self._db = db
+        self._link = link
+        self._board = board
+        self._in_flight = in_flight
+        self._incarnation = incarnation
+        self._clock = clock
+        self._turns = Turns(weights)
+        self._serves = serves
+        self._submit = submit
+        self._work = asyncio.Event()
+        self._next_claim = 0.0
+        self._doubtful: int | None = None
+        """Incarnation of a claim whose answer was lost: the database may hold claims that nobody here knows of."""
+
+    def wake(self) -> None:
+        """Something changed: messages came, the link can take more, an operator went up or down."""
+        self._work.set()
+
+    async def run(self) -> None:
+        """Pump until cancelled."""
+        while True:
+            self._work.clear()
+            wait = await self._pump_once()
+            if wait is None or wait > 0:
+                try:
+                    async with asyncio.timeout(wait):
+                        await self._work.wait()
+                except TimeoutError:
+                    pass
+
+    async def _pump_once(self) -> float | None:
+        """Claim and submit once. Returns the seconds to wait for a wake-up, None = as long as it takes."""
+        capacity = self._link.capacity()
+        if capacity <= 0 or not self._incarnation.held():
+            return self._until_capacity()
+        flows = [flow for flow in self._board.flows() if self._serves(flow)]
+        if not flows:
+            return None
+        otp = any(flow.lane == Lane.OTP for flow in flows)
+        early = self._next_claim - self._clock.monotonic()
+        if early > 0 and not otp:
+            return early
+        allotted = self._turns.allot(min(capacity, MOST), flows)
+        if not (await self._settle_doubt() and await self._claim(allotted, flows)):
+            return 0.2  # the database did not answer; the board's next look wakes us earlier
+        self._next_claim = self._clock.monotonic() + PACE
+        return 0.0
+
+    def _until_capacity(self) -> float | None:
+        at = self._link.capacity_at()
+        return None if at is None else max(0.001, at - self._clock.monotonic())
+
+    async def _settle_doubt(self) -> bool:
+        if self._doubtful is not None:
+            try:
+                await put_back_unknown(self._db, self._doubtful, self._link.link_id, self._in_flight.ids())
+            except StoreError:
+                return False
+            self._doubtful = None
+        return True
+
+    async def _claim(self, allotted: Mapping[tuple[int, int, int, int, int], int], flows: list[Flow]) -> bool:
+        lows = self._board.flows()
+        quotas = [Quota(Flow(*flow), lows[Flow(*flow)], count) for flow, count in allotted.items()]
+        since = self._board.mark()
+        number = self._incarnation.number
+        try:
+            claims = await claim_rows(self._db, number, self._link.link_id, quotas)
+        except StoreError as error:
+            log.warning("claim failed", link=self._link.settings.name, error=str(error))
+            self._doubtful = number
+            return False
+        self._in_flight.add(number, claims)
+        self._note(quotas, claims, flows, since)
+        if claims:
+            self._submit(self._link, claims)
+        return True
+
+    def _note(self, quotas: list[Quota], claims: list[Claim], flows: list[Flow], since: int) -> None:
+        got = Counter(claim.flow for claim in claims)
+        last = {claim.flow: claim.message_id for claim in claims}  # a flow's claims come in the order of their ids
+        present = set(flows)
+        for quota in quotas:
+            flow = quota.flow
+            if self._board.claimed(flow, asked=quota.count, got=got[flow], last_id=last.get(flow), since=since):
+                present.discard(flow)
+                self._turns.ran_dry(
+                    flow,
+                    lane=not any(other.lane == flow.lane for other in present),
+                    client=not any(other.lane == flow.lane and other.client_id == flow.client_id for other in present),
+                )

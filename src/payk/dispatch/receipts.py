@@ -1,0 +1,139 @@
+"""What operators send by themselves: receipts and messages from subscribers. Stored first, acknowledged then."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from payk.domain.directory import CurrentDirectory
+from payk.domain.receipt import ReceiptReport, state_of
+from payk.links import Delivery
+from payk.logs import get_logger
+from payk.smpp import CommandStatus, Receipt, encode, parse_receipt
+from payk.store.database import Database
+from payk.store.errors import OutcomeUnknown, StoreError, StoreRefused
+from payk.store.receipts import Inbound, settle_parked, settle_receipts, store_inbound
+
+__all__ = ["ReceiptRecorder"]
+
+log = get_logger("dispatch")
+
+PACE = 0.010
+MOST = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Arrived:
+    delivery: Delivery
+    content: ReceiptReport | Inbound
+
+
+def _clean(text: str) -> str:
+    """Text from a peer as PostgreSQL can hold it."""
+    return text.replace("\x00", "")
+
+
+class ReceiptRecorder:
+    """Gathers deliveries of all links and settles them a batch at a time."""
+
+    def __init__(self, db: Database, directory: CurrentDirectory) -> None:
+        self._db = db
+        self._directory = directory
+        self._arrived: list[_Arrived] = []
+        self._early: list[int] = []
+        self._some = asyncio.Event()
+
+    def take(self, delivery: Delivery) -> None:
+        """A deliver_sm or data_sm from an operator; it is answered when it is stored."""
+        link = self._directory.link_of(delivery.link_id)
+        if link is None:
+            delivery.respond(CommandStatus.ESME_RX_T_APPN)
+            return
+        receipt = parse_receipt(delivery.pdu, text_receipts=link.text_receipts)
+        content: ReceiptReport | Inbound
+        if receipt is None:
+            content = Inbound(
+                link.operator_id,
+                link.link_id,
+                _clean(delivery.pdu.source_addr),
+                _clean(delivery.pdu.destination_addr),
+                encode(delivery.pdu),
+            )
+        else:
+            content = self._report(receipt, link.operator_id, link.link_id)
+        self._arrived.append(_Arrived(delivery, content))
+        self._some.set()
+
+    def try_parked(self, parked_ids: Sequence[int]) -> None:
+        """Submits were recorded that these parked receipts may belong to."""
+        self._early += parked_ids
+        self._some.set()
+
+    def _report(self, receipt: Receipt, operator_id: int, link_id: int) -> ReceiptReport:
+        link = self._directory.link_of(link_id)
+        assert link is not None
+        return ReceiptReport(
+            operator_id=operator_id,
+            link_id=link_id,
+            smsc_ids=tuple(_clean(smsc_id) for smsc_id in receipt.message_ids),
+            state=state_of(receipt.message_state),
+            raw_state=_clean(receipt.state),
+            error=None if receipt.err is None else _clean(receipt.err),
+            network_error=receipt.network_error_code,
+            done_date=None if receipt.done_date is None else _clean(receipt.done_date),
+            reference=receipt.user_message_reference,
+            source=_clean(receipt.source_addr),
+            destination=_clean(receipt.destination_addr),
+            id_mode=link.id_mode,
+        )
+
+    async def run(self) -> None:
+        """Settle until cancelled."""
+        while True:
+            await self._some.wait()
+            self._some.clear()
+            while self._arrived:
+                batch, self._arrived = self._arrived[:MOST], self._arrived[MOST:]
+                await self._store(batch)
+            if self._early:
+                early, self._early = self._early, []
+                try:
+                    await settle_parked(self._db, early)
+                except StoreError as error:
+                    log.warning("parked receipts wait for their next turn", error=str(error))
+            await asyncio.sleep(PACE)
+
+    async def _store(self, batch: list[_Arrived]) -> None:
+        receipts = [arrived for arrived in batch if isinstance(arrived.content, ReceiptReport)]
+        inbound = [arrived for arrived in batch if isinstance(arrived.content, Inbound)]
+        for kind in (receipts, inbound):
+            if kind:
+                await self._store_kind(kind)
+
+    async def _store_kind(self, batch: list[_Arrived]) -> None:
+        """Store deliveries of one kind and answer them; what the database refuses is split until it stands alone."""
+        try:
+            if isinstance(batch[0].content, Inbound):
+                await store_inbound(self._db, [a.content for a in batch if isinstance(a.content, Inbound)])
+            else:
+                settled = await settle_receipts(
+                    self._db, [a.content for a in batch if isinstance(a.content, ReceiptReport)]
+                )
+                parked = sum(1 for one in settled if one.message_id is None)
+                if parked:
+                    log.info("receipts parked", receipts=parked)
+            status = CommandStatus.ESME_ROK
+        except StoreRefused as error:
+            if len(batch) > 1:
+                middle = len(batch) // 2
+                await self._store_kind(batch[:middle])
+                await self._store_kind(batch[middle:])
+                return
+            log.error("delivery refused by the database", link_id=batch[0].delivery.link_id, error=str(error))
+            status = CommandStatus.ESME_RX_R_APPN
+        except (StoreError, OutcomeUnknown) as error:
+            log.warning("deliveries could not be stored; the operator will send them again", error=str(error))
+            status = CommandStatus.ESME_RX_T_APPN
+        for arrived in batch:
+            arrived.delivery.respond(status)

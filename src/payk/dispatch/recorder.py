@@ -1,0 +1,180 @@
+"""Writing outcomes down: what came of every claim, a batch at a time, until the database has it.
+
+Nothing is forgotten while the database is away: outcomes wait here, and the window of the links keeps their number
+small. A claim stays in flight from before its submission until its outcome is committed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from random import Random
+
+from payk.clock import Clock
+from payk.domain.directory import CurrentDirectory
+from payk.domain.outcome import Accepted, Refused, SubmissionResult, Uncertain, Unsent
+from payk.domain.retry import RetryRules
+from payk.logs import get_logger
+from payk.store.claims import Claim
+from payk.store.database import Database
+from payk.store.errors import StoreError, StoreRefused
+from payk.store.outcomes import (
+    LateAnswer,
+    ReceiptWait,
+    Recorded,
+    decided,
+    record_late_answers,
+    record_outcomes,
+)
+
+__all__ = ["OutcomeRecorder"]
+
+log = get_logger("dispatch")
+
+PACE = 0.010
+MOST = 1_000
+AWAY_PAUSE = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    incarnation: int
+    claim: Claim
+
+
+class OutcomeRecorder:
+    """Holds the claims in flight and records their outcomes."""
+
+    def __init__(
+        self,
+        db: Database,
+        directory: CurrentDirectory,
+        clock: Clock,
+        random: Random,
+        *,
+        rules: RetryRules,
+        wait: ReceiptWait,
+        on_early: Callable[[Sequence[int]], None],
+    ) -> None:
+        self._db = db
+        self._directory = directory
+        self._clock = clock
+        self._random = random
+        self._rules = rules
+        self._wait = wait
+        self._on_early = on_early
+        self._held: dict[int, _Held] = {}
+        self._results: list[tuple[int, Recorded]] = []
+        self._late: list[LateAnswer] = []
+        self._some = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    # -- what the pumps do
+
+    def add(self, incarnation: int, claims: list[Claim]) -> None:
+        """Claims that are about to be submitted."""
+        for claim in claims:
+            self._held[claim.message_id] = _Held(incarnation, claim)
+        if claims:
+            self._idle.clear()
+
+    def ids(self) -> Collection[int]:
+        """The messages in flight."""
+        return self._held.keys()
+
+    # -- what the links report
+
+    def take(self, result: SubmissionResult) -> None:
+        """A submission has all its outcomes."""
+        held = self._held.get(result.submission.message_id)
+        if held is None:
+            log.error("outcome of a message that is not in flight", message_id=result.submission.message_id)
+            return
+        age = 0.0 if result.written_at is None else max(0.0, self._clock.monotonic() - result.written_at)
+        record = decided(held.claim, result.outcomes, age, self._directory, self._rules, self._random.random())
+        if record is None:
+            log.error("outcome of an unknown link", link_id=result.link_id)
+            return
+        self._results.append((held.incarnation, record))
+        self._some.set()
+
+    def take_late(self, answer: LateAnswer) -> None:
+        """An operator said yes after the time-out."""
+        self._late.append(answer)
+        self._some.set()
+
+    # -- the engine
+
+    async def run(self) -> None:
+        """Record until cancelled; call `drained` first to lose nothing."""
+        while True:
+            await self._some.wait()
+            self._some.clear()
+            if not await self._record_some():
+                self._some.set()
+                await asyncio.sleep(AWAY_PAUSE)
+            await asyncio.sleep(PACE)
+
+    async def drained(self) -> None:
+        """Wait until nothing is in flight and every outcome is committed."""
+        await self._idle.wait()
+
+    async def _record_some(self) -> bool:
+        """Record what there is; False when the database did not take it."""
+        early: list[int] = []
+        try:
+            if self._late:
+                late, self._late = self._late, []
+                try:
+                    early += await record_late_answers(self._db, late, self._wait)
+                except StoreError:
+                    self._late = late + self._late
+                    raise
+            while self._results:
+                incarnation = self._results[0][0]
+                batch = [record for number, record in self._results[:MOST] if number == incarnation]
+                early += await self._record(incarnation, batch)
+                done = {record.claim.message_id for record in batch}
+                self._results = [
+                    entry for entry in self._results if entry[0] != incarnation or entry[1].claim.message_id not in done
+                ]
+                for message_id in done:
+                    self._held.pop(message_id, None)
+        except StoreError as error:
+            log.warning("outcomes could not be recorded yet", waiting=len(self._results), error=str(error))
+            return False
+        finally:
+            if early:
+                self._on_early(early)
+        if not self._held:
+            self._idle.set()
+        return True
+
+    async def _record(self, incarnation: int, batch: list[Recorded]) -> list[int]:
+        """Record a batch; one that the database refuses is split until the bad one stands alone."""
+        try:
+            early = await record_outcomes(self._db, incarnation, batch, self._wait)
+        except StoreRefused as error:
+            if len(batch) == 1:
+                log.error("outcome refused by the database", message_id=batch[0].claim.message_id, error=str(error))
+                return []
+            middle = len(batch) // 2
+            return await self._record(incarnation, batch[:middle]) + await self._record(incarnation, batch[middle:])
+        for record in batch:
+            _log_outcome(record)
+        return early
+
+
+def _log_outcome(record: Recorded) -> None:
+    for outcome in record.outcomes:
+        match outcome:
+            case Accepted():
+                pass  # the ordinary case is counted, not told
+            case Refused(part=part, command_status=status):
+                log.info("refused", message_id=record.claim.message_id, part=part, command_status=f"0x{status:08x}")
+            case Uncertain(part=part, reason=reason):
+                log.warning("uncertain", message_id=record.claim.message_id, part=part, reason=reason)
+            case Unsent():
+                pass

@@ -1,0 +1,57 @@
+"""Everything configured, at one version: who may send, as whom, and through which operators."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from payk.domain.account import Client
+from payk.domain.operator import Link, Operator
+from payk.domain.route import RouteTable
+
+__all__ = ["CurrentDirectory", "Directory"]
+
+
+@dataclass(frozen=True, slots=True)
+class Directory:
+    """A consistent picture of the registry; replaced as a whole when something changes."""
+
+    version: int = 0
+    clients: Mapping[int, Client] = field(default_factory=dict)
+    client_of_key: Mapping[bytes, int] = field(default_factory=dict)
+    """SHA-256 digest of a valid key -> client_id; revoked keys are not in it."""
+    operators: Mapping[int, Operator] = field(default_factory=dict)
+    routes: RouteTable = field(default_factory=lambda: RouteTable(()))
+    queues: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
+    """queue_id -> operators in order."""
+
+    def links(self) -> dict[int, Link]:
+        """The enabled links of enabled operators, by link_id."""
+        return {
+            link.link_id: link
+            for operator in self.operators.values()
+            if operator.enabled
+            for link in operator.links
+            if link.enabled
+        }
+
+
+class CurrentDirectory:
+    """Holds the directory that is in force in this process; `value` is replaced, never changed in place."""
+
+    def __init__(self, value: Directory | None = None) -> None:
+        self.value = value or Directory()
+
+    @property
+    def value(self) -> Directory:
+        """The directory in force."""
+        return self._value
+
+    @value.setter
+    def value(self, directory: Directory) -> None:
+        self._value = directory
+        self._links = {link.link_id: link for operator in directory.operators.values() for link in operator.links}
+
+    def link_of(self, link_id: int) -> Link | None:
+        """A link, enabled or not: what it left behind outlives it."""
+        return self._links.get(link_id)

@@ -1,0 +1,73 @@
+"""What a message is: its type, priority, states and lane, in the words of the documented API."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+__all__ = ["Lane", "MessageState", "Priority", "SmsType", "lane_of", "rank_of"]
+
+
+class SmsType(IntEnum):
+    """What a message is for (documented API, parameter SmsType)."""
+
+    COMMON = 1
+    OTP = 2
+    BATCH = 3
+
+
+class Priority(IntEnum):
+    """How urgent the client calls a message (documented API, parameter Priority)."""
+
+    LOW = 0
+    NORMAL = 1
+    HIGH = 2
+
+
+class MessageState(IntEnum):
+    """What became of a message (documented API, MessageState; SMPP 3.4, 5.2.28 uses other numbers)."""
+
+    NONE = 0
+    ENROUTE = 1
+    DELIVERED = 2
+    EXPIRED = 3
+    DELETED = 4
+    UNDELIVERABLE = 5
+    ACCEPTED = 6
+    UNKNOWN = 7
+    REJECTED = 8
+
+    @property
+    def label(self) -> str:
+        """The documented name, such as `Delivered`."""
+        return self.name.capitalize()
+
+
+class Lane(IntEnum):
+    """Where a message waits. Otp goes first, always; the others share what it leaves, by weight."""
+
+    OTP = 0
+    COMMON_HIGH = 1
+    COMMON_NORMAL = 2
+    COMMON_LOW = 3
+    BATCH = 4
+
+
+_COMMON_LANE = {
+    Priority.HIGH: Lane.COMMON_HIGH,
+    Priority.NORMAL: Lane.COMMON_NORMAL,
+    Priority.LOW: Lane.COMMON_LOW,
+}
+
+
+def lane_of(sms_type: SmsType, priority: Priority) -> Lane:
+    """The lane of a message: SmsType decides, Priority only among Common."""
+    if sms_type is SmsType.OTP:
+        return Lane.OTP
+    if sms_type is SmsType.BATCH:
+        return Lane.BATCH
+    return _COMMON_LANE[priority]
+
+
+def rank_of(sms_type: SmsType, priority: Priority) -> int:
+    """The order among a client's own Batch messages: 0 goes first. Other lanes know no rank."""
+    return Priority.HIGH - priority if sms_type is SmsType.BATCH else 0

@@ -1,0 +1,210 @@
+"""One SMPP session of a bind, from the TCP connection to its end. A transceiver bind has one leg, a pair has two."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Mapping
+from typing import Final, NamedTuple
+
+from payk.domain.operator import Link
+from payk.links.backoff import Trouble
+from payk.links.timing import Timing
+from payk.links.tls import client_context
+from payk.smpp import (
+    BindKind,
+    BindReceiver,
+    BindRefused,
+    BindTransceiver,
+    BindTransmitter,
+    Bound,
+    Closed,
+    CommandId,
+    CommandStatus,
+    DataSm,
+    DataSmResp,
+    DeliverSm,
+    DeliverSmResp,
+    Event,
+    LocalError,
+    Role,
+    Session,
+    SessionOptions,
+    StatusClass,
+    SubmitSm,
+    UnbindReceived,
+    classify,
+    status_name,
+)
+from payk.smpp_connection import SmppConnection, connect
+
+__all__ = ["BindError", "Ending", "Leg"]
+
+_BIND_PDUS: Final[Mapping[BindKind, type[BindTransceiver | BindTransmitter | BindReceiver]]] = {
+    BindKind.TRANSCEIVER: BindTransceiver,
+    BindKind.TRANSMITTER: BindTransmitter,
+    BindKind.RECEIVER: BindReceiver,
+}
+_TIMEOUTS_IN_A_ROW: Final = 5  # or a whole window of them: the session is dead
+_UNANSWERED_DELIVERIES: Final = 1_000  # then nothing more is read from the operator
+_TEMPORARY: Final = {StatusClass.LINK, StatusClass.TEMPORARY, StatusClass.THROTTLE}
+
+
+class Ending(NamedTuple):
+    """Why a leg is down."""
+
+    trouble: Trouble
+    error: str
+
+
+class BindError(Exception):
+    """A leg could not be bound."""
+
+    def __init__(self, ending: Ending) -> None:
+        super().__init__(ending.error)
+        self.ending = ending
+
+
+class Leg:
+    """Tells `on_event(leg, event)` what the session says, `on_end(ending)` when a bound session ends."""
+
+    def __init__(
+        self,
+        settings: Link,
+        password: str,
+        kind: BindKind,
+        *,
+        timing: Timing,
+        on_event: Callable[[Leg, Event], None],
+        on_end: Callable[[Ending], None],
+    ) -> None:
+        self._settings = settings
+        self._password = password
+        self._kind = kind
+        self._timing = timing
+        self._tell = on_event
+        self._on_end = on_end
+        self._connection: SmppConnection | None = None
+        self._bound: asyncio.Future[Ending | None] = asyncio.get_running_loop().create_future()
+
+    async def open(self) -> None:
+        """Connect and bind; `BindError` says why not."""
+        settings = self._settings
+        try:
+            tls = None if settings.tls is None else client_context(settings.tls)
+            self._connection = await connect(
+                settings.host, settings.port, self._session, self._on_event, timeout=self._timing.connect, ssl=tls
+            )
+            self._connection.send_request(
+                _BIND_PDUS[self._kind](
+                    system_id=settings.system_id,
+                    password=self._password,
+                    system_type=settings.system_type,
+                    interface_version=settings.interface_version,
+                    address_range=settings.address_range,
+                )
+            )
+        except OSError as exc:
+            raise BindError(Ending(Trouble.BROKEN, _reason(exc))) from exc
+        except (LocalError, UnicodeError) as exc:  # a host name or an account that cannot be written down
+            raise BindError(Ending(Trouble.REFUSED, str(exc))) from exc
+        failure = await self._bound
+        if failure is not None:
+            raise BindError(failure)
+
+    @property
+    def free_window(self) -> int:
+        """Submits that may be written now; 0 on a receiver."""
+        if self._connection is None or self._kind is BindKind.RECEIVER:
+            return 0
+        return self._connection.free_window
+
+    def submit(self, pdu: SubmitSm, token: object) -> None:
+        """`LocalError` if it was not written."""
+        assert self._connection is not None
+        self._connection.send_request(pdu, token)
+
+    def respond(self, request: DeliverSm | DataSm, command_status: int) -> None:
+        """Answer a request; nothing happens if the session has ended."""
+        assert self._connection is not None
+        response = DeliverSmResp if isinstance(request, DeliverSm) else DataSmResp
+        self._connection.send_response(request, response(command_status=command_status))
+
+    async def leave(self, *, at_once: bool = False) -> None:
+        """Unbind and close; all events were told by its end.
+
+        In order: the answers to what was submitted, then unbind, then the answer to that. `at_once` waits for neither.
+        """
+        if self._connection is None:
+            return
+        if not at_once:
+            self._connection.unbind()
+            if await self._closes_within(self._timing.leave):
+                return
+        self._connection.close()
+        if not await self._closes_within(self._timing.close):
+            self._connection.abort()
+            await self._connection.wait_closed()
+
+    def drop(self) -> None:
+        """Unbind and close without waiting for anything."""
+        if self._connection is not None:
+            self._connection.close()
+
+    async def _closes_within(self, seconds: float) -> bool:
+        assert self._connection is not None
+        try:
+            async with asyncio.timeout(seconds):
+                await self._connection.wait_closed()
+        except TimeoutError:
+            return False
+        return True
+
+    def _session(self, now: float) -> Session:
+        settings = self._settings
+        options = SessionOptions(
+            window=settings.window,
+            response_timeout=settings.response_timeout,
+            enquire_interval=settings.enquire_interval,
+            session_init_timeout=self._timing.bind,
+            unbind_timeout=self._timing.answers,
+            max_timeouts=_TIMEOUTS_IN_A_ROW,
+            max_unanswered=_UNANSWERED_DELIVERIES,
+        )
+        return Session(Role.ESME, options, now)
+
+    def _on_event(self, connection: SmppConnection, event: Event) -> None:
+        match event:
+            case Bound():
+                if not self._bound.done():
+                    self._bound.set_result(None)
+            case BindRefused(command_status):
+                if not self._bound.done():
+                    self._bound.set_result(Ending(_bind_trouble(command_status), status_name(command_status)))
+            case UnbindReceived():
+                self._end(Ending(Trouble.UNBOUND, "unbound by the operator"))
+            case Closed(reason):
+                self._end(Ending(Trouble.BROKEN, reason))
+            case _:
+                self._tell(self, event)
+
+    def _end(self, ending: Ending) -> None:
+        if not self._bound.done():
+            self._bound.set_result(ending)
+        elif not self._bound.cancelled() and self._bound.result() is None:
+            self._on_end(ending)
+
+
+def _bind_trouble(command_status: int) -> Trouble:
+    if command_status == CommandStatus.ESME_RALYBND:
+        return Trouble.STILL_BOUND
+    status_class = classify(command_status, answer=CommandId.BIND_TRANSCEIVER_RESP)
+    return Trouble.BROKEN if status_class in _TEMPORARY else Trouble.REFUSED
+
+
+def _reason(exc: OSError) -> str:
+    if isinstance(exc, TimeoutError):
+        return "no connection in time"
+    if isinstance(exc, ConnectionError) and exc.errno:  # the loop puts the address in place of the reason
+        return os.strerror(exc.errno)
+    return str(exc) or type(exc).__name__

@@ -1,0 +1,161 @@
+"""A message as the submit_sm of its parts, written the way its link's operator wants them.
+
+A resend makes the same references again, so that a phone joins it with the parts it has and the operator's receipts
+name the same message.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, NamedTuple
+
+from payk.domain.operator import Link
+from payk.domain.outcome import Submission
+from payk.links.address import Address, recipient_address, sender_address
+from payk.links.wire_text import TextEncoder, WireText
+from payk.smpp import (
+    CommandStatus,
+    EsmClass,
+    InterfaceVersion,
+    RegisteredDelivery,
+    SubmitSm,
+    Tag,
+    Tlv,
+    concatenation_8bit,
+    concatenation_16bit,
+    smpp_time,
+)
+from payk.text import ConcatMethod, count_parts
+
+__all__ = ["PartsEncoder", "UnsendableError", "WirePart", "user_message_reference"]
+
+_MOST_PARTS: Final = 255  # concatenation counts no further
+_MORE: Final = (Tlv.of(Tag.MORE_MESSAGES_TO_SEND, 1),)
+_SECOND: Final = timedelta(seconds=1)
+
+
+class UnsendableError(Exception):
+    """This link cannot carry the message however often it is tried; `command_status` is what an operator would say."""
+
+    def __init__(self, reason: str, command_status: CommandStatus) -> None:
+        super().__init__(reason)
+        self.command_status = command_status
+
+
+@dataclass(frozen=True, slots=True)
+class WirePart:
+    """One submit_sm and the parts it carries: one, or all of them where the operator does the cutting."""
+
+    numbers: tuple[int, ...]
+    pdu: SubmitSm
+
+
+class _Body(NamedTuple):
+    """Of one part: what lies in short_message, or beside it."""
+
+    short_message: bytes
+    esm_class: int = 0
+    tlvs: tuple[Tlv, ...] = ()
+
+
+def user_message_reference(message_id: int, part: int) -> int:
+    """The value of the TLV of that name (0x0204) in a part; some operators echo it in receipts."""
+    return (message_id + part) % 0x10000
+
+
+class PartsEncoder:
+    """Writes messages for one link."""
+
+    def __init__(self, settings: Link) -> None:
+        self._settings = settings
+        self._texts = TextEncoder(settings.charset_map)
+        self._method = ConcatMethod(settings.long_text.value)
+        # 3.3 knows no TLVs; a link that wants SAR or message_payload gets these all the same.
+        self._takes_tlvs = settings.interface_version >= InterfaceVersion.V3_4
+
+    def encode(self, submission: Submission) -> list[WirePart]:
+        """The parts that are to be sent, in order. A part asked for that the text does not have here is left out.
+
+        `UnsendableError` if the sender or the text cannot go over this link.
+        """
+        source = sender_address(submission.sender, self._settings.ton_npi)
+        if source is None:
+            raise UnsendableError("sender", CommandStatus.ESME_RINVSRCADR)
+        method, whole = self._method, None
+        if method is ConcatMethod.PAYLOAD:
+            whole = tuple(range(1, count_parts(submission.text)[1] + 1))
+            if submission.parts_left is not None and set(submission.parts_left) != set(whole):
+                method, whole = ConcatMethod.UDH8, None  # the others went over a link that cuts
+        text = self._texts.encode(submission.text, method)
+        if text is None:
+            raise UnsendableError("no charset of the link holds the text", CommandStatus.ESME_RINVDCS)
+        total = len(text.pieces)
+        if total > _MOST_PARTS:
+            raise UnsendableError(f"{total} parts", CommandStatus.ESME_RINVMSGLEN)
+        if whole is not None:
+            return [WirePart(whole, self._submit_sm(submission, source, text, _whole_body(text), 1, more=False))]
+        wanted = range(1, total + 1) if submission.parts_left is None else submission.parts_left
+        numbers = [number for number in wanted if number <= total]
+        return [
+            WirePart((number,), self._submit_sm(submission, source, text, body, number, more=number != numbers[-1]))
+            for number in numbers
+            for body in (_part_body(text, method, submission.message_id, number),)
+        ]
+
+    def _submit_sm(
+        self, submission: Submission, source: Address, text: WireText, body: _Body, number: int, *, more: bool
+    ) -> SubmitSm:
+        settings = self._settings
+        destination = recipient_address(submission.phone, settings.ton_npi)
+        tlvs = body.tlvs
+        if self._takes_tlvs:
+            reference = user_message_reference(submission.message_id, number).to_bytes(2, "big")
+            tlvs = (Tlv(Tag.USER_MESSAGE_REFERENCE, reference), *tlvs, *(_MORE if more else ()))
+        return SubmitSm(
+            source_addr_ton=source.ton,
+            source_addr_npi=source.npi,
+            source_addr=source.text,
+            dest_addr_ton=destination.ton,
+            dest_addr_npi=destination.npi,
+            destination_addr=destination.text,
+            esm_class=body.esm_class,
+            priority_flag=settings.priority_map.get(submission.sms_type, 0),
+            validity_period=_validity(submission.valid_until, submission.now, settings.min_validity),
+            registered_delivery=RegisteredDelivery.ALWAYS,
+            data_coding=text.data_coding,
+            short_message=body.short_message,
+            tlvs=tlvs,
+        )
+
+
+def _whole_body(text: WireText) -> _Body:
+    if text.fits_one:
+        return _Body(text.pieces[0])
+    return _Body(b"", tlvs=(Tlv.of(Tag.MESSAGE_PAYLOAD, text.pieces[0]),))
+
+
+def _part_body(text: WireText, method: ConcatMethod, message_id: int, number: int) -> _Body:
+    piece, total = text.pieces[number - 1], len(text.pieces)
+    if total == 1:
+        return _Body(piece)
+    if method is ConcatMethod.UDH8:
+        return _Body(concatenation_8bit(message_id % 0x100, total, number) + piece, EsmClass.UDHI)
+    if method is ConcatMethod.UDH16:
+        return _Body(concatenation_16bit(message_id % 0x10000, total, number) + piece, EsmClass.UDHI)
+    sar = (
+        Tlv.of(Tag.SAR_MSG_REF_NUM, message_id % 0x10000),
+        Tlv.of(Tag.SAR_TOTAL_SEGMENTS, total),
+        Tlv.of(Tag.SAR_SEGMENT_SEQNUM, number),
+    )
+    return _Body(piece, tlvs=sar)
+
+
+def _validity(valid_until: datetime | None, now: datetime, shortest: float) -> str:
+    """An absolute time in UTC, never less than the operator's shortest validity ahead; "" leaves it to the operator."""
+    if valid_until is None:
+        return ""
+    moment = max(valid_until, now + timedelta(seconds=shortest))
+    if moment.microsecond:
+        moment = moment.replace(microsecond=0) + _SECOND
+    return smpp_time.format_absolute(moment)

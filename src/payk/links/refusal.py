@@ -1,0 +1,43 @@
+"""What an answer to submit_sm means for the part it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from payk.domain.outcome import Accepted, PartOutcome, RefusalKind, Refused, Uncertain
+from payk.smpp import CommandStatus, Response, StatusClass, SubmitSmResp, classify
+
+__all__ = ["outcome_of", "status_overrides"]
+
+_KINDS: Final = {
+    StatusClass.PERMANENT: RefusalKind.PERMANENT,
+    StatusClass.PERMANENT_CONFIG: RefusalKind.PERMANENT,
+    StatusClass.TEMPORARY: RefusalKind.TEMPORARY,
+    StatusClass.THROTTLE: RefusalKind.THROTTLED,
+    StatusClass.LINK: RefusalKind.LINK,
+    StatusClass.BIND: RefusalKind.LINK,  # the operator took our account away under an open session
+}
+
+
+def status_overrides(status_classes: Mapping[int, str]) -> dict[int, StatusClass]:
+    """A link's setting `status_classes` as `classify` wants it. ValueError for an unknown class."""
+    return {code: StatusClass(name) for code, name in status_classes.items()}
+
+
+def outcome_of(part: int, response: Response, overrides: Mapping[int, StatusClass]) -> PartOutcome:
+    """The outcome of a part from the response (perhaps a generic_nack, perhaps of another type) to its submit_sm."""
+    status = response.command_status
+    if isinstance(response, SubmitSmResp):
+        if status == CommandStatus.ESME_ROK:
+            return Accepted(part, response.message_id or "")
+        status_class = classify(status, response.tlvs, overrides)
+    elif status == CommandStatus.ESME_ROK:
+        return Uncertain(part, f"answered by {type(response).__name__}")
+    else:
+        status_class = classify(status, (), overrides, answer=response.command_id)
+    if status_class is StatusClass.OK:
+        return Accepted(part, response.message_id or "" if isinstance(response, SubmitSmResp) else "")
+    if status_class is StatusClass.PERMANENT and status == CommandStatus.ESME_RINVDSTADR:
+        return Refused(part, status, RefusalKind.NUMBER)
+    return Refused(part, status, _KINDS[status_class])

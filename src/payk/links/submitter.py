@@ -1,0 +1,235 @@
+"""The submits of a link: which bind a message goes over, when each part is written, and what came of it.
+
+Exactly one result follows every submission. Parts wait here only for a token of the rate or a place in a window; a
+pause that the operator asks for sends them back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+from payk.clock import Clock
+from payk.domain.operator import Link as LinkSettings
+from payk.domain.outcome import (
+    Accepted,
+    PartOutcome,
+    RefusalKind,
+    Refused,
+    Submission,
+    SubmissionResult,
+    Uncertain,
+    Unsent,
+)
+from payk.links.bind import Bind
+from payk.links.pacing import ThrottlePause, TokenBucket
+from payk.links.parts import PartsEncoder, UnsendableError
+from payk.links.refusal import outcome_of, status_overrides
+from payk.links.submitting import MessageOnItsWay, PartOnItsWay
+from payk.logs import get_logger
+from payk.smpp import CommandStatus, LocalError, Response, status_name
+from payk.text import count_parts
+
+__all__ = ["Submitter"]
+
+_SHORTEST_WAIT: Final = 0.001  # seconds; event loops round their timers to this
+_AHEAD: Final = 0.02
+"""Seconds before its token that a message is asked for: fetching it takes about as long, and the rate would never be
+reached otherwise. It waits here for the rest of the time."""
+
+
+class Submitter:
+    """`binds` is the link's own mapping, live.
+
+    `on_late(link_id, submission, part, smsc_id)` is told of an operator's id that came after its part was given back as
+    `Uncertain`.
+    """
+
+    def __init__(
+        self,
+        settings: LinkSettings,
+        binds: Mapping[int, Bind],
+        *,
+        lease_held: Callable[[], bool],
+        on_result: Callable[[SubmissionResult], None],
+        on_late: Callable[[int, Submission, int, str], None] | None,
+        clock: Clock,
+    ) -> None:
+        self._settings = settings
+        self._binds = binds
+        self._lease_held = lease_held
+        self._on_result = on_result
+        self._on_late = on_late
+        self._clock = clock
+        self._encoder = PartsEncoder(settings)
+        self._overrides = status_overrides(settings.status_classes)
+        self._bucket = TokenBucket(settings.rate or None, clock.monotonic())
+        self._pause = ThrottlePause()
+        self._timer: asyncio.TimerHandle | None = None
+        self._rotation = 0
+        self._refusals_told: set[int] = set()
+        self._log = get_logger("links").bind(link=settings.name)
+
+    def set_rate_share(self, share: float) -> None:
+        if self._settings.rate > 0:
+            self._bucket.set_rate(self._settings.rate * share, self._clock.monotonic())
+            self._write_waiting()
+
+    def capacity(self) -> int:
+        """How many messages of one part would be written at once, or within `_AHEAD`."""
+        now = self._clock.monotonic()
+        if now < self._pause.until or not self._lease_held():
+            return 0
+        return max(0, min(self._room(), self._bucket.available(now + _AHEAD) - self._waiting()))
+
+    def capacity_at(self) -> float | None:
+        """When `capacity` is next above 0 by time alone, on `Clock.monotonic()`; None if time alone does not help."""
+        if self._room() == 0 or not self._lease_held():
+            return None
+        now = self._clock.monotonic()
+        at = max(now, self._pause.until, self._bucket.ready_at(self._waiting() + 1, now) - _AHEAD)
+        return at if at < math.inf else None
+
+    def submit(self, submission: Submission) -> None:
+        """Write it, or put it in line at the bind with the most room."""
+        try:
+            parts = self._encoder.encode(submission)
+        except UnsendableError as unsendable:
+            self._give_up(submission, unsendable)
+            return
+        numbers = [number for part in parts for number in part.numbers]
+        asked = submission.parts_left
+        message = MessageOnItsWay(submission, len(numbers if asked is None else asked))
+        if asked is not None and len(asked) > len(numbers):
+            # They belong to a text that another link cut in another way, and their neighbours are sent already.
+            foreign = [number for number in asked if number not in numbers]
+            self._settle(message, _unsendable(foreign, CommandStatus.ESME_RINVMSGLEN))
+        bind = self._roomiest()
+        if bind is None or self._clock.monotonic() < self._pause.until:
+            self._settle(message, [Unsent(number) for number in numbers])
+            return
+        bind.waiting.extend([PartOnItsWay(message, part) for part in parts])
+        self._write_from(bind)
+
+    # What became of parts: `payk.links.bind.Traffic`
+
+    def handed_back(self, parts: Sequence[PartOnItsWay]) -> None:
+        for part in parts:
+            self._settle(part.message, [Unsent(number) for number in part.wire.numbers])
+
+    def answered(self, bind: Bind, part: PartOnItsWay, response: Response) -> None:
+        outcomes = [outcome_of(number, response, self._overrides) for number in part.wire.numbers]
+        match outcomes[0]:
+            case Accepted():
+                self._pause.accepted(written_at=part.written_at)
+            case Refused(command_status=command_status, kind=kind):
+                self._refused(bind, part, command_status, kind)
+        self._settle(part.message, outcomes)
+        self._write_from(bind)
+
+    def unanswered(self, bind: Bind, part: PartOnItsWay, reason: str) -> None:
+        self._settle(part.message, [Uncertain(number, reason) for number in part.wire.numbers])
+        self._write_from(bind)
+
+    def answered_late(self, part: PartOnItsWay, response: Response) -> None:
+        if self._on_late is None:
+            return
+        for number in part.wire.numbers:
+            outcome = outcome_of(number, response, self._overrides)
+            if isinstance(outcome, Accepted):
+                self._on_late(self._settings.link_id, part.message.submission, number, outcome.smsc_id)
+
+    def _refused(self, bind: Bind, part: PartOnItsWay, command_status: int, kind: RefusalKind) -> None:
+        if kind is RefusalKind.THROTTLED:
+            self._throttled(part, command_status)
+        elif kind is RefusalKind.LINK:
+            bind.rebind(status_name(command_status))
+        elif kind is RefusalKind.PERMANENT and command_status not in self._refusals_told:
+            self._refusals_told.add(command_status)
+            self._log.warning("operator refuses for good", status=status_name(command_status))
+
+    def _throttled(self, part: PartOnItsWay, command_status: int) -> None:
+        now = self._clock.monotonic()
+        if not self._pause.refused(command_status, written_at=part.written_at, now=now):
+            return
+        self._log.info("throttled", status=status_name(command_status), pause=round(self._pause.until - now, 3))
+        self._hand_back_all()
+
+    def _give_up(self, submission: Submission, unsendable: UnsendableError) -> None:
+        self._log.error("message unsendable", message_id=submission.message_id, reason=str(unsendable))
+        numbers = submission.parts_left
+        if numbers is None:
+            numbers = tuple(range(1, count_parts(submission.text)[1] + 1))
+        message = MessageOnItsWay(submission, len(numbers))
+        self._settle(message, _unsendable(numbers, unsendable.command_status))
+
+    def _settle(self, message: MessageOnItsWay, outcomes: Sequence[PartOutcome]) -> None:
+        if message.settle(outcomes):
+            result = message.result(self._settings.link_id)
+            asyncio.get_running_loop().call_soon(self._on_result, result)
+
+    # Writing
+
+    def _room(self) -> int:
+        return sum(max(0, bind.room) for bind in self._binds.values())
+
+    def _waiting(self) -> int:
+        return sum(len(bind.waiting) for bind in self._binds.values())
+
+    def _roomiest(self) -> Bind | None:
+        """The bind for a message. All its parts go over the same one: some operators do not join them otherwise."""
+        binds = [bind for bind in self._binds.values() if bind.up]
+        return max(binds, key=lambda bind: bind.room, default=None)
+
+    def _write_from(self, bind: Bind) -> None:
+        """Write what waits at a bind, as far as its window and the rate go."""
+        while bind.waiting and bind.free_window > 0:
+            if not self._lease_held():
+                self._lapse()
+                return
+            now = self._clock.monotonic()
+            if not self._bucket.take(now):
+                self._write_later(self._bucket.ready_at(1, now) - now)
+                return
+            part = bind.waiting.popleft()
+            try:
+                bind.write(part)
+            except LocalError as error:  # a field that cannot be encoded
+                self._log.error("part unsendable", message_id=part.message.submission.message_id, reason=str(error))
+                self._settle(part.message, _unsendable(part.wire.numbers, CommandStatus.ESME_RSUBMITFAIL))
+            else:
+                part.written(now)
+
+    def _write_waiting(self) -> None:
+        """Write what has a place and a token; each time another bind goes first."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        binds = list(self._binds.values())
+        self._rotation += 1
+        first = self._rotation % max(1, len(binds))
+        for bind in binds[first:] + binds[:first]:
+            self._write_from(bind)
+
+    def _write_later(self, delay: float) -> None:
+        if delay == math.inf:
+            self._hand_back_all()
+        elif self._timer is None:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(max(_SHORTEST_WAIT, delay), self._write_waiting)
+
+    def _lapse(self) -> None:
+        self._log.error("lease lapsed before a write: unbinding")
+        for bind in list(self._binds.values()):
+            bind.lapse()
+
+    def _hand_back_all(self) -> None:
+        for bind in list(self._binds.values()):
+            bind.hand_back()
+
+
+def _unsendable(numbers: Sequence[int], command_status: int) -> list[PartOutcome]:
+    """Refused for good, without having asked the operator."""
+    return [Refused(number, command_status, RefusalKind.PERMANENT) for number in numbers]

@@ -1,0 +1,41 @@
+"""How a duty is kept: one process holds its lease and runs it at its interval; the others stand by."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from payk.logs import get_logger
+from payk.store.database import Database
+from payk.store.errors import StoreError
+from payk.store.processes import Incarnation, lease_duty
+
+__all__ = ["Duty", "keep"]
+
+log = get_logger("maintenance")
+
+
+@dataclass(frozen=True, slots=True)
+class Duty:
+    """Something that must be done again and again, by one process at a time."""
+
+    name: str
+    interval: float
+    """Seconds between two rounds that found nothing left to do."""
+    run_once: Callable[[], Awaitable[int]]
+    """Does one round; returns how much it did. A positive number asks for another round at once."""
+
+
+async def keep(duty: Duty, db: Database, incarnation: Incarnation) -> None:
+    """Do a duty whenever this process holds its lease, until cancelled."""
+    while True:
+        done = 0
+        try:
+            if incarnation.held() and await lease_duty(db, incarnation.number, duty.name):
+                done = await duty.run_once()
+        except StoreError as error:
+            log.warning("duty failed", duty=duty.name, error=str(error))
+        except Exception:  # a defect in one duty must not stop the others
+            log.exception("duty failed", duty=duty.name)
+        await asyncio.sleep(0 if done > 0 else duty.interval)

@@ -1,0 +1,18 @@
+"""Receipts that nobody knew when they came are tried again: after 1 s, 2 s, 4 s ... for 72 hours."""
+
+from __future__ import annotations
+
+from payk.store.database import Database
+from payk.store.receipts import parked_due, settle_parked
+
+__all__ = ["run_once"]
+
+BATCH = 500
+
+
+async def run_once(db: Database) -> int:
+    """Try what is due; returns how many were matched."""
+    due = await parked_due(db, BATCH)
+    if not due:
+        return 0
+    return sum(1 for settled in await settle_parked(db, due) if settled.message_id is not None)

@@ -1,0 +1,210 @@
+"""What a file asks for against what is there: the rows to write, the difference, and what only now proves wrong.
+
+A key that is not written leaves an existing row as it is, and gives a new one its default. Nothing here writes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from payk.registry.difference import Change, Difference
+from payk.registry.errors import Problem, SecretError
+from payk.registry.file import ClientEntry, LinkEntry, OperatorEntry, RegistryFile, RouteEntry
+from payk.registry.options import TABLES, NamedKey, Option
+from payk.registry.secrets import SecretBox
+from payk.registry.value import shown, suggestion
+from payk.store.registry import ClientRow, KeyRow, LinkRow, OperatorRow, RegistryRows, RouteRow, SenderRow
+
+__all__ = ["Comparison"]
+
+NEEDED_BY_NEW_LINK: Final = ("host", "port", "system_id", "password")
+_DEFAULTS: Final = {
+    heading: {name: key.default for name, key in keys.items() if isinstance(key, Option)}
+    for heading, keys in TABLES.items()
+}
+
+
+class Comparison:
+    """The outcome of comparing `file` with `present`: `rows` to write, `difference`, `problems`."""
+
+    def __init__(self, present: RegistryRows, file: RegistryFile, secret_box: SecretBox) -> None:
+        self.rows = RegistryRows()
+        self.problems: list[Problem] = []
+        self._secret_box = secret_box
+        self._changes: list[Change] = []
+        self._clients = {row.name: row for row in present.clients}
+        self._senders: dict[str, dict[str, SenderRow]] = {}
+        for row in present.senders:
+            self._senders.setdefault(row.client, {})[row.name.lower()] = row
+        self._keys = {row.sha256: row for row in present.keys}
+        self._operators = {row.name: row for row in present.operators}
+        self._links = {row.name: row for row in present.links}
+        self._routes = {row.prefix: row for row in present.routes}
+        self._operator_names = {*self._operators, *(operator.name for operator in file.operators)}
+        for client in file.clients:
+            self._compare_client(client)
+        for operator in file.operators:
+            self._compare_operator(operator)
+        for route in file.routes:
+            self._compare_route(route)
+
+    @property
+    def difference(self) -> Difference:
+        """What becomes different."""
+        return Difference(tuple(self._changes))
+
+    def _wrong(self, path: str, wrong: str, right: str) -> None:
+        self.problems.append(Problem(path, wrong, right))
+
+    def _compare_client(self, entry: ClientEntry) -> None:
+        present = self._clients.get(entry.name)
+        options, fields = _merged("client", present.options if present else None, entry.options)
+        if present is None or fields:
+            self.rows.clients.append(ClientRow(entry.name, options))
+            self._changes.append(Change("~" if present else "+", "client", entry.name, fields=fields))
+        if entry.senders is not None:
+            self._compare_senders(entry.name, entry.senders)
+        for key in entry.keys:
+            self._open(entry.name, key)
+        for key in entry.revoked:
+            self._revoke(entry.name, key)
+
+    def _compare_senders(self, client: str, names: tuple[str, ...]) -> None:
+        present = self._senders.get(client, {})
+        wanted = {name.lower(): name for name in names}
+        for known_as, name in wanted.items():
+            row = present.get(known_as)
+            if row is None:
+                self._put_sender(SenderRow(client, name, True), Change("+", "sender", name))
+                continue
+            fields: dict[str, tuple[Any, Any]] = {}
+            if row.name != name:
+                fields["name"] = (row.name, name)
+            if not row.enabled:
+                fields["enabled"] = (False, True)
+            if fields:
+                self._put_sender(SenderRow(client, name, True), Change("~", "sender", row.name, fields=fields))
+        for known_as, row in sorted(present.items()):
+            if row.enabled and known_as not in wanted:
+                change = Change("~", "sender", row.name, fields={"enabled": (True, False)})
+                self._put_sender(SenderRow(client, row.name, False), change)
+
+    def _put_sender(self, row: SenderRow, change: Change) -> None:
+        self.rows.senders.append(row)
+        self._changes.append(_of_client(change, row.client))
+
+    def _open(self, client: str, key: NamedKey) -> None:
+        digest = key.digests[0]
+        row = self._keys.get(digest)
+        if row is None:
+            self._put_key(KeyRow(client, digest, False), Change("+", "api key", _fingerprint(digest)))
+        elif row.client != client:
+            self._wrong(key.path, f"this key belongs to client {shown(row.client)}", "give each client keys of its own")
+        elif row.revoked:
+            self._wrong(key.path, "this key was revoked, and that is for good", "give the client a new key")
+
+    def _revoke(self, client: str, key: NamedKey) -> None:
+        digest = next((digest for digest in key.digests if digest in self._keys), key.digests[0])
+        row = self._keys.get(digest)
+        if row is None:
+            # Kept, so that nobody can open it later.
+            note = "revoked before it was ever known"
+            self._put_key(KeyRow(client, digest, True), Change("+", "api key", _fingerprint(digest), notes=(note,)))
+        elif row.client != client:
+            self._wrong(key.path, f"this key belongs to client {shown(row.client)}", "revoke it there")
+        elif not row.revoked:
+            self._put_key(
+                KeyRow(client, digest, True), Change("~", "api key", _fingerprint(digest), notes=("revoked",))
+            )
+
+    def _put_key(self, row: KeyRow, change: Change) -> None:
+        self.rows.keys.append(row)
+        self._changes.append(_of_client(change, row.client))
+
+    def _compare_operator(self, entry: OperatorEntry) -> None:
+        present = self._operators.get(entry.name)
+        options, fields = _merged("operator", present.options if present else None, entry.options)
+        if present is None or fields:
+            self.rows.operators.append(OperatorRow(entry.name, options))
+            self._changes.append(Change("~" if present else "+", "operator", entry.name, fields=fields))
+        for link in entry.links:
+            self._compare_link(link)
+
+    def _compare_link(self, entry: LinkEntry) -> None:
+        present = self._links.get(entry.name)
+        if present is None:
+            written = {*entry.options, *([] if entry.password is None else ["password"])}
+            missing = [key for key in NEEDED_BY_NEW_LINK if key not in written]
+            for key in missing:
+                self._wrong(f"{entry.path}.{key}", "missing", f"a new link needs {', '.join(NEEDED_BY_NEW_LINK)}")
+            if missing:
+                return
+        elif present.operator != entry.operator:
+            wrong = f"link {shown(entry.name)} belongs to operator {shown(present.operator)}"
+            self._wrong(f"{entry.path}.name", wrong, "choose another name, or write it below that operator")
+            return
+        options, fields = _merged("operator.link", present.options if present else None, entry.options)
+        sealed, changed = self._password(entry, present)
+        notes = ("password changed",) if present and changed else ()
+        if present is None or fields or notes:
+            self.rows.links.append(LinkRow(entry.operator, entry.name, options, sealed))
+            of = "" if present else f"operator {entry.operator}"
+            self._changes.append(Change("~" if present else "+", "link", entry.name, of, fields, notes))
+
+    def _password(self, entry: LinkEntry, present: LinkRow | None) -> tuple[bytes, bool]:
+        """The sealed password of a link, and whether it is another one than before."""
+        if present is not None:
+            if entry.password is None:
+                return present.password, False
+            try:
+                if self._secret_box.open(present.password) == entry.password:
+                    return present.password, False
+            except SecretError:
+                pass  # sealed under a key that is gone: write it anew
+        return self._secret_box.seal(entry.password or ""), True
+
+    def _compare_route(self, entry: RouteEntry) -> None:
+        present = self._routes.get(entry.prefix)
+        if entry.operators is None and present is None:
+            self._wrong(f"{entry.path}.operators", "missing", "a new route needs at least one operator")
+            return
+        unknown = [
+            (index, name) for index, name in enumerate(entry.operators or ()) if name not in self._operator_names
+        ]
+        for index, name in unknown:
+            wrong = f"operator {shown(name)} is neither in this file nor in the database"
+            self._wrong(f"{entry.path}.operators[{index}]", wrong, suggestion(name, self._operator_names))
+        if unknown:
+            return
+        options, fields = _merged("route", present.options if present else None, entry.options)
+        operators = list(entry.operators if entry.operators is not None else present.operators if present else ())
+        before = list(present.operators) if present else None
+        if operators != before:
+            fields = {"operators": (before, operators), **fields}
+        if fields:
+            self.rows.routes.append(RouteRow(entry.prefix, operators, options))
+            name = entry.prefix or "of every number"
+            self._changes.append(Change("~" if present else "+", "route", name, fields=fields))
+
+
+def _merged(
+    heading: str, present: Mapping[str, Any] | None, written: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, tuple[Any, Any]]]:
+    """The options of a row as they become, and what of the written differs: key -> (old, new)."""
+    before = {**_DEFAULTS[heading], **(present or {})}
+    fields = {
+        key: (None if present is None else before[key], value)
+        for key, value in written.items()
+        if present is None or before[key] != value
+    }
+    return {**before, **written}, fields
+
+
+def _of_client(change: Change, client: str) -> Change:
+    return Change(change.sign, change.kind, change.name, f"client {client}", change.fields, change.notes)
+
+
+def _fingerprint(digest: bytes) -> str:
+    """What a key is called where people read: the first digits of its SHA-256."""
+    return digest.hex()[:8]

@@ -1,0 +1,52 @@
+"""What can go wrong with the registry.
+
+RegistryError
++-- RegistryFileError   what was asked for is wrong: every problem, each with its place
++-- SecretError         a secret cannot be sealed or opened
++-- DirectoryError      what is stored cannot be understood by this Payk
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+__all__ = ["DirectoryError", "Problem", "RegistryError", "RegistryFileError", "SecretError"]
+
+
+class RegistryError(Exception):
+    """Anything the registry reports."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong, where, and what would be right. Never quotes a key or a password."""
+
+    path: str
+    """The key, such as `operator[0].link[1].window` (counted from 0), or `line 3, column 5` where it is no TOML."""
+    wrong: str
+    right: str
+
+
+class RegistryFileError(RegistryError):
+    """A registry file that cannot be applied; nothing of it was."""
+
+    def __init__(self, file: str, problems: Iterable[Problem]) -> None:
+        self.file = file
+        self.problems = tuple(problems)
+        super().__init__("\n".join(self.lines()))
+
+    def lines(self) -> list[str]:
+        """One line per problem: file, place, what is wrong, what would be right."""
+        return [
+            ": ".join(part for part in (self.file, problem.path, f"{problem.wrong}; {problem.right}") if part)
+            for problem in self.problems
+        ]
+
+
+class SecretError(RegistryError):
+    """A secret that cannot be sealed or opened."""
+
+
+class DirectoryError(RegistryError):
+    """A stored row that this Payk cannot understand; a newer one may have written it."""

@@ -1,0 +1,143 @@
+"""The directory of this process: loaded whole, and followed as it changes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, Final, TypeVar
+
+from payk.domain.account import Client
+from payk.domain.directory import CurrentDirectory, Directory
+from payk.domain.operator import Link, Operator
+from payk.domain.route import Route, RouteTable
+from payk.logs import get_logger
+from payk.registry.errors import DirectoryError
+from payk.registry.options import CLIENT, LINK, Key, Option
+from payk.store.database import Database
+from payk.store.errors import StoreError
+from payk.store.registry import Snapshot, StoredClient, StoredLink, listen, read_snapshot, registry_version
+
+__all__ = ["Follower", "load"]
+
+POLL: Final = 0.5
+"""Seconds between two looks at the version, for announcements that were lost."""
+SLICE: Final = 200
+"""Rows that are built before other tasks have their turn."""
+
+log = get_logger("registry")
+Row = TypeVar("Row")
+
+
+async def load(db: Database) -> Directory:
+    """The registry as of now. Raises StoreError, and DirectoryError where a row cannot be understood."""
+    snapshot = await read_snapshot(db)
+    clients = {row.client_id: _client(row) async for row in _in_turn(snapshot.clients)}
+    links: dict[int, list[Link]] = {}
+    async for row in _in_turn(snapshot.links):
+        links.setdefault(row.operator_id, []).append(_link(row))
+    operators = {
+        row.operator_id: Operator(*row, links=tuple(links.get(row.operator_id, ()))) for row in snapshot.operators
+    }
+    return Directory(
+        snapshot.version, clients, snapshot.keys, operators, RouteTable(_routes(snapshot)), snapshot.queues
+    )
+
+
+class Follower:
+    """Keeps `current` at the version that the database has.
+
+    While the database is away the last known directory stays in force. `on_change` is called with each new one, after
+    it came into force.
+    """
+
+    def __init__(self, db: Database, current: CurrentDirectory) -> None:
+        self.on_change: list[Callable[[Directory], None]] = []
+        self._db = db
+        self._current = current
+        self._announced = asyncio.Event()
+        self._not_understood: int | None = None
+
+    async def run(self) -> None:
+        """Follow until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._listen(), name="registry-listen")
+            group.create_task(self._poll(), name="registry-poll")
+
+    async def _listen(self) -> None:
+        while True:
+            with suppress(StoreError):  # the polling tells as well
+                await listen(self._db, self._announced.set)
+            await asyncio.sleep(POLL)
+
+    async def _poll(self) -> None:
+        while True:
+            self._announced.clear()
+            with suppress(StoreError):  # away: what is known stays in force
+                version = await registry_version(self._db)
+                if version not in (self._current.value.version, self._not_understood):
+                    await self._replace(version)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(POLL):
+                    await self._announced.wait()
+
+    async def _replace(self, version: int) -> None:
+        try:
+            directory = await load(self._db)
+        except DirectoryError as error:
+            log.error("registry_not_understood", version=version, kept=self._current.value.version, error=str(error))
+            self._not_understood = version
+            return
+        self._current.value = directory
+        log.info("registry_changed", version=directory.version)
+        for tell in self.on_change:
+            tell(directory)
+
+
+async def _in_turn(rows: Sequence[Row]) -> AsyncIterator[Row]:
+    """The rows, with a pause for other tasks every few."""
+    for number, row in enumerate(rows, start=1):
+        yield row
+        if number % SLICE == 0:
+            await asyncio.sleep(0)
+
+
+def _client(row: StoredClient) -> Client:
+    return Client(
+        client_id=row.client_id,
+        name=row.name,
+        senders={name.casefold(): name for name in row.senders},
+        **_decoded(f"client {row.name}", CLIENT, row.options),
+    )
+
+
+def _link(row: StoredLink) -> Link:
+    return Link(
+        link_id=row.link_id,
+        operator_id=row.operator_id,
+        name=row.name,
+        password=row.password,
+        **_decoded(f"link {row.name}", LINK, row.options),
+    )
+
+
+def _decoded(what: str, keys: Mapping[str, Key], options: str) -> dict[str, Any]:
+    """Options in the words of the domain; what this Payk does not know is left out, what is missing has its default."""
+    stored = json.loads(options)
+    found = {}
+    for name, key in keys.items():
+        if isinstance(key, Option):
+            value = stored.get(name, key.default)
+            try:
+                found[name] = key.decode(value)
+            except (ValueError, KeyError, TypeError, AttributeError) as error:
+                raise DirectoryError(f"{what}: {name} {value!r} is not known to this Payk") from error
+    return found
+
+
+def _routes(snapshot: Snapshot) -> list[Route]:
+    return [
+        Route(row.route_id, row.prefix, snapshot.queues[row.queue_id], row.queue_id, row.enabled)
+        for row in snapshot.routes
+    ]

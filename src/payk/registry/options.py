@@ -1,0 +1,373 @@
+"""The keys of a registry file, table by table: how each is read, what it is when nobody wrote it, what it means.
+
+One table serves the reader of files, the loader of the directory and the documentation. The stored form of a value is
+what JSON can hold; `Option.decode` makes of it what the domain works with.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from payk.domain.account import BulkPolicy, UncertainPolicy
+from payk.domain.message import SmsType
+from payk.domain.operator import DEFAULT_TON_NPI, AddressKind, BindMode, IdMode, LongText, TlsSettings
+from payk.registry.value import Place, Reader, boolean, choice, integer, listing, mapping, number, shown, text
+from payk.smpp.status import StatusClass
+
+__all__ = ["CLIENT", "LINK", "OPERATOR", "ROUTE", "TABLES", "FromEnvironment", "Key", "NamedKey", "Option"]
+
+DAYS_30: Final = 2_592_000
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key of a table: its reader, and what it is, in a sentence with the unit."""
+
+    read: Reader[Any]
+    about: str
+
+
+@dataclass(frozen=True, slots=True)
+class Option(Key):
+    """A key that is stored as it is written; `default` in its stored form."""
+
+    default: Any
+    decode: Callable[[Any], Any] = lambda value: value
+
+
+@dataclass(frozen=True, slots=True)
+class NamedKey:
+    """An API key that a file names: the SHA-256 digests that it may be stored under."""
+
+    path: str
+    digests: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FromEnvironment:
+    """A secret that stands in an environment variable."""
+
+    variable: str
+
+
+def _api_key(value: object, place: Place) -> NamedKey | None:
+    right = "write a key of 32 to 255 visible ASCII characters, such as a UUID"
+    found = text(r"[!-~]{32,255}", right, secret=True)(value, place)
+    return NamedKey(place.path, (_digest(found),)) if found else None
+
+
+def _digest_of_key(value: object, place: Place) -> NamedKey | None:
+    found = text(r"[0-9a-fA-F]{64}", "write the SHA-256 of the key as 64 hex digits", secret=True)(value, place)
+    return NamedKey(place.path, (bytes.fromhex(found),)) if found else None
+
+
+def _revoked_key(value: object, place: Place) -> NamedKey | None:
+    right = "write the key, or its SHA-256 as 64 hex digits"
+    found = text(r"[!-~]{32,255}", right, secret=True)(value, place)
+    if not found:
+        return None
+    as_digest = (bytes.fromhex(found),) if re.fullmatch(r"[0-9a-fA-F]{64}", found) else ()
+    return NamedKey(place.path, (_digest(found), *as_digest))
+
+
+def _digest(key: str) -> bytes:
+    return hashlib.sha256(key.encode("ascii")).digest()
+
+
+def _sms_type(value: object, place: Place) -> int | None:
+    if value == "":
+        return None
+    if isinstance(value, str) and value.upper() in SmsType.__members__:
+        return int(SmsType[value.upper()])
+    if isinstance(value, int) and not isinstance(value, bool) and value in list(SmsType):
+        return value
+    place.wrong(f"{shown(value)} is no SmsType", 'write 1 or "common", 2 or "otp", 3 or "batch", or "" for none')
+    return None
+
+
+def _country(value: object, place: Place) -> str | None:
+    right = 'write a country code of 1 to 4 digits in quotes, such as "992", or "" for none'
+    return text(r"([1-9][0-9]{0,3})?", right)(value, place) or None
+
+
+def _host(value: object, place: Place) -> str | None:
+    right = "write a host name or an IP address; the port is a key of its own"
+    if isinstance(value, str):
+        try:
+            return str(ip_address(value))
+        except ValueError:
+            pass
+    return text(r"(?=.{1,253}\Z)[A-Za-z0-9_]([A-Za-z0-9_-]*)(\.[A-Za-z0-9_-]+)*\.?", right)(value, place)
+
+
+def _password(value: object, place: Place) -> str | FromEnvironment | None:
+    if isinstance(value, dict):
+        if value.keys() != {"env"}:
+            place.wrong("this table is not understood", 'write {env = "NAME"}')
+            return None
+        name = text(r"[A-Za-z_][A-Za-z0-9_]*", "write the name of an environment variable")(
+            value["env"], place.key("env")
+        )
+        return name and FromEnvironment(name)
+    return PASSWORD_TEXT(value, place)
+
+
+PASSWORD_TEXT: Final = text(
+    r"[ -~]{0,64}", 'write at most 64 printable ASCII characters in quotes, or {env = "NAME"}', secret=True
+)
+
+
+def _version(value: object, place: Place) -> int | None:
+    if isinstance(value, int) and value in (0x33, 0x34, 0x50):
+        return value
+    place.wrong(f"{shown(value)} is no version of SMPP", "write 0x33, 0x34 or 0x50")
+    return None
+
+
+def _ton_npi(value: object, place: Place) -> Mapping[str, list[int]]:
+    return {**_DEFAULT_TON_NPI, **(_TON_NPI(value, place) or {})}
+
+
+def _pair(value: object, place: Place) -> list[int] | None:
+    if isinstance(value, list) and len(value) == 2:
+        ton, npi = (integer(0, 255)(part, place.item(index)) for index, part in enumerate(value))
+        return None if ton is None or npi is None else [ton, npi]
+    place.wrong(f"{shown(value)} is not a pair", "write [TON, NPI], such as [5, 0]")
+    return None
+
+
+_TON_NPI = mapping(choice(AddressKind), _pair, example="{alnum = [5, 0]}")
+_DEFAULT_TON_NPI: Final = {kind.value: list(pair) for kind, pair in DEFAULT_TON_NPI.items()}
+
+
+def _code(high: int) -> Reader[str]:
+    right = f"write a number from 0 to {high}, or in hex from 0x00 to {high:#x}"
+
+    def read(value: object, place: Place) -> str | None:
+        found = text(r"0[xX][0-9a-fA-F]{1,8}|[0-9]{1,10}", right)(value, place)
+        if found is None:
+            return None
+        code = int(found, 16 if found[:2].lower() == "0x" else 10)
+        if code > high:
+            place.wrong(f"{shown(found)} is out of range", right)
+            return None
+        return str(code)
+
+    return read
+
+
+def _charset_map(value: object, place: Place) -> list[list[str]] | None:
+    example = '{0 = "gsm", 8 = "ucs2"}'
+    seen = len(place.problems)
+    found = mapping(_code(255), choice(("gsm", "ascii", "latin1", "ucs2")), example=example)(value, place)
+    if found is None:
+        return None
+    if "ucs2" not in found.values() and len(place.problems) == seen:
+        place.wrong("no data_coding means ucs2, so no Cyrillic text could be sent", f"write a table such as {example}")
+    # The first charset that holds a text is taken, and a JSON object would not keep the order.
+    return [[code, charset] for code, charset in found.items()]
+
+
+def _timezone(value: object, place: Place) -> str | None:
+    right = 'write a name of the time zone database, such as "Asia/Dushanbe" or "UTC"'
+    found = text(r"[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*", right)(value, place)
+    if found is None:
+        return None
+    try:
+        ZoneInfo(found)
+    except (ValueError, OSError, KeyError):  # KeyError: ZoneInfoNotFoundError
+        place.wrong(f"{shown(found)} is no time zone", right)
+        return None
+    return found
+
+
+def _tls(value: object, place: Place) -> Mapping[str, Any] | None:
+    if isinstance(value, bool):
+        return dict(_NO_TLS_FILES) if value else None
+    if not isinstance(value, dict):
+        place.wrong(f"{shown(value)} is neither true, false nor a table", 'write true, or {ca = "/etc/ssl/ca.pem"}')
+        return None
+    found = dict(_NO_TLS_FILES)
+    for name, element in value.items():
+        if name == "verify":
+            found[name] = boolean(element, place.key(name))
+        elif name in _NO_TLS_FILES:
+            found[name] = text(r"/[^\x00-\x1f]+", "write the absolute path of a PEM file")(element, place.key(name))
+        else:
+            place.key(name).wrong("unknown key", f"known here: {', '.join(_NO_TLS_FILES)}")
+    if "key" in value and "certificate" not in value:
+        place.key("key").wrong("a key without its certificate", "write certificate too")
+    return found
+
+
+_NO_TLS_FILES: Final[Mapping[str, Any]] = {"ca": None, "certificate": None, "key": None, "verify": True}
+
+_TYPES: Final = choice([kind.name.lower() for kind in SmsType])
+_NAME: Final = text(
+    r"(?! )[^\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]{1,64}(?<! )",
+    "write 1 to 64 characters, without blanks at the ends",
+)
+_SENDER: Final = text(
+    r"(?=[ -?A-~]{1,15}\Z)[^ ](.*[^ ])?",
+    "write 1 to 15 printable ASCII characters without @, and without blanks at the ends",
+)
+_UNCERTAIN: Final = mapping(_TYPES, choice(UncertainPolicy), example='{otp = "resend", batch = "hold"}')
+
+
+def _decode_sms_type(value: int | None) -> SmsType | None:
+    return None if value is None else SmsType(value)
+
+
+def _decode_uncertain(value: Mapping[str, str]) -> Mapping[SmsType, UncertainPolicy]:
+    return {SmsType[name.upper()]: UncertainPolicy(policy) for name, policy in value.items()}
+
+
+def _decode_codes(value: Mapping[str, str]) -> Mapping[int, str]:
+    return {int(code): word for code, word in value.items()}
+
+
+CLIENT: Final[Mapping[str, Key]] = {
+    "name": Key(_NAME, "Name of the client; what it is known by."),
+    "api_keys": Key(
+        listing(_api_key, noun="API keys", same=lambda key: key.digests[0]),
+        "Keys that open the API for it, at least 32 visible ASCII characters each; kept as SHA-256. Only ever adds.",
+    ),
+    "api_key_sha256": Key(
+        listing(_digest_of_key, noun="digests", same=lambda key: key.digests[0]),
+        "The same, as SHA-256 in 64 hex digits.",
+    ),
+    "revoked_keys": Key(
+        listing(_revoked_key, noun="API keys", same=lambda key: key.digests[0]),
+        "Keys that no longer open it, or their SHA-256; for good.",
+    ),
+    "senders": Key(
+        listing(_SENDER, noun="sender names", same=str.lower),
+        "Registered sender names, 1-15 printable ASCII characters without @; one that is missing here is disabled.",
+    ),
+    "enabled": Option(boolean, "false suspends the client.", True),
+    "default_sms_type": Option(
+        _sms_type, "SmsType of requests that name none: 1 or common, 2 or otp, 3 or batch.", None, _decode_sms_type
+    ),
+    "default_country": Option(_country, "Country code put before national numbers, such as 992.", None),
+    "repeat_window": Option(
+        integer(0, DAYS_30, unit="seconds"),
+        "Seconds in which the same number, sender and text without a ClientMessageId counts as a repeat; 0 = never.",
+        0,
+    ),
+    "client_message_id_window": Option(
+        integer(0, DAYS_30, unit="seconds"), "Seconds in which a ClientMessageId is remembered.", 43_200
+    ),
+    "bulk": Option(
+        choice(BulkPolicy), "What one bad item does to a bulk: partial or all-or-nothing.", "partial", BulkPolicy
+    ),
+    "max_parts": Option(integer(1, 255), "Parts that one text may have.", 20),
+    "uncertain": Option(
+        _UNCERTAIN,
+        "By SmsType, resend or hold: what follows a submit that was never answered; hold on either side wins.",
+        {},
+        _decode_uncertain,
+    ),
+}
+
+OPERATOR: Final[Mapping[str, Key]] = {
+    "name": Key(_NAME, "Name of the operator; what it is known by."),
+    "enabled": Option(boolean, "false stops every link of it.", True),
+}
+
+LINK: Final[Mapping[str, Key]] = {
+    "name": Key(_NAME, "Name of the link; without it OPERATOR-1, OPERATOR-2 and so on by place."),
+    "password": Key(_password, 'SMPP password, text or {env = "NAME"}; kept encrypted under PAYK_SECRET_KEY.'),
+    "enabled": Option(boolean, "false stops it.", True),
+    "host": Option(_host, "Host name or IP address of the operator's SMSC. A new link needs it.", None),
+    "port": Option(integer(1, 65_535), "Its TCP port. A new link needs it.", None),
+    "system_id": Option(
+        text(r"[ -~]{1,15}", "write 1 to 15 printable ASCII characters"),
+        "Name of the account. A new link needs it.",
+        None,
+    ),
+    "bind": Option(choice(BindMode), "transceiver, or transmitter+receiver.", "transceiver", BindMode),
+    "binds": Option(integer(1, 100), "Sessions held at once, over all processes.", 1),
+    "window": Option(integer(1, 10_000), "Unanswered submit_sm at once, per bind.", 100),
+    "rate": Option(
+        number(0, 100_000, unit="submit_sm a second"),
+        "submit_sm a second of the whole link, over all binds and processes; 0 = as fast as the windows allow.",
+        0.0,
+    ),
+    "response_timeout": Option(
+        number(0.1, 600, unit="seconds"), "Seconds without an answer after which a submit is uncertain.", 30.0
+    ),
+    "enquire_interval": Option(number(1, 3600, unit="seconds"), "Seconds between two enquire_link.", 30.0),
+    "alnum_max": Option(integer(1, 15), "Longest alphanumeric sender that the operator carries.", 15),
+    "min_validity": Option(
+        integer(0, DAYS_30, unit="seconds"), "Seconds of validity_period that the operator is given at least.", 300
+    ),
+    "interface_version": Option(_version, "SMPP version offered: 0x33, 0x34 or 0x50.", 0x34),
+    "system_type": Option(text(r"[ -~]{0,12}", "write at most 12 printable ASCII characters"), "As agreed.", ""),
+    "address_range": Option(text(r"[ -~]{0,40}", "write at most 40 printable ASCII characters"), "As agreed.", ""),
+    "ton_npi": Option(
+        _ton_npi,
+        "[TON, NPI] by kind of address: alnum, short, international, national; what is not named keeps its default.",
+        _DEFAULT_TON_NPI,
+        lambda value: {AddressKind(kind): (ton, npi) for kind, (ton, npi) in value.items()},
+    ),
+    "charset_map": Option(
+        _charset_map,
+        "What the operator means by a data_coding: gsm, ascii, latin1 or ucs2; the whole table, preferred ones first.",
+        [["0", "gsm"], ["8", "ucs2"]],
+        lambda value: {int(code): charset for code, charset in value},
+    ),
+    "long_text": Option(choice(LongText), "How long texts travel: udh8, udh16, sar or payload.", "udh8", LongText),
+    "id_mode": Option(
+        choice(IdMode), "Base of ids in answers and in receipts: learn, raw, hex-dec or dec-hex.", "learn", IdMode
+    ),
+    "receipt_timezone": Option(_timezone, "Time zone of the dates in receipts.", "UTC"),
+    "text_receipts": Option(boolean, "Whether a deliver_sm that only looks like a receipt may be one.", False),
+    "status_classes": Option(
+        mapping(
+            _code(0xFFFFFFFF),
+            choice([word.value for word in StatusClass if word is not StatusClass.OK]),
+            example='{0x45 = "temporary"}',
+        ),
+        "Classes of command_status where this operator means its own; the whole table.",
+        {},
+        _decode_codes,
+    ),
+    "priority_map": Option(
+        mapping(_TYPES, integer(0, 3), example="{otp = 3}"),
+        "priority_flag by SmsType, 0-3; 0 where nothing is written.",
+        {},
+        lambda value: {SmsType[name.upper()]: flag for name, flag in value.items()},
+    ),
+    "uncertain": Option(_UNCERTAIN, "As for a client.", {}, _decode_uncertain),
+    "tls": Option(
+        _tls,
+        "true, or a table of ca, certificate, key (absolute paths of PEM files) and verify.",
+        None,
+        lambda value: None if value is None else TlsSettings(**value),
+    ),
+}
+
+ROUTE: Final[Mapping[str, Key]] = {
+    "prefix": Key(
+        text(r"[0-9]{0,15}", 'write at most 15 digits in quotes, such as "992", or "" for every number'),
+        "Digits that a number begins with; the longest prefix that fits wins.",
+    ),
+    "operators": Key(
+        listing(_NAME, noun="operators", least=1), "Names of operators: the first that is up, the rest are fallbacks."
+    ),
+    "enabled": Option(boolean, "false takes the rule away.", True),
+}
+
+TABLES: Final[Mapping[str, Mapping[str, Key]]] = {
+    "client": CLIENT,
+    "operator": OPERATOR,
+    "operator.link": LINK,
+    "route": ROUTE,
+}
+"""Every key that a registry file may hold."""

@@ -1,0 +1,208 @@
+"""Reading single values of a registry file: each reader checks one, and answers it in the form in which it is stored.
+
+A reader that finds something wrong says so at its place and answers None; the file is refused as a whole later, so
+nobody looks at that None.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from difflib import get_close_matches
+from enum import Enum
+from typing import Final, TypeVar
+
+from payk.registry.errors import Problem
+
+__all__ = [
+    "Place",
+    "Reader",
+    "boolean",
+    "choice",
+    "integer",
+    "listing",
+    "mapping",
+    "number",
+    "shown",
+    "suggestion",
+    "text",
+]
+
+SHOWN_MAX: Final = 40
+_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A key of the document, and the list that problems with it go to."""
+
+    path: str
+    problems: list[Problem]
+
+    def key(self, name: str) -> Place:
+        """The key `name` of the table at this place."""
+        quoted = name if _BARE_KEY.fullmatch(name) else json.dumps(name)
+        return Place(f"{self.path}.{quoted}" if self.path else quoted, self.problems)
+
+    def item(self, index: int) -> Place:
+        """An element of the list at this place, counted from 0."""
+        return Place(f"{self.path}[{index}]", self.problems)
+
+    def wrong(self, wrong: str, right: str) -> None:
+        """Note a problem: what is wrong here, and what would be right."""
+        self.problems.append(Problem(self.path, wrong, right))
+
+
+Value = TypeVar("Value")
+Item = TypeVar("Item")
+Reader = Callable[[object, Place], Value | None]
+
+
+def shown(value: object) -> str:
+    """A value as an error line may quote it: short, on one line."""
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case str():
+            quoted = json.dumps(value, ensure_ascii=False)
+            return quoted if len(quoted) <= SHOWN_MAX else quoted[: SHOWN_MAX - 4] + '..."'
+        case int() | float():
+            return str(value) if isinstance(value, float) or abs(value) < 10**SHOWN_MAX else "a huge number"
+        case list():
+            return "a list"
+        case dict():
+            return "a table"
+        case _:
+            return f"a {type(value).__name__}"
+
+
+def suggestion(name: str, known: Collection[str]) -> str:
+    """`did you mean "window"?` where a known name is near, else the known names."""
+    near = get_close_matches(name.lower(), known, n=1, cutoff=0.6)
+    if near:
+        return f"did you mean {shown(near[0])}?"
+    return f"known here: {', '.join(sorted(known))}" if known else "none is known here"
+
+
+def boolean(value: object, place: Place) -> bool | None:
+    """true or false."""
+    if isinstance(value, bool):
+        return value
+    place.wrong(f"{shown(value)} is neither true nor false", "write true or false, without quotes")
+    return None
+
+
+def integer(low: int, high: int, *, unit: str = "") -> Reader[int]:
+    """A whole number from `low` to `high`."""
+    right = f"write a whole number{unit and f' of {unit}'} from {low} to {high}"
+
+    def read(value: object, place: Place) -> int | None:
+        if isinstance(value, bool) or not isinstance(value, int):
+            place.wrong(f"{shown(value)} is not a whole number", right)
+        elif not low <= value <= high:
+            place.wrong(f"{shown(value)} is out of range", right)
+        else:
+            return value
+        return None
+
+    return read
+
+
+def number(low: float, high: float, *, unit: str = "") -> Reader[float]:
+    """A number from `low` to `high`, with or without a fraction."""
+    right = f"write a number{unit and f' of {unit}'} from {low:g} to {high:g}"
+
+    def read(value: object, place: Place) -> float | None:
+        if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
+            place.wrong(f"{shown(value)} is not a number", right)
+        elif not low <= value <= high:
+            place.wrong(f"{shown(value)} is out of range", right)
+        else:
+            return float(value)
+        return None
+
+    return read
+
+
+def text(pattern: str, right: str, *, secret: bool = False) -> Reader[str]:
+    """Text that matches `pattern` as a whole; `right` says in words what that is. A secret one is never quoted."""
+    compiled = re.compile(pattern)
+
+    def read(value: object, place: Place) -> str | None:
+        if not isinstance(value, str):
+            place.wrong("this is not text" if secret else f"{shown(value)} is not text", right)
+        elif not compiled.fullmatch(value):
+            place.wrong("this does not fit" if secret else f"{shown(value)} does not fit", right)
+        else:
+            return value
+        return None
+
+    return read
+
+
+def choice(options: type[Enum] | Collection[str]) -> Reader[str]:
+    """One of a few words."""
+    words = [str(option.value) for option in options] if isinstance(options, type) else list(options)
+
+    def read(value: object, place: Place) -> str | None:
+        if isinstance(value, str) and value in words:
+            return value
+        near = get_close_matches(value.lower(), words, n=1) if isinstance(value, str) else []
+        right = f"did you mean {shown(near[0])}?" if near else f"write one of {', '.join(map(shown, words))}"
+        place.wrong(f"{shown(value)} is not known here", right)
+        return None
+
+    return read
+
+
+def listing(
+    item: Reader[Item], *, noun: str, least: int = 0, same: Callable[[Item], object] = lambda value: value
+) -> Reader[list[Item]]:
+    """A list of distinct values; `same` gives what makes two of them the same."""
+
+    def read(value: object, place: Place) -> list[Item]:
+        if not isinstance(value, list):
+            place.wrong(f"{shown(value)} is not a list", f"write a list of {noun} in brackets: [...]")
+            return []
+        if len(value) < least:
+            place.wrong("the list is empty", f"name at least {least} of {noun}")
+        first_at: dict[object, int] = {}
+        found = []
+        for index, element in enumerate(value):
+            at = place.item(index)
+            result = item(element, at)
+            if result is None:
+                continue
+            first = first_at.setdefault(same(result), index)
+            if first != index:
+                at.wrong(f"the same as {place.item(first).path}", "name it once")
+            else:
+                found.append(result)
+        return found
+
+    return read
+
+
+def mapping(key: Reader[str], item: Reader[Item], *, example: str) -> Reader[dict[str, Item]]:
+    """An inline table; `key` reads the name of each entry, `item` its value."""
+
+    def read(value: object, place: Place) -> dict[str, Item] | None:
+        if not isinstance(value, dict):
+            place.wrong(f"{shown(value)} is not a table", f"write a table such as {example}")
+            return None
+        found: dict[str, Item] = {}
+        for name, element in value.items():
+            at = place.key(name)
+            known = key(name, at)
+            result = item(element, at)
+            if known is None or result is None:
+                continue
+            if known in found:
+                at.wrong("this entry is there twice, spelled differently", "write it once")
+            found[known] = result
+        return found
+
+    return read

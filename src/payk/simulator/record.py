@@ -1,0 +1,145 @@
+"""The record: what the operator received and told, one JSON line each, appended to a file.
+
+A submit_sm has its line as soon as it is answered or surely will not be; a receipt as soon as it is acknowledged,
+refused or not answered in time, one line for each time it was sent.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from typing import IO, Final, Literal
+
+import msgspec
+
+from payk.logs import get_logger
+from payk.simulator.errors import StartError
+from payk.smpp import DeliverSm, SubmitSm, Tag, find_tlv, tlv_int
+
+__all__ = ["Line", "Record", "octets_of"]
+
+_encode: Final = msgspec.json.Encoder().encode
+_log = get_logger("simulator")
+
+
+class Line(msgspec.Struct, omit_defaults=True):
+    """Names are those of SMPP; addresses and the like as the PDU carries them, so a receipt's are swapped."""
+
+    kind: Literal["submit_sm", "receipt"]
+    time: str
+    """When it arrived, or was sent: ISO 8601, UTC, microseconds."""
+    bind: int
+    """Number of the session, counted from 1."""
+    source: str
+    destination: str
+    esm_class: int
+    data_coding: int
+    octets: str
+    """The message with its user data header; hexadecimal."""
+    id: str | None
+    """The operator's message id as submit_sm_resp says it, also in receipts; null: not taken."""
+    status: int | None
+    """command_status of the answer (for a receipt the peer's); null: never answered."""
+    registered_delivery: int
+    validity_period: str
+    reference: int | None
+    """user_message_reference."""
+    priority_flag: int
+    service_type: str
+    source_ton: int
+    source_npi: int
+    dest_ton: int
+    dest_npi: int
+    state: str | None = None
+    """Receipts only: as SMPP 3.4 appendix B writes it."""
+    attempt: int | None = None
+    """Receipts only: 1 for the first time it was sent."""
+
+    @classmethod
+    def of(
+        cls,
+        pdu: SubmitSm | DeliverSm,
+        *,
+        time: datetime,
+        bind: int,
+        message_id: str | None,
+        status: int | None,
+        state: str | None = None,
+        attempt: int | None = None,
+    ) -> Line:
+        return cls(
+            kind="submit_sm" if state is None else "receipt",
+            time=time.isoformat(timespec="microseconds"),
+            bind=bind,
+            source=pdu.source_addr,
+            destination=pdu.destination_addr,
+            esm_class=pdu.esm_class,
+            data_coding=pdu.data_coding,
+            octets=octets_of(pdu).hex(),
+            id=message_id,
+            status=status,
+            registered_delivery=pdu.registered_delivery,
+            validity_period=pdu.validity_period,
+            reference=tlv_int(pdu.tlvs, Tag.USER_MESSAGE_REFERENCE) if pdu.tlvs else None,
+            priority_flag=pdu.priority_flag,
+            service_type=pdu.service_type,
+            source_ton=pdu.source_addr_ton,
+            source_npi=pdu.source_addr_npi,
+            dest_ton=pdu.dest_addr_ton,
+            dest_npi=pdu.dest_addr_npi,
+            state=state,
+            attempt=attempt,
+        )
+
+
+def octets_of(pdu: SubmitSm | DeliverSm) -> bytes:
+    """The message: short_message, or message_payload if that is empty."""
+    return pdu.short_message or find_tlv(pdu.tlvs, Tag.MESSAGE_PAYLOAD) or b""
+
+
+class Record:
+    """Lines are collected; `flush` writes them."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises `StartError` if the file cannot be written."""
+        self._lines: list[bytes] = []
+        try:
+            self._file: IO[bytes] | None = path.open("ab+")
+            _end_torn_line(self._file)
+        except OSError as exc:
+            raise StartError(f"--record: {path} cannot be written: {exc.strerror}") from exc
+
+    def add(self, line: Line) -> bool:
+        """True if this is the first line since the last `flush`."""
+        self._lines.append(_encode(line))
+        return len(self._lines) == 1
+
+    def flush(self) -> None:
+        """Write what was collected. A file that fails ends the record, not the operator."""
+        lines, self._lines = self._lines, []
+        if self._file is None or not lines:
+            return
+        lines.append(b"")
+        try:
+            self._file.write(b"\n".join(lines))
+            self._file.flush()
+        except OSError as exc:
+            _log.error("record ended: the file cannot be written", reason=exc.strerror)
+            file, self._file = self._file, None
+            with suppress(OSError):  # it still holds the lines it could not write
+                file.close()
+
+    def close(self) -> None:
+        self.flush()
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+
+def _end_torn_line(file: IO[bytes]) -> None:
+    """A run that was killed may have left half a line."""
+    if file.seek(0, 2):
+        file.seek(-1, 2)
+        if file.read(1) != b"\n":
+            file.write(b"\n")

@@ -1,0 +1,211 @@
+"""Pumps octets between one TCP or TLS connection and one `smpp.Session`, on asyncio. No rule of SMPP lives here.
+
+What is sent within one turn of the loop leaves in one write. One timer serves all deadlines of the session. While the
+peer does not read what we write, we do not read it either, and after `WRITE_TIMEOUT` the connection is aborted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Callable
+from typing import Any, Final, cast
+
+from payk.logs import get_logger
+from payk.smpp import Event, Request, Response, Session
+
+__all__ = ["WRITE_TIMEOUT", "SmppConnection", "connect", "serve"]
+
+WRITE_TIMEOUT: Final = 10.0
+"""Seconds that a peer may leave our octets unread, also the last ones before the close."""
+
+_WRITE_HIGH_WATER: Final = 256 * 1024  # octets
+
+_log = get_logger("smpp_connection")
+
+
+class SmppConnection(asyncio.Protocol):
+    """One connection. ``on_event`` is called for every event of the session, in order, from the loop.
+
+    A handler that raises is logged and ends its own session; the events still to come are delivered to it all the same.
+    """
+
+    def __init__(self, session: Session, on_event: Callable[[SmppConnection, Event], None]) -> None:
+        self.session = session
+        self.on_event = on_event
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = None
+        self._peername = "not connected"
+        self._lost = asyncio.Event()
+        self._timer: asyncio.TimerHandle | None = None
+        self._write_timer: asyncio.TimerHandle | None = None
+        self._pump_is_due = False
+        self._is_reading = True
+        self._is_writable = True
+
+    @property
+    def peername(self) -> str:
+        """``host:port`` of the peer."""
+        return self._peername
+
+    @property
+    def free_window(self) -> int:
+        """Requests that may be sent now; 0 while the peer does not read."""
+        return self.session.free_window if self._is_writable else 0
+
+    def send_request(self, pdu: Request, token: Any = None) -> int:
+        """As `Session.send_request`."""
+        number = self.session.send_request(pdu, self._loop.time(), token)
+        self._pump_soon()
+        return number
+
+    def send_response(self, request: Request, response: Response) -> bool:
+        """As `Session.send_response`."""
+        sent = self.session.send_response(request, response, self._loop.time())
+        self._pump_soon()
+        return sent
+
+    def unbind(self) -> None:
+        """Leave in good order; `wait_closed` tells when it is done."""
+        self.session.unbind(self._loop.time())
+        self._pump_soon()
+
+    def close(self, reason: str = "closed by us") -> None:
+        """End the session now and close the connection when the octets on their way are written."""
+        self.session.close(reason)
+        self._pump_soon()
+
+    def abort(self) -> None:
+        """Cut the connection as it is."""
+        if self._transport:
+            self._transport.abort()
+
+    async def wait_closed(self) -> None:
+        """Until the connection is gone and every event is delivered."""
+        await self._lost.wait()
+
+    # asyncio.Protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.set_write_buffer_limits(high=_WRITE_HIGH_WATER)
+        host, port = (transport.get_extra_info("peername") or ("unknown", 0))[:2]
+        self._peername = f"{host}:{port}"
+        self._pump()
+
+    def data_received(self, data: bytes) -> None:
+        self._deliver(self.session.receive_data(data, self._loop.time()))
+        self._pump()
+
+    def eof_received(self) -> None:
+        self._deliver(self.session.receive_eof(self._loop.time()))
+        self._pump()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        reason = f"connection lost: {exc}" if exc else "connection lost"
+        self._transport = None
+        for timer in (self._timer, self._write_timer):
+            if timer:
+                timer.cancel()
+        self._deliver(self.session.connection_lost(self._loop.time(), reason))
+        self._lost.set()
+
+    def pause_writing(self) -> None:
+        self._is_writable = False
+        self._limit_write()
+        self._pump_soon()
+
+    def resume_writing(self) -> None:
+        self._is_writable = True
+        if self._write_timer and not self.session.closed:
+            self._write_timer.cancel()
+            self._write_timer = None
+        self._pump_soon()
+
+    # The pump
+
+    def _pump_soon(self) -> None:
+        if not self._pump_is_due:
+            self._pump_is_due = True
+            self._loop.call_soon(self._pump)
+
+    def _pump(self) -> None:
+        """Bring transport and timer in line with the session."""
+        self._pump_is_due = False
+        transport = self._transport
+        if transport is None:
+            return
+        session = self.session
+        if (self._is_writable or session.closed) and (octets := session.data_to_send()):
+            transport.write(octets)
+        if session.closed and not transport.is_closing():
+            self._limit_write()
+            transport.close()
+        wants_data = session.wants_data and self._is_writable
+        if wants_data is not self._is_reading and not transport.is_closing():
+            self._is_reading = wants_data
+            (transport.resume_reading if wants_data else transport.pause_reading)()
+        self._arm()
+
+    def _arm(self) -> None:
+        """One timer, never later than the session's deadline; an earlier one ticks in vain and is armed anew."""
+        deadline = self.session.next_deadline()
+        if deadline is None or (self._timer and self._timer.when() <= deadline):
+            return
+        if self._timer:
+            self._timer.cancel()
+        self._timer = self._loop.call_at(deadline, self._tick)
+
+    def _tick(self) -> None:
+        self._timer = None
+        self._deliver(self.session.tick(self._loop.time()))
+        self._pump()
+
+    def _limit_write(self) -> None:
+        if self._write_timer is None:
+            self._write_timer = self._loop.call_later(WRITE_TIMEOUT, self._give_up_writing)
+
+    def _give_up_writing(self) -> None:
+        _log.warning("smpp.peer_does_not_read", peer=self._peername, seconds=WRITE_TIMEOUT)
+        self.abort()
+
+    def _deliver(self, events: list[Event]) -> None:
+        for event in events:
+            try:
+                self.on_event(self, event)
+            except Exception:  # noqa: BLE001 (whatever a handler does, the pump goes on)
+                _log.exception("smpp.event_failed", peer=self._peername, smpp_event=type(event).__name__)
+                self.session.close("an event could not be handled")
+
+
+async def connect(
+    host: str,
+    port: int,
+    session_factory: Callable[[float], Session],
+    on_event: Callable[[SmppConnection, Event], None],
+    *,
+    timeout: float = 10.0,
+    ssl: ssl.SSLContext | None = None,
+) -> SmppConnection:
+    """Connect; ``session_factory`` gets the loop's time. Binding is the caller's.
+
+    Raises `OSError` (`ssl.SSLError` is one) or `TimeoutError` if there is no connection within ``timeout`` seconds.
+    """
+    loop = asyncio.get_running_loop()
+    async with asyncio.timeout(timeout):
+        _, connection = await loop.create_connection(
+            lambda: SmppConnection(session_factory(loop.time()), on_event), host, port, ssl=ssl
+        )
+    return connection
+
+
+async def serve(
+    host: str,
+    port: int,
+    factory: Callable[[float], SmppConnection],
+    *,
+    ssl: ssl.SSLContext | None = None,
+) -> asyncio.Server:
+    """Listen; ``factory`` gets the loop's time and makes the connection's object. Port 0 takes a free one."""
+    loop = asyncio.get_running_loop()
+    return await loop.create_server(lambda: factory(loop.time()), host, port, ssl=ssl)

@@ -1,0 +1,111 @@
+"""Adaptive batches: a lone item waits for nobody, and under load a batch fills while the one before it is written.
+
+An item is answered exactly once: by its result, by the error of its own batch, or by StoreUnavailable when its time
+was up before it was taken. A batch that the database refuses is split until the bad item stands alone, so that no
+neighbour sees it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
+
+from payk.logs import get_logger
+from payk.store.errors import StoreBusy, StoreError, StoreRefused, StoreUnavailable
+
+__all__ = ["Batcher"]
+
+log = get_logger("store")
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class Batcher(Generic[Item, Result]):
+    """Gathers items of concurrent callers and hands them to `write` a batch at a time.
+
+    `write(items, timeout)` returns one result per item, in order. `workers` batches are written at once; the order
+    between them is free.
+    """
+
+    def __init__(
+        self,
+        write: Callable[[Sequence[Item], float], Awaitable[Sequence[Result]]],
+        *,
+        max_items: int = 500,
+        workers: int = 2,
+    ) -> None:
+        self._write = write
+        self._max_items = max_items
+        self._workers = workers
+        self._queue: deque[tuple[Item, asyncio.Future[Result], float]] = deque()
+        self._some = asyncio.Event()
+
+    def start(self, group: asyncio.TaskGroup, name: str) -> list[asyncio.Task[None]]:
+        """Run the workers in `group` until they are cancelled."""
+        return [group.create_task(self._work(), name=f"{name} {number}") for number in range(self._workers)]
+
+    async def put(self, item: Item, timeout: float) -> Result:
+        """Write `item` with others and return its result within `timeout` seconds.
+
+        Cancelling the caller before the batch was taken withdraws the item; after that it changes nothing.
+        """
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Result] = loop.create_future()
+        self._queue.append((item, future, loop.time() + timeout))
+        self._some.set()
+        return await future
+
+    async def _work(self) -> None:
+        while True:
+            while not self._queue:
+                self._some.clear()
+                await self._some.wait()
+            batch = self._take()
+            if batch:
+                await self._write_batch(batch)
+
+    def _take(self) -> list[tuple[Item, asyncio.Future[Result], float]]:
+        now = asyncio.get_running_loop().time()
+        batch: list[tuple[Item, asyncio.Future[Result], float]] = []
+        while self._queue and len(batch) < self._max_items:
+            entry = self._queue.popleft()
+            if entry[1].done():  # the caller went away
+                continue
+            if entry[2] <= now:
+                entry[1].set_exception(StoreUnavailable("no connection to the database became free in time"))
+                continue
+            batch.append(entry)
+        return batch
+
+    async def _write_batch(self, batch: list[tuple[Item, asyncio.Future[Result], float]]) -> None:
+        timeout = min(entry[2] for entry in batch) - asyncio.get_running_loop().time()
+        try:
+            results = await self._write([entry[0] for entry in batch], max(timeout, 0.05))
+        except (StoreRefused, StoreBusy) as error:
+            if len(batch) > 1:
+                middle = len(batch) // 2
+                await self._write_batch(batch[:middle])
+                await self._write_batch(batch[middle:])
+                return
+            self._fail(batch, error)
+        except StoreError as error:
+            self._fail(batch, error)
+        except asyncio.CancelledError:
+            self._fail(batch, StoreUnavailable("the process is stopping"))
+            raise
+        except Exception:  # a defect: its callers are answered, and the workers go on for the others
+            log.exception("batch failed", items=len(batch))
+            self._fail(batch, StoreUnavailable("internal error"))
+        else:
+            for (_, future, _), result in zip(batch, results, strict=True):
+                if not future.done():
+                    future.set_result(result)
+
+    @staticmethod
+    def _fail(batch: list[tuple[Item, asyncio.Future[Result], float]], error: StoreError) -> None:
+        for _, future, _ in batch:
+            if not future.done():
+                future.set_exception(error)

@@ -1,0 +1,175 @@
+"""The connections to PostgreSQL: a pool, transactions with a deadline, and one place that translates errors.
+
+Every verb of the store runs in `Database.transaction` or `Database.connection`. A statement that fails or outlasts its
+deadline costs its connection: the server rolls back what was open, so "surely nothing was written" is true. Only a
+COMMIT that was sent and never confirmed leaves a doubt, and that doubt has a name of its own, OutcomeUnknown.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+import asyncpg
+
+from payk.clock import Clock
+from payk.store.errors import OutcomeUnknown, StoreBusy, StoreError, StoreRefused, StoreUnavailable
+from payk.store.wakeups import Wakeups
+
+__all__ = ["Connection", "Database"]
+
+Connection = asyncpg.pool.PoolConnectionProxy
+
+SESSION = {
+    "search_path": "payk",
+    "application_name": "payk",
+    "timezone": "UTC",
+    "statement_timeout": "30s",
+    "idle_in_transaction_session_timeout": "30s",
+    # Every hot query looks rows up by key, a batch of keys at a time. With stale statistics the planner takes a hash
+    # join over a whole partition for that, and a cached plan keeps it; a nested loop over the index is always right.
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "jit": "off",
+}
+
+CONNECT_TIMEOUT = 2.0
+AWAY_PAUSE = 0.5
+"""Seconds after a failed connect in which callers are refused at once instead of queueing up behind it."""
+
+
+def translate(error: BaseException) -> StoreError:
+    """The StoreError for what asyncpg or the socket raised."""
+    if isinstance(error, StoreError):
+        return error
+    if isinstance(error, asyncpg.LockNotAvailableError | asyncpg.DeadlockDetectedError):
+        return StoreBusy(str(error))
+    unavailable = (
+        OSError,  # includes TimeoutError and every ConnectionError
+        asyncpg.PostgresConnectionError,
+        asyncpg.OperatorInterventionError,  # shutdown, crash, cancelled by statement_timeout
+        asyncpg.InsufficientResourcesError,  # disk full, out of memory, too many connections
+        asyncpg.PostgresSystemError,
+        asyncpg.ReadOnlySQLTransactionError,  # a primary that became a standby
+        asyncpg.InvalidAuthorizationSpecificationError,
+        asyncpg.InternalClientError,
+    )
+    if isinstance(error, unavailable):
+        return StoreUnavailable(str(error) or type(error).__name__)
+    if isinstance(error, asyncpg.InterfaceError) and not isinstance(error, ValueError):
+        return StoreUnavailable(str(error))
+    return StoreRefused(str(error))
+
+
+async def _keep_session(connection: asyncpg.Connection) -> None:
+    """No RESET between uses: no verb changes the session, and a round trip a use would be a tax on each."""
+
+
+class Database:
+    """A pool of connections to one database. Safe to share between all tasks of one event loop."""
+
+    def __init__(self, dsn: str, pool: asyncpg.Pool, clock: Clock) -> None:
+        self._dsn = dsn
+        self._pool = pool
+        self._clock = clock
+        self._away_until: float | None = None
+        self.wakeups = Wakeups()
+
+    @classmethod
+    async def open(cls, dsn: str, *, max_connections: int = 16, clock: Clock | None = None) -> Database:
+        """Connect. Raises StoreUnavailable with one line when that fails."""
+        try:
+            pool = await asyncpg.create_pool(
+                dsn,
+                min_size=1,
+                max_size=max_connections,
+                timeout=CONNECT_TIMEOUT,
+                max_inactive_connection_lifetime=0,
+                statement_cache_size=256,
+                max_cached_statement_lifetime=0,
+                server_settings=SESSION,
+                reset=_keep_session,
+            )
+        except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise StoreUnavailable(f"the database cannot be reached: {error or type(error).__name__}") from error
+        return cls(dsn, pool, clock or Clock())
+
+    async def close(self) -> None:
+        """Close every connection; those still in use after 5 s are cut."""
+        try:
+            async with asyncio.timeout(5):
+                await self._pool.close()
+        except TimeoutError:
+            self._pool.terminate()
+
+    async def dedicated(self) -> asyncpg.Connection:
+        """A connection outside the pool, for its caller alone to use and to terminate. StoreUnavailable."""
+        try:
+            return await asyncpg.connect(self._dsn, timeout=CONNECT_TIMEOUT, server_settings=SESSION)
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise self._noted(error) from error
+
+    @property
+    def away(self) -> bool:
+        """Known to be unreachable: the last attempt failed and none has succeeded since."""
+        return self._away_until is not None
+
+    @asynccontextmanager
+    async def connection(self, timeout: float = 10.0) -> AsyncIterator[Connection]:
+        """A connection in autocommit. StoreUnavailable, StoreBusy or StoreRefused; after `timeout` s the first."""
+        deadline = asyncio.get_running_loop().time() + timeout
+        connection = await self._acquire(timeout)
+        try:
+            async with asyncio.timeout_at(deadline):
+                yield connection
+        except BaseException as error:
+            self._drop(connection)
+            await self._release(connection)
+            if isinstance(error, Exception):
+                raise self._noted(error) from error
+            raise
+        await self._release(connection)
+
+    @asynccontextmanager
+    async def transaction(self, timeout: float = 10.0) -> AsyncIterator[Connection]:
+        """A connection inside BEGIN and COMMIT. As `connection`, and OutcomeUnknown when COMMIT got no answer."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout
+        async with self.connection(timeout) as connection:
+            await connection.execute("begin")
+            yield connection
+            try:
+                # A COMMIT that has begun is given a moment even where the verb used its time up.
+                async with asyncio.timeout_at(max(deadline, loop.time() + 0.5)):
+                    await connection.execute("commit")
+            except (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError) as error:
+                raise OutcomeUnknown from error
+            except asyncpg.OperatorInterventionError as error:
+                raise OutcomeUnknown from error
+
+    async def _acquire(self, timeout: float) -> Connection:
+        now = self._clock.monotonic()
+        if self._away_until is not None and now < self._away_until:
+            raise StoreUnavailable("the database is away")
+        try:
+            connection = await self._pool.acquire(timeout=timeout)
+        except Exception as error:
+            raise self._noted(error) from error
+        self._away_until = None
+        return connection
+
+    def _noted(self, error: Exception) -> StoreError:
+        translated = translate(error)
+        if type(translated) is StoreUnavailable:
+            self._away_until = self._clock.monotonic() + AWAY_PAUSE
+        return translated
+
+    @staticmethod
+    def _drop(connection: Connection) -> None:
+        # Rolls back at the server, and never waits for one that does not answer.
+        with suppress(asyncpg.InterfaceError):  # the pool has taken a lost connection back already
+            connection.terminate()
+
+    async def _release(self, connection: Connection) -> None:
+        await self._pool.release(connection)

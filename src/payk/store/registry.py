@@ -1,0 +1,275 @@
+"""What is configured: read for a change, written by it, loaded by the processes that work with it.
+
+Rows are known by name here, as a registry file names them; the statements look the numbers up. `options` hold the keys
+of the file in their stored form, what JSON can hold.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
+
+from payk.store.database import Connection, Database
+from payk.store.errors import StoreError
+from payk.store.queries import sql
+
+__all__ = [
+    "REGISTRY_CHANNEL",
+    "ClientRow",
+    "KeyRow",
+    "LinkRow",
+    "OperatorRow",
+    "RegistryChange",
+    "RegistryRows",
+    "RouteRow",
+    "SenderRow",
+    "Snapshot",
+    "StoredClient",
+    "StoredLink",
+    "StoredOperator",
+    "StoredRoute",
+    "announce",
+    "changing",
+    "listen",
+    "read_snapshot",
+    "registry_version",
+]
+
+REGISTRY_CHANNEL: Final = "payk_registry"
+_FOR_LONG: Final = 10 * 365 * 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class ClientRow:
+    """A client and its settings."""
+
+    name: str
+    options: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class SenderRow:
+    """A sender name of a client."""
+
+    client: str
+    name: str
+    enabled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRow:
+    """An API key of a client, by its SHA-256."""
+
+    client: str
+    sha256: bytes
+    revoked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorRow:
+    """An operator and its settings."""
+
+    name: str
+    options: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class LinkRow:
+    """A link of an operator; the password encrypted."""
+
+    operator: str
+    name: str
+    options: Mapping[str, Any]
+    password: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class RouteRow:
+    """A route, known by its prefix; its operators by name, in order."""
+
+    prefix: str
+    operators: Sequence[str]
+    options: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryRows:
+    """Rows of a part of the registry."""
+
+    clients: list[ClientRow] = field(default_factory=list)
+    senders: list[SenderRow] = field(default_factory=list)
+    keys: list[KeyRow] = field(default_factory=list)
+    operators: list[OperatorRow] = field(default_factory=list)
+    links: list[LinkRow] = field(default_factory=list)
+    routes: list[RouteRow] = field(default_factory=list)
+
+
+class RegistryChange:
+    """A change under way: inside a transaction, alone."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def present(
+        self, *, clients: Sequence[str], keys: Sequence[bytes], links: Sequence[str], prefixes: Sequence[str]
+    ) -> RegistryRows:
+        """What is there of these, the clients with all their senders; and every operator."""
+        fetch = self._connection.fetch
+        return RegistryRows(
+            [ClientRow(row[0], json.loads(row[1])) for row in await fetch(sql("registry.clients_named"), clients)],
+            [SenderRow(*row) for row in await fetch(sql("registry.senders_of_clients"), clients)],
+            [
+                KeyRow(row["client"], row["sha256"], row["revoked"])
+                for row in await fetch(sql("registry.keys_given"), keys)
+            ],
+            [OperatorRow(row[0], json.loads(row[1])) for row in await fetch(sql("registry.all_operators"))],
+            [
+                LinkRow(row["operator"], row["name"], json.loads(row["options"]), row["password"])
+                for row in await fetch(sql("registry.links_named"), links)
+            ],
+            [
+                RouteRow(row[0], row[1], json.loads(row[2]))
+                for row in await fetch(sql("registry.routes_given"), prefixes)
+            ],
+        )
+
+    async def put(self, rows: RegistryRows) -> None:
+        """Make every row be as given: added where its name is new, replaced where it is known."""
+        routes = [{"prefix": row.prefix, "operators": list(row.operators), **row.options} for row in rows.routes]
+        await self._put("clients", [{"name": row.name, **row.options} for row in rows.clients])
+        await self._put(
+            "senders", [{"client": row.client, "name": row.name, "enabled": row.enabled} for row in rows.senders]
+        )
+        await self._put(
+            "keys", [{"client": row.client, "sha256": row.sha256.hex(), "revoked": row.revoked} for row in rows.keys]
+        )
+        await self._put("operators", [{"name": row.name, **row.options} for row in rows.operators])
+        await self._put(
+            "links",
+            [
+                {"operator": row.operator, "name": row.name, "password": row.password.hex(), "options": row.options}
+                for row in rows.links
+            ],
+        )
+        await self._put("queues", routes)
+        await self._put("routes", routes)
+
+    async def _put(self, what: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        if rows:
+            await self._connection.execute(sql(f"registry.put_{what}"), json.dumps(rows))
+
+    async def record(self, author: str, difference: Mapping[str, Any]) -> int:
+        """Keep who changed what; returns the new version."""
+        return int(await self._connection.fetchval(sql("registry.record"), author, json.dumps(difference)))
+
+    async def undo(self) -> None:
+        """Take back everything that was written."""
+        await self._connection.execute("rollback to savepoint change")
+
+
+@asynccontextmanager
+async def changing(db: Database, timeout: float = 60.0) -> AsyncIterator[RegistryChange]:
+    """A change of the registry; another one waits until this is committed, which leaving the context does.
+
+    Raises StoreUnavailable, StoreRefused (nothing was changed) and OutcomeUnknown.
+    """
+    async with db.transaction(timeout) as connection:
+        await connection.execute(sql("registry.lock"))
+        await connection.execute("savepoint change")
+        yield RegistryChange(connection)
+
+
+async def announce(db: Database, version: int) -> None:
+    """Tell the processes that follow; they look for themselves as well, so a database that is away loses nothing."""
+    try:
+        async with db.connection(timeout=2.0) as connection:
+            await connection.execute(sql("registry.announce"), REGISTRY_CHANNEL, str(version))
+    except StoreError:
+        pass
+
+
+async def registry_version(db: Database, *, timeout: float = 2.0) -> int:
+    """The version that is in force."""
+    async with db.connection(timeout) as connection:
+        return int(await connection.fetchval(sql("registry.version")))
+
+
+async def listen(db: Database, wake: Callable[[], None]) -> None:
+    """Call `wake` for every change that is announced, on a connection of its own, until that connection is lost."""
+    lost = asyncio.Event()
+    async with db.connection(_FOR_LONG) as connection:
+        connection.add_termination_listener(lambda _: lost.set())
+        await connection.add_listener(REGISTRY_CHANNEL, lambda *_: wake())
+        wake()  # what was announced before we listened
+        await lost.wait()
+
+
+class StoredClient(NamedTuple):
+    """A client, its settings as JSON text and its enabled senders."""
+
+    client_id: int
+    name: str
+    options: str
+    senders: list[str]
+
+
+class StoredOperator(NamedTuple):
+    """An operator."""
+
+    operator_id: int
+    name: str
+    enabled: bool
+
+
+class StoredLink(NamedTuple):
+    """A link, its settings as JSON text."""
+
+    link_id: int
+    operator_id: int
+    name: str
+    password: bytes
+    options: str
+
+
+class StoredRoute(NamedTuple):
+    """A route."""
+
+    route_id: int
+    prefix: str
+    queue_id: int
+    enabled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The whole registry at one version."""
+
+    version: int
+    clients: Sequence[StoredClient]
+    keys: Mapping[bytes, int]
+    """SHA-256 of each key that was not revoked -> client_id."""
+    operators: Sequence[StoredOperator]
+    links: Sequence[StoredLink]
+    queues: Mapping[int, tuple[int, ...]]
+    """queue_id -> operators in order."""
+    routes: Sequence[StoredRoute]
+
+
+async def read_snapshot(db: Database, *, timeout: float = 30.0) -> Snapshot:
+    """The whole registry as of one instant."""
+    async with db.transaction(timeout) as connection:
+        fetch = connection.fetch
+        await connection.execute(sql("registry.snapshot"))
+        return Snapshot(
+            int(await connection.fetchval(sql("registry.version"))),
+            [StoredClient(*row) for row in await fetch(sql("registry.load_clients"))],
+            {row[0]: row[1] for row in await fetch(sql("registry.load_keys"))},
+            [StoredOperator(*row) for row in await fetch(sql("registry.load_operators"))],
+            [StoredLink(*row) for row in await fetch(sql("registry.load_links"))],
+            {row[0]: tuple(row[1]) for row in await fetch(sql("registry.load_queues"))},
+            [StoredRoute(*row) for row in await fetch(sql("registry.load_routes"))],
+        )

@@ -1,0 +1,87 @@
+-- name: draw_ids
+-- $1 ids for messages that are about to be stored; ids grow for requests that follow each other, on any process.
+select nextval('message_id') as message_id from generate_series(1, $1::integer);
+
+-- name: claim_digests
+-- Takes the digests nobody holds for these ids. What is missing in the answer is held by another message.
+-- Within a minute of midnight a key is written to both days, so that two processes meet at it whatever day each sees.
+with given as (
+    select * from unnest($1::integer[], $2::bytea[], $3::integer[], $4::bigint[])
+        as g (client_id, digest, repeat_window, message_id)
+), days as (
+    select distinct d::date as day
+    from unnest(array[now() - interval '1 minute', now(), now() + interval '1 minute']) as d
+), fresh as (
+    select g.* from given g
+    where not exists (
+        select from idempotency k
+        where k.day >= (now() - make_interval(secs => g.repeat_window))::date and k.day < now()::date
+          and k.client_id = g.client_id and k.digest = g.digest
+    )
+), claimed as (
+    insert into idempotency (day, client_id, digest, message_id)
+    select days.day, fresh.client_id, fresh.digest, fresh.message_id
+    from fresh cross join days
+    order by fresh.client_id, fresh.digest, days.day
+    on conflict do nothing
+    returning client_id, digest, message_id
+)
+select message_id from claimed group by message_id having count(*) = (select count(*) from days);
+
+-- name: find_digests
+-- The message that holds each digest, with its state, newest key first.
+select k.client_id, k.digest, k.message_id, m.state,
+       k.at > now() - make_interval(secs => g.repeat_window) as in_window
+from unnest($1::integer[], $2::bytea[], $3::integer[]) as g (client_id, digest, repeat_window)
+cross join lateral (
+    select * from idempotency k
+    where k.day >= (now() - make_interval(secs => g.repeat_window) - interval '1 minute')::date
+      and k.day <= (now() + interval '1 minute')::date
+      and k.client_id = g.client_id and k.digest = g.digest
+    order by k.at desc, k.message_id desc
+) k
+left join message m on m.message_id = k.message_id;
+
+-- name: take_over_digests
+-- Hands keys of messages that no longer count as a first to new ones, only while the old one still holds them.
+with moved as (
+    update idempotency k set message_id = t.new_id, at = now()
+    from unnest($1::integer[], $2::bytea[], $3::bigint[], $4::bigint[]) as t (client_id, digest, old_id, new_id)
+    where k.client_id = t.client_id and k.digest = t.digest and k.message_id = t.old_id
+      and k.day >= (now() - interval '31 days')::date
+    returning t.new_id
+)
+select distinct new_id from moved;
+
+-- name: insert_messages
+-- Stores new messages: those that may go now into the queue, the others staged. Answers the transaction's id.
+with fresh as materialized (
+    select g.*, now() as accepted_at,
+           case when g.expires_in > 0
+                then greatest(g.scheduled_at, now()) + make_interval(secs => g.expires_in) end as expires_at,
+           g.scheduled_at is not null and g.scheduled_at > now() as later
+    from unnest($1::bigint[], $2::integer[], $3::integer[], $4::smallint[], $5::smallint[], $6::smallint[],
+                $7::text[], $8::text[], $9::text[], $10::text[], $11::text[], $12::timestamptz[], $13::integer[],
+                $14::integer[], $15::smallint[], $16::smallint[])
+        as g (message_id, client_id, queue_id, sms_type, priority, parts,
+              phone, sender, label, client_message_id, text, scheduled_at, expires_in,
+              label_key, lane, rank)
+), stored as (
+    insert into message (message_id, accepted_at, scheduled_at, expires_at, client_id, queue_id, sms_type, priority,
+                         parts, part_states, phone, sender, label, client_message_id, text)
+    select message_id, accepted_at, scheduled_at, expires_at, client_id, queue_id, sms_type, priority,
+           parts, case when parts > 1 then array_fill(0::smallint, array[parts]) end,
+           phone, sender, label, client_message_id, text
+    from fresh
+), queued as (
+    insert into waiting (message_id, expires_at, client_id, label_key, queue_id, lane, rank)
+    select message_id, expires_at, client_id, label_key, queue_id, lane, rank from fresh where not later
+), held as (
+    insert into staged (due, message_id, expires_at, client_id, label_key, queue_id, lane, rank)
+    select scheduled_at, message_id, expires_at, client_id, label_key, queue_id, lane, rank from fresh where later
+)
+select pg_current_xact_id()::text as xid;
+
+-- name: transaction_status
+-- What became of a transaction whose COMMIT was never confirmed: committed, aborted or in progress.
+select pg_xact_status($1::text::xid8);

@@ -1,0 +1,152 @@
+-- name: insert_receipt_keys
+-- Remembers the ids that operators gave to parts.
+insert into receipt_key (submitted_at, message_id, operator_id, link_id, part, attempt, smsc_id)
+select now() - make_interval(secs => g.age), g.message_id, g.operator_id, g.link_id, g.part, g.attempt, g.smsc_id
+from unnest($1::double precision[], $2::bigint[], $3::integer[], $4::integer[], $5::smallint[], $6::smallint[],
+            $7::text[]) as g (age, message_id, operator_id, link_id, part, attempt, smsc_id);
+
+-- name: early_receipts
+-- Parked receipts that these ids may belong to.
+select distinct p.parked_id
+from unnest($1::integer[], $2::text[]) as g (operator_id, smsc_id)
+join parked_receipt p on p.operator_id = g.operator_id
+ and lower(ltrim(p.smsc_id, '0')) = lower(ltrim(g.smsc_id, '0'));
+
+-- name: hand_over
+-- Single-part messages that an operator has, or may have: out of the queue, None becomes Enroute, a receipt is awaited.
+with given as (
+    select * from unnest($2::bigint[], $3::integer[], $4::double precision[]) as g (message_id, operator_id, age)
+), gone as (
+    delete from waiting w using given g where w.message_id = g.message_id and w.claimed_by = $1
+    returning w.message_id
+), moved as (
+    update message m
+    set state = 1, operator_id = g.operator_id, submitted_at = now() - make_interval(secs => g.age),
+        receipt_due = coalesce(m.expires_at + make_interval(secs => $6),
+                               now() - make_interval(secs => g.age) + make_interval(secs => $5))
+    from given g join gone using (message_id)
+    where m.message_id = g.message_id and m.state in (0, 1)
+    returning m.receipt_due, m.message_id
+)
+insert into awaiting (due, message_id) select receipt_due, message_id from moved;
+
+-- name: refuse
+-- Single-part messages that were refused for good: out of the queue, final. Enroute ones were uncertain before.
+with given as (
+    select * from unnest($2::bigint[], $3::integer[], $4::smallint[], $5::double precision[])
+        as g (message_id, operator_id, state, age)
+), gone as (
+    delete from waiting w using given g where w.message_id = g.message_id and w.claimed_by = $1
+    returning w.message_id
+)
+update message m
+set state = g.state, operator_id = g.operator_id, submitted_at = now() - make_interval(secs => g.age), done_at = now()
+from given g join gone using (message_id)
+where m.message_id = g.message_id and m.state in (0, 1);
+
+-- name: mark_submitted
+-- Single-part messages that may be with an operator but will be sent again: None becomes Enroute.
+update message m set state = 1, operator_id = g.operator_id, submitted_at = now() - make_interval(secs => g.age)
+from unnest($1::bigint[], $2::integer[], $3::double precision[]) as g (message_id, operator_id, age)
+where m.message_id = g.message_id and m.state in (0, 1);
+
+-- name: send_later
+-- Claimed messages that will be sent again after a delay: out of the queue, staged.
+with given as (
+    select * from unnest($2::bigint[], $3::double precision[], $4::smallint[], $5::smallint[], $6::boolean[],
+                         $7::text[])
+        as g (message_id, delay, attempt, uncertain_count, counted, parts_left)
+), gone as (
+    delete from waiting w using given g where w.message_id = g.message_id and w.claimed_by = $1
+    returning w.*
+)
+insert into staged (due, message_id, expires_at, first_try_at, client_id, label_key, queue_id, lane, rank, attempt,
+                    uncertain_count, parts_left)
+select now() + make_interval(secs => g.delay), w.message_id, w.expires_at,
+       case when g.counted then coalesce(w.first_try_at, now()) else w.first_try_at end,
+       w.client_id, w.label_key, w.queue_id, w.lane, w.rank, g.attempt, g.uncertain_count, g.parts_left::smallint[]
+from gone w join given g using (message_id);
+
+-- name: put_back
+-- Claimed messages of which the parts left were surely not taken: back to where they were.
+update waiting w set claimed_by = null, link_id = null, parts_left = g.parts_left::smallint[]
+from unnest($2::bigint[], $3::text[]) as g (message_id, parts_left)
+where w.message_id = g.message_id and w.claimed_by = $1
+returning w.queue_id, w.lane, w.client_id, w.rank, w.label_key, w.message_id;
+
+-- name: put_back_unknown
+-- Claims for a link whose answer never reached this process: nothing of them was written, so they go back.
+update waiting set claimed_by = null, link_id = null
+where claimed_by = $1 and link_id = $2 and message_id <> all($3::bigint[])
+returning queue_id, lane, client_id, rank, label_key, message_id;
+
+-- name: lock_parts
+-- Messages of several parts, locked in order, to fold the states of their parts.
+select message_id, state, part_states from message
+where message_id = any($1::bigint[]) order by message_id for update;
+
+-- name: write_parts
+-- The folded states of messages of several parts, from the states they were locked in.
+update message m
+set part_states = g.part_states::smallint[], state = g.state,
+    operator_id = coalesce(g.operator_id, m.operator_id),
+    submitted_at = coalesce(now() - make_interval(secs => g.age), m.submitted_at),
+    done_at = case when g.final then coalesce(m.done_at, now()) end
+from unnest($1::bigint[], $2::smallint[], $3::smallint[], $4::text[], $5::boolean[], $6::integer[],
+            $7::double precision[]) as g (message_id, from_state, state, part_states, final, operator_id, age)
+where m.message_id = g.message_id and m.state = g.from_state;
+
+-- name: leave_queue
+-- Messages of several parts of which nothing is left to send: out of the queue; open ones await their receipts.
+with gone as (
+    delete from waiting w using unnest($2::bigint[]) as g (message_id)
+    where w.message_id = g.message_id and w.claimed_by = $1
+    returning w.message_id
+), moved as (
+    update message m
+    set receipt_due = coalesce(m.expires_at + make_interval(secs => $4),
+                               m.submitted_at + make_interval(secs => $3))
+    from gone where m.message_id = gone.message_id and m.state in (1, 6)
+    returning m.receipt_due, m.message_id
+)
+insert into awaiting (due, message_id) select receipt_due, message_id from moved;
+
+-- name: insert_uncertain_parts
+-- Parts that were written and never answered.
+insert into uncertain_part (message_id, submitted_at, operator_id, link_id, reference, part, attempt, reason, phone,
+                            sender)
+select g.message_id, now() - make_interval(secs => g.age), g.operator_id, g.link_id, g.reference, g.part, g.attempt,
+       g.reason, g.phone, g.sender
+from unnest($1::bigint[], $2::double precision[], $3::integer[], $4::integer[], $5::integer[], $6::smallint[],
+            $7::smallint[], $8::text[], $9::text[], $10::text[])
+    as g (message_id, age, operator_id, link_id, reference, part, attempt, reason, phone, sender);
+
+-- name: insert_refusals
+-- What operators answered when they refused, for the timeline.
+insert into refusal (message_id, operator_id, link_id, command_status, part, attempt)
+select * from unnest($1::bigint[], $2::integer[], $3::integer[], $4::bigint[], $5::smallint[], $6::smallint[]);
+
+-- name: settle_uncertain_part
+-- An uncertain part whose answer came after all.
+update uncertain_part set settled_at = now() where message_id = $1 and part = $2 and settled_at is null;
+
+-- name: unstage_part
+-- A part that need not be sent again; answers whether nothing is left to send of its message.
+update staged s
+set parts_left = array_remove(coalesce(s.parts_left, (select array_agg(n::smallint) from generate_series(1, m.parts) n)),
+                              $2::smallint)
+from message m
+where s.message_id = $1 and m.message_id = s.message_id and s.uncertain_count > 0
+returning cardinality(s.parts_left) = 0;
+
+-- name: unstage
+-- A message of which nothing is left to send: its receipts are awaited.
+with gone as (
+    delete from staged where message_id = $1 returning message_id
+), moved as (
+    update message m
+    set receipt_due = coalesce(m.expires_at + make_interval(secs => $3), m.submitted_at + make_interval(secs => $2))
+    from gone where m.message_id = gone.message_id and m.state in (1, 6)
+    returning m.receipt_due, m.message_id
+)
+insert into awaiting (due, message_id) select receipt_due, message_id from moved;

@@ -1,0 +1,84 @@
+-- name: find_keys
+-- The submits that each receipt may be of, by any normal form of its id, newest first.
+select g.ord, g.form, k.message_id, k.part, k.attempt, k.smsc_id, m.phone, m.sender
+from unnest($1::integer[], $2::integer[], $3::text[], $4::smallint[]) as g (ord, operator_id, smsc_id, form)
+join receipt_key k on k.operator_id = g.operator_id and lower(ltrim(k.smsc_id, '0')) = g.smsc_id
+join message m on m.message_id = k.message_id
+order by g.ord, g.form, k.submitted_at desc;
+
+-- name: find_uncertain
+-- Uncertain parts to the number that a receipt speaks of.
+select g.ord, u.message_id, u.part, u.attempt, u.reference, u.sender
+from unnest($1::integer[], $2::integer[], $3::text[]) as g (ord, operator_id, phone)
+join uncertain_part u on u.operator_id = g.operator_id and u.phone = g.phone and u.settled_at is null
+order by g.ord, u.submitted_at desc;
+
+-- name: insert_receipts
+-- What operators said, for the timeline.
+insert into receipt (message_id, operator_id, link_id, part, state, raw_state, error, network_error, done_date, smsc_id)
+select * from unnest($1::bigint[], $2::integer[], $3::integer[], $4::smallint[], $5::smallint[], $6::text[],
+                     $7::text[], $8::bytea[], $9::text[], $10::text[]);
+
+-- name: lock_messages
+-- Messages that receipts speak of, locked in order.
+select message_id, state, parts, part_states, receipt_due from message
+where message_id = any($1::bigint[]) order by message_id for update;
+
+-- name: settle
+-- The states that receipts bring, from the states the messages were locked in.
+update message m
+set state = g.state, part_states = coalesce(g.part_states::smallint[], m.part_states),
+    done_at = case when not g.final then null when m.state = g.state then m.done_at else now() end
+from unnest($1::bigint[], $2::smallint[], $3::smallint[], $4::text[], $5::boolean[])
+    as g (message_id, from_state, state, part_states, final)
+where m.message_id = g.message_id and m.state = g.from_state;
+
+-- name: stop_awaiting
+-- Final messages await nothing any more.
+delete from awaiting a using unnest($1::timestamptz[], $2::bigint[]) as g (due, message_id)
+where a.due = g.due and a.message_id = g.message_id;
+
+-- name: stop_resending
+-- A message that turned out to be final is not sent again.
+with staged_gone as (delete from staged where message_id = any($1::bigint[]))
+delete from waiting where message_id = any($1::bigint[]) and claimed_by is null;
+
+-- name: settle_uncertain
+-- Uncertain parts that a receipt has shown to be taken.
+update uncertain_part u set settled_at = now()
+from unnest($1::bigint[], $2::smallint[]) as g (message_id, part)
+where u.message_id = g.message_id and u.part = g.part and u.settled_at is null;
+
+-- name: park
+-- Receipts that no submit is known for, to be tried again.
+insert into parked_receipt (operator_id, link_id, reference, state, raw_state, error, network_error, done_date, source,
+                            destination, smsc_id, candidates, next_try_at)
+select g.operator_id, g.link_id, g.reference, g.state, g.raw_state, g.error, g.network_error, g.done_date, g.source,
+       g.destination, g.smsc_id, g.candidates::text[], now() + interval '1 second'
+from unnest($1::integer[], $2::integer[], $3::integer[], $4::smallint[], $5::text[], $6::text[], $7::bytea[],
+            $8::text[], $9::text[], $10::text[], $11::text[], $12::text[])
+    as g (operator_id, link_id, reference, state, raw_state, error, network_error, done_date, source, destination,
+          smsc_id, candidates);
+
+-- name: unpark
+-- Parked receipts that were matched.
+delete from parked_receipt where parked_id = any($1::bigint[]);
+
+-- name: postpone_parked
+-- Parked receipts that still fit nothing: later, and later each time.
+update parked_receipt
+set tries = least(tries + 1, 30), next_try_at = now() + make_interval(secs => least(2.0 ^ least(tries + 1, 12), 3600))
+where parked_id = any($1::bigint[]);
+
+-- name: parked_by_id
+-- Parked receipts that are worth another try; locked, so that one process tries.
+select * from parked_receipt where parked_id = any($1::bigint[]) order by parked_id for update skip locked;
+
+-- name: parked_due
+-- Parked receipts whose next try has come.
+select parked_id from parked_receipt where next_try_at <= now() order by next_try_at limit $1;
+
+-- name: insert_inbound
+-- Messages from subscribers, whole.
+insert into inbound (operator_id, link_id, source, destination, pdu)
+select * from unnest($1::integer[], $2::integer[], $3::text[], $4::text[], $5::bytea[]);

@@ -1,0 +1,98 @@
+"""The verbs of time: staged messages become ready, late ones expire, unanswered ones become Unknown, old rows go."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import asyncpg
+
+from payk.domain.message import MessageState
+from payk.domain.states import advance, fold, is_final
+from payk.store.database import Connection, Database
+from payk.store.outcomes import ReceiptWait
+from payk.store.queries import sql
+from payk.store.wakeups import Flow
+
+__all__ = ["ensure_partitions", "expire", "give_up_unanswered", "prune", "stage_due"]
+
+
+async def stage_due(db: Database, limit: int) -> int:
+    """Put staged messages whose time has come into the queue; returns how many."""
+    async with db.transaction() as connection:
+        rows = await connection.fetch(sql("upkeep.stage_due"), limit)
+    db.wakeups.add((Flow(*row[:5]), row[5]) for row in rows)
+    return len(rows)
+
+
+async def expire(db: Database, limit: int, wait: ReceiptWait) -> int:
+    """End messages that were not handed over in time; returns how many.
+
+    Parts that an operator has, or may have, are not touched: their receipts are awaited.
+    """
+    count = 0
+    for query in ("upkeep.expired_waiting", "upkeep.expired_staged"):
+        async with db.transaction() as connection:
+            rows = await connection.fetch(sql(query), limit)
+            if not rows:
+                continue
+            await _finish(connection, rows, MessageState.EXPIRED, only=(MessageState.NONE,))
+            ids = [row["message_id"] for row in rows]
+            await connection.execute(sql("upkeep.drop_unsent"), ids)
+            await connection.execute(sql("upkeep.await_receipts"), ids, wait.wait, wait.grace)
+            count += len(rows)
+    return count
+
+
+async def give_up_unanswered(db: Database, limit: int) -> int:
+    """Messages whose final receipt did not come in time become Unknown; returns how many rows were dealt with."""
+    async with db.transaction() as connection:
+        rows = await connection.fetch(sql("upkeep.unanswered"), limit)
+        if rows:
+            open_states = (MessageState.NONE, MessageState.ENROUTE, MessageState.ACCEPTED)
+            await _finish(connection, rows, MessageState.UNKNOWN, only=open_states)
+            await connection.execute(
+                sql("upkeep.stop_awaiting"), [row["due"] for row in rows], [row["message_id"] for row in rows]
+            )
+    return len(rows)
+
+
+async def _finish(
+    connection: Connection, rows: Sequence[asyncpg.Record], ending: MessageState, *, only: tuple[MessageState, ...]
+) -> None:
+    """End messages, and parts of messages, that are in one of the states `only`."""
+    changes: list[tuple[object, ...]] = []
+    for row in rows:
+        state = MessageState(row["state"])
+        array = None
+        new = ending if state in only else state
+        if row["part_states"] is not None:
+            parts = [MessageState(part) for part in row["part_states"]]
+            parts = [ending if part in only else part for part in parts]
+            array = "{" + ",".join(str(int(part)) for part in parts) + "}"
+            folded = fold(parts)
+            new = folded if is_final(folded) else advance(state, folded)
+        if not is_final(state):
+            changes.append((row["message_id"], int(state), int(new), array, is_final(new)))
+    if changes:
+        await connection.execute(sql("upkeep.finish"), *(list(column) for column in zip(*changes, strict=True)))
+
+
+async def ensure_partitions(db: Database) -> int:
+    """Make the partitions that are needed soon; returns how many."""
+    async with db.connection(timeout=60.0) as connection:
+        return int(await connection.fetchval(sql("upkeep.ensure_partitions")))
+
+
+async def prune(db: Database) -> dict[str, int]:
+    """Drop what nobody asks for any more; returns counts by kind."""
+    async with db.connection(timeout=60.0) as connection:
+        old = [row[0] for row in await connection.fetch(sql("upkeep.old_partitions"))]
+        for name in old:
+            await connection.execute(f'drop table "{name}"')
+        parked = await connection.execute(sql("upkeep.prune_parked"))
+        processes = await connection.execute(sql("upkeep.prune_processes"))
+    return {"partitions": len(old), "parked": _affected(parked), "processes": _affected(processes)}
+
+
+def _affected(tag: str) -> int:
+    return int(tag.rsplit(" ", 1)[-1])

@@ -1,0 +1,84 @@
+"""Telling dispatchers that there is something to send: NOTIFY after the commit, on its own.
+
+Inside the writing transaction NOTIFY serialises commits; so flows that gained messages are collected here, and one
+engine sends them, the first at once and further ones at most every 5 ms. Dispatchers look for themselves five times a
+second as well, so a wake-up that is lost costs 200 ms.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from payk.store.errors import StoreError
+
+if TYPE_CHECKING:
+    from payk.store.database import Database
+
+__all__ = ["QUEUE_CHANNEL", "Flow", "Wakeup", "Wakeups", "decode_wakeup"]
+
+QUEUE_CHANNEL = "payk_queue"
+PAYLOAD_MAX = 7_900  # PostgreSQL takes less than 8,000 octets
+INTERVAL = 0.005
+
+
+class Flow(NamedTuple):
+    """Messages that share a turn: one label of one client in one lane of one queue (and rank, among Batch)."""
+
+    queue_id: int
+    lane: int
+    client_id: int
+    rank: int
+    label_key: int
+
+
+@dataclass(frozen=True, slots=True)
+class Wakeup:
+    """Flows that gained messages, each with the lowest id among them; `everything` = look for yourself."""
+
+    flows: dict[Flow, int]
+    everything: bool = False
+
+
+def decode_wakeup(payload: str) -> Wakeup:
+    """Read a NOTIFY payload; anything unreadable means: look for yourself."""
+    try:
+        rows = [tuple(int(field) for field in row.split(":")) for row in payload.split(",")]
+        return Wakeup({Flow(*row[:5]): row[5] for row in rows})
+    except (ValueError, TypeError, IndexError):
+        return Wakeup({}, everything=True)
+
+
+class Wakeups:
+    """Collects flows that gained messages; `run` tells the dispatchers of every process."""
+
+    def __init__(self) -> None:
+        self._flows: dict[Flow, int] = {}
+        self._some = asyncio.Event()
+
+    def add(self, flows: Iterable[tuple[Flow, int]]) -> None:
+        """Note flows with a message id each; call it after the commit."""
+        known = self._flows
+        for flow, message_id in flows:
+            lowest = known.get(flow)
+            if lowest is None or message_id < lowest:
+                known[flow] = message_id
+        self._some.set()
+
+    async def run(self, db: Database) -> None:
+        """Send until cancelled. A database that is away loses wake-ups, never messages."""
+        while True:
+            await self._some.wait()
+            self._some.clear()
+            flows, self._flows = self._flows, {}
+            payload = ",".join(":".join(map(str, (*flow, lowest))) for flow, lowest in flows.items())
+            if len(payload) > PAYLOAD_MAX:
+                payload = "*"
+            try:
+                async with db.connection(timeout=2.0) as connection:
+                    await connection.execute("select pg_notify($1, $2)", QUEUE_CHANNEL, payload)
+            except StoreError:
+                await asyncio.sleep(0.2)
+            await asyncio.sleep(INTERVAL)

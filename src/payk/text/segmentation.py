@@ -1,0 +1,164 @@
+"""A text cut into the parts that one short message each can carry.
+
+The capacity of a short message is 140 octets: 160 septets or 70 UTF-16 units, less when a header (UDH) must say how the
+parts join. Every cut falls between grapheme clusters (Unicode Standard Annex 29), so neither an escape pair, nor a
+surrogate pair, nor an emoji sequence is torn; only a cluster larger than a part is cut, between code points.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+import regex
+
+from payk.text import gsm, ucs2
+from payk.text.form import normalise
+
+__all__ = ["ConcatMethod", "Encoding", "Segment", "Segmentation", "count_parts", "segment"]
+
+
+class Encoding(StrEnum):
+    """The encoding of a message to be sent."""
+
+    GSM7 = "gsm7"
+    UCS2 = "ucs2"
+
+
+class ConcatMethod(StrEnum):
+    """How the receiver learns that several parts are one message.
+
+    UDH8 and UDH16 put a header with an 8 or 16 bit reference before each part. With SAR the operator makes the header
+    from TLVs and needs the same room for it. With PAYLOAD the text goes in one piece and the operator cuts it.
+    """
+
+    UDH8 = "udh8"
+    UDH16 = "udh16"
+    SAR = "sar"
+    PAYLOAD = "payload"
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One part: its text, the same encoded (without UDH), and its length in septets or UTF-16 units."""
+
+    text: str
+    octets: bytes
+    units: int
+
+
+@dataclass(frozen=True, slots=True)
+class Segmentation:
+    """A whole text (NFC) and its parts in order; there is at least one."""
+
+    encoding: Encoding
+    text: str
+    segments: tuple[Segment, ...]
+
+
+# Units of a message that stands alone, and of one part of several. 140 octets; the UDH takes 6 or 7 of them.
+_WHOLE: Final = {Encoding.GSM7: 160, Encoding.UCS2: 70}
+_PART: Final = {
+    (Encoding.GSM7, ConcatMethod.UDH8): 153,
+    (Encoding.GSM7, ConcatMethod.UDH16): 152,
+    (Encoding.GSM7, ConcatMethod.SAR): 153,
+    (Encoding.UCS2, ConcatMethod.UDH8): 67,
+    (Encoding.UCS2, ConcatMethod.UDH16): 66,
+    (Encoding.UCS2, ConcatMethod.SAR): 67,
+}
+
+_CLUSTER: Final = regex.compile(r"\X")
+# Between two characters of this class there is always a cluster border (rule GB999); most cuts fall there.
+_PLAIN_PAIR: Final = regex.compile(r"\p{Grapheme_Cluster_Break=Other}{2}")
+
+
+def segment(text: str, *, method: ConcatMethod = ConcatMethod.UDH8) -> Segmentation:
+    """`text` in NFC, encoded in GSM 03.38 if all its characters are there, else in UCS-2, and cut into parts.
+
+    The number of parts has no limit here: a UDH can count 255, and callers allow fewer. An empty text is one empty part.
+    Raises UnencodableError for a lone surrogate.
+    """
+    text = normalise(text)
+    encoding, units = _measure(text)
+    if _is_whole(encoding, units, method):
+        octets = gsm.encode(text) if encoding is Encoding.GSM7 else ucs2.encode(text)
+        return Segmentation(encoding, text, (Segment(text, octets, units),))
+    return Segmentation(encoding, text, tuple(_cut(text, encoding, method)))
+
+
+def count_parts(text: str, method: ConcatMethod = ConcatMethod.UDH8) -> tuple[Encoding, int]:
+    """The encoding and number of parts of `segment(text, method=method)`, faster: a text of one part is not encoded."""
+    text = normalise(text)
+    encoding, units = _measure(text)
+    if _is_whole(encoding, units, method):
+        return encoding, 1
+    return encoding, sum(1 for _ in _cut(text, encoding, method))
+
+
+def _measure(text: str) -> tuple[Encoding, int]:
+    if gsm.is_encodable(text):
+        return Encoding.GSM7, gsm.septets(text)
+    return Encoding.UCS2, len(ucs2.encode(text)) // 2
+
+
+def _is_whole(encoding: Encoding, units: int, method: ConcatMethod) -> bool:
+    return units <= _WHOLE[encoding] or method is ConcatMethod.PAYLOAD
+
+
+def _cut(text: str, encoding: Encoding, method: ConcatMethod) -> Iterator[Segment]:
+    capacity = _PART[encoding, method]
+    return _cut_gsm(text, capacity) if encoding is Encoding.GSM7 else _cut_ucs2(text, capacity)
+
+
+def _cut_gsm(text: str, capacity: int) -> Iterator[Segment]:
+    """Parts of at most `capacity` septets. The only clusters of more than one character in this alphabet are CR LF."""
+    octets = gsm.encode(text)
+    start = begin = 0  # of the open part: in `text`, in `octets`
+    while begin < len(octets):
+        end = begin + capacity
+        if end < len(octets):
+            last, following = octets[end - 1], octets[end]
+            if last == gsm.ESC or (last == gsm.CR and following == gsm.LF):
+                end -= 1
+        part = octets[begin:end]
+        stop = start + len(part) - part.count(gsm.ESC)
+        yield Segment(text[start:stop], part, len(part))
+        start, begin = stop, end
+
+
+def _cut_ucs2(text: str, capacity: int) -> Iterator[Segment]:
+    """Parts of at most `capacity` UTF-16 units."""
+    start = 0
+    oversize = 0  # end of the last cluster larger than a part: up to here the text is cut between code points
+    while start < len(text):
+        octets = _fitting(text[start : start + capacity], capacity)
+        limit = stop = start + len(octets.decode("utf-16-be"))
+        if limit < len(text) and limit > oversize and not _PLAIN_PAIR.match(text, limit - 1):
+            stop = _last_border(text, max(start, oversize), limit)
+            if stop > start:
+                octets = ucs2.encode(text[start:stop])
+            else:
+                stop = limit
+                oversize = _cluster_end(text, start)
+        yield Segment(text[start:stop], octets, len(octets) // 2)
+        start = stop
+
+
+def _fitting(text: str, capacity: int) -> bytes:
+    """The longest beginning of `text` that takes at most `capacity` UTF-16 units, encoded, no surrogate pair torn."""
+    octets = ucs2.encode(text)[: 2 * capacity]
+    ends_in_high_surrogate = octets[-2] & 0xFC == 0xD8
+    return octets[:-2] if ends_in_high_surrogate else octets
+
+
+def _last_border(text: str, border: int, limit: int) -> int:
+    """The last cluster border in border..limit, where `border` is one; it depends on nothing past text[limit]."""
+    *_, last = _CLUSTER.finditer(text[border : limit + 1])
+    return border + last.start()
+
+
+def _cluster_end(text: str, border: int) -> int:
+    cluster = _CLUSTER.match(text, border)
+    return border if cluster is None else int(cluster.end())

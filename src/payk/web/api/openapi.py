@@ -1,0 +1,246 @@
+"""The OpenAPI document of the public API, made from the tables that the API itself works with.
+
+Version 3.0.3, the newest that the bundled Swagger UI shows.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from payk import __version__
+from payk.domain.errors import ERRORS, Code, Field
+from payk.domain.message import MessageState, Priority, SmsType
+from payk.web.api.body import BULK, SINGLE
+from payk.web.api.reading import BULK_ITEMS
+
+__all__ = ["document"]
+
+_TIME = "2025-02-17T10:20:30"
+_ID = "123861959"
+
+_FIELD_CODES = [code for code in Code if any(code.startswith(field) for field in Field)]
+_ALWAYS = (Code.UNAUTHORIZED, Code.CLIENT_SUSPENDED, Code.RATE_LIMIT_EXCEEDED, Code.SERVICE_UNAVAILABLE)
+_POST = (Code.JSON_INVALID, Code.PAYLOAD_TOO_LARGE, Code.OUTCOME_UNKNOWN)
+
+
+def document() -> dict[str, Any]:
+    """The whole document."""
+    return {
+        "openapi": "3.0.3",
+        "info": {
+            "title": "Payk",
+            "version": __version__,
+            "description": "Send SMS and read their status. Times are UTC. Member names match without case and `_`.",
+        },
+        "security": [{"ApiKey": []}],
+        "paths": {
+            "/api/v1/sms": {"post": _send()},
+            "/api/v1/sms/bulk": {"post": _send_bulk()},
+            "/api/v1/sms/{id}": {"get": _status()},
+        },
+        "components": {
+            "securitySchemes": {"ApiKey": {"type": "apiKey", "in": "header", "name": "X-Api-Key"}},
+            "schemas": {
+                "Message": _message(),
+                "Taken": _taken(),
+                "BulkTaken": _bulk_taken(),
+                "Status": _status_object(),
+                "Rejection": _rejection(),
+                "Error": _error(),
+            },
+        },
+    }
+
+
+def _send() -> dict[str, Any]:
+    return {
+        "summary": "Send one message",
+        "description": f"At most {SINGLE.octets:,} octets; gzip is understood. Answered once the message is stored.",
+        "operationId": "sendMessage",
+        "requestBody": _body(_reference("Message")),
+        "responses": {
+            "200": _answer(
+                "Taken, or a repeat of a request that was",
+                _reference("Taken"),
+                {"X-Payk-Repeated": _header("`true` when the same ClientMessageId was taken before.")},
+            ),
+            **_errors(*_FIELD_CODES, *_POST, *_ALWAYS),
+        },
+    }
+
+
+def _send_bulk() -> dict[str, Any]:
+    return {
+        "summary": "Send many messages",
+        "description": (
+            f"At most {BULK.octets:,} octets and {BULK_ITEMS:,} items. Bad items do not spoil good ones, unless the"
+            " client is set to all-or-nothing. All taken messages are stored in one transaction."
+        ),
+        "operationId": "sendMessages",
+        "parameters": [
+            {
+                "name": "MessageIds",
+                "in": "query",
+                "description": "`true` adds the ids, one per item.",
+                "schema": {"type": "boolean", "default": False},
+            }
+        ],
+        "requestBody": _body({"type": "array", "maxItems": BULK_ITEMS, "items": _reference("Message")}),
+        "responses": {
+            "200": _answer("All or some were taken", _reference("BulkTaken")),
+            **_errors(Code.ALL_MESSAGES_REJECTED, *_POST, *_ALWAYS),
+        },
+    }
+
+
+def _status() -> dict[str, Any]:
+    return {
+        "summary": "Read the status of a message",
+        "operationId": "readStatus",
+        "parameters": [
+            {
+                "name": "id",
+                "in": "path",
+                "required": True,
+                "description": "The MessageId that the request was answered with.",
+                "schema": {"type": "integer", "format": "int64", "minimum": 0},
+                "example": int(_ID),
+            }
+        ],
+        "responses": {
+            "200": _answer("The status", _reference("Status")),
+            **_errors(Code.MESSAGE_ID_INVALID, Code.MESSAGE_NOT_FOUND, *_ALWAYS),
+        },
+    }
+
+
+def _message() -> dict[str, Any]:
+    return {
+        "type": "object",
+        "required": [Field.PHONE_NUMBER, Field.TEXT, Field.SENDER_ADDRESS, Field.SMS_TYPE],
+        "properties": {
+            Field.PHONE_NUMBER: _text("Number with country code.", "992900900900"),
+            Field.TEXT: _text("Any Unicode; long texts are sent in parts.", "Ваш код подтверждения: 12345"),
+            Field.SENDER_ADDRESS: _text("A sender registered for the client.", "AlifBank") | {"maxLength": 15},
+            Field.PRIORITY: _numbers(Priority) | {"default": int(Priority.NORMAL)},
+            Field.SMS_TYPE: _numbers(SmsType),
+            Field.SCHEDULED_AT: _text("When to send, UTC; past or absent = at once.", f"{_TIME}Z")
+            | {"format": "date-time", "nullable": True},
+            Field.EXPIRES_IN: {
+                "type": "integer",
+                "minimum": 0,
+                "default": 0,
+                "description": "Seconds in which the message must be sent; 0 = never expires.",
+            },
+            Field.SMS_LABEL: _text("Groups messages in reports.", "spring") | {"maxLength": 255, "nullable": True},
+            Field.CLIENT_MESSAGE_ID: _text("Your own id; repeating it does not send twice.", "order-17")
+            | {"maxLength": 255, "nullable": True},
+        },
+    }
+
+
+def _taken() -> dict[str, Any]:
+    return _object(
+        MessageId=_text("Id of the message.", _ID),
+        MessageResult=_text("`OK`.", "OK"),
+        MessageError={"type": "boolean", "example": False},
+    )
+
+
+def _bulk_taken() -> dict[str, Any]:
+    properties = {
+        "Added": _count("Messages that were taken, repeats included."),
+        "Rejected": _count("Messages that were not; only when there are any."),
+        "Rejections": {"type": "array", "items": _reference("Rejection")},
+        "MessageIds": {
+            "type": "array",
+            "items": {"type": "string", "nullable": True},
+            "description": "With `MessageIds=true`: one per item, null where it was rejected.",
+        },
+        "Repeated": _count("Repeats among the taken; only when there are any."),
+    }
+    return {"type": "object", "required": ["Added"], "properties": properties}
+
+
+def _rejection() -> dict[str, Any]:
+    return _object(
+        Index=_count("Place of the item in the request, from 0."),
+        Code={"type": "string", "enum": [Code.JSON_INVALID, *_FIELD_CODES]},
+        Detail={"type": "string"},
+    )
+
+
+def _status_object() -> dict[str, Any]:
+    return _object(
+        MessageId=_text("Id of the message.", _ID),
+        CommandStatus=_text("`OK`.", "OK"),
+        MessageState={"type": "string", "enum": [state.label for state in MessageState]},
+        DateSubmitted=_text("When it was taken, UTC.", _TIME),
+        DateDone=_text("When its state became final, UTC; null before.", _TIME) | {"nullable": True},
+    )
+
+
+def _error() -> dict[str, Any]:
+    return _object(
+        MessageId={"type": "string", "nullable": True, "description": "null."},
+        MessageResult={"type": "string", "enum": list(Code)},
+        MessageError={"type": "boolean", "example": True},
+        Title={"type": "string"},
+        Status={"type": "integer"},
+        Detail={"type": "string"},
+        Errors={
+            "type": "object",
+            "additionalProperties": {"type": "array", "items": {"type": "string"}},
+            "description": "Every broken field with its codes.",
+        },
+        Retryable={"type": "boolean", "description": "The same request may succeed later; it is safe to repeat it."},
+        RequestId={"type": "string"},
+    )
+
+
+def _errors(*codes: Code) -> dict[str, Any]:
+    """The answers for `codes`, by HTTP status."""
+    by_status: dict[int, list[Code]] = {}
+    for code in codes:
+        by_status.setdefault(ERRORS[code].status, []).append(code)
+    return {
+        str(status): _answer(", ".join(f"`{code}`" for code in by_status[status]), _reference("Error"))
+        for status in sorted(by_status)
+    }
+
+
+def _answer(description: str, schema: dict[str, Any], headers: dict[str, Any] | None = None) -> dict[str, Any]:
+    return {
+        "description": description,
+        "headers": {"X-Request-Id": _header("Names this request in questions to support."), **(headers or {})},
+        "content": {"application/json": {"schema": schema}},
+    }
+
+
+def _body(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"required": True, "content": {"application/json": {"schema": schema}}}
+
+
+def _reference(name: str) -> dict[str, Any]:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _header(description: str) -> dict[str, Any]:
+    return {"description": description, "schema": {"type": "string"}}
+
+
+def _text(description: str, example: str) -> dict[str, Any]:
+    return {"type": "string", "description": description, "example": example}
+
+
+def _count(description: str) -> dict[str, Any]:
+    return {"type": "integer", "minimum": 0, "description": description}
+
+
+def _numbers(kind: type[Priority] | type[SmsType]) -> dict[str, Any]:
+    names = ", ".join(f"{value.value} {value.name.capitalize()}" for value in kind)
+    return {"type": "integer", "enum": [int(value) for value in kind], "description": f"{names}."}
+
+
+def _object(**properties: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "required": list(properties), "properties": properties}

@@ -1,0 +1,56 @@
+"""The paths of the documented API: matched without case, with or without a slash at the end, never redirected."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+
+from payk.web.answers import Answer
+from payk.web.api.send import Sending
+from payk.web.api.status import Statuses
+from payk.web.exchange import Exchange
+
+__all__ = ["Handler", "Methods", "SmsPaths"]
+
+Handler = Callable[[Exchange], Awaitable[Answer]]
+Methods = Mapping[str, Handler]
+
+_ROOT = "/api/v1/sms"
+_RESERVED = frozenset({"cancel", "status", "preview"})
+"""Names that stand where an id would, and are none."""
+
+
+class SmsPaths:
+    """Finds what answers a path under /api/v1/sms."""
+
+    def __init__(self, sending: Sending, statuses: Statuses) -> None:
+        self._collection: Methods = {"POST": sending.one}
+        self._bulk: Methods = {"POST": sending.bulk}
+        self._message: Methods = {"GET": statuses.one, "HEAD": statuses.one}
+        self._empty_id: Methods = {**self._collection, **self._message, "DELETE": statuses.delete_nothing}
+
+    def find(self, exchange: Exchange) -> Methods | None:
+        """The methods of the path, None where nothing is there. Notes the id that the path names."""
+        path = exchange.path
+        if path == _ROOT:
+            return self._collection
+        if path[: len(_ROOT)].lower() != _ROOT:
+            return None
+        rest = path[len(_ROOT) :]
+        if not rest:
+            return self._collection
+        if rest == "/":
+            return self._noting_id(exchange, "", self._empty_id)
+        name = rest[1:].removesuffix("/")
+        if rest[0] != "/" or "/" in name:
+            return None
+        match name.lower():
+            case "bulk":
+                return self._bulk
+            case reserved if reserved in _RESERVED:
+                return {}
+        return self._noting_id(exchange, name, self._message)
+
+    def _noting_id(self, exchange: Exchange, message_id: str, methods: Methods) -> Methods:
+        exchange.message_id = message_id
+        exchange.is_status = exchange.method in self._message
+        return methods

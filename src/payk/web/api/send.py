@@ -1,0 +1,96 @@
+"""POST /api/v1/sms and POST /api/v1/sms/bulk."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import parse_qsl
+
+import msgspec
+
+from payk.clock import Clock
+from payk.domain.errors import Code
+from payk.intake import BulkResult, Intake, ItemRefusal
+from payk.web.answers import Answer
+from payk.web.api.body import BULK, SINGLE, receive_body, unpack_body
+from payk.web.api.reading import read_bulk, read_message
+from payk.web.auth import Authenticator
+from payk.web.exchange import Exchange
+from payk.web.problems import Problem
+
+__all__ = ["Sending"]
+
+_REPEATED = ((b"x-payk-repeated", b"true"),)
+_encode = msgspec.json.Encoder().encode
+
+
+class Sending:
+    """Takes messages. An answer is out `answer_timeout` seconds after the last octet of the body at the latest."""
+
+    def __init__(self, intake: Intake, authenticator: Authenticator, clock: Clock, answer_timeout: float) -> None:
+        self._intake = intake
+        self._authenticator = authenticator
+        self._clock = clock
+        self._answer_timeout = answer_timeout
+
+    async def one(self, exchange: Exchange) -> Answer:
+        """Take one message; answered only after it is durably stored."""
+        client = self._authenticator.client(exchange)
+        body = await receive_body(exchange, SINGLE)
+        deadline = self._clock.monotonic() + self._answer_timeout
+        request = read_message(await unpack_body(exchange, body, SINGLE))
+        exchange.storing = True
+        with exchange.caller.cancels():
+            taken = await self._intake.accept(request, client, deadline)
+        answer = b'{"MessageId":"%d","MessageResult":"OK","MessageError":false}' % taken.message_id
+        return Answer(200, answer, headers=_REPEATED if taken.repeated else ())
+
+    async def bulk(self, exchange: Exchange) -> Answer:
+        """Take many messages in one transaction; bad ones do not spoil good ones, unless the client is set so."""
+        client = self._authenticator.client(exchange)
+        body = await receive_body(exchange, BULK)
+        deadline = self._clock.monotonic() + self._answer_timeout
+        exchange.storing = True
+        with exchange.caller.cancels():
+            requests = read_bulk(await unpack_body(exchange, body, BULK))
+            result = await self._intake.accept_bulk(requests, client, deadline)
+        return _bulk_answer(result, with_ids=_wants_ids(exchange.scope["query_string"]))
+
+
+def _bulk_answer(result: BulkResult, *, with_ids: bool) -> Answer:
+    """The answer of a bulk. Raises Problem (AllMessagesRejected) when nothing was taken because of refusals."""
+    taken = [row for row in result.inserted if row is not None]
+    rejections = [_rejection(refusal) for refusal in result.refusals]
+    if rejections and not taken:
+        members: dict[str, Any] = {"Added": 0, "Rejected": len(rejections), "Rejections": rejections}
+        raise Problem(Code.ALL_MESSAGES_REJECTED, _why_none(rejections, len(result.inserted)), members=members)
+    answer: dict[str, Any] = {"Added": len(taken)}
+    if rejections:
+        answer |= {"Rejected": len(rejections), "Rejections": rejections}
+    if with_ids:
+        answer["MessageIds"] = [None if row is None else str(row.message_id) for row in result.inserted]
+    repeated = sum(row.repeated for row in taken)
+    if repeated:
+        answer["Repeated"] = repeated
+    return Answer(200, _encode(answer))
+
+
+def _rejection(refusal: ItemRefusal) -> dict[str, Any]:
+    detail = " ".join(rejection.detail for rejection in refusal.rejections)
+    return {"Index": refusal.index, "Code": refusal.rejections[0].code, "Detail": detail}
+
+
+def _why_none(rejections: Sequence[Any], items: int) -> str:
+    if len(rejections) < items:
+        return f"{len(rejections)} of {items} messages break rules, and this client's bulks are all-or-nothing."
+    return "Every message of this request breaks rules; Rejections names them."
+
+
+def _wants_ids(query: bytes) -> bool:
+    """Whether the query string says MessageIds=true; names match as those of members do."""
+    if not query:
+        return False
+    return any(
+        name.replace("_", "").lower() == "messageids" and value.strip().lower() in ("true", "1")
+        for name, value in parse_qsl(query.decode("latin-1"), keep_blank_values=True)
+    )

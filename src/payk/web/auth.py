@@ -1,0 +1,81 @@
+"""Who is calling: API keys, and a limit on how often one address may guess."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict, deque
+from collections.abc import Sequence
+
+from starlette.types import Scope
+
+from payk.clock import Clock
+from payk.domain.account import Client
+from payk.domain.directory import CurrentDirectory
+from payk.domain.errors import Code
+from payk.web.caller import Network, caller_address
+from payk.web.exchange import Exchange
+from payk.web.problems import Problem
+
+__all__ = ["Authenticator", "FailureLimit"]
+
+
+FAILURES = 20
+WINDOW = 60.0
+ADDRESSES = 10_000
+
+_UNAUTHORIZED = "The header X-Api-Key must carry a valid key. It is missing, or the key is unknown or revoked."
+
+
+class FailureLimit:
+    """At most 20 failed keys in any minute from one address; remembers the 10,000 addresses that failed last."""
+
+    def __init__(self, failures: int = FAILURES, window: float = WINDOW, addresses: int = ADDRESSES) -> None:
+        self._failures = failures
+        self._window = window
+        self._addresses = addresses
+        self._failed: OrderedDict[str, deque[float]] = OrderedDict()
+
+    def note(self, address: str, now: float) -> float:
+        """Note a failure at `now` (seconds); 0, or the seconds until another would be within the limit."""
+        times = self._failed.setdefault(address, deque())
+        self._failed.move_to_end(address)
+        if len(self._failed) > self._addresses:
+            self._failed.popitem(last=False)
+        while times and times[0] <= now - self._window:
+            times.popleft()
+        if len(times) >= self._failures:
+            return times[0] + self._window - now
+        times.append(now)
+        return 0.0
+
+
+class Authenticator:
+    """Finds the client that a request's key belongs to."""
+
+    def __init__(self, directory: CurrentDirectory, trusted_proxies: Sequence[Network], clock: Clock) -> None:
+        self._directory = directory
+        self._trusted_proxies = trusted_proxies
+        self._clock = clock
+        self._limit = FailureLimit()
+
+    def client(self, exchange: Exchange) -> Client:
+        """The calling client. Raises Problem: Unauthorized, RateLimitExceeded (for a bad key only), ClientSuspended."""
+        key = exchange.headers.get(b"x-api-key")
+        directory = self._directory.value
+        if key is not None:
+            client_id = directory.client_of_key.get(hashlib.sha256(key.strip()).digest())
+            client = None if client_id is None else directory.clients.get(client_id)
+            if client is not None:
+                exchange.client = client
+                if client.enabled:
+                    return client
+                raise Problem(Code.CLIENT_SUSPENDED, f"Client '{client.name}' is suspended.")
+        raise self._failure(exchange.scope)
+
+    def _failure(self, scope: Scope) -> Problem:
+        address = caller_address(scope, self._trusted_proxies)
+        wait = self._limit.note(address, self._clock.monotonic())
+        if wait > 0:
+            detail = f"More than {FAILURES} requests without a valid key came from {address} within a minute."
+            return Problem(Code.RATE_LIMIT_EXCEEDED, detail, retry_after=wait)
+        return Problem(Code.UNAUTHORIZED, _UNAUTHORIZED, headers=[(b"www-authenticate", b"X-Api-Key")])

@@ -1,0 +1,94 @@
+"""The other end of a connection: whether it is still there, and which address is its own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
+
+from starlette.types import Scope
+
+__all__ = ["Caller", "HungUp", "Network", "caller_address"]
+
+Network = IPv4Network | IPv6Network
+
+LOCAL = "local"
+"""Stands for the peer of a Unix socket, which has no address."""
+
+
+class HungUp(Exception):
+    """The caller closed the connection; nobody is left to answer."""
+
+
+class Caller:
+    """The peer of one connection. The server calls `leave` when it closes."""
+
+    def __init__(self) -> None:
+        self.gone = False
+        self._waiting: asyncio.Task[object] | None = None
+
+    def leave(self) -> None:
+        """The peer has closed the connection: what waits for it is cancelled."""
+        self.gone = True
+        if self._waiting is not None:
+            self._waiting.cancel()
+
+    @contextmanager
+    def cancels(self) -> Iterator[None]:
+        """While the block runs, the caller's hanging up stops it with HungUp."""
+        if self.gone:
+            raise HungUp
+        task = self._waiting = asyncio.current_task()
+        try:
+            yield
+        except asyncio.CancelledError:
+            if self._is_why_cancelled(task):
+                raise HungUp from None
+            raise
+        finally:
+            self._waiting = None
+
+    def _is_why_cancelled(self, task: asyncio.Task[object] | None) -> bool:
+        return self.gone and task is not None and task.uncancel() == 0
+
+
+def caller_address(scope: Scope, trusted: Sequence[Network]) -> str:
+    """The TCP peer's address, or, where that is a trusted proxy, the right-most untrusted entry of X-Forwarded-For."""
+    client = scope["client"]
+    address = LOCAL if client is None else _normal(client[0]) or LOCAL
+    if not _is_trusted(address, trusted):
+        return address
+    entries = b",".join(value for name, value in scope["headers"] if name == b"x-forwarded-for").decode("latin-1")
+    for entry in reversed(entries.split(",")):
+        written = _normal(_without_port(entry.strip()))
+        if written is None:  # what a proxy of ours did not write is not to be believed
+            return address
+        address = written
+        if not _is_trusted(address, trusted):
+            return address
+    return address
+
+
+def _normal(written: str) -> str | None:
+    """An address in its one spelling, an IPv4 address mapped into IPv6 as itself; None for what is none."""
+    try:
+        address = ip_address(written)
+    except ValueError:
+        return None
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return str(address)
+
+
+def _without_port(entry: str) -> str:
+    if entry.startswith("["):
+        return entry[1:].partition("]")[0]
+    return entry.partition(":")[0] if entry.count(":") == 1 else entry
+
+
+def _is_trusted(address: str, trusted: Sequence[Network]) -> bool:
+    if not trusted or address == LOCAL:
+        return False
+    parsed = ip_address(address)
+    return any(parsed in network for network in trusted)

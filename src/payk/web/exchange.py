@@ -1,0 +1,36 @@
+"""One request while it is being answered."""
+
+from __future__ import annotations
+
+from starlette.types import Receive, Scope
+
+from payk.domain.account import Client
+from payk.web.caller import Caller
+
+__all__ = ["Exchange"]
+
+
+class Exchange:
+    """What the handlers of a request share. `headers` by lower-case name; of a header sent twice the last counts."""
+
+    __slots__ = (
+        "caller", "client", "headers", "is_status", "message_id", "method", "path", "receive", "request_id", "scope",
+        "storing",
+    )  # fmt: skip
+
+    def __init__(self, scope: Scope, receive: Receive, request_id: str) -> None:
+        self.scope = scope
+        self.receive = receive
+        self.request_id = request_id
+        self.method: str = scope["method"]
+        self.path: str = scope["path"]
+        self.headers: dict[bytes, bytes] = dict(scope["headers"])
+        self.caller: Caller = scope["state"]["caller"]
+        self.client: Client | None = None
+        """Who is calling, once the key is known."""
+        self.message_id = ""
+        """The id in the path, as written."""
+        self.is_status = False
+        """Whether the status of one message is asked for: its answers have CommandStatus, errors included."""
+        self.storing = False
+        """Whether something of this request may already have gone to the store."""

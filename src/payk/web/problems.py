@@ -1,0 +1,100 @@
+"""Every answer that is not 2xx: from what went wrong to the one error body of docs/en/api.md, "Errors"."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from payk.domain.errors import ERRORS, Code, Rejection
+from payk.intake import Refused, Unconfirmed
+from payk.store.errors import StoreUnavailable
+from payk.web.answers import Answer, Header
+
+__all__ = ["Problem", "problem_answer", "problem_of"]
+
+RETRY_AFTER = 2
+"""Seconds after which a caller may ask again when the store was away or did not confirm."""
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Problem(Exception):
+    """A request that is answered with an error; a handler raises it, the site answers it.
+
+    `retry_after` in seconds; `members` are added to the body.
+    """
+
+    def __init__(
+        self,
+        code: Code,
+        detail: str,
+        *,
+        errors: Mapping[str, Sequence[str]] | None = None,
+        retryable: bool | None = None,
+        retry_after: float | None = None,
+        headers: Sequence[Header] = (),
+        members: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(code, detail)
+        self.code = code
+        self.detail = detail
+        self.errors = errors or {}
+        self.retryable = ERRORS[code].retryable if retryable is None else retryable
+        self.headers = list(headers)
+        if retry_after is not None:
+            self.headers.append((b"retry-after", b"%d" % max(1, math.ceil(retry_after))))
+        self.members = members or {}
+
+    @property
+    def status(self) -> int:
+        """The HTTP status."""
+        return ERRORS[self.code].status
+
+
+def problem_of(error: Exception) -> Problem:
+    """What an exception of a handler is answered with. Whatever is not expected is a defect: InternalError."""
+    match error:
+        case Problem():
+            return error
+        case Refused():
+            return _refusal(error.rejections)
+        case Rejection():
+            return _refusal((error,))
+        case StoreUnavailable():
+            detail = "The store cannot be reached just now. Nothing was taken: it is safe to repeat the request."
+            return Problem(Code.SERVICE_UNAVAILABLE, detail, retry_after=RETRY_AFTER)
+        case Unconfirmed():
+            detail = (
+                "The connection to the store was lost while it confirmed. Repeat the request with the same"
+                " ClientMessageId; without one it may be sent twice."
+            )
+            return Problem(Code.OUTCOME_UNKNOWN, detail, retryable=error.repeatable, retry_after=RETRY_AFTER)
+        case _:
+            return Problem(Code.INTERNAL_ERROR, "This is a defect of Payk; the log names it under the RequestId.")
+
+
+def problem_answer(problem: Problem, request_id: str, *, is_status: bool = False) -> Answer:
+    """The error body; `is_status` = of a request for the status of one message, whose answers have CommandStatus."""
+    kind = ERRORS[problem.code]
+    body: dict[str, Any] = {"MessageId": None, "MessageResult": problem.code, "MessageError": True}
+    if is_status:
+        body["CommandStatus"] = problem.code
+    body |= {
+        "Title": kind.title,
+        "Status": kind.status,
+        "Detail": problem.detail,
+        "Errors": problem.errors,
+        "Retryable": problem.retryable,
+        "RequestId": request_id,
+        **problem.members,
+    }
+    return Answer(kind.status, _encode(body), headers=problem.headers)
+
+
+def _refusal(rejections: Sequence[Rejection]) -> Problem:
+    detail = " ".join(rejection.detail for rejection in rejections)
+    errors = {str(rejection.field): [rejection.code] for rejection in rejections if rejection.field is not None}
+    return Problem(rejections[0].code, detail, errors=errors)

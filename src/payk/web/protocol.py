@@ -1,0 +1,117 @@
+"""uvicorn's HTTP/1.1 protocol with what the documented API asks of a server besides.
+
+A caller that hangs up is noticed at once; malformed HTTP gets the documented error body and is closed; heads are bounded;
+targets that are no path (`*`, 100,000 characters) reach the site like any unknown path; offers to change the protocol are
+ignored.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+
+import httptools
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from payk.domain.errors import Code
+from payk.web.answers import JSON
+from payk.web.caller import Caller
+from payk.web.problems import Problem, problem_answer
+
+__all__ = ["HttpProtocol"]
+
+HEAD_MAX = 256 * 1024
+"""Octets that request line and headers may have; some more pass, for the head is measured between reads."""
+
+
+class HttpProtocol(HttpToolsProtocol):
+    """One connection."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Start the keep-alive timer at once, so that a connection without any request ends too."""
+        super().connection_made(transport)
+        self._caller = Caller()
+        self._head_octets = 0
+        self._in_body = False
+        self.app_state = {"caller": self._caller}
+        self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The caller has left, or we have closed."""
+        self._caller.leave()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Feed the parser, unless the head has grown out of all measure."""
+        if not self._in_body:
+            if self._head_octets > HEAD_MAX:
+                detail = f"The request line and headers are larger than {HEAD_MAX:,} octets; send less."
+                self._close_with(Problem(Code.PAYLOAD_TOO_LARGE, detail))
+                return
+            self._head_octets += len(data)
+        self._unset_keepalive_if_required()
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as offer:
+            self._go_on_without_upgrade(data[offer.args[0] :])
+        except httptools.HttpParserError:
+            self._close_with(Problem(Code.HTTP_INVALID, "What was received is not well-formed HTTP/1.1."))
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Note a header; trailers after a body are none of ours."""
+        if not self._in_body:
+            super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """Start the request; a target that has no path becomes one that nothing is at."""
+        if self.parser.should_upgrade():
+            return  # begins anew without the offer
+        self._in_body = True
+        try:
+            super().on_headers_complete()
+        except (httptools.HttpParserInvalidURLError, AttributeError):
+            self.url = b"*"
+            super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """The last octet of the request is there."""
+        if self.parser.should_upgrade():
+            return
+        self._in_body = False
+        self._head_octets = 0
+        super().on_message_complete()
+
+    def _go_on_without_upgrade(self, rest: bytes) -> None:
+        """Read the request once more as if it had not offered to change the protocol (RFC 9110, section 7.8).
+
+        Clients of Java offer h2c with every request. The parser takes what follows the head for the new protocol, though
+        it is the body.
+        """
+        method = self.parser.get_method()
+        if method == b"CONNECT":
+            self._close_with(
+                Problem(Code.METHOD_NOT_ALLOWED, "CONNECT is not allowed here.", headers=[(b"allow", b"")])
+            )
+            return
+        lines = [b"%b %b HTTP/%b" % (method, self.url, self.parser.get_http_version().encode())]
+        lines += [b"%b: %b" % header for header in self.headers if header[0] != b"upgrade"]
+        self._head_octets = 0
+        self.data_received(b"\r\n".join(lines) + b"\r\n\r\n" + rest)
+
+    def _close_with(self, problem: Problem) -> None:
+        if self.transport.is_closing():
+            return
+        if self.cycle is None or self.cycle.response_complete:
+            request_id = secrets.token_hex(8)
+            answer = problem_answer(problem, request_id)
+            headers = [
+                *self.server_state.default_headers,
+                (b"content-type", JSON),
+                (b"content-length", b"%d" % len(answer.body)),
+                (b"connection", b"close"),
+                (b"x-request-id", request_id.encode()),
+                *answer.headers,
+            ]
+            head = b"".join(b"%b: %b\r\n" % header for header in headers)
+            self.transport.write(STATUS_LINE[answer.status] + head + b"\r\n" + answer.body)
+        self.transport.close()

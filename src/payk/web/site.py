@@ -1,0 +1,153 @@
+"""The sites: which paths there are, and what happens to a request whatever its path.
+
+Every answer carries X-Request-Id, and every answer that is not 2xx the documented error body; a 500 is a defect.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from starlette.types import Receive, Scope, Send
+
+from payk.clock import Clock
+from payk.domain.directory import CurrentDirectory
+from payk.domain.errors import Code, quoted
+from payk.intake import Intake
+from payk.logs import get_logger
+from payk.store.statuses import StatusReader
+from payk.web.answers import Answer, send_answer
+from payk.web.api.openapi import document
+from payk.web.api.paths import Methods, SmsPaths
+from payk.web.api.send import Sending
+from payk.web.api.status import Statuses
+from payk.web.auth import Authenticator
+from payk.web.caller import HungUp, Network, caller_address
+from payk.web.docs import documentation
+from payk.web.exchange import Exchange
+from payk.web.health import Health, Readiness
+from payk.web.problems import Problem, problem_answer, problem_of
+
+__all__ = ["ManagementSite", "PublicOptions", "PublicSite", "Site"]
+
+log = get_logger("web")
+
+
+@dataclass(frozen=True, slots=True)
+class PublicOptions:
+    """How the public site behaves. `answer_timeout` in seconds after the last octet of a body."""
+
+    answer_timeout: float = 5.0
+    trusted_proxies: tuple[Network, ...] = ()
+
+
+class Site:
+    """An ASGI application over a table of exact paths. To be run by payk.web.server, which tells when callers leave."""
+
+    def __init__(self, paths: Mapping[str, Methods], trusted_proxies: tuple[Network, ...] = ()) -> None:
+        self._paths = paths
+        self._trusted_proxies = trusted_proxies
+        self._prefix = secrets.token_hex(6)
+        self._numbers = itertools.count(1)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        exchange = Exchange(scope, receive, f"{self._prefix}-{next(self._numbers):x}")
+        try:
+            answer = await self._answer(exchange)
+        except HungUp:
+            return
+        except asyncio.CancelledError:
+            # The server stops and has waited long enough, as a rule for the rest of a body.
+            answer = self._refuse(exchange, _given_up(exchange))
+        except Exception as error:  # noqa: BLE001 - the last resort: whatever it is, it is logged and answered
+            answer = self._refuse(exchange, error)
+        await send_answer(send, answer, exchange.request_id)
+
+    def find(self, exchange: Exchange) -> Methods | None:
+        """What answers the request's path, by method; None where nothing is there."""
+        return self._paths.get(exchange.path)
+
+    async def _answer(self, exchange: Exchange) -> Answer:
+        methods = self.find(exchange)
+        if methods is None:
+            raise Problem(Code.PATH_NOT_FOUND, f"There is nothing at {quoted(exchange.path)}.")
+        handler = methods.get(exchange.method)
+        if handler is None:
+            allowed = ", ".join(methods)
+            detail = f"{exchange.method} is not allowed here; allowed: {allowed or 'nothing'}."
+            raise Problem(Code.METHOD_NOT_ALLOWED, detail, headers=[(b"allow", allowed.encode())])
+        return await handler(exchange)
+
+    def _refuse(self, exchange: Exchange, error: Exception) -> Answer:
+        problem = problem_of(error)
+        self._log(exchange, problem, error)
+        return problem_answer(problem, exchange.request_id, is_status=exchange.is_status)
+
+    def _log(self, exchange: Exchange, problem: Problem, error: Exception) -> None:
+        """The one line about a request that was not taken."""
+        fields = {
+            "code": str(problem.code),
+            "status": problem.status,
+            "method": exchange.method,
+            "path": exchange.path[:200],
+            "client": exchange.client and exchange.client.name,
+            "address": caller_address(exchange.scope, self._trusted_proxies),
+            "request_id": exchange.request_id,
+        }
+        if problem.code is Code.INTERNAL_ERROR:
+            log.error("request failed", exc_info=error, **fields)
+        elif problem.status >= 500:
+            log.warning("request not answered", reason=str(error), **fields)
+        else:
+            log.info("request refused", **fields)
+
+
+class PublicSite(Site):
+    """The documented API, its description, and health."""
+
+    def __init__(
+        self,
+        intake: Intake,
+        status_reader: StatusReader,
+        directory: CurrentDirectory,
+        readiness: Readiness,
+        clock: Clock,
+        options: PublicOptions | None = None,
+    ) -> None:
+        options = options or PublicOptions()
+        super().__init__({**_health(readiness), **documentation(document())}, options.trusted_proxies)
+        authenticator = Authenticator(directory, options.trusted_proxies, clock)
+        self._sms = SmsPaths(
+            Sending(intake, authenticator, clock, options.answer_timeout),
+            Statuses(status_reader, intake, authenticator, clock, options.answer_timeout),
+        )
+
+    def find(self, exchange: Exchange) -> Methods | None:
+        """The paths of the documented API first; all others are exact."""
+        methods = self._sms.find(exchange)
+        return super().find(exchange) if methods is None else methods
+
+
+class ManagementSite(Site):
+    """What only the operators of Payk may reach; it listens on an address of its own."""
+
+    def __init__(self, readiness: Readiness) -> None:
+        super().__init__(_health(readiness))
+
+
+def _given_up(exchange: Exchange) -> Problem:
+    if exchange.storing:
+        return Problem(Code.OUTCOME_UNKNOWN, "The service is stopping; the request may have been taken.", retry_after=1)
+    return Problem(Code.SERVICE_UNAVAILABLE, "The service is stopping; nothing was taken.", retry_after=1)
+
+
+def _health(readiness: Readiness) -> dict[str, Methods]:
+    health = Health(readiness)
+    return {
+        "/health/live": {"GET": health.live, "HEAD": health.live},
+        "/health/ready": {"GET": health.ready, "HEAD": health.ready},
+    }

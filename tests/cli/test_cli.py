@@ -1,0 +1,397 @@
+"""The command line in a process of its own: what it prints where, and its exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from payk import __version__
+from payk.cli import command_line
+from payk.settings import COMMAND_VARIABLES, Settings
+from tests.client.fake_centre import Answer, FakeCentre, running_centre
+
+ONE = ["send", "--to", "992900900900", "--text", "Салом", "--sender", "AlifBank"]
+TAKEN = Answer(body={"MessageId": "100000001", "MessageResult": "OK", "MessageError": False})
+
+
+@pytest.fixture
+def centre() -> Iterator[FakeCentre]:
+    with running_centre() as centre:
+        yield centre
+
+
+@pytest.fixture
+def place(tmp_path: Path, centre: FakeCentre) -> dict[str, str]:
+    """The environment of a shell in which `payk up` of `centre` was started."""
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "demo-key").write_text("demo-key-of-at-least-32-characters\n")
+    rest = {name: value for name, value in os.environ.items() if not name.startswith("PAYK_")}
+    return {**rest, "PAYK_HOME": str(home), "PAYK_PORT": centre.url.rpartition(":")[2]}
+
+
+def payk(
+    *arguments: str, environment: dict[str, str] | None = None, python: tuple[str, ...] = ()
+) -> subprocess.CompletedProcess[str]:
+    rest = {name: value for name, value in os.environ.items() if not name.startswith("PAYK_")}
+    return subprocess.run(
+        [sys.executable, *python, "-m", "payk", *arguments],
+        env=environment or rest,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def state(name: str, message_id: str = "100000001", done: str | None = None) -> Answer:
+    return Answer(
+        body={
+            "MessageId": message_id,
+            "CommandStatus": "OK",
+            "MessageState": name,
+            "DateSubmitted": "2025-02-17T10:20:30",
+            "DateDone": done,
+        }
+    )
+
+
+def refusal(code: str, status: int, detail: str) -> Answer:
+    return Answer(status, {"MessageId": None, "MessageResult": code, "MessageError": True, "Detail": detail})
+
+
+def assert_one_line(done: subprocess.CompletedProcess[str], line: str, code: int = 2) -> None:
+    assert done.stderr == f"payk: {line}\n"
+    assert done.stdout == ""
+    assert done.returncode == code
+
+
+# -- What is asked wrongly -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["frobnicate"], "No such command 'frobnicate' (see payk --help)"),
+        (["serv"], "No such command 'serv'. Did you mean 'serve'? (see payk --help)"),
+        (["--frob"], "No such option: --frob (see payk --help)"),
+        (["status", "--frob"], "No such option: --frob (see payk --help)"),
+        (["serve", "extra"], "Got unexpected extra argument(s) (extra) (see payk --help)"),
+        (["serve", "--port"], "Option '--port' requires an argument (see payk --help)"),
+        (["status"], "Missing argument 'ID...' (see payk --help)"),
+        (
+            ["send", "--to", "992900900900", "--text", "x"],
+            "Missing option '--sender' (env var: 'PAYK_SEND_SENDER') (see payk --help)",
+        ),
+        (
+            [*ONE, "--type", "flash"],
+            (
+                "Invalid value for '--type' (env var: 'PAYK_SEND_TYPE'):"
+                " 'flash' is not one of 'common', 'otp', 'batch' (see payk --help)"
+            ),
+        ),
+        ([*ONE, "--url", "sms"], "'sms' is no address of an SMS centre; write it as https://sms.example.com"),
+    ],
+)
+def test_a_wrong_command_line_is_one_line(arguments: list[str], line: str) -> None:
+    key = ["--api-key", "k"] if "--url" in arguments else []
+    assert_one_line(payk(*arguments, *key), line)
+
+
+@pytest.mark.parametrize("command", ["up", "serve", "migrate", "check"])
+def test_a_wrong_setting_is_one_line(command: str, place: dict[str, str]) -> None:
+    done = payk(command, environment={**place, "PAYK_RETRY_FOR": "soon"})
+    assert_one_line(done, "PAYK_RETRY_FOR: 'soon' should be a valid number")
+
+
+def test_a_wrong_option_is_one_line(place: dict[str, str]) -> None:
+    assert_one_line(
+        payk("serve", "--roles", "api,smpp", environment=place),
+        "--roles: 'api,smpp' names 'smpp': role smpp comes with a later version; there are api, dispatch, maintenance",
+    )
+
+
+def test_help_and_version() -> None:
+    assert payk("--version").stdout == f"payk {__version__}\n"
+    done = payk("--help")
+    assert done.returncode == 0
+    for command in ("up", "serve", "migrate", "apply", "check", "send", "status", "simulate"):
+        assert f" {command} " in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("command", "extras"),
+    [
+        ("up", "server,embedded"),
+        ("serve", "server"),
+        ("migrate", "server"),
+        ("check", "server"),
+        ("simulate", "server"),
+    ],
+)
+def test_missing_parts_are_named(command: str, extras: str, tmp_path: Path) -> None:
+    """With the libraries of the base installation alone: whatever the server needs besides cannot be imported."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys\n"
+        "class Base:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name in {'asyncpg', 'pydantic_settings', 'msgspec', 'structlog', 'uvloop', 'starlette', 'regex'}:\n"
+        "            raise ModuleNotFoundError(f'No module named {name!r}', name=name)\n"
+        "sys.meta_path.insert(0, Base())\n"
+    )
+    path = os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])])
+    environment = {**os.environ, "PYTHONPATH": path}
+    done = payk(command, environment=environment)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"payk: payk {command} needs the server parts (")
+    assert done.stderr.endswith(f" is missing): pip install 'payk[{extras}]'\n")
+    assert done.stderr.count("\n") == 1
+    help_page = payk(command, "--help", environment=environment)
+    assert help_page.returncode == 0
+    # The commands of a client go on.
+    assert payk("status", "1", "--api-key", "k", "--url", "http://127.0.0.1:1", environment=environment).returncode == 2
+
+
+def options() -> Iterator[tuple[str, Any]]:
+    for name, command in typer.main.get_command(command_line).commands.items():  # type: ignore[attr-defined]
+        for parameter in command.params:
+            if parameter.param_type_name == "option" and parameter.name not in ("help", "list_"):
+                yield name, parameter
+
+
+@pytest.mark.parametrize(("command", "option"), list(options()), ids=lambda value: getattr(value, "name", value))
+def test_every_option_is_an_environment_variable(command: str, option: Any) -> None:
+    if option.envvar is None:
+        setting = option.opts[0].removeprefix("--").replace("-", "_")
+        assert setting in Settings.model_fields
+        assert f"[PAYK_{setting.upper()}: " in option.help
+    else:
+        assert option.envvar in COMMAND_VARIABLES | {f"PAYK_{name.upper()}" for name in Settings.model_fields}
+
+
+def test_no_variable_is_known_that_no_option_reads() -> None:
+    assert {option.envvar for _, option in options()} >= COMMAND_VARIABLES
+
+
+# -- send ------------------------------------------------------------------------------------------------------------
+
+
+def test_send_prints_the_id(centre: FakeCentre, place: dict[str, str]) -> None:
+    centre.will_answer(TAKEN)
+    done = payk(*ONE, environment=place)
+    assert (done.stdout, done.stderr, done.returncode) == ("100000001\n", "", 0)
+    (request,) = centre.requests
+    assert request.headers["x-api-key"] == "demo-key-of-at-least-32-characters"
+    del request.body["ClientMessageId"]
+    assert request.body == {
+        "PhoneNumber": "992900900900",
+        "Text": "Салом",
+        "SenderAddress": "AlifBank",
+        "SmsType": 1,
+    }
+
+
+def test_send_passes_every_option(centre: FakeCentre, place: dict[str, str]) -> None:
+    centre.will_answer(TAKEN)
+    more = ["--type", "otp", "--priority", "high", "--label", "spring", "--client-message-id", "order-7"]
+    assert payk(*ONE, *more, environment=place).returncode == 0
+    body = centre.requests[0].body
+    assert (body["SmsType"], body["Priority"]) == (2, 2)
+    assert (body["SmsLabel"], body["ClientMessageId"]) == ("spring", "order-7")
+
+
+def test_send_by_variables_alone(centre: FakeCentre, place: dict[str, str]) -> None:
+    centre.will_answer(TAKEN)
+    own = {
+        "PAYK_URL": centre.url,
+        "PAYK_API_KEY": "another-key-of-at-least-32-characters",
+        "PAYK_PORT": "1",
+        "PAYK_SEND_TO": "992900900900",
+        "PAYK_SEND_TEXT": "x",
+        "PAYK_SEND_SENDER": "AlifBank",
+        "PAYK_SEND_TYPE": "batch",
+        "PAYK_JSON": "1",
+    }
+    done = payk("send", environment={**place, **own})
+    assert json.loads(done.stdout) == TAKEN.body
+    assert centre.requests[0].headers["x-api-key"] == "another-key-of-at-least-32-characters"
+    assert centre.requests[0].body["SmsType"] == 3
+
+
+def test_send_waits_for_delivery(centre: FakeCentre, place: dict[str, str]) -> None:
+    centre.will_answer(TAKEN, state("None"), state("Enroute"), state("Delivered", done="2025-02-17T10:22:00"))
+    done = payk(*ONE, "--wait", environment=place)
+    assert done.stdout.split() == ["100000001", "None", "Enroute", "Delivered"]
+    assert done.returncode == 0
+
+
+def test_send_waits_and_tells_failure(centre: FakeCentre, place: dict[str, str]) -> None:
+    final = state("Undeliverable", done="2025-02-17T10:22:00")
+    centre.will_answer(TAKEN, final)
+    done = payk(*ONE, "--wait", "--json", environment=place)
+    assert [json.loads(line) for line in done.stdout.splitlines()] == [TAKEN.body, final.body]
+    assert done.returncode == 1
+
+
+def test_a_refusal_shows_its_detail(centre: FakeCentre, place: dict[str, str]) -> None:
+    centre.will_answer(refusal("SenderAddressNotAllowed", 403, "SenderAddress 'Foo' is not registered."))
+    assert_one_line(
+        payk(*ONE, environment=place), "SenderAddressNotAllowed: SenderAddress 'Foo' is not registered.", code=1
+    )
+
+
+def test_nobody_listens(place: dict[str, str]) -> None:
+    assert_one_line(
+        payk(*ONE, environment={**place, "PAYK_PORT": "1"}),
+        "no answer from the SMS centre at http://127.0.0.1:1: [Errno 111] Connection refused",
+    )
+
+
+def test_no_key(place: dict[str, str], tmp_path: Path) -> None:
+    assert_one_line(
+        payk(*ONE, environment={**place, "PAYK_HOME": str(tmp_path)}),
+        f"no API key: set PAYK_API_KEY or --api-key; `payk up` writes one to {tmp_path}/demo-key",
+    )
+
+
+def test_another_server_listens(centre: FakeCentre, place: dict[str, str]) -> None:
+    centre.will_answer(Answer(404, "<html>nginx</html>"))
+    assert_one_line(
+        payk(*ONE, environment=place),
+        f"{centre.url}/api/v1/sms answered 404 Not Found (text/html); that is not an SMS centre",
+    )
+
+
+def test_control_c(centre: FakeCentre, place: dict[str, str]) -> None:
+    centre.will_answer(TAKEN, state("Enroute"))
+    with subprocess.Popen(
+        [sys.executable, "-m", "payk", *ONE, "--wait"],
+        env=place,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert [process.stdout.readline() for _ in range(2)] == ["100000001\n", "Enroute\n"]
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=10)
+    assert (process.returncode, errors) == (130, "")
+
+
+# -- status ----------------------------------------------------------------------------------------------------------
+
+
+def test_status_is_a_table(centre: FakeCentre, place: dict[str, str]) -> None:
+    centre.will_answer(state("Delivered", "100000001", "2025-02-17T10:22:00"), state("Enroute", "100000002"))
+    done = payk("status", "100000001", "100000002", environment=place)
+    assert [line.split() for line in done.stdout.splitlines()] == [
+        ["MessageId", "MessageState", "DateSubmitted", "(UTC)", "DateDone", "(UTC)"],
+        ["100000001", "Delivered", "2025-02-17", "10:20:30", "2025-02-17", "10:22:00"],
+        ["100000002", "Enroute", "2025-02-17", "10:20:30"],
+    ]
+    assert done.returncode == 0
+
+
+def test_status_as_json_is_as_documented(centre: FakeCentre, place: dict[str, str]) -> None:
+    answers = [state("Delivered", "100000001", "2025-02-17T10:22:00"), state("None", "100000002")]
+    centre.will_answer(*answers)
+    done = payk("status", "--json", "100000001", "100000002", environment=place)
+    assert [json.loads(line) for line in done.stdout.splitlines()] == [answer.body for answer in answers]
+
+
+def test_status_of_an_unknown_id_spoils_no_other(centre: FakeCentre, place: dict[str, str]) -> None:
+    centre.will_answer(refusal("MessageNotFound", 404, "There is no message 1."), state("Enroute", "100000002"))
+    done = payk("status", "--json", "1", "100000002", environment=place)
+    assert json.loads(done.stdout)["MessageId"] == "100000002"
+    assert done.stderr == "payk: 1: MessageNotFound: There is no message 1.\n"
+    assert done.returncode == 1
+
+
+def test_status_with_a_wrong_key(centre: FakeCentre, place: dict[str, str]) -> None:
+    centre.will_answer(refusal("Unauthorized", 401, "The key is not valid."))
+    assert_one_line(payk("status", "1", "2", environment=place), "Unauthorized: The key is not valid.", code=1)
+    assert len(centre.requests) == 1
+
+
+# -- simulate --------------------------------------------------------------------------------------------------------
+
+
+def test_simulate_lists_the_scripted_numbers() -> None:
+    done = payk("simulate", "--list")
+    assert done.returncode == 0
+    assert "992000000015" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["--refuse", "2"], "--refuse: 2.0 should be a share from 0 to 1, for example 0.05 for 5 of 100"),
+        (["--scenario", "/nowhere.toml"], "/nowhere.toml: cannot be read: No such file or directory"),
+        (
+            ["--ids", "octal"],
+            (
+                "Invalid value for '--ids' (env var: 'PAYK_SIMULATOR_IDS'):"
+                " 'octal' is not one of 'dec', 'hex', 'uuid', 'hex-dec' (see payk --help)"
+            ),
+        ),
+    ],
+)
+def test_simulate_asked_wrongly(arguments: list[str], line: str) -> None:
+    assert_one_line(payk("simulate", *arguments), line)
+
+
+def test_simulate_on_a_taken_port(centre: FakeCentre) -> None:
+    port = centre.url.rpartition(":")[2]
+    done = payk("simulate", "--port", port)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"payk: cannot listen on 127.0.0.1:{port}: ")
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGINT])
+def test_simulate_listens_until_it_is_stopped(end: signal.Signals, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "payk", "simulate", "--port", "0", "--record", str(tmp_path / "record.jsonl")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        where = re.fullmatch(r"operator listens on 127\.0\.0\.1:(\d+)\n", process.stdout.readline())
+        assert where is not None
+        socket.create_connection(("127.0.0.1", int(where[1])), timeout=5).close()
+        process.send_signal(end)
+        _, errors = process.communicate(timeout=10)
+    assert process.returncode == 0
+    assert all(json.loads(line)["level"] == "info" for line in errors.splitlines())
+
+
+# -- output ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_reader_that_has_seen_enough(centre: FakeCentre, place: dict[str, str]) -> None:
+    centre.will_answer(state("Enroute"))
+    with subprocess.Popen(
+        [sys.executable, "-m", "payk", "status", "1"], env=place, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        errors = process.stderr.read()
+        process.wait(timeout=10)
+    assert (process.returncode, errors) == (1, b"")
+
+
+def test_help_is_quick() -> None:
+    """Nothing of the server is loaded to parse a command line."""
+    done = payk("send", "--help", python=("-X", "importtime"))
+    assert "payk.client" in done.stderr
+    for library in ("pydantic_settings", "asyncpg", "starlette", "payk.settings", "payk.app"):
+        assert f" {library}\n" not in done.stderr

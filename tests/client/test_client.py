@@ -1,0 +1,376 @@
+"""The SDK against a real HTTP server; every case for both clients."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+
+from payk.client import (
+    AllRejected,
+    ApiError,
+    AsyncClient,
+    BadRequest,
+    BulkResult,
+    Client,
+    ConnectionFailed,
+    Forbidden,
+    Message,
+    MessageState,
+    NotFound,
+    OutcomeUnknown,
+    Priority,
+    Rejection,
+    SentMessage,
+    ServiceUnavailable,
+    SmsType,
+    Status,
+    TooManyRequests,
+    Unauthorized,
+    UnexpectedAnswer,
+    WaitTimeout,
+)
+from tests.client.fake_centre import DROP, Answer, FakeCentre, running_centre
+
+KEY = "00000000-0000-4000-8000-000000000001"
+HELLO = Message("992900900900", "Ваш код подтверждения: 12345", "AlifBank", SmsType.OTP)
+TAKEN = Answer(body={"MessageId": "123861959", "MessageResult": "OK", "MessageError": False})
+
+Ask = Callable[..., Any]
+
+
+@pytest.fixture
+def centre() -> Iterator[FakeCentre]:
+    with running_centre() as centre:
+        yield centre
+
+
+@pytest.fixture(params=["blocking", "asyncio"])
+def ask(request: pytest.FixtureRequest, centre: FakeCentre) -> Ask:
+    """`ask("send", message)` calls the method of a fresh client; `url`, `retries` are the client's."""
+
+    def blocking(method: str, *args: Any, url: str = centre.url, retries: int = 4) -> Any:
+        with Client(url, KEY, retries=retries) as client:
+            result = getattr(client, method)(*args)
+            return list(result) if method == "watch" else result
+
+    def nonblocking(method: str, *args: Any, url: str = centre.url, retries: int = 4) -> Any:
+        async def call() -> Any:
+            async with AsyncClient(url, KEY, retries=retries) as client:
+                result = getattr(client, method)(*args)
+                return [status async for status in result] if method == "watch" else await result
+
+        return asyncio.run(call())
+
+    return blocking if request.param == "blocking" else nonblocking
+
+
+def refusal(code: str, status: int, **members: Any) -> Answer:
+    body: dict[str, Any] = {
+        "MessageId": None,
+        "MessageResult": code,
+        "MessageError": True,
+        "Title": "A title",
+        "Status": status,
+        "Detail": "What exactly is wrong.",
+        "Errors": {},
+        "Retryable": status in (429, 503),
+        "RequestId": "r-1",
+    }
+    return Answer(status, {**body, **members}, {"X-Request-Id": "r-1"})
+
+
+def state(name: str, done: str | None = None) -> Answer:
+    return Answer(
+        body={
+            "MessageId": "123861959",
+            "CommandStatus": "OK",
+            "MessageState": name,
+            "DateSubmitted": "2025-02-17T10:20:30",
+            "DateDone": done,
+        }
+    )
+
+
+def test_send_is_the_documented_request(centre: FakeCentre, ask: Ask) -> None:
+    centre.will_answer(TAKEN)
+    sent = ask("send", HELLO)
+    (request,) = centre.requests
+    assert (request.method, request.path) == ("POST", "/api/v1/sms")
+    assert request.headers["x-api-key"] == KEY
+    assert request.headers["content-type"] == "application/json"
+    assert request.body == {
+        "PhoneNumber": "992900900900",
+        "Text": "Ваш код подтверждения: 12345",
+        "SenderAddress": "AlifBank",
+        "SmsType": 2,
+        "ClientMessageId": sent.client_message_id,
+    }
+    assert sent == SentMessage("123861959", sent.client_message_id, repeated=False)
+
+
+def test_send_writes_every_field(centre: FakeCentre, ask: Ask) -> None:
+    centre.will_answer(TAKEN)
+    ask(
+        "send",
+        Message(
+            "992900900900",
+            "Привет",
+            "AlifBank",
+            SmsType.BATCH,
+            priority=Priority.LOW,
+            scheduled_at=datetime(2025, 2, 17, 15, 20, 30, tzinfo=timezone(timedelta(hours=5))),
+            expires_in=0,
+            label="spring",
+            client_message_id="order-7",
+        ),
+    )
+    assert centre.requests[0].body == {
+        "PhoneNumber": "992900900900",
+        "Text": "Привет",
+        "SenderAddress": "AlifBank",
+        "SmsType": 3,
+        "Priority": 0,
+        "ScheduledAt": "2025-02-17T10:20:30Z",
+        "ExpiresIn": 0,
+        "SmsLabel": "spring",
+        "ClientMessageId": "order-7",
+    }
+
+
+def test_every_call_has_a_client_message_id_of_its_own(centre: FakeCentre, ask: Ask) -> None:
+    centre.will_answer(TAKEN)
+    assert ask("send", HELLO).client_message_id != ask("send", HELLO).client_message_id
+
+
+def test_a_known_request_is_told_as_repeated(centre: FakeCentre, ask: Ask) -> None:
+    centre.will_answer(Answer(body=TAKEN.body, headers={"X-Payk-Repeated": "true"}))
+    assert ask("send", HELLO).repeated
+
+
+def test_a_lost_connection_is_tried_again_under_the_same_id(centre: FakeCentre, ask: Ask) -> None:
+    centre.will_answer(DROP, TAKEN)
+    assert ask("send", HELLO).message_id == "123861959"
+    first, second = centre.requests
+    assert first.body == second.body
+
+
+@pytest.mark.parametrize(
+    "busy",
+    [
+        refusal("ServiceUnavailable", 503),
+        refusal("RateLimitExceeded", 429),
+        refusal("OutcomeUnknown", 504),
+        Answer(502, "<html>Bad Gateway</html>"),
+    ],
+    ids=lambda answer: str(answer.status),
+)
+def test_a_busy_centre_is_asked_again(centre: FakeCentre, ask: Ask, busy: Answer) -> None:
+    centre.will_answer(busy, TAKEN)
+    ask("send", HELLO)
+    first, second = centre.requests
+    assert first.body == second.body
+
+
+def test_it_stops_after_the_given_retries(centre: FakeCentre, ask: Ask) -> None:
+    centre.will_answer(refusal("ServiceUnavailable", 503))
+    with pytest.raises(ServiceUnavailable):
+        ask("send", HELLO, retries=1)
+    assert len(centre.requests) == 2
+
+
+def test_a_long_wait_is_the_callers_to_decide(centre: FakeCentre, ask: Ask) -> None:
+    answer = refusal("QuotaExceeded", 429)
+    answer.headers["Retry-After"] = "3600"
+    centre.will_answer(answer)
+    with pytest.raises(TooManyRequests) as caught:
+        ask("send", HELLO)
+    assert caught.value.retry_after == 3600
+    assert len(centre.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (400, BadRequest),
+        (401, Unauthorized),
+        (403, Forbidden),
+        (404, NotFound),
+        (405, BadRequest),
+        (409, BadRequest),
+        (413, BadRequest),
+        (429, TooManyRequests),
+        (503, ServiceUnavailable),
+        (504, OutcomeUnknown),
+    ],
+)
+def test_a_refusal_is_an_error_of_its_kind(centre: FakeCentre, ask: Ask, status: int, kind: type[ApiError]) -> None:
+    centre.will_answer(refusal("SomeCode", status, Errors={"Text": ["TextRequired"]}))
+    with pytest.raises(kind) as caught:
+        ask("send", HELLO, retries=0)
+    error = caught.value
+    assert type(error) is kind
+    assert (error.code, error.status, error.detail) == ("SomeCode", status, "What exactly is wrong.")
+    assert (error.title, error.request_id) == ("A title", "r-1")
+    assert error.fields == {"Text": ["TextRequired"]}
+    assert error.retryable is (status in (429, 503))
+    assert str(error) == "SomeCode: What exactly is wrong."
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 413, 500])
+def test_what_cannot_help_is_not_repeated(centre: FakeCentre, ask: Ask, status: int) -> None:
+    centre.will_answer(refusal("SomeCode", status))
+    with pytest.raises(ApiError):
+        ask("send", HELLO)
+    assert len(centre.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Answer(200, "<html>hello</html>"),
+        Answer(404, "<html>nginx</html>"),
+        Answer(200, {"unrelated": 1}),
+        Answer(200, [1]),
+        Answer(302, "moved", {"Location": "http://127.0.0.1:1/elsewhere"}),
+        Answer(400, {"Title": "One or more validation errors occurred."}),
+    ],
+)
+def test_another_server_is_told_apart(centre: FakeCentre, ask: Ask, answer: Answer) -> None:
+    centre.will_answer(answer)
+    with pytest.raises(UnexpectedAnswer) as caught:
+        ask("send", HELLO)
+    assert caught.value.status == answer.status
+    assert len(centre.requests) == 1
+
+
+def test_nobody_listens(ask: Ask) -> None:
+    with pytest.raises(ConnectionFailed, match=r"no answer from the SMS centre at http://127\.0\.0\.1:1"):
+        ask("send", HELLO, url="http://127.0.0.1:1", retries=1)
+
+
+def test_no_proxy_leads_to_this_machine(centre: FakeCentre, ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    centre.will_answer(TAKEN)
+    assert ask("send", HELLO).message_id == "123861959"
+
+
+def test_an_address_may_hold_a_path(centre: FakeCentre, ask: Ask) -> None:
+    centre.will_answer(TAKEN)
+    ask("send", HELLO, url=f"{centre.url}/gateway/")
+    assert centre.requests[0].path == "/gateway/api/v1/sms"
+
+
+def test_bulk(centre: FakeCentre, ask: Ask) -> None:
+    centre.will_answer(
+        Answer(
+            body={
+                "Added": 2,
+                "Rejected": 1,
+                "Rejections": [{"Index": 1, "Code": "PhoneNumberInvalid", "Detail": "Too short."}],
+                "MessageIds": ["5", None, "6"],
+                "Repeated": 1,
+            }
+        )
+    )
+    own = Message("992900900901", "two", "AlifBank", client_message_id="mine")
+    result = ask("send_bulk", [HELLO, own, HELLO])
+    (request,) = centre.requests
+    assert (request.method, request.path) == ("POST", "/api/v1/sms/bulk?MessageIds=true")
+    ids = [item["ClientMessageId"] for item in request.body]
+    assert ids[1] == "mine"
+    assert len(set(ids)) == 3
+    assert result == BulkResult(2, ("5", None, "6"), (Rejection(1, "PhoneNumberInvalid", "Too short."),), 1)
+
+
+def test_bulk_without_the_extensions(centre: FakeCentre, ask: Ask) -> None:
+    centre.will_answer(Answer(body={"Added": 2}))
+    assert ask("send_bulk", [HELLO, HELLO]) == BulkResult(2, ())
+
+
+def test_bulk_of_which_nothing_was_taken(centre: FakeCentre, ask: Ask) -> None:
+    rejections = [{"Index": 0, "Code": "TextRequired", "Detail": "Text is missing."}]
+    centre.will_answer(refusal("AllMessagesRejected", 400, Added=0, Rejected=1, Rejections=rejections))
+    with pytest.raises(AllRejected) as caught:
+        ask("send_bulk", [HELLO])
+    assert caught.value.rejections == (Rejection(0, "TextRequired", "Text is missing."),)
+
+
+def test_status(centre: FakeCentre, ask: Ask) -> None:
+    centre.will_answer(state("Delivered", "2025-02-17T10:22:00"))
+    assert ask("status", 123861959) == Status(
+        "123861959",
+        MessageState.DELIVERED,
+        datetime(2025, 2, 17, 10, 20, 30, tzinfo=UTC),
+        datetime(2025, 2, 17, 10, 22, tzinfo=UTC),
+    )
+    assert centre.requests[0].path == "/api/v1/sms/123861959"
+
+
+def test_status_of_a_strange_id_stays_one_path_segment(centre: FakeCentre, ask: Ask) -> None:
+    centre.will_answer(refusal("MessageIdInvalid", 400, CommandStatus="MessageIdInvalid"))
+    with pytest.raises(BadRequest):
+        ask("status", "../a?b")
+    assert centre.requests[0].path == "/api/v1/sms/..%2Fa%3Fb"
+
+
+def test_a_state_nobody_documented(centre: FakeCentre, ask: Ask) -> None:
+    centre.will_answer(state("Teleported"))
+    with pytest.raises(UnexpectedAnswer):
+        ask("status", 1)
+
+
+def test_wait_for_the_final_state(centre: FakeCentre, ask: Ask) -> None:
+    centre.will_answer(state("None"), state("None"), state("Enroute"), state("Delivered", "2025-02-17T10:22:00"))
+    assert ask("wait", "123861959").state is MessageState.DELIVERED
+
+
+def test_watch_tells_every_change_once(centre: FakeCentre, ask: Ask) -> None:
+    centre.will_answer(state("None"), state("None"), state("Enroute"), state("Unknown", "2025-02-17T10:22:00"))
+    assert [status.state for status in ask("watch", "123861959")] == ["None", "Enroute", "Unknown"]
+
+
+def test_wait_has_an_end(centre: FakeCentre, ask: Ask) -> None:
+    centre.will_answer(state("Accepted"))
+    with pytest.raises(WaitTimeout) as caught:
+        ask("wait", "123861959", 0.3)
+    assert caught.value.status.state is MessageState.ACCEPTED
+    assert len(centre.requests) >= 2
+
+
+@pytest.mark.parametrize("name", list(MessageState))
+def test_which_states_are_final(name: MessageState) -> None:
+    assert name.is_final is (name not in ("None", "Enroute", "Accepted"))
+
+
+@pytest.mark.parametrize("url", ["", "sms.example.com", "ftp://sms.example.com", "http://", "http://[::1"])
+def test_an_address_that_cannot_be_one(url: str) -> None:
+    with pytest.raises(ValueError, match="is no address of an SMS centre"):
+        Client(url, KEY)
+
+
+@pytest.mark.parametrize("key", ["", "two words", "ключ", "line\nbreak"])
+def test_a_key_that_cannot_be_one(key: str) -> None:
+    with pytest.raises(ValueError, match="an API key consists of visible ASCII characters"):
+        AsyncClient("http://127.0.0.1", key)
+
+
+def test_a_time_without_a_zone_is_refused() -> None:
+    with pytest.raises(ValueError, match="scheduled_at needs a time zone"):
+        Message("992900900900", "x", "AlifBank", scheduled_at=datetime(2025, 2, 17))  # noqa: DTZ001 - that is the case
+
+
+def test_it_loads_nothing_of_the_server() -> None:
+    program = (
+        "import sys, payk.client\n"
+        "rooms = {name.split('.')[1] for name in sys.modules if name.startswith('payk.')}\n"
+        "libraries = {'pydantic', 'pydantic_settings', 'asyncpg', 'starlette', 'msgspec', 'structlog', 'uvloop'}\n"
+        "print(rooms, libraries & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "{'client'} set()"

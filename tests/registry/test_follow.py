@@ -1,0 +1,188 @@
+"""Running processes follow the registry: within a second, and through whatever happens to their connections."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import asyncpg
+import pytest
+
+from payk.domain.directory import CurrentDirectory, Directory
+from payk.registry import follow
+from payk.registry.errors import DirectoryError
+from payk.registry.follow import Follower, load
+from payk.store.database import Database
+
+from .conftest import Applies
+
+
+class Changes:
+    """The directories a follower came to, as they come."""
+
+    def __init__(self, current: CurrentDirectory) -> None:
+        self.current = current
+        self.seen: asyncio.Queue[Directory] = asyncio.Queue()
+
+    async def next(self, within: float = 1.0) -> Directory:
+        async with asyncio.timeout(within):
+            return await self.seen.get()
+
+
+@asynccontextmanager
+async def following(db: Database) -> AsyncIterator[Changes]:
+    changes = Changes(CurrentDirectory(await load(db)))
+    follower = Follower(db, changes.current)
+    follower.on_change.append(changes.seen.put_nowait)
+    task = asyncio.create_task(follower.run())
+    try:
+        yield changes
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def listeners(dsn: str) -> int:
+    """The backends of this database that LISTEN, seen from outside."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        return int(
+            await connection.fetchval(
+                "select count(*) from pg_stat_activity"
+                " where datname = current_database() and pid <> pg_backend_pid() and query ilike 'listen %'"
+            )
+        )
+    finally:
+        await connection.close()
+
+
+async def until_listeners_are(dsn: str, number: int) -> None:
+    for _ in range(250):
+        if await listeners(dsn) == number:
+            return
+        await asyncio.sleep(0.02)
+    pytest.fail(f"{await listeners(dsn)} connections listen, not {number}")
+
+
+async def test_a_change_is_followed_within_a_second(database: Database, applies: Applies) -> None:
+    async with following(database) as changes:
+        await applies({"client": [{"name": "demo"}]})
+        directory = await changes.next()
+        assert [client.name for client in directory.clients.values()] == ["demo"]
+        assert changes.current.value is directory
+        await applies({"client": [{"name": "demo", "max_parts": 3}]})
+        assert [client.max_parts for client in (await changes.next()).clients.values()] == [3]
+        assert changes.seen.empty()
+
+
+async def test_an_announced_change_needs_no_polling(
+    database: Database, dsn: str, applies: Applies, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(follow, "POLL", 60.0)
+    async with following(database) as changes:
+        await until_listeners_are(dsn, 1)
+        await applies({"client": [{"name": "demo"}]})
+        assert (await changes.next()).version == 1
+
+
+async def test_a_change_without_an_announcement_is_found(database: Database) -> None:
+    async with following(database) as changes:
+        async with database.transaction() as connection:
+            await connection.execute("insert into client (name) values ('quiet')")
+            await connection.execute("update registry_version set version = version + 1")
+        assert [client.name for client in (await changes.next()).clients.values()] == ["quiet"]
+
+
+async def test_terminated_connections_are_survived(database: Database, dsn: str, applies: Applies) -> None:
+    outside = await asyncpg.connect(dsn)
+    terminate = (
+        "select pg_terminate_backend(pid) from pg_stat_activity"
+        " where datname = current_database() and pid <> pg_backend_pid()"
+    )
+    async with following(database) as changes:
+        for number in range(3):
+            await until_listeners_are(dsn, 1)
+            before = changes.current.value
+            await outside.execute(terminate)
+            assert changes.current.value is before
+            await until_listeners_are(dsn, 1)
+            await applies({"client": [{"name": f"c{number}"}]})
+            assert len((await changes.next()).clients) == number + 1
+    await outside.close()
+
+
+async def test_a_database_that_is_away_for_a_while(dsn: str, server_url: str) -> None:
+    """Nobody may connect for longer than a few looks; what is known stays in force, and then all goes on."""
+    database = await Database.open(dsn)
+    outside = await asyncpg.connect(dsn)
+    other = await asyncpg.connect(server_url)
+    async with following(database) as changes:
+        await until_listeners_are(dsn, 1)
+        before = changes.current.value
+        name = await outside.fetchval("select current_database()")
+        await other.execute(f'alter database "{name}" allow_connections false')
+        await outside.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity"
+            " where datname = current_database() and pid <> pg_backend_pid()"
+        )
+        await outside.execute("insert into payk.client (name) values ('meanwhile')")
+        await outside.execute("update payk.registry_version set version = version + 1")
+        with pytest.raises(TimeoutError):
+            await changes.next(within=1.5)
+        assert changes.current.value is before
+        await other.execute(f'alter database "{name}" allow_connections true')
+        assert [client.name for client in (await changes.next(within=2.0)).clients.values()] == ["meanwhile"]
+    await outside.close()
+    await other.close()
+    await database.close()
+
+
+async def test_stopping_leaves_no_listener_behind(database: Database, dsn: str) -> None:
+    async with following(database):
+        await until_listeners_are(dsn, 1)
+    await until_listeners_are(dsn, 0)
+
+
+async def test_rows_of_a_newer_payk_do_not_take_the_directory_away(database: Database, applies: Applies) -> None:
+    link = {"host": "a.tj", "port": 1, "system_id": "x", "password": "x"}
+    await applies({"operator": [{"name": "tcell", "link": [link]}]})
+    async with following(database) as changes:
+        async with database.transaction() as connection:
+            await connection.execute("""update link set options = options || '{"long_text": "morse", "new_key": 1}'""")
+            await connection.execute("update registry_version set version = version + 1")
+        with pytest.raises(DirectoryError, match="link tcell-1: long_text 'morse' is not known to this Payk"):
+            await load(database)
+        with pytest.raises(TimeoutError):
+            await changes.next(within=1.0)
+        assert changes.current.value.version == 1
+        await applies({"operator": [{"name": "tcell", "link": [{"long_text": "sar"}]}]})
+        assert (await changes.next()).version == 3
+
+
+async def test_ten_thousand_clients_load_within_two_seconds_and_let_others_in_between(
+    database: Database,
+) -> None:
+    async with database.transaction() as connection:
+        await connection.execute("insert into client (name) select 'client ' || n from generate_series(1, 10000) n")
+        await connection.execute(
+            "insert into sender (client_id, name)"
+            " select client_id, 'Sender ' || n from client, generate_series(1, 10) n"
+        )
+        await connection.execute(
+            "insert into api_key (sha256, client_id) select sha256(name::bytea), client_id from client"
+        )
+        await connection.execute("analyze")
+    started = time.perf_counter()
+    loading = asyncio.create_task(load(database))
+    longest, last = 0.0, started
+    while not loading.done():
+        await asyncio.sleep(0)
+        now = time.perf_counter()
+        longest, last = max(longest, now - last), now
+    directory = await loading
+    assert len(directory.clients) == len(directory.client_of_key) == 10_000
+    assert sum(len(client.senders) for client in directory.clients.values()) == 100_000
+    assert time.perf_counter() - started < 2.0
+    assert longest < 0.25

@@ -1,0 +1,77 @@
+"""The schema is what the migrations make, and every named query fits it."""
+
+from __future__ import annotations
+
+import asyncpg
+import pytest
+
+from payk.store.database import Database
+from payk.store.errors import NotOurs, SchemaMissing, SchemaNewer
+from payk.store.migrations import check_schema, migrate, migrations
+from payk.store.queries import all_queries
+
+
+async def test_every_query_can_be_prepared(database: Database) -> None:
+    queries = all_queries()
+    assert queries
+    async with database.connection() as connection:
+        for name, text in queries.items():
+            try:
+                await connection.prepare(text)
+            except asyncpg.PostgresError as error:
+                pytest.fail(f"{name}: {error}")
+
+
+async def test_every_query_says_what_it_does() -> None:
+    assert [name for name, text in all_queries().items() if not text.startswith("-- ")] == []
+
+
+async def test_migrating_twice_does_nothing_the_second_time(empty_dsn: str) -> None:
+    db = await Database.open(empty_dsn)
+    with pytest.raises(SchemaMissing, match="payk migrate"):
+        await check_schema(db)
+    assert [step.number for step in await migrate(db)] == [step.number for step in migrations()]
+    assert await migrate(db) == []
+    await check_schema(db)
+    await db.close()
+
+
+async def test_two_processes_migrate_at_the_same_instant(empty_dsn: str) -> None:
+    import asyncio
+
+    first, second = await Database.open(empty_dsn), await Database.open(empty_dsn)
+    done = await asyncio.gather(migrate(first), migrate(second))
+    assert sorted(len(steps) for steps in done) == [0, len(migrations())]
+    await first.close()
+    await second.close()
+
+
+async def test_a_database_that_holds_something_else_is_refused(empty_dsn: str) -> None:
+    db = await Database.open(empty_dsn)
+    async with db.connection() as connection:
+        await connection.execute("create table public.invoices (id integer)")
+    with pytest.raises(NotOurs, match=r"public\.invoices"):
+        await check_schema(db)
+    with pytest.raises(NotOurs, match="a database of its own"):
+        await migrate(db)
+    await db.close()
+
+
+async def test_a_newer_schema_is_refused(database: Database) -> None:
+    async with database.connection() as connection:
+        await connection.execute("insert into migration (number, name) values (9999, 'future')")
+    with pytest.raises(SchemaNewer, match="9999"):
+        await check_schema(database)
+    with pytest.raises(SchemaNewer):
+        await migrate(database)
+
+
+async def test_the_first_message_id_is_a_setting_of_a_new_database(empty_dsn: str) -> None:
+    db = await Database.open(empty_dsn)
+    await migrate(db, first_message_id=123_861_959)
+    async with db.connection() as connection:
+        assert await connection.fetchval("select nextval('message_id')") == 123_861_959
+        assert await connection.fetchval("select to_regclass('payk.message_120000000') is not null")
+    with pytest.raises(NotOurs, match="already reached 123861959"):
+        await migrate(db, first_message_id=5)
+    await db.close()

@@ -1,0 +1,150 @@
+"""Who is calling: keys, suspended clients, the limit on guessing, and the caller's address."""
+
+from __future__ import annotations
+
+from ipaddress import ip_network
+from typing import Any
+
+import pytest
+
+from payk.store.database import Database
+from payk.web.auth import FailureLimit
+from payk.web.caller import caller_address
+from payk.web.site import PublicOptions
+from tests.web.answers import problem, raw_problem
+from tests.web.centre import MESSAGE, centre_on, key_of
+
+KEYS: list[dict[str, bytes]] = [
+    {},
+    {"X-Api-Key": b""},
+    {"X-Api-Key": b"00000000-0000-4000-8000-000000000000"},
+    {"X-Api-Key": key_of(1).upper().encode() + b"x"},
+    {"X-Api-Key": key_of(1)[:-1].encode()},
+    {"X-Api-Key": b"\xff\xfe\x80"},
+    {"X-Api-Key": "ключ".encode()},
+    {"X-Api-Key": b"k" * 30_000},
+    {"Authorization": b"Bearer " + key_of(1).encode()},
+    {"Api-Key": key_of(1).encode()},
+]
+
+
+async def test_one_answer_for_every_key_that_is_not_valid(database: Database) -> None:
+    async with centre_on(database) as centre:
+        del centre.http.headers["X-Api-Key"]
+        bodies = []
+        for headers in KEYS:
+            response = await centre.http.post("/api/v1/sms", json=MESSAGE, headers=headers)
+            bodies.append(problem(response, "Unauthorized"))
+            assert response.headers["www-authenticate"]
+        assert await centre.count() == 0
+    for body in bodies:
+        del body["RequestId"]
+    assert all(body == bodies[0] for body in bodies)
+    assert bodies[0]["Retryable"] is False
+
+
+async def test_a_key_may_be_surrounded_by_blanks(database: Database) -> None:
+    async with centre_on(database) as centre:
+        head = f"GET /api/v1/sms/1 HTTP/1.1\r\nConnection: close\r\nX-Api-Key:  \t{key_of(1)} \t\r\n\r\n"
+        raw_problem(await centre.raw(head.encode()), "MessageNotFound")
+
+
+async def test_a_suspended_client_is_told_so(database: Database) -> None:
+    async with centre_on(database) as centre:
+        for response in (
+            await centre.send(MESSAGE, client=4),
+            await centre.bulk([MESSAGE], client=4),
+            await centre.http.get("/api/v1/sms/1", headers={"X-Api-Key": key_of(4)}),
+        ):
+            assert "suspended" in problem(response, "ClientSuspended")["Detail"]
+
+
+async def test_more_than_20_bad_keys_are_refused_and_good_ones_are_not(database: Database) -> None:
+    async with centre_on(database) as centre:
+        bad = {"X-Api-Key": "b" * 36}
+        for _ in range(20):
+            problem(await centre.http.get("/api/v1/sms/1", headers=bad), "Unauthorized")
+        for headers in (bad, {"X-Api-Key": ""}):
+            response = await centre.http.post("/api/v1/sms", json=MESSAGE, headers=headers)
+            assert problem(response, "RateLimitExceeded")["Retryable"] is True
+            assert 1 <= int(response.headers["retry-after"]) <= 60
+        assert (await centre.send(MESSAGE)).status_code == 200
+        problem(await centre.send(MESSAGE, client=4), "ClientSuspended")
+
+
+async def test_behind_a_trusted_proxy_the_limit_counts_by_forwarded_address(database: Database) -> None:
+    options = PublicOptions(trusted_proxies=(ip_network("127.0.0.0/8"),))
+    async with centre_on(database, options) as centre:
+
+        async def fail(forwarded: str) -> int:
+            headers = {"X-Api-Key": "no", "X-Forwarded-For": forwarded}
+            return (await centre.http.get("/api/v1/sms/1", headers=headers)).status_code
+
+        assert [await fail("203.0.113.7") for _ in range(21)] == [401] * 20 + [429]
+        assert await fail("203.0.113.8") == 401
+        assert await fail("198.51.100.1, 203.0.113.7") == 429
+        assert await fail("203.0.113.7, 198.51.100.1") == 401
+
+
+async def test_without_a_trusted_proxy_the_header_is_not_believed(database: Database) -> None:
+    async with centre_on(database) as centre:
+        answers = [
+            await centre.http.get(
+                "/api/v1/sms/1", headers={"X-Api-Key": "no", "X-Forwarded-For": f"203.0.113.{number}"}
+            )
+            for number in range(21)
+        ]
+        assert [answer.status_code for answer in answers] == [401] * 20 + [429]
+
+
+def test_the_limit_counts_any_minute() -> None:
+    limit = FailureLimit()
+    assert [limit.note("a", second) for second in range(20)] == [0] * 20
+    assert limit.note("a", 30) == 30  # the first of the 20 was at 0
+    assert limit.note("a", 59.5) == 0.5
+    assert limit.note("b", 59.5) == 0
+    assert limit.note("a", 60) == 0
+    assert limit.note("a", 60.5) == 0.5  # the next was at 1
+
+
+def test_the_limit_remembers_so_many_addresses_and_no_more() -> None:
+    limit = FailureLimit(failures=1, addresses=3)
+    for address in ("a", "b", "c"):
+        assert limit.note(address, 0) == 0
+    assert limit.note("a", 1) > 0  # seen just now, so b is the oldest
+    assert limit.note("d", 2) == 0
+    assert limit.note("b", 3) == 0
+    assert limit.note("a", 4) > 0
+
+
+TRUSTED = (ip_network("10.0.0.0/8"), ip_network("fd00::/8"))
+
+ADDRESSES: list[tuple[tuple[str, int] | None, list[str], str]] = [
+    (("203.0.113.7", 5000), [], "203.0.113.7"),
+    (("203.0.113.7", 5000), ["198.51.100.1"], "203.0.113.7"),
+    (("10.0.0.1", 5000), [], "10.0.0.1"),
+    (("10.0.0.1", 5000), ["198.51.100.1"], "198.51.100.1"),
+    (("10.0.0.1", 5000), ["192.0.2.9, 198.51.100.1"], "198.51.100.1"),
+    (("10.0.0.1", 5000), ["192.0.2.9, 198.51.100.1, 10.1.2.3"], "198.51.100.1"),
+    (("10.0.0.1", 5000), ["192.0.2.9", "198.51.100.1, 10.1.2.3"], "198.51.100.1"),
+    (("10.0.0.1", 5000), ["10.9.9.9, 10.1.2.3"], "10.9.9.9"),
+    (("10.0.0.1", 5000), ["198.51.100.1:4711"], "198.51.100.1"),
+    (("10.0.0.1", 5000), ["198.51.100.1, unknown"], "10.0.0.1"),
+    (("10.0.0.1", 5000), ["'; drop table", ""], "10.0.0.1"),
+    (("10.0.0.1", 5000), ["2001:DB8::0001"], "2001:db8::1"),
+    (("10.0.0.1", 5000), ["[2001:db8::1]:4711"], "2001:db8::1"),
+    (("::ffff:10.0.0.1", 5000), ["198.51.100.1"], "198.51.100.1"),
+    (("::ffff:203.0.113.7", 5000), ["198.51.100.1"], "203.0.113.7"),
+    (("fd00::1", 5000), ["::ffff:198.51.100.1"], "198.51.100.1"),
+    (("2001:db8::2", 5000), ["198.51.100.1"], "2001:db8::2"),
+    (None, ["198.51.100.1"], "local"),
+]
+
+
+@pytest.mark.parametrize(("peer", "forwarded", "expected"), ADDRESSES)
+def test_the_callers_address(peer: tuple[str, int] | None, forwarded: list[str], expected: str) -> None:
+    scope: dict[str, Any] = {
+        "client": peer,
+        "headers": [(b"host", b"a"), *((b"x-forwarded-for", value.encode()) for value in forwarded)],
+    }
+    assert caller_address(scope, TRUSTED) == expected

@@ -1,0 +1,160 @@
+"""The listening socket, hanging up, and stopping."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import time
+
+import httpx
+import pytest
+
+from payk.store.database import Database
+from payk.web.server import HttpServer, ListenError, listen
+from payk.web.site import ManagementSite
+from tests.web.answers import raw_json, raw_problem
+from tests.web.centre import MESSAGE, centre_on, key_of
+
+BODY = json.dumps(MESSAGE).encode()
+HEAD = f"POST /api/v1/sms HTTP/1.1\r\nX-Api-Key: {key_of(1)}\r\nContent-Length: {len(BODY)}\r\n\r\n".encode()
+
+
+async def ready() -> tuple[bool, list[str]]:
+    return True, []
+
+
+def test_port_0_is_a_free_one_and_is_told() -> None:
+    server = HttpServer(ManagementSite(ready), listen("127.0.0.1", 0))
+    assert server.port > 0
+    assert server.host == "127.0.0.1"
+
+
+def test_a_taken_port_is_one_clear_line() -> None:
+    with listen("127.0.0.1", 0) as first:
+        port = first.getsockname()[1]
+        with pytest.raises(
+            ListenError, match=rf"^cannot listen on 127\.0\.0\.1:{port}: the port is taken .*$"
+        ) as taken:
+            listen("127.0.0.1", port)
+        assert "\n" not in str(taken.value)
+
+
+@pytest.mark.parametrize(("host", "reason"), [("192.0.2.1", "no such address"), ("no such host", "not known")])
+def test_an_address_that_is_not_here_is_one_clear_line(host: str, reason: str) -> None:
+    with pytest.raises(ListenError, match=reason):
+        listen(host, 0)
+
+
+async def test_ipv6_is_served() -> None:
+    try:
+        listener = listen("::1", 0)
+    except ListenError:
+        pytest.skip("this machine has no IPv6")
+    server = HttpServer(ManagementSite(ready), listener)
+    serving = asyncio.create_task(server.run())
+    async with httpx.AsyncClient() as http:
+        assert (await http.get(f"http://[::1]:{server.port}/health/live")).status_code == 200
+    server.stop()
+    await serving
+
+
+async def test_a_request_under_way_is_answered_before_the_server_stops(database: Database) -> None:
+    async with centre_on(database) as centre:
+        reader, writer = await asyncio.open_connection("127.0.0.1", centre.server.port)
+        writer.write(HEAD + BODY[:-1])
+        await writer.drain()
+        await asyncio.sleep(0.1)
+        centre.server.stop()
+        await asyncio.sleep(0.3)
+        writer.write(BODY[-1:])
+        answer = await reader.read()
+        assert raw_json(answer)["MessageResult"] == "OK"
+        assert b"connection: close" in answer
+        writer.close()
+
+
+async def test_a_stopping_server_takes_no_connections_and_closes_idle_ones(database: Database) -> None:
+    async with centre_on(database) as centre:
+        reader, writer = await asyncio.open_connection("127.0.0.1", centre.server.port)
+        writer.write(HEAD + BODY)
+        await reader.readuntil(b"\r\n\r\n")
+        centre.server.stop()
+        await asyncio.wait_for(reader.read(), 2)
+        writer.close()
+        with pytest.raises(ConnectionRefusedError):
+            await asyncio.open_connection("127.0.0.1", centre.server.port)
+
+
+async def test_a_body_that_never_ends_does_not_hold_the_stop_up() -> None:
+    server = HttpServer(_Reading(), listen("127.0.0.1", 0), patience=1)
+    serving = asyncio.create_task(server.run())
+    _, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    writer.write(HEAD)
+    await writer.drain()
+    await asyncio.sleep(0.1)
+    started = time.monotonic()
+    server.stop()
+    await serving
+    assert time.monotonic() - started < 3
+    writer.close()
+
+
+class _Reading(ManagementSite):
+    """A site that answers only once it has read to the end."""
+
+    def __init__(self) -> None:
+        super().__init__(ready)
+
+    async def __call__(self, scope, receive, send) -> None:  # type: ignore[no-untyped-def]
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+
+async def test_the_unread_end_of_a_body_is_given_up_with_an_answer(database: Database) -> None:
+    async with centre_on(database) as centre:
+        reader, writer = await asyncio.open_connection("127.0.0.1", centre.server.port)
+        writer.write(HEAD + BODY[:-1])
+        await writer.drain()
+        centre.server.stop()
+        answer = await asyncio.wait_for(reader.read(), 10)
+        raw_problem(answer, "ServiceUnavailable")
+        writer.close()
+        assert await centre.count() == 0
+
+
+async def test_a_caller_that_hangs_up_before_its_batch_is_stored_sends_nothing(database: Database) -> None:
+    async with centre_on(database) as centre:
+        busy = [database.connection() for _ in range(16)]  # no connection is free: the batch waits
+        for one in busy:
+            await one.__aenter__()
+        callers = [await _leave(centre.server.port) for _ in range(5)]
+        await asyncio.sleep(0.2)
+        staying = asyncio.create_task(centre.send(MESSAGE))
+        await asyncio.sleep(0.2)
+        for one in busy:
+            await one.__aexit__(None, None, None)
+        assert (await staying).status_code == 200
+        assert len(callers) == 5
+        # The first batch was taken by the two writers of the group commit before anybody left; the rest was not.
+        assert await centre.count() <= 1 + 2
+
+
+async def _leave(port: int) -> None:
+    _, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(HEAD + BODY)
+    await writer.drain()
+    await asyncio.sleep(0.05)
+    writer.close()
+    await writer.wait_closed()
+
+
+async def test_a_caller_of_a_bulk_that_hangs_up_during_the_check_sends_nothing(database: Database) -> None:
+    async with centre_on(database) as centre:
+        body = json.dumps([{**MESSAGE, "Text": "я" * 1300}] * 5_000).encode()
+        head = f"POST /api/v1/sms/bulk HTTP/1.1\r\nX-Api-Key: {key_of(1)}\r\nContent-Length: {len(body)}\r\n\r\n"
+        with socket.create_connection(("127.0.0.1", centre.server.port)) as caller:
+            await asyncio.to_thread(caller.sendall, head.encode() + body)
+        assert (await centre.send(MESSAGE)).status_code == 200  # the site has seen the end of the bulk by now
+        await asyncio.sleep(0.5)
+        assert await centre.count() == 1
