@@ -8,6 +8,7 @@ and unbind; the last outcomes are written; leases are given back; the database g
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import secrets
 import signal
@@ -40,6 +41,7 @@ from payk.store.accept import GroupCommit
 from payk.store.database import Database
 from payk.store.embedded import EmbeddedError, EmbeddedPostgres
 from payk.store.errors import StoreError
+from payk.store.listening import tell
 from payk.store.migrations import check_schema, clock_difference
 from payk.store.migrations import migrate as migrate_schema
 from payk.store.outcomes import ReceiptWait
@@ -125,7 +127,7 @@ def _write_secret(file: Path, content: str) -> None:
             opened_file.write(content + "\n")
 
 
-# -- commands -----------------------------------------------------------------------------------------------------------
+# -- commands ----------------------------------------------------------------------------------------------------------
 
 
 async def migrate(settings: Settings, first_message_id: int | None) -> None:
@@ -287,6 +289,12 @@ def _welcome(settings: Settings, doors: _Doors, simulator_port: int) -> None:
     home = home if not str(home).startswith("..") else settings.home
     if doors.api is None:
         return
+    example = {
+        "PhoneNumber": "992900900900",
+        "Text": "Ваш код подтверждения: 12345",
+        "SenderAddress": "AlifBank",
+        "SmsType": 2,
+    }
     print(
         f"""operator     127.0.0.1:{simulator_port} (simulated; what it received is in {home}/simulator.jsonl)
 documents    {_address(doors.api)}/docs
@@ -295,14 +303,14 @@ Send a message from a second terminal:
 
 curl --location '{_address(doors.api)}/api/v1/sms' \\
   --header "X-Api-Key: $(cat {home}/demo-key)" --header 'Content-Type: application/json' \\
-  --data '{{"PhoneNumber": "992900900900", "Text": "Ваш код подтверждения: 12345", "SenderAddress": "AlifBank", "SmsType": 2}}'
+  --data '{json.dumps(example, ensure_ascii=False)}'
 
 Ctrl-C stops everything.""",
         flush=True,
     )
 
 
-# -- the engines --------------------------------------------------------------------------------------------------------
+# -- the engines -------------------------------------------------------------------------------------------------------
 
 
 async def _run_centre(
@@ -336,7 +344,7 @@ async def _run_centre(
         if embedded is not None:
             start(embedded.supervise(), "database supervisor")
         start(incarnation.run(), "heartbeat")
-        start(db.wakeups.run(db), "wake-ups")
+        start(tell(db), "wake-ups")
         start(Follower(db, directory).run(), "registry follower")
         if Role.MAINTENANCE in roles:
             for duty in all_duties(db, incarnation, directory, random, rules=rules, wait=wait):
@@ -348,7 +356,7 @@ async def _run_centre(
                 directory,
                 incarnation,
                 open_password=SecretBox(key).open,
-                options=DispatchOptions(rules, wait, settings.weights),
+                options=DispatchOptions(rules, wait, {int(lane): weight for lane, weight in settings.weights.items()}),
                 clock=clock,
                 random=random,
             )

@@ -16,6 +16,7 @@ from payk.maintenance import all_duties, keep
 from payk.registry.follow import Follower, load
 from payk.registry.secrets import SecretBox
 from payk.store.database import Database
+from payk.store.listening import tell
 from payk.store.outcomes import ReceiptWait
 from payk.store.processes import Incarnation
 
@@ -76,12 +77,12 @@ async def running_centre(
     async with asyncio.TaskGroup() as group:
         engines = [
             group.create_task(incarnation.run()),
-            group.create_task(db.wakeups.run(db)),
+            group.create_task(tell(db)),
             group.create_task(Follower(db, directory).run()),
         ]
         if duties:
-            for duty in all_duties(db, incarnation, directory, random, rules=rules, wait=wait):
-                engines.append(group.create_task(keep(duty, db, incarnation)))
+            of_time = all_duties(db, incarnation, directory, random, rules=rules, wait=wait)
+            engines += [group.create_task(keep(duty, db, incarnation)) for duty in of_time]
         sending = group.create_task(dispatcher.run())
         try:
             yield Centre(db, directory, incarnation, dispatcher)

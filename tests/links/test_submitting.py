@@ -141,6 +141,17 @@ class TestParts:
                 Refused(4, CommandStatus.ESME_RINVMSGLEN, RefusalKind.PERMANENT),
             )
 
+    @pytest.mark.parametrize("binds", [[], [1]])
+    @pytest.mark.parametrize("parts_left", [(), (2,)])
+    async def test_one_result_if_there_is_nothing_to_send(self, parts_left: tuple[int, ...], binds: list[int]) -> None:
+        async with operator() as smsc, link_to(smsc, binds=binds) as bench:
+            await bench.bound(len(binds))
+            bench.link.submit(message(1, parts_left=parts_left))
+            bench.link.submit(message(2))
+            await bench.until(lambda: len(bench.results) == 2)
+            assert Counter(result.submission.message_id for result in bench.results).most_common(1)[0][1] == 1
+            assert [outcome.part for outcome in bench.results[0].outcomes] == list(parts_left)
+
     async def test_what_cannot_be_written_is_refused_without_asking(self) -> None:
         async with operator() as smsc, link_to(smsc, charset_map={0: "gsm"}) as bench:
             await bench.bound()

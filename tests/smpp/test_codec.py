@@ -202,6 +202,10 @@ class TestResponsesAreNeverUnreadable:
     def test_an_id_of_any_length_is_taken(self) -> None:
         assert decode(frame(0x80000004, b"1" * 500 + b"\0")) == SubmitSmResp("1" * 500, sequence_number=1)
 
+    def test_a_long_id_before_a_missing_field_is_kept(self) -> None:
+        pdu = decode(frame(0x80000003, b"1" * 500 + b"\0"))
+        assert pdu == QuerySmResp("1" * 500, sequence_number=1)
+
     def test_a_body_where_none_belongs(self) -> None:
         assert decode(frame(0x80000006, b"junk")) == UnbindResp(sequence_number=1)
 

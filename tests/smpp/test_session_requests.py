@@ -30,6 +30,7 @@ from payk.smpp import (
     RequestUncertain,
     Response,
     ResponseReceived,
+    SessionOptions,
     SmeAddress,
     SubmitMulti,
     SubmitMultiResp,
@@ -186,6 +187,14 @@ class TestWindow:
         assert bench.session.free_window == 1
         assert bench.sent() == []
         assert bench.session.connection_lost(0.0) == [Closed("connection lost")]
+
+
+@pytest.mark.parametrize(
+    "name", ["window", "enquire_misses", "max_timeouts", "max_errors_per_minute", "max_unanswered"]
+)
+def test_counts_begin_at_one(name: str) -> None:
+    with pytest.raises(LocalError, match=name):
+        SessionOptions(**{name: 0})
 
 
 class TestSequenceNumbers:

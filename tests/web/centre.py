@@ -114,15 +114,14 @@ async def _ready() -> tuple[bool, list[str]]:
 
 
 @contextlib.asynccontextmanager
-async def centre_on(
-    db: Database, options: PublicOptions | None = None, registry: Directory | None = None
-) -> AsyncIterator[Centre]:
-    """The public site over `db`, with the clients above unless told otherwise."""
+async def centre_on(db: Database, options: PublicOptions | None = None, *, patience: int = 6) -> AsyncIterator[Centre]:
+    """The public site over `db`, with the clients above; `patience` as in HttpServer."""
     clock = Clock()
-    current = CurrentDirectory(registry or directory())
+    current = CurrentDirectory(directory())
     commits, statuses = GroupCommit(db), StatusReader(db)
     intake = Intake(db, current, commits, b"k" * 32, clock)
-    server = HttpServer(PublicSite(intake, statuses, current, _ready, clock, options), listen("127.0.0.1", 0))
+    site = PublicSite(intake, statuses, current, _ready, clock, options)
+    server = HttpServer(site, listen("127.0.0.1", 0), patience=patience)
 
     async def engines() -> None:
         async with asyncio.TaskGroup() as group:

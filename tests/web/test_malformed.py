@@ -119,5 +119,6 @@ async def test_many_requests_do_not_add_up_to_a_large_head(centre: Centre) -> No
 
 async def test_trailers_are_no_headers(centre: Centre) -> None:
     chunked = b"%x\r\n%b\r\n0\r\nX-Api-Key: other\r\n\r\n" % (len(BODY), BODY)
-    head = f"POST /api/v1/sms HTTP/1.1\r\nConnection: close\r\nX-Api-Key: {key_of(1)}\r\nTransfer-Encoding: chunked\r\n\r\n"
+    head = f"POST /api/v1/sms HTTP/1.1\r\nX-Api-Key: {key_of(1)}\r\nConnection: close\r\n"
+    head += "Transfer-Encoding: chunked\r\n\r\n"
     assert raw_json(await centre.raw(head.encode() + chunked))["MessageResult"] == "OK"

@@ -70,7 +70,7 @@ def test_of_two_spellings_the_last_wins(body: bytes, text: str | None) -> None:
 
 @pytest.mark.parametrize(
     ("value", "number"),
-    [(2, 2), ("2", 2), (" 2 ", 2), ("+2", 2), ("-2", -2), (2.0, 2), ("2.0", 2), ("2.", 2), (2e0, 2), (10**400, None)],
+    [(2, 2), ("2", 2), (" 2 ", 2), ("+2", 2), ("-2", -2), (2.0, 2), ("2.0", 2), ("2.", 2), (10**400, None)],
 )
 def test_integers_may_come_as_strings_and_floats(value: Any, number: int | None) -> None:
     request = read(ExpiresIn=value, x=0)

@@ -223,7 +223,8 @@ async def test_the_limits_say_what_they_are_and_what_to_do(centre: Centre) -> No
     bulk = problem(await centre.bulk(b"[" + b"1," * 50_000 + b"1]"), "PayloadTooLarge")
     assert "50,000" in bulk["Detail"]
     assert "Split" in bulk["Detail"]
-    head = f"POST /api/v1/sms/bulk HTTP/1.1\r\nX-Api-Key: {key_of(1)}\r\nConnection: close\r\nContent-Length: 67108865\r\n\r\n"
+    head = f"POST /api/v1/sms/bulk HTTP/1.1\r\nX-Api-Key: {key_of(1)}\r\nConnection: close\r\n"
+    head += "Content-Length: 67108865\r\n\r\n"
     large = raw_problem(await centre.raw(head.encode()), "PayloadTooLarge")
     assert "67,108,864" in large["Detail"]
 

@@ -10,12 +10,21 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Generic, TypeVar
 
+from payk.domain.message import Lane
+
 __all__ = ["DEFAULT_WEIGHTS", "FairShare", "Turns"]
 
 Key = TypeVar("Key")
+FlowKey = tuple[int, int, int, int, int]
+"""queue_id, lane, client_id, rank, label_key."""
 
-DEFAULT_WEIGHTS: Mapping[int, int] = {1: 16, 2: 8, 3: 2, 4: 1}
-"""Common High, Common Normal, Common Low, Batch: their shares of what Otp leaves."""
+DEFAULT_WEIGHTS: Mapping[int, int] = {
+    Lane.COMMON_HIGH: 16,
+    Lane.COMMON_NORMAL: 8,
+    Lane.COMMON_LOW: 2,
+    Lane.BATCH: 1,
+}
+"""The shares of the lanes in what Otp leaves."""
 
 
 class FairShare(Generic[Key]):
@@ -64,34 +73,27 @@ class Turns:
         self._weights = weights
         self._lanes: FairShare[int] = FairShare()
         self._clients: dict[int, FairShare[int]] = defaultdict(FairShare)
-        self._labels: dict[tuple[int, int], FairShare[tuple[int, int, int, int, int]]] = defaultdict(FairShare)
+        self._labels: dict[tuple[int, int], FairShare[FlowKey]] = defaultdict(FairShare)
 
-    def allot(
-        self, places: int, flows: Iterable[tuple[int, int, int, int, int]]
-    ) -> dict[tuple[int, int, int, int, int], int]:
+    def allot(self, places: int, flows: Iterable[FlowKey]) -> dict[FlowKey, int]:
         """How many messages each flow may send now. With Otp flows present they get all places, the others none."""
-        lanes: dict[int, dict[int, list[tuple[int, int, int, int, int]]]] = defaultdict(lambda: defaultdict(list))
+        lanes: dict[int, dict[int, list[FlowKey]]] = defaultdict(lambda: defaultdict(list))
         for flow in flows:
             lanes[flow[1]][flow[2]].append(flow)
         if not lanes or places <= 0:
             return {}
-        if 0 in lanes:
-            shares = {0: places}
+        if Lane.OTP in lanes:
+            shares: Mapping[int, int] = {Lane.OTP: places}
         else:
             shares = self._lanes.divide(places, {lane: float(self._weights[lane]) for lane in lanes})
-        allotted: dict[tuple[int, int, int, int, int], int] = {}
+        allotted: dict[FlowKey, int] = {}
         for lane, share in shares.items():
             if share:
-                self._allot_lane(lane, share, lanes[lane], allotted)
+                allotted |= self._allot_lane(lane, share, lanes[lane])
         return allotted
 
-    def _allot_lane(
-        self,
-        lane: int,
-        places: int,
-        clients: Mapping[int, Sequence[tuple[int, int, int, int, int]]],
-        allotted: dict[tuple[int, int, int, int, int], int],
-    ) -> None:
+    def _allot_lane(self, lane: int, places: int, clients: Mapping[int, Sequence[FlowKey]]) -> dict[FlowKey, int]:
+        allotted: dict[FlowKey, int] = {}
         by_client = self._clients[lane].divide(places, dict.fromkeys(clients, 1.0))
         for client_id, share in by_client.items():
             if not share:
@@ -99,11 +101,11 @@ class Turns:
             flows = clients[client_id]
             first = min(flow[3] for flow in flows)
             present = dict.fromkeys((flow for flow in flows if flow[3] == first), 1.0)
-            for flow, turns in self._labels[lane, client_id].divide(share, present).items():
-                if turns:
-                    allotted[flow] = turns
+            turns = self._labels[lane, client_id].divide(share, present)
+            allotted |= {flow: count for flow, count in turns.items() if count}
+        return allotted
 
-    def ran_dry(self, flow: tuple[int, int, int, int, int], *, lane: bool, client: bool) -> None:
+    def ran_dry(self, flow: FlowKey, *, lane: bool, client: bool) -> None:
         """`flow` gave less than it was allotted; `lane`, `client`: it was the last one there."""
         self._labels[flow[1], flow[2]].forget(flow)
         if client:

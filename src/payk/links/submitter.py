@@ -100,12 +100,14 @@ class Submitter:
             self._give_up(submission, unsendable)
             return
         numbers = [number for part in parts for number in part.numbers]
-        asked = submission.parts_left
-        message = MessageOnItsWay(submission, len(numbers if asked is None else asked))
-        if asked is not None and len(asked) > len(numbers):
+        asked = numbers if submission.parts_left is None else submission.parts_left
+        message = MessageOnItsWay(submission, len(asked))
+        if len(numbers) < len(asked) or not numbers:
             # They belong to a text that another link cut in another way, and their neighbours are sent already.
             foreign = [number for number in asked if number not in numbers]
             self._settle(message, _unsendable(foreign, CommandStatus.ESME_RINVMSGLEN))
+            if not numbers:
+                return
         bind = self._roomiest()
         if bind is None or self._clock.monotonic() < self._pause.until:
             self._settle(message, [Unsent(number) for number in numbers])

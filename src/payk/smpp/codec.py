@@ -48,10 +48,9 @@ class _Codec:
             if self._takes_tlvs and pdu.tlvs:
                 raise LocalError(f"parameters without a body: {self._first} is None")
             return b""
-        if len(self._pieces) == 1:
-            body = self._pieces[0].write(pdu)
-        else:
-            body = b"".join([piece.write(pdu) for piece in self._pieces])
+        body = b""
+        for piece in self._pieces:
+            body += piece.write(pdu)
         if self._takes_tlvs and pdu.tlvs:
             body += write_tlvs(pdu.tlvs)
             if len(body) > BOUND_LIMIT - HEADER_SIZE:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from payk.smpp.errors import LocalError
 from payk.smpp.state import Role
 
 __all__ = ["SessionOptions"]
@@ -14,7 +15,7 @@ _INACTIVITY_OF_SMSC: Final = 150.0
 
 @dataclass(frozen=True, slots=True)
 class SessionOptions:
-    """Times in seconds."""
+    """Times in seconds. `LocalError` for a count below 1."""
 
     window: int = 10
     """Requests of ours that may wait for their answer at once; bind, enquire_link and unbind take no slot."""
@@ -44,6 +45,19 @@ class SessionOptions:
     """Requests of the peer that may wait for our answer; reading pauses while there are so many."""
     enquire_flood: int = 20
     """So many enquire_link of the peer within ten seconds are answered at once; then reading pauses for the rest."""
+
+    def __post_init__(self) -> None:
+        counts = (
+            "window",
+            "enquire_misses",
+            "max_timeouts",
+            "max_errors_per_minute",
+            "max_unanswered",
+            "enquire_flood",
+        )
+        for name in counts:
+            if getattr(self, name) < 1:
+                raise LocalError(f"{name} is {getattr(self, name)}, and must be 1 at least")
 
     def inactivity(self, role: Role) -> float:
         """``inactivity_timeout`` or its default."""

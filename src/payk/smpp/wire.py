@@ -51,11 +51,12 @@ class Piece(Protocol):
 class Run:
     """Neighbouring integers and strings. ``lenient``: strings of any length are read, as a response's are."""
 
-    __slots__ = ("_converters", "_fields", "_fits", "_format", "_get", "_match", "_texts")
+    __slots__ = ("_converters", "_fields", "_fits", "_format", "_get", "_lenient", "_match", "_texts")
 
     def __init__(self, fields: Sequence[Field], *, lenient: bool = False) -> None:
         texts = [index for index, field in enumerate(fields) if field.kind is not Kind.OCTET]
         self._fields = fields
+        self._lenient = lenient
         self._get = _tuple_getter(attrgetter, [field.name for field in fields])
         self._texts = _tuple_getter(itemgetter, texts)
         # Joined by NULs, the strings fit this expression only if each is short enough and none holds a NUL itself.
@@ -101,7 +102,7 @@ class Run:
                 end = text.find("\0", start)
                 if end < 0:
                     return UnreadableError(f"{field.name} has no end", field.fault)
-                if end - start >= field.accepted:
+                if end - start >= field.accepted and not self._lenient:
                     return UnreadableError(f"{field.name} of {end - start} octets", field.fault)
                 values.append(text[start:end])
                 start = end + 1

@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager, suppress
 import asyncpg
 
 from payk.clock import Clock
-from payk.store.errors import OutcomeUnknown, StoreBusy, StoreError, StoreRefused, StoreUnavailable
+from payk.store.errors import OutcomeUnknown, StoreBusy, StoreRefused, StoreUnavailable
 from payk.store.wakeups import Wakeups
 
 __all__ = ["Connection", "Database"]
@@ -39,27 +39,36 @@ AWAY_PAUSE = 0.5
 """Seconds after a failed connect in which callers are refused at once instead of queueing up behind it."""
 
 
-def translate(error: BaseException) -> StoreError:
-    """The StoreError for what asyncpg or the socket raised."""
-    if isinstance(error, StoreError):
-        return error
-    if isinstance(error, asyncpg.LockNotAvailableError | asyncpg.DeadlockDetectedError):
-        return StoreBusy(str(error))
-    unavailable = (
-        OSError,  # includes TimeoutError and every ConnectionError
-        asyncpg.PostgresConnectionError,
-        asyncpg.OperatorInterventionError,  # shutdown, crash, cancelled by statement_timeout
-        asyncpg.InsufficientResourcesError,  # disk full, out of memory, too many connections
-        asyncpg.PostgresSystemError,
-        asyncpg.ReadOnlySQLTransactionError,  # a primary that became a standby
-        asyncpg.InvalidAuthorizationSpecificationError,
-        asyncpg.InternalClientError,
-    )
-    if isinstance(error, unavailable):
-        return StoreUnavailable(str(error) or type(error).__name__)
+UNAVAILABLE = (
+    OSError,  # includes TimeoutError and every ConnectionError
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,  # shutdown, crash, cancelled by statement_timeout
+    asyncpg.InsufficientResourcesError,  # disk full, out of memory, too many connections
+    asyncpg.PostgresSystemError,
+    asyncpg.ReadOnlySQLTransactionError,  # a primary that became a standby
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InternalClientError,
+)
+BUSY = (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError)
+
+
+def translate(error: Exception) -> Exception:
+    """The StoreError for what asyncpg or the socket raised; a defect of our own stays what it is."""
+    if isinstance(error, BUSY):
+        return StoreBusy(_told(error))
+    if isinstance(error, UNAVAILABLE):
+        return StoreUnavailable(_told(error))
     if isinstance(error, asyncpg.InterfaceError) and not isinstance(error, ValueError):
-        return StoreUnavailable(str(error))
-    return StoreRefused(str(error))
+        return StoreUnavailable(_told(error))
+    if isinstance(error, asyncpg.PostgresError | asyncpg.InterfaceError):
+        return StoreRefused(_told(error))
+    return error
+
+
+def _told(error: Exception) -> str:
+    """What may be told of an error: not its DETAIL, nor the value after an argument's number, for those quote texts."""
+    first = (str(error) or type(error).__name__).splitlines()[0]
+    return first.partition(": ")[0] if isinstance(error, ValueError) else first
 
 
 async def _keep_session(connection: asyncpg.Connection) -> None:
@@ -126,9 +135,12 @@ class Database:
         except BaseException as error:
             self._drop(connection)
             await self._release(connection)
-            if isinstance(error, Exception):
-                raise self._noted(error) from error
-            raise
+            if not isinstance(error, Exception):
+                raise
+            noted = self._noted(error)
+            if noted is error:
+                raise
+            raise noted from error
         await self._release(connection)
 
     @asynccontextmanager
@@ -143,9 +155,7 @@ class Database:
                 # A COMMIT that has begun is given a moment even where the verb used its time up.
                 async with asyncio.timeout_at(max(deadline, loop.time() + 0.5)):
                     await connection.execute("commit")
-            except (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError) as error:
-                raise OutcomeUnknown from error
-            except asyncpg.OperatorInterventionError as error:
+            except (*UNAVAILABLE, asyncpg.InterfaceError) as error:
                 raise OutcomeUnknown from error
 
     async def _acquire(self, timeout: float) -> Connection:
@@ -159,7 +169,7 @@ class Database:
         self._away_until = None
         return connection
 
-    def _noted(self, error: Exception) -> StoreError:
+    def _noted(self, error: Exception) -> Exception:
         translated = translate(error)
         if type(translated) is StoreUnavailable:
             self._away_until = self._clock.monotonic() + AWAY_PAUSE

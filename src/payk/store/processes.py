@@ -143,7 +143,7 @@ async def live_roles(db: Database, lease: float) -> frozenset[str]:
 def host_identity() -> str:
     """Names this machine, its boot and its process namespace: within one identity a pid can be asked about."""
     boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()[:8]
-    namespace = os.stat("/proc/self/ns/pid").st_ino
+    namespace = Path("/proc/self/ns/pid").stat().st_ino
     return f"{socket.gethostname()}/{boot}/{namespace}"
 
 

@@ -10,18 +10,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
-
-from payk.store.errors import StoreError
-
-if TYPE_CHECKING:
-    from payk.store.database import Database
+from typing import NamedTuple
 
 __all__ = ["QUEUE_CHANNEL", "Flow", "Wakeup", "Wakeups", "decode_wakeup"]
 
 QUEUE_CHANNEL = "payk_queue"
 PAYLOAD_MAX = 7_900  # PostgreSQL takes less than 8,000 octets
-INTERVAL = 0.005
+EVERYTHING = "*"
+"""The payload that names no flow: look for yourself."""
 
 
 class Flow(NamedTuple):
@@ -52,7 +48,7 @@ def decode_wakeup(payload: str) -> Wakeup:
 
 
 class Wakeups:
-    """Collects flows that gained messages; `run` tells the dispatchers of every process."""
+    """Collects flows that gained messages; store.listening.tell sends them to the dispatchers of every process."""
 
     def __init__(self) -> None:
         self._flows: dict[Flow, int] = {}
@@ -65,20 +61,13 @@ class Wakeups:
             lowest = known.get(flow)
             if lowest is None or message_id < lowest:
                 known[flow] = message_id
-        self._some.set()
+        if known:
+            self._some.set()
 
-    async def run(self, db: Database) -> None:
-        """Send until cancelled. A database that is away loses wake-ups, never messages."""
-        while True:
-            await self._some.wait()
-            self._some.clear()
-            flows, self._flows = self._flows, {}
-            payload = ",".join(":".join(map(str, (*flow, lowest))) for flow, lowest in flows.items())
-            if len(payload) > PAYLOAD_MAX:
-                payload = "*"
-            try:
-                async with db.connection(timeout=2.0) as connection:
-                    await connection.execute("select pg_notify($1, $2)", QUEUE_CHANNEL, payload)
-            except StoreError:
-                await asyncio.sleep(0.2)
-            await asyncio.sleep(INTERVAL)
+    async def take(self) -> str:
+        """Wait for flows and return them as the payload of one NOTIFY."""
+        await self._some.wait()
+        self._some.clear()
+        flows, self._flows = self._flows, {}
+        payload = ",".join(":".join(map(str, (*flow, lowest))) for flow, lowest in flows.items())
+        return payload if len(payload) <= PAYLOAD_MAX else EVERYTHING

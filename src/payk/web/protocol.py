@@ -1,8 +1,8 @@
 """uvicorn's HTTP/1.1 protocol with what the documented API asks of a server besides.
 
-A caller that hangs up is noticed at once; malformed HTTP gets the documented error body and is closed; heads are bounded;
-targets that are no path (`*`, 100,000 characters) reach the site like any unknown path; offers to change the protocol are
-ignored.
+A caller that hangs up is noticed at once. Malformed HTTP gets the documented error body and is closed. Heads are
+bounded. Targets that are no path (`*`, 100,000 characters) reach the site like any unknown path. Offers to change the
+protocol are ignored.
 """
 
 from __future__ import annotations
@@ -84,8 +84,8 @@ class HttpProtocol(HttpToolsProtocol):
     def _go_on_without_upgrade(self, rest: bytes) -> None:
         """Read the request once more as if it had not offered to change the protocol (RFC 9110, section 7.8).
 
-        Clients of Java offer h2c with every request. The parser takes what follows the head for the new protocol, though
-        it is the body.
+        Clients of Java offer h2c with every request. The parser takes what follows the head for the new protocol,
+        though it is the body, and is done; so a new one goes on.
         """
         method = self.parser.get_method()
         if method == b"CONNECT":
@@ -96,6 +96,8 @@ class HttpProtocol(HttpToolsProtocol):
         lines = [b"%b %b HTTP/%b" % (method, self.url, self.parser.get_http_version().encode())]
         lines += [b"%b: %b" % header for header in self.headers if header[0] != b"upgrade"]
         self._head_octets = 0
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
         self.data_received(b"\r\n".join(lines) + b"\r\n\r\n" + rest)
 
     def _close_with(self, problem: Problem) -> None:

@@ -52,3 +52,7 @@ select c.message_id, c.queue_id, c.lane, c.client_id, c.rank, c.label_key, c.att
 from waiting c join process p on p.incarnation = c.claimed_by join message m on m.message_id = c.message_id
 where p.ended_at is not null
 order by c.message_id limit $1;
+
+-- name: wake
+-- Tells dispatchers that flows gained messages.
+select pg_notify($1, $2);

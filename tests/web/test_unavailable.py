@@ -1,0 +1,123 @@
+"""The database is away: 503 or 504 in time, the truth about what was taken, and recovery by itself."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from payk.store.database import Database
+from payk.store.errors import StoreError
+from payk.web.site import PublicOptions
+from tests.web.answers import problem
+from tests.web.centre import MESSAGE, Centre, centre_on
+from tests.web.wire import State, Wire, wire_to
+
+ANSWER_TIMEOUT = 1.5
+
+
+@pytest.fixture
+async def wire(dsn: str, tmp_path: Path) -> AsyncIterator[Wire]:
+    async with wire_to(dsn, tmp_path) as relay:
+        yield relay
+
+
+@pytest.fixture
+async def centre(wire: Wire) -> AsyncIterator[Centre]:
+    """A centre whose way to the database is `wire`."""
+    db = await Database.open(wire.dsn)
+    async with centre_on(db, PublicOptions(answer_timeout=ANSWER_TIMEOUT)) as running:
+        yield running
+    await db.close()
+
+
+async def timed(answer: Any) -> tuple[Any, float]:
+    started = time.monotonic()
+    return await answer, time.monotonic() - started
+
+
+async def until_it_works(centre: Centre) -> None:
+    async with asyncio.timeout(10):
+        while True:
+            try:
+                await centre.count()
+            except StoreError:
+                await asyncio.sleep(0.05)
+            else:
+                return
+
+
+@pytest.mark.parametrize("state", [State.CUT, State.SILENT])
+async def test_every_request_is_answered_in_time_and_nothing_is_taken(centre: Centre, wire: Wire, state: State) -> None:
+    assert (await centre.send(MESSAGE)).status_code == 200
+    wire.become(state)
+    for _ in range(2):
+        answers = await asyncio.gather(
+            timed(centre.send(MESSAGE)),
+            timed(centre.bulk([MESSAGE, MESSAGE])),
+            timed(centre.http.get("/api/v1/sms/100000000")),
+        )
+        for response, seconds in answers:
+            assert problem(response, "ServiceUnavailable")["Retryable"] is True
+            assert seconds < ANSWER_TIMEOUT + 0.5
+    assert answers[2][0].json()["CommandStatus"] == "ServiceUnavailable"
+    wire.become(State.OPEN)
+    await until_it_works(centre)
+    assert await centre.count() == 1
+    assert (await centre.send(MESSAGE)).status_code == 200
+
+
+async def test_while_the_database_is_known_to_be_away_the_answer_comes_within_3_s(wire: Wire) -> None:
+    db = await Database.open(wire.dsn)
+    async with centre_on(db) as centre:  # 5 s to answer in
+        wire.become(State.CUT)
+        await timed(centre.send(MESSAGE))
+        assert db.away
+        for body in (MESSAGE, {**MESSAGE, "ClientMessageId": "a"}):
+            response, seconds = await timed(centre.send(body))
+            problem(response, "ServiceUnavailable")
+            assert seconds < 3
+    await db.close()
+
+
+async def test_refusals_need_no_database(centre: Centre, wire: Wire) -> None:
+    wire.become(State.CUT)
+    problem(await centre.send({}), "PhoneNumberRequired")
+    problem(await centre.http.get("/api/v1/sms/x"), "MessageIdInvalid")
+    assert (await centre.bulk([])).json() == {"Added": 0}
+
+
+WITH_ID = {**MESSAGE, "ClientMessageId": "order-17"}
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "retryable"),
+    [
+        ("/api/v1/sms", MESSAGE, False),
+        ("/api/v1/sms", WITH_ID, True),
+        ("/api/v1/sms/bulk", [WITH_ID, {**WITH_ID, "ClientMessageId": "order-18"}], True),
+        ("/api/v1/sms/bulk", [WITH_ID, MESSAGE], False),
+    ],
+)
+async def test_a_commit_that_is_not_confirmed_is_504(
+    centre: Centre, wire: Wire, path: str, body: Any, retryable: bool
+) -> None:
+    wire.become(State.LOSE_COMMIT)
+    response, seconds = await timed(centre.send(body, path=path))
+    assert problem(response, "OutcomeUnknown")["Retryable"] is retryable
+    assert seconds < ANSWER_TIMEOUT + 0.5
+
+
+async def test_the_repeat_of_an_unconfirmed_request_finds_it(centre: Centre, wire: Wire) -> None:
+    wire.become(State.LOSE_COMMIT)
+    problem(await centre.send(WITH_ID), "OutcomeUnknown")
+    wire.become(State.OPEN)
+    await until_it_works(centre)
+    again = await centre.send(WITH_ID)
+    assert again.status_code == 200
+    assert again.headers["x-payk-repeated"] == "true"
+    assert await centre.count() == 1
