@@ -8,6 +8,7 @@ and unbind; the last outcomes are written; leases are given back; the database g
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import secrets
@@ -366,6 +367,7 @@ async def _run_centre(
             site = _public_site(settings, group, engines, db, directory, key, clock, readiness)
             servers.append(HttpServer(site, doors.api, patience=DOOR_PATIENCE))
         serving = [group.create_task(server.run(), name="http server") for server in servers]
+        _spare_collector()
         announce(doors)
 
         await stop.wait()
@@ -379,6 +381,13 @@ async def _run_centre(
             engine.cancel()
     with suppress(StoreError):  # the leases lapse by themselves
         await incarnation.end()
+
+
+def _spare_collector() -> None:
+    """What is loaded by now stays; messages leave no cycles behind, so looking for some less often is enough."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
 
 
 def _public_site(

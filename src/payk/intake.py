@@ -31,8 +31,9 @@ __all__ = ["BulkResult", "Intake", "ItemRefusal", "Refused", "Request", "Unconfi
 LABEL_MAX = 255
 CLIENT_MESSAGE_ID_MAX = 255
 
-SLICE = 0.005
-"""Seconds that the check of a bulk may hold the event loop at a time."""
+SLICE = 0.002
+"""Seconds that the check of a bulk holds the event loop at a time: a single request comes to its turn several times on its
+way, and waits for a slice each time."""
 
 COMMIT_RESERVE = 0.6
 """Seconds before the deadline at which the store is to give up, so that the answer is out in time: a COMMIT that has

@@ -38,6 +38,7 @@ class SmppConnection(asyncio.Protocol):
         self._peername = "not connected"
         self._lost = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = 0.0
         self._write_timer: asyncio.TimerHandle | None = None
         self._pump_is_due = False
         self._is_reading = True
@@ -150,10 +151,11 @@ class SmppConnection(asyncio.Protocol):
     def _arm(self) -> None:
         """One timer, never later than the session's deadline; an earlier one ticks in vain and is armed anew."""
         deadline = self.session.next_deadline()
-        if deadline is None or (self._timer and self._timer.when() <= deadline):
+        if deadline is None or (self._timer and self._timer_at <= deadline):
             return
         if self._timer:
             self._timer.cancel()
+        self._timer_at = deadline
         self._timer = self._loop.call_at(deadline, self._tick)
 
     def _tick(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
@@ -38,24 +39,19 @@ async def intake(database: Database) -> AsyncIterator[Intake]:
         yield one
 
 
-class intake_on:
+@contextlib.asynccontextmanager
+async def intake_on(db: Database, secret: bytes = SECRET) -> AsyncIterator[Intake]:
     """An intake as one process has it."""
+    commits = GroupCommit(db)
 
-    def __init__(self, db: Database, secret: bytes = SECRET) -> None:
-        self._commits = GroupCommit(db)
-        self._intake = Intake(db, CurrentDirectory(directory()), self._commits, secret, Clock())
+    async def engines() -> None:
+        async with asyncio.TaskGroup() as group:
+            commits.start(group)
 
-    async def __aenter__(self) -> Intake:
-        async def engines() -> None:
-            async with asyncio.TaskGroup() as group:
-                self._commits.start(group)
-
-        self._running = asyncio.create_task(engines())
-        return self._intake
-
-    async def __aexit__(self, *exc_info: object) -> None:
-        self._running.cancel()
-        await asyncio.wait([self._running])
+    running = asyncio.create_task(engines())
+    yield Intake(db, CurrentDirectory(directory()), commits, secret, Clock())
+    running.cancel()
+    await asyncio.wait([running])
 
 
 async def count(db: Database, table: str = "message") -> int:

@@ -49,7 +49,7 @@ def test_the_limit_may_be_raised_between_frames() -> None:
     large = BOUND_LIMIT.to_bytes(4, "big") + bytes(BOUND_LIMIT - 4)
     framer = Framer()
     framer.push(FRAMES[0] + large)
-    assert framer.take(1) == [FRAMES[0]]
+    assert framer.take() == [FRAMES[0]]
     framer.limit = BOUND_LIMIT
     assert framer.take() == [large]
 

@@ -65,7 +65,7 @@ class TestTheStreamIsLost:
     @pytest.mark.parametrize(
         "octets",
         [
-            bytes.fromhex("16030100c8010000c403030000000000"),  # a TLS ClientHello on the plain port
+            bytes.fromhex("1603010200010001fc03030000000000"),  # a TLS ClientHello on the plain port
             bytes.fromhex("0000000f800000060000000000000001"),  # a response is never nacked
             bytes.fromhex("0000000f800000000000000000000001"),
         ],

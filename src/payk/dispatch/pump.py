@@ -1,6 +1,6 @@
 """The pump of one link: as long as the link can take messages and there are any, claim and submit them.
 
-Claims are paced: while messages keep coming, one claim every 15 ms brings many at once instead of few each time. A
+Claims are paced: while messages keep coming, one claim every 20 ms brings many at once instead of few each time. A
 one-time password waits for no pace.
 """
 
@@ -28,7 +28,7 @@ __all__ = ["InFlight", "Pump"]
 
 log = get_logger("dispatch")
 
-PACE = 0.015
+PACE = 0.020
 MOST = 1_000
 """Messages of one claim."""
 

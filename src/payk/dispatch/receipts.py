@@ -19,7 +19,7 @@ __all__ = ["ReceiptRecorder"]
 
 log = get_logger("dispatch")
 
-PACE = 0.010
+PACE = 0.025
 MOST = 1_000
 
 

@@ -32,7 +32,7 @@ __all__ = ["OutcomeRecorder"]
 
 log = get_logger("dispatch")
 
-PACE = 0.010
+PACE = 0.020
 MOST = 1_000
 AWAY_PAUSE = 0.2
 

@@ -43,17 +43,17 @@ class Framer:
         """Add octets without looking at them."""
         self._buffer += data
 
-    def take(self, most: int | None = None) -> list[bytes]:
-        """The complete PDUs, at most ``most`` of them; they are gone from the buffer.
+    def take(self) -> list[bytes]:
+        """The complete PDUs; they are gone from the buffer.
 
-        Raises `FramingError` if the next PDU, behind none that could be returned, has a length below 16 or above the
-        limit; the frames before a bad one are returned first.
+        Raises `FramingError` if the first PDU has a length below 16 or above the limit. PDUs before such a one are
+        given first, without an error: one of them may be the bind that raises the limit.
         """
         buffer = self._buffer
         frames: list[bytes] = []
         start = 0
         available = len(buffer)
-        while available - start >= 4 and len(frames) != most:
+        while available - start >= 4:
             length = int.from_bytes(buffer[start : start + 4], "big")
             if not HEADER_SIZE <= length <= self.limit:
                 if frames:

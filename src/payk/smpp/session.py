@@ -265,8 +265,7 @@ class Session:
         while not self.closed and not self._is_held():
             if not self._frames:
                 try:
-                    # One at a time before the bind, for the bind raises the limit.
-                    self._frames.extend(self._framer.take(None if self._liveness else 1))
+                    self._frames.extend(self._framer.take())
                 except FramingError as exc:
                     self._lose_track(exc)
                     return
@@ -478,7 +477,6 @@ class Session:
         self._events.append(Closed(reason))
         self._frames.clear()
         self._framer = Framer()
-        self._held_back = False
 
     def _take_events(self) -> list[Event]:
         events, self._events = self._events, []

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import Generic, TypeVar
 
 from payk.logs import get_logger
@@ -18,6 +19,9 @@ from payk.store.errors import StoreBusy, StoreError, StoreRefused, StoreUnavaila
 __all__ = ["Batcher"]
 
 log = get_logger("store")
+
+PATIENCE = 0.02
+"""Seconds that a worker waits for another to finish before it writes beside it."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -42,6 +46,8 @@ class Batcher(Generic[Item, Result]):
         self._workers = workers
         self._queue: deque[tuple[Item, asyncio.Future[Result], float]] = deque()
         self._some = asyncio.Event()
+        self._free = asyncio.Event()
+        self._free.set()
 
     def start(self, group: asyncio.TaskGroup, name: str) -> list[asyncio.Task[None]]:
         """Run the workers in `group` until they are cancelled."""
@@ -63,9 +69,18 @@ class Batcher(Generic[Item, Result]):
             while not self._queue:
                 self._some.clear()
                 await self._some.wait()
+            if not self._free.is_set():
+                # One full batch costs less than two halves, so a second is begun only if the first takes its time.
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(PATIENCE):
+                        await self._free.wait()
             batch = self._take()
             if batch:
-                await self._write_batch(batch)
+                self._free.clear()
+                try:
+                    await self._write_batch(batch)
+                finally:
+                    self._free.set()
 
     def _take(self) -> list[tuple[Item, asyncio.Future[Result], float]]:
         now = asyncio.get_running_loop().time()
