@@ -102,12 +102,15 @@ async def opened(settings: Settings) -> AsyncIterator[tuple[Database, EmbeddedPo
         yield db, embedded
 
 
-def secret_key(settings: Settings) -> bytes:
-    """PAYK_SECRET_KEY, else the file secret-key of PAYK_HOME, which is made for an embedded database only."""
+def secret_key(settings: Settings, *, trying: bool = False) -> bytes:
+    """PAYK_SECRET_KEY, else the file secret-key of PAYK_HOME.
+
+    The file is made with an embedded database and for `payk up` only: several hosts on one database must share a key.
+    """
     if settings.secret_key is not None:
         return settings.secret_key.get_secret_value()
     file = settings.home / "secret-key"
-    if settings.database_url is None and not file.exists():
+    if (trying or settings.database_url is None) and not file.exists():
         _write_secret(file, secrets.token_hex(32))
     try:
         key = bytes.fromhex(file.read_text(encoding="ascii").strip())
@@ -221,7 +224,7 @@ async def up(settings: Settings) -> None:
         if embedded is not None and not embedded.supervises:
             raise StartError(f"Payk is already running with {settings.home}")
         await migrate_schema(db)
-        box = SecretBox(secret_key(settings))
+        box = SecretBox(secret_key(settings, trying=True))
         simulator = Simulator(SimulatorOptions(port=settings.simulator_port, record=settings.home / "simulator.jsonl"))
         try:
             await simulator.start()

@@ -32,7 +32,7 @@ LABEL_MAX = 255
 CLIENT_MESSAGE_ID_MAX = 255
 
 SLICE = 0.002
-"""Seconds that the check of a bulk holds the event loop at a time: a single request comes to its turn several times on its
+"""Seconds that the check of a bulk holds the event loop at a time. A single request gets its turn several times on its
 way, and waits for a slice each time."""
 
 COMMIT_RESERVE = 0.6

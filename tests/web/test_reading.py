@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from payk.domain.errors import Code, Field, Rejection
 from payk.intake import Request
@@ -226,3 +229,38 @@ def test_a_bulk_that_ends_wrong_is_refused_after_its_items(tail: bytes) -> None:
     with pytest.raises(Problem) as refused:
         list(read_bulk(body))
     assert refused.value.code is Code.JSON_INVALID
+
+
+ANY_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=20,
+)
+NAMES = st.sampled_from([*(field.value for field in Field), "text", "sms_type", "PHONENUMBER", "Other"])
+ANY_MESSAGE = st.dictionaries(NAMES, ANY_JSON)
+
+
+@given(st.binary() | ANY_JSON.map(lambda value: json.dumps(value).encode()))
+def test_any_octets_are_a_message_or_a_problem(body: bytes) -> None:
+    codes = {Code.JSON_INVALID}
+    for read_it in (read_message, lambda octets: list(read_bulk(octets))):
+        try:
+            read_it(body)
+        except Problem as problem:
+            codes.add(problem.code)
+    assert codes == {Code.JSON_INVALID}
+
+
+def told(request: Request | Rejection) -> Any:
+    """A request in a form that compares: rejections by code and field."""
+    assert isinstance(request, Request)
+    broken = [(rejection.code, rejection.field) for rejection in request.unreadable]
+    return replace(request, unreadable=()), broken
+
+
+@given(ANY_MESSAGE)
+def test_any_members_read_alike_alone_in_a_bulk_and_beside_half_an_emoji(members: dict[str, Any]) -> None:
+    body = json.dumps(members).encode()
+    alone = told(read_message(body))
+    assert [told(item) for item in read_bulk(b"[" + body + b"]")] == [alone]
+    assert [told(item) for item in read_bulk(b"[" + body + b', {"x": "\\ud83d"}]')][0] == alone

@@ -251,6 +251,15 @@ async def test_expect_100_continue_is_answered_at_once(centre: Centre) -> None:
     assert await centre.raw(head.encode(), until_closed=False) == b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
+async def test_a_refused_expectation_closes_the_connection(centre: Centre) -> None:
+    head = (
+        "POST /api/v1/sms HTTP/1.1\r\nHost: a\r\nX-Api-Key: no\r\nExpect: 100-continue\r\nContent-Length: 999\r\n\r\n"
+    )
+    answer = await centre.raw(head.encode())
+    raw_problem(answer, "Unauthorized")
+    assert b"connection: close\r\n" in answer
+
+
 # ----------------------------------------------------------------------------------------------------------- responses
 
 

@@ -10,7 +10,7 @@ from payk.domain.directory import CurrentDirectory
 from payk.domain.receipt import ReceiptReport, state_of
 from payk.links import Delivery
 from payk.logs import get_logger
-from payk.smpp import CommandStatus, Receipt, encode, parse_receipt
+from payk.smpp import CommandStatus, Receipt, parse_receipt
 from payk.store.database import Database
 from payk.store.errors import OutcomeUnknown, StoreError, StoreRefused
 from payk.store.receipts import Inbound, settle_parked, settle_receipts, store_inbound
@@ -58,7 +58,7 @@ class ReceiptRecorder:
                 link.link_id,
                 _clean(delivery.pdu.source_addr),
                 _clean(delivery.pdu.destination_addr),
-                encode(delivery.pdu),
+                delivery.octets,
             )
         else:
             content = self._report(receipt, link.operator_id, link.link_id)

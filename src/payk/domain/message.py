@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-__all__ = ["Lane", "MessageState", "Priority", "SmsType", "lane_of", "rank_of"]
+__all__ = ["Lane", "MessageState", "Priority", "SmsType", "lane_of", "rank_of", "user_message_reference"]
 
 
 class SmsType(IntEnum):
@@ -71,3 +71,11 @@ def lane_of(sms_type: SmsType, priority: Priority) -> Lane:
 def rank_of(sms_type: SmsType, priority: Priority) -> int:
     """The order among a client's own Batch messages: 0 goes first. Other lanes know no rank."""
     return Priority.HIGH - priority if sms_type is SmsType.BATCH else 0
+
+
+def user_message_reference(message_id: int, part: int) -> int:
+    """The user_message_reference (SMPP 3.4, 5.3.2.17) of a part, counted from 1.
+
+    It is the same at every try, so that a receipt that echoes it tells which part was taken.
+    """
+    return (message_id + part) % 65_536

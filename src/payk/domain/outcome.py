@@ -23,7 +23,7 @@ class RefusalKind(Enum):
     THROTTLED = auto()
     """The link is to slow down; costs no attempt and no place."""
     LINK = auto()
-    """The session was not fit to take it; costs no attempt."""
+    """The session was not fit to take it; tried again soon, on another."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,10 @@ from payk.domain.outcome import Accepted, PartOutcome, RefusalKind, Refused, Unc
 __all__ = ["Again", "Attempt", "Decision", "RetryRules", "decide", "retry_delay", "uncertain_policy"]
 
 FIRST_DELAY = 2.0
+"""Seconds before a part that was refused for the moment is tried again."""
 LONGEST_DELAY = 900.0
 SESSION_DELAY = 1.0
-"""Seconds before a part is tried again whose session was not fit to take it."""
+"""The same for a part whose session was not fit to take it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +75,10 @@ def uncertain_policy(sms_type: SmsType, client: Client | None, link: Link | None
     return UncertainPolicy.HOLD if UncertainPolicy.HOLD in wishes else UncertainPolicy.RESEND
 
 
-def retry_delay(attempt: int, jitter: float) -> float:
-    """Seconds before try `attempt` + 1 (attempt counts from 1): doubling from 2 s to 15 min; `jitter` in 0..1 takes up
-    to a quarter off, so that messages refused together do not come back together."""
-    return min(LONGEST_DELAY, FIRST_DELAY * 2.0 ** min(attempt - 1, 20)) * (1.0 - 0.25 * jitter)
+def retry_delay(attempt: int, jitter: float, first: float = FIRST_DELAY) -> float:
+    """Seconds before try `attempt` + 1 (attempt counts from 1): doubling from `first` to 15 min; `jitter` in 0..1 takes
+    up to a quarter off, so that messages refused together do not come back together."""
+    return min(LONGEST_DELAY, first * 2.0 ** min(attempt - 1, 20)) * (1.0 - 0.25 * jitter)
 
 
 def decide(
@@ -110,17 +111,16 @@ def decide(
                 states[part] = MessageState.REJECTED
             case Refused(part=part, kind=RefusalKind.NUMBER):
                 states[part] = MessageState.UNDELIVERABLE
-            case Refused(part=part, kind=RefusalKind.TEMPORARY):
+            case Refused(part=part, kind=RefusalKind.TEMPORARY | RefusalKind.LINK as kind):
+                # An unfit session is soon another one; a message that ruins every session is given up in the end.
                 tries, counted = attempt.attempt + 1, True
                 if attempt.retrying_since is not None and attempt.retrying_since >= rules.retry_for:
                     states[part] = MessageState.UNDELIVERABLE
                 else:
                     left.append(part)
                     remaining = rules.retry_for - (attempt.retrying_since or 0.0)
-                    again, delay = Again.LATER, max(delay, min(retry_delay(tries, jitter), remaining))
-            case Refused(part=part, kind=RefusalKind.LINK):
-                left.append(part)
-                again, delay = Again.LATER, max(delay, SESSION_DELAY)
+                    first = SESSION_DELAY if kind is RefusalKind.LINK else FIRST_DELAY
+                    again, delay = Again.LATER, max(delay, min(retry_delay(tries, jitter, first), remaining))
             case Refused(part=part) | Unsent(part=part):
                 left.append(part)
 

@@ -21,4 +21,6 @@ class Delivery:
     link_id: int
     bind: int
     pdu: DeliverSm | DataSm
+    octets: bytes
+    """The PDU as it came: it may hold what we accept and would not send."""
     respond: Callable[[int], None]

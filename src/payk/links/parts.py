@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
+from payk.domain.message import user_message_reference
 from payk.domain.operator import Link
 from payk.domain.outcome import Submission
 from payk.links.address import Address, recipient_address, sender_address
@@ -28,7 +29,7 @@ from payk.smpp import (
 )
 from payk.text import ConcatMethod, count_parts
 
-__all__ = ["PartsEncoder", "UnsendableError", "WirePart", "user_message_reference"]
+__all__ = ["PartsEncoder", "UnsendableError", "WirePart"]
 
 _MOST_PARTS: Final = 255  # concatenation counts no further
 _MORE: Final = (Tlv.of(Tag.MORE_MESSAGES_TO_SEND, 1),)
@@ -57,11 +58,6 @@ class _Body(NamedTuple):
     short_message: bytes
     esm_class: int = 0
     tlvs: tuple[Tlv, ...] = ()
-
-
-def user_message_reference(message_id: int, part: int) -> int:
-    """The value of the TLV of that name (0x0204) in a part; some operators echo it in receipts."""
-    return (message_id + part) % 0x10000
 
 
 class PartsEncoder:

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from payk.domain.directory import CurrentDirectory
-from payk.domain.message import MessageState
+from payk.domain.message import MessageState, user_message_reference
 from payk.domain.outcome import Accepted, PartOutcome, Refused, Uncertain
 from payk.domain.retry import Again, Attempt, Decision, RetryRules, decide, uncertain_policy
 from payk.domain.states import advance, fold, is_final
@@ -28,7 +28,6 @@ __all__ = [
     "put_back_unknown",
     "record_late_answers",
     "record_outcomes",
-    "reference_of",
 ]
 
 
@@ -42,6 +41,11 @@ class Recorded:
     decision: Decision
     age: float
     """Seconds since the last part was written (since the claim, where none was)."""
+
+    @property
+    def parts(self) -> int:
+        """How many parts the link made of the message: its charset and headers may cut otherwise than counted."""
+        return self.claim.parts if self.claim.parts_left is not None else len(self.outcomes)
 
     @property
     def try_number(self) -> int:
@@ -76,11 +80,6 @@ def decided(
     return Recorded(claim, link.operator_id, outcomes, decide(outcomes, attempt, policy, rules, jitter), age)
 
 
-def reference_of(message_id: int, part: int) -> int:
-    """The user_message_reference of a part: the same at every try, so that an echo tells which part was taken."""
-    return (message_id + part) % 65_536
-
-
 async def record_outcomes(
     db: Database, incarnation: int, records: Sequence[Recorded], wait: ReceiptWait, *, timeout: float = 10.0
 ) -> list[int]:
@@ -92,9 +91,12 @@ async def record_outcomes(
     flows: list[tuple[Flow, int]] = []
     async with db.transaction(timeout) as connection:
         early = await _write_facts(connection, records)
-        single = [record for record in records if record.claim.parts == 1]
+        recut = [(record.claim.message_id, record.parts) for record in records if record.parts != record.claim.parts]
+        if recut:
+            await connection.execute(sql("outcomes.recut"), *_columns(recut))
+        single = [record for record in records if record.parts == 1]
         await _write_single(connection, incarnation, single, wait)
-        several = [record for record in records if record.claim.parts > 1]
+        several = [record for record in records if record.parts > 1]
         if several:
             await _write_several(connection, incarnation, several, wait)
         flows = await _send_again(connection, incarnation, records)
@@ -168,7 +170,7 @@ async def _write_facts(connection: Connection, records: Sequence[Recorded]) -> l
                 case Accepted(part=part, smsc_id=smsc_id):
                     keys.append((record.age, claim.message_id, operator_id, claim.link_id, part, number, smsc_id))
                 case Uncertain(part=part, reason=reason):
-                    reference = reference_of(claim.message_id, part)
+                    reference = user_message_reference(claim.message_id, part)
                     uncertain.append(
                         (claim.message_id, record.age, operator_id, claim.link_id, reference, part, number, reason,
                          claim.phone, claim.sender)
@@ -242,7 +244,7 @@ async def _send_again(connection: Connection, incarnation: int, records: Sequenc
         decision, claim = record.decision, record.claim
         if not decision.left:
             continue
-        left = None if len(decision.left) == claim.parts else _array(decision.left)
+        left = None if len(decision.left) == record.parts else _array(decision.left)
         if decision.again is Again.LATER:
             later.append(
                 (claim.message_id, decision.delay, decision.attempt, decision.uncertain_count, decision.counted, left)

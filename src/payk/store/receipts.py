@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import asyncpg
 
@@ -28,7 +28,7 @@ class Settled:
 
     message_id: int | None
     """None = parked."""
-    part: int = 0
+    parts: tuple[int, ...] = ()
     became: MessageState | None = None
     """The new state of the message, None where it did not change."""
 
@@ -47,7 +47,8 @@ class Inbound:
 @dataclass(frozen=True, slots=True)
 class _Match:
     message_id: int
-    part: int
+    parts: tuple[int, ...]
+    """More than one where one submit_sm carried them all (message_payload)."""
     uncertain: bool = False
 
 
@@ -114,7 +115,7 @@ async def _settle(connection: Connection, reports: Sequence[ReceiptReport]) -> l
     if done:
         await connection.execute(sql("receipts.unpark"), done)
     return [
-        Settled(matches[index].message_id, matches[index].part, became.get(index))
+        Settled(matches[index].message_id, matches[index].parts, became.get(index))
         if index in matches
         else Settled(None)
         for index in range(len(reports))
@@ -132,13 +133,17 @@ async def _match_keys(connection: Connection, reports: Sequence[ReceiptReport]) 
     if not wanted:
         return {}
     matches: dict[int, _Match] = {}
+    of_submit: dict[int, tuple[int, str, int]] = {}
     for row in await connection.fetch(sql("receipts.find_keys"), *_columns(wanted)):
-        index = row["ord"]
-        if index in matches:
+        index, found = row["ord"], matches.get(row["ord"])
+        if found is not None:
+            if (row["message_id"], row["smsc_id"], row["attempt"]) == of_submit[index]:
+                matches[index] = replace(found, parts=tuple(sorted({*found.parts, row["part"]})))
             continue
         fits = destination_fits(row["phone"], reports[index].source, reports[index].destination)
         if fits or (fits is None and row["form"] == 0):
-            matches[index] = _Match(row["message_id"], row["part"])
+            matches[index] = _Match(row["message_id"], (row["part"],))
+            of_submit[index] = (row["message_id"], row["smsc_id"], row["attempt"])
     return matches
 
 
@@ -169,7 +174,8 @@ async def _match_uncertain(
             rows = [row for row in rows if row["sender"].casefold() in addresses]
         parts = {(row["message_id"], row["part"]) for row in rows}
         if len(parts) == 1:
-            matches[index] = _Match(*parts.pop(), uncertain=True)
+            message_id, part = parts.pop()
+            matches[index] = _Match(message_id, (part,), uncertain=True)
     return matches
 
 
@@ -193,20 +199,21 @@ async def _advance(
         new = report.state
         if match.message_id in parts:
             of_parts = parts[match.message_id]
-            of_parts[match.part - 1] = advance(of_parts[match.part - 1], new)
+            for part in match.parts:
+                of_parts[part - 1] = advance(of_parts[part - 1], new)
             new = fold(of_parts)
         if advance(states[match.message_id], new) is not states[match.message_id]:
             states[match.message_id] = became[index] = new
     await connection.execute(
         sql("receipts.insert_receipts"),
         *_columns(
-            (matches[i].message_id, r.operator_id, r.link_id, matches[i].part, r.state, r.raw_state, r.error,
+            (matches[i].message_id, r.operator_id, r.link_id, matches[i].parts[0], r.state, r.raw_state, r.error,
              r.network_error, r.done_date, r.smsc_ids[0] if r.smsc_ids else None)
             for i, r in enumerate(reports) if i in matches
         ),
     )  # fmt: skip
     await _write_states(connection, locked, states, parts)
-    uncertain = [(match.message_id, match.part) for match in matches.values() if match.uncertain]
+    uncertain = [(match.message_id, part) for match in matches.values() if match.uncertain for part in match.parts]
     if uncertain:
         await connection.execute(sql("receipts.settle_uncertain"), *_columns(uncertain))
     return became

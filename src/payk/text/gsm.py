@@ -74,8 +74,8 @@ def decode(octets: bytes, *, locking: int | None = None, single: int | None = No
 def pack(codes: bytes, *, fill_bits: int = 0) -> bytes:
     """Septets packed into octets, the first septet in the lowest bits (TS 23.038 section 6.1.2.1).
 
-    `fill_bits` zero bits go first: what a UDH leaves up to the next septet border (0-6). Seven spare bits at the end are
-    filled with CR, for zeros would read as '@' (section 6.1.2.3.1).
+    `fill_bits` zero bits go first: what a UDH leaves up to the next septet border (0-6). Seven spare bits at the end
+    are filled with CR, for zeros would read as '@' (section 6.1.2.3.1).
     """
     if not codes:
         return b""

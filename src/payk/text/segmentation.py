@@ -77,8 +77,8 @@ _PLAIN_PAIR: Final = regex.compile(r"\p{Grapheme_Cluster_Break=Other}{2}")
 def segment(text: str, *, method: ConcatMethod = ConcatMethod.UDH8) -> Segmentation:
     """`text` in NFC, encoded in GSM 03.38 if all its characters are there, else in UCS-2, and cut into parts.
 
-    The number of parts has no limit here: a UDH can count 255, and callers allow fewer. An empty text is one empty part.
-    Raises UnencodableError for a lone surrogate.
+    The number of parts has no limit here: a UDH can count 255, and callers allow fewer. An empty text is one empty
+    part. Raises UnencodableError for a lone surrogate.
     """
     text = normalise(text)
     encoding, units = _measure(text)

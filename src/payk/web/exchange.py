@@ -14,8 +14,8 @@ class Exchange:
     """What the handlers of a request share. `headers` by lower-case name; of a header sent twice the last counts."""
 
     __slots__ = (
-        "caller", "client", "headers", "is_status", "message_id", "method", "path", "receive", "request_id", "scope",
-        "storing",
+        "body_asked", "caller", "client", "headers", "is_status", "message_id", "method", "path", "receive",
+        "request_id", "scope", "storing",
     )  # fmt: skip
 
     def __init__(self, scope: Scope, receive: Receive, request_id: str) -> None:
@@ -32,5 +32,7 @@ class Exchange:
         """The id in the path, as written."""
         self.is_status = False
         """Whether the status of one message is asked for: its answers have CommandStatus, errors included."""
+        self.body_asked = False
+        """Whether the caller was let to send the body."""
         self.storing = False
         """Whether something of this request may already have gone to the store."""

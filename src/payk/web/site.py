@@ -85,6 +85,9 @@ class Site:
     def _refuse(self, exchange: Exchange, error: Exception) -> Answer:
         problem = problem_of(error)
         self._log(exchange, problem, error)
+        if b"expect" in exchange.headers and not exchange.body_asked:
+            # RFC 9110, section 10.1.1: the caller holds its body back, and the parser goes on waiting for it.
+            problem.headers.append((b"connection", b"close"))
         return problem_answer(problem, exchange.request_id, is_status=exchange.is_status)
 
     def _log(self, exchange: Exchange, problem: Problem, error: Exception) -> None:
@@ -101,7 +104,8 @@ class Site:
         if problem.code is Code.INTERNAL_ERROR:
             log.error("request failed", exc_info=error, **fields)
         elif problem.status >= 500:
-            log.warning("request not answered", reason=str(error), **fields)
+            reason = problem.detail if error is problem else str(error).partition("\n")[0]
+            log.warning("request not answered", reason=reason, **fields)
         else:
             log.info("request refused", **fields)
 

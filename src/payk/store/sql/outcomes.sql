@@ -150,3 +150,11 @@ with gone as (
     returning m.receipt_due, m.message_id
 )
 insert into awaiting (due, message_id) select receipt_due, message_id from moved;
+
+-- name: recut
+-- Messages that their link cut into another number of parts than intake counted, before any part was handed over.
+update message m
+set parts = g.parts,
+    part_states = case when g.parts > 1 then array_fill(m.state, array[g.parts::integer]) end
+from unnest($1::bigint[], $2::smallint[]) as g (message_id, parts)
+where m.message_id = g.message_id and m.state in (0, 1);

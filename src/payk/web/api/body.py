@@ -40,6 +40,7 @@ async def receive_body(exchange: Exchange, limit: BodyLimit) -> bytes:
     declared = exchange.headers.get(b"content-length")
     if declared is not None and int(declared) > limit.octets:
         raise limit.exceeded()
+    exchange.body_asked = True
     message = await exchange.receive()
     if message["type"] == "http.request" and not message["more_body"]:
         whole: bytes = message["body"]
