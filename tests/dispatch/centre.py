@@ -60,7 +60,7 @@ async def running_centre(
 ) -> AsyncIterator[Centre]:
     """Run until the block ends, then stop as a process does."""
     clock, random = Clock(), Random(1)
-    rules = rules or RetryRules(retry_for=600, uncertain_hold=1)
+    rules = rules or RetryRules(retry_for=600, uncertain_hold=5)
     wait = wait or ReceiptWait(wait=60, grace=60)
     directory = CurrentDirectory(await load(db))
     incarnation = Incarnation(db, clock, roles=["dispatch", "maintenance"], lease=lease)

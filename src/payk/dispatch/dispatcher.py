@@ -37,6 +37,8 @@ log = get_logger("dispatch")
 DRAIN = 7.0
 """Seconds that links get to drain and unbind on stop; outcomes after that."""
 DIRECTORY_ROUND = 0.1
+OUTCOME_PATIENCE = 0.5
+"""Seconds that receipts wait for the outcomes before them to be recorded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,7 @@ class Dispatcher:
         self._stopping = False
         self._board = FlowBoard(self._wake)
         self._keeper = BindKeeper(db, directory, incarnation, self._links, self._wake)
-        self._receipts = ReceiptRecorder(db, directory)
+        self._receipts = ReceiptRecorder(db, directory, lambda: self._recorder.caught_up(OUTCOME_PATIENCE))
         self._recorder = OutcomeRecorder(
             db,
             directory,

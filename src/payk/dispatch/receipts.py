@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from payk.domain.directory import CurrentDirectory
@@ -37,9 +37,12 @@ def _clean(text: str) -> str:
 class ReceiptRecorder:
     """Gathers deliveries of all links and settles them a batch at a time."""
 
-    def __init__(self, db: Database, directory: CurrentDirectory) -> None:
+    def __init__(
+        self, db: Database, directory: CurrentDirectory, outcomes_recorded: Callable[[], Awaitable[None]]
+    ) -> None:
         self._db = db
         self._directory = directory
+        self._outcomes_recorded = outcomes_recorded
         self._arrived: list[_Arrived] = []
         self._early: list[int] = []
         self._some = asyncio.Event()
@@ -94,6 +97,7 @@ class ReceiptRecorder:
             await self._some.wait()
             self._some.clear()
             while self._arrived:
+                await self._outcomes_recorded()
                 batch, self._arrived = self._arrived[:MOST], self._arrived[MOST:]
                 await self._store(batch)
             if self._early:

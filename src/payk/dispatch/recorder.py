@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from random import Random
 
@@ -70,6 +71,9 @@ class OutcomeRecorder:
         self._some = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
+        self._taken = 0
+        self._recorded = 0
+        self._advanced = asyncio.Event()
 
     # -- what the pumps do
 
@@ -98,6 +102,7 @@ class OutcomeRecorder:
             log.error("outcome of an unknown link", link_id=result.link_id)
             return
         self._results.append((held.incarnation, record))
+        self._taken += 1
         self._some.set()
 
     def take_late(self, answer: LateAnswer) -> None:
@@ -121,6 +126,18 @@ class OutcomeRecorder:
         """Wait until nothing is in flight and every outcome is committed."""
         await self._idle.wait()
 
+    async def caught_up(self, patience: float) -> None:
+        """Wait until what was taken so far is recorded, `patience` seconds at most.
+
+        The receipt of a message follows its answer closely: recorded in this order, it need not be parked.
+        """
+        target = self._taken
+        with suppress(TimeoutError):
+            async with asyncio.timeout(patience):
+                while self._recorded < target:
+                    self._advanced.clear()
+                    await self._advanced.wait()
+
     async def _record_some(self) -> bool:
         """Record what there is; False when the database did not take it."""
         early: list[int] = []
@@ -136,6 +153,8 @@ class OutcomeRecorder:
                 incarnation = self._results[0][0]
                 batch = [record for number, record in self._results[:MOST] if number == incarnation]
                 early += await self._record(incarnation, batch)
+                self._recorded += len(batch)
+                self._advanced.set()
                 done = {record.claim.message_id for record in batch}
                 self._results = [
                     entry for entry in self._results if entry[0] != incarnation or entry[1].claim.message_id not in done

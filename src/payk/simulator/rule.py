@@ -69,11 +69,11 @@ class Fate:
     """The command_status of the answer; None: never answered."""
     receipts: tuple[ReceiptPlan, ...] = ()
     answer_after: float | None = None
-    """Seconds from the submit to its answer; None: as the latency says."""
+    """Seconds from the submit to its answer (None: as the latency says), or to the end of the connection."""
     receipt_first: bool = False
     """The receipts' time runs from the submit and does not wait for the answer."""
     drop: bool = False
-    """The connection ends at once."""
+    """The connection ends, at once or ``answer_after`` seconds later."""
 
     @property
     def taken(self) -> bool:

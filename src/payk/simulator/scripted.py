@@ -65,7 +65,8 @@ _ROWS: Final[tuple[tuple[str, str, int, Fate, int | None], ...]] = (
         "connection dropped after the submit",
         "submitted exactly twice (Batch: once), then Unknown",
         90,
-        Fate(status=None, drop=True),
+        # Not at once: numbers that were sent along with this one are to show their own behaviour.
+        Fate(status=None, drop=True, answer_after=0.3),
         None,
     ),
     ("submit refused for good: RINVSRCADR", "Rejected", 5, Fate(CommandStatus.ESME_RINVSRCADR), None),

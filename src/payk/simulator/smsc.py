@@ -41,6 +41,10 @@ class Submitter(Carrier, Protocol):
         """End the connection without a word."""
 
 
+def _drop(peer: Submitter) -> None:
+    peer.drop()
+
+
 @dataclass(slots=True)
 class _Submit:
     """A submit_sm on its way to its answer."""
@@ -109,7 +113,9 @@ class Smsc:
         submit = _Submit(peer, pdu, fate, plans, self._clock.now(), message_id, in_receipts)
         if fate.status is None:
             self._note_submit(submit, None)
-            if fate.drop:
+            if fate.drop and fate.answer_after:
+                self._agenda.add(fate.answer_after, _drop, peer)
+            elif fate.drop:
                 peer.drop()
             self._promise_receipts(submit)
             return
