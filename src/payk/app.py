@@ -57,7 +57,7 @@ __all__ = ["StartError", "apply", "check", "migrate", "opened", "run", "secret_k
 
 log = get_logger("app")
 
-DOOR_PATIENCE = 3
+DOOR_PATIENCE = 6
 """Seconds that requests under way get when the process stops."""
 CLOCK_TOLERANCE = 2.0
 """Seconds that this machine's clock may differ from the database's before `payk check` complains."""

@@ -63,7 +63,9 @@ def test_a_newcomer_is_neither_owed_nor_owing(history: list[tuple[int, set[int],
         share.forget(dry)
     everyone = dict.fromkeys([*sorted(present), 99], 1.0)
     rounds = 3
-    got = Counter(key for _ in range(rounds * len(everyone)) for key, count in share.divide(1, everyone).items() if count)
+    got = Counter(
+        key for _ in range(rounds * len(everyone)) for key, count in share.divide(1, everyone).items() if count
+    )
     assert abs(got[99] - rounds) <= 1
 
 
@@ -170,19 +172,10 @@ def test_no_places_and_no_flows() -> None:
     assert Turns().allot(0, [flow(Lane.OTP)]) == Turns().allot(-3, [flow(Lane.OTP)]) == Turns().allot(5, []) == {}
 
 
-@given(
-    st.lists(
-        st.tuples(
-            st.integers(1, 30),
-            st.sets(
-                st.tuples(st.integers(1, 2), st.integers(0, 4), st.integers(1, 3), st.integers(0, 2), st.integers(-2, 2)),
-                min_size=1,
-                max_size=12,
-            ),
-        ),
-        max_size=20,
-    )
-)
+FLOWS = st.tuples(st.integers(1, 2), st.integers(0, 4), st.integers(1, 3), st.integers(0, 2), st.integers(-2, 2))
+
+
+@given(st.lists(st.tuples(st.integers(1, 30), st.sets(FLOWS, min_size=1, max_size=12)), max_size=20))
 def test_places_go_to_flows_that_are_there_and_all_of_them(rounds: list[tuple[int, set[FlowKey]]]) -> None:
     turns = Turns()
     for places, flows in rounds:

@@ -120,9 +120,7 @@ class Payk:
 
     async def run(self, *arguments: str, within: float = 60.0, **environment: str) -> Ended:
         """A command that ends by itself, whatever its exit code."""
-        return await run(
-            *arguments, environment=self.environment | environment, folder=self.folder, within=within
-        )
+        return await run(*arguments, environment=self.environment | environment, folder=self.folder, within=within)
 
     async def done(self, *arguments: str, **environment: str) -> str:
         """A command that must succeed; what it printed."""

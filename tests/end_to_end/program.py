@@ -76,7 +76,9 @@ class Program:
         deadline = time.monotonic() + within
         while (found := re.search(pattern, self.stdout, re.MULTILINE)) is None:
             assert self.runs, f"ended with {self.process.returncode}: {self.stderr[-2000:]}"
-            assert time.monotonic() < deadline, f"no {pattern!r} within {within:g} s: {self.stdout}{self.stderr[-2000:]}"
+            assert time.monotonic() < deadline, (
+                f"no {pattern!r} within {within:g} s: {self.stdout}{self.stderr[-2000:]}"
+            )
             await asyncio.sleep(POLL)
         return found[1]
 

@@ -247,7 +247,7 @@ WRONG = [
         client("default_country = 992"),
         (
             "client[0].default_country: 992 is not text;"
-            ' write a country code of 1 to 4 digits in quotes, such as "992", or "" for none'
+            ' write a country code whose national numbers all have one length ("7", "992", "993", "996", "998"), or "" for none'
         ),
     ),
     (client("default_country = '0992'"), 'client[0].default_country: "0992" does not fit; '),

@@ -89,12 +89,14 @@ def number_of(address: str) -> str | None:
     return digits if digits.isascii() and digits.isdecimal() and len(digits) >= _SUFFIX else None
 
 
-def destination_fits(phone: str, report_source: str, report_destination: str) -> bool | None:
+def destination_fits(phone: str, sender: str, report_source: str, report_destination: str) -> bool | None:
     """Whether a receipt speaks of `phone`: its source does, or (operators that do not swap) its destination.
 
-    None = it names no number at all, so the address says nothing either way.
+    None = it names no number but our own sender's, so the addresses say nothing either way.
     """
+    ours = number_of(sender)
     numbers = [number for number in (number_of(report_source), number_of(report_destination)) if number]
+    numbers = [number for number in numbers if number != ours]
     if not numbers:
         return None
     return any(number[-_SUFFIX:] == phone[-_SUFFIX:] for number in numbers)

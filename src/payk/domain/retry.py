@@ -115,7 +115,7 @@ def decide(
                 # An unfit session is soon another one; a message that ruins every session is given up in the end.
                 tries, counted = attempt.attempt + 1, True
                 if attempt.retrying_since is not None and attempt.retrying_since >= rules.retry_for:
-                    states[part] = MessageState.UNDELIVERABLE
+                    states[part] = MessageState.ENROUTE if attempt.uncertain_count else MessageState.UNDELIVERABLE
                 else:
                     left.append(part)
                     remaining = rules.retry_for - (attempt.retrying_since or 0.0)

@@ -15,6 +15,7 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from payk.domain.account import BulkPolicy, UncertainPolicy
+from payk.domain.address import NATIONAL_DIGITS
 from payk.domain.message import SmsType
 from payk.domain.operator import DEFAULT_TON_NPI, AddressKind, BindMode, IdMode, LongText, TlsSettings
 from payk.registry.value import Place, Reader, boolean, choice, integer, listing, mapping, number, shown, text
@@ -92,8 +93,9 @@ def _sms_type(value: object, place: Place) -> int | None:
 
 
 def _country(value: object, place: Place) -> str | None:
-    right = 'write a country code of 1 to 4 digits in quotes, such as "992", or "" for none'
-    return text(r"([1-9][0-9]{0,3})?", right)(value, place) or None
+    codes = ", ".join(f'"{code}"' for code in NATIONAL_DIGITS)
+    right = f'write a country code whose national numbers all have one length ({codes}), or "" for none'
+    return text(f"({'|'.join(NATIONAL_DIGITS)})?", right)(value, place) or None
 
 
 def _host(value: object, place: Place) -> str | None:

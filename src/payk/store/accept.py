@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeVar
 
 from payk.domain.message import Priority, SmsType, lane_of, rank_of
 from payk.store.batching import Batcher
@@ -20,6 +21,10 @@ __all__ = ["GroupCommit", "Inserted", "NewMessage", "insert_messages", "label_ke
 # The first of two requests with one ClientMessageId no longer counts when it ended so; the second one is sent.
 _FAILED = frozenset({3, 4, 5, 8})
 _TAKE_OVER_ROUNDS = 5
+CHUNK = 1_000
+"""Messages of one statement."""
+NEIGHBOUR_WAIT = 0.2
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +74,14 @@ def label_key(label: str | None) -> int:
     return 0 if label is None else zlib.crc32(label.encode("utf-8", "surrogatepass")) - 2**31
 
 
-async def insert_messages(db: Database, messages: Sequence[NewMessage], *, timeout: float) -> list[Inserted]:
+async def insert_messages(
+    db: Database, messages: Sequence[NewMessage], *, timeout: float, lock_wait: float | None = None
+) -> list[Inserted]:
     """Store `messages` in one transaction; one answer each, in order.
 
-    Raises StoreUnavailable (nothing was stored), StoreRefused (the same), StoreBusy (another request with the same
-    digest is being stored right now) and OutcomeUnknown (the COMMIT was not confirmed and could not be looked up).
+    A request with the same digest that is being stored elsewhere is waited for, `lock_wait` seconds at most (default:
+    as long as there is time). Raises StoreUnavailable (nothing was stored), StoreRefused (the same), StoreBusy (the
+    wait was too long) and OutcomeUnknown (the COMMIT was not confirmed and could not be looked up).
     """
     if not messages:
         return []
@@ -82,21 +90,27 @@ async def insert_messages(db: Database, messages: Sequence[NewMessage], *, timeo
     ids: list[int] = []
     try:
         async with db.transaction(timeout) as connection:
-            ids = [row[0] for row in await connection.fetch(sql("accept.draw_ids"), len(messages))]
-            firsts = await _claim_digests(connection, messages, ids, timeout)
+            for chunk in _chunks(messages):
+                ids += [row[0] for row in await connection.fetch(sql("accept.draw_ids"), len(chunk))]
+            firsts = await _claim_digests(connection, messages, ids, timeout * 0.9 if lock_wait is None else lock_wait)
             new = [
                 (message_id, message)
                 for message_id, message in zip(ids, messages, strict=True)
                 if message_id not in firsts
             ]
-            if new:
-                xid = await connection.fetchval(sql("accept.insert_messages"), *_columns(new))
+            for rows in _chunks(new):
+                xid = await connection.fetchval(sql("accept.insert_messages"), *_columns(rows))
     except OutcomeUnknown as error:
         if not await _was_committed(db, xid, deadline):
             raise StoreUnavailable("the transaction was rolled back") from error
     if new:
         db.wakeups.add((message.flow, message_id) for message_id, message in new if message.scheduled_at is None)
     return [Inserted(firsts.get(message_id, message_id), message_id in firsts) for message_id in ids]
+
+
+def _chunks(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
+    """A bulk goes to the database a chunk at a time, so that no other request waits long for the event loop."""
+    return (items[start : start + CHUNK] for start in range(0, len(items), CHUNK))
 
 
 def _columns(new: Sequence[tuple[int, NewMessage]]) -> tuple[list[object], ...]:
@@ -112,7 +126,7 @@ def _columns(new: Sequence[tuple[int, NewMessage]]) -> tuple[list[object], ...]:
 
 
 async def _claim_digests(
-    connection: Connection, messages: Sequence[NewMessage], ids: Sequence[int], timeout: float
+    connection: Connection, messages: Sequence[NewMessage], ids: Sequence[int], lock_wait: float
 ) -> dict[int, int]:
     """The drawn ids that turned out to be repeats, each with the id of its first."""
     keyed: dict[tuple[int, bytes], tuple[int, int]] = {}  # (client, digest) -> (drawn id, window)
@@ -124,13 +138,12 @@ async def _claim_digests(
                 repeats[message_id] = first[0]
     if not keyed:
         return {}
-    # A request with the same digest that is being stored elsewhere is waited for; a batch does not let its neighbours
-    # wait long, it is split instead.
-    wait_ms = int(timeout * 900) if len(messages) == 1 else 200
-    await connection.execute(f"set local lock_timeout = {wait_ms}")
-    open_keys = sorted(keyed)
-    claimed = await connection.fetch(sql("accept.claim_digests"), *_key_columns(open_keys, keyed))
-    done = {row[0] for row in claimed}
+    await connection.execute(f"set local lock_timeout = {max(1, int(lock_wait * 1000))}")
+    open_keys = sorted(keyed)  # the same order in every process, else two of them deadlock
+    done: set[int] = set()
+    for keys in _chunks(open_keys):
+        claimed = await connection.fetch(sql("accept.claim_digests"), *_key_columns(keys, keyed))
+        done |= {row[0] for row in claimed}
     open_keys = [key for key in open_keys if keyed[key][0] not in done]
     for _ in range(_TAKE_OVER_ROUNDS):
         if not open_keys:
@@ -208,7 +221,9 @@ class GroupCommit:
 
     def __init__(self, db: Database, *, workers: int = 2) -> None:
         async def write(messages: Sequence[NewMessage], timeout: float) -> list[Inserted]:
-            return await insert_messages(db, messages, timeout=timeout)
+            # Nobody's neighbour waits long: a batch with a digest that is being stored elsewhere is split.
+            wait = None if len(messages) == 1 else NEIGHBOUR_WAIT
+            return await insert_messages(db, messages, timeout=timeout, lock_wait=wait)
 
         self._batcher: Batcher[NewMessage, Inserted] = Batcher(write, max_items=500, workers=workers)
 

@@ -140,7 +140,7 @@ async def _match_keys(connection: Connection, reports: Sequence[ReceiptReport]) 
             if (row["message_id"], row["smsc_id"], row["attempt"]) == of_submit[index]:
                 matches[index] = replace(found, parts=tuple(sorted({*found.parts, row["part"]})))
             continue
-        fits = destination_fits(row["phone"], reports[index].source, reports[index].destination)
+        fits = destination_fits(row["phone"], row["sender"], reports[index].source, reports[index].destination)
         if fits or (fits is None and row["form"] == 0):
             matches[index] = _Match(row["message_id"], (row["part"],))
             of_submit[index] = (row["message_id"], row["smsc_id"], row["attempt"])
