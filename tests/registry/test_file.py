@@ -247,7 +247,8 @@ WRONG = [
         client("default_country = 992"),
         (
             "client[0].default_country: 992 is not text;"
-            ' write a country code whose national numbers all have one length ("7", "992", "993", "996", "998"), or "" for none'
+            " write a country code whose national numbers all have one length"
+            ' ("7", "992", "993", "996", "998"), or "" for none'
         ),
     ),
     (client("default_country = '0992'"), 'client[0].default_country: "0992" does not fit; '),

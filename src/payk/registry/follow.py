@@ -17,7 +17,15 @@ from payk.registry.errors import DirectoryError
 from payk.registry.options import CLIENT, LINK, Key, Option
 from payk.store.database import Database
 from payk.store.errors import StoreError
-from payk.store.registry import Snapshot, StoredClient, StoredLink, listen, read_snapshot, registry_version
+from payk.store.listening import listen
+from payk.store.registry import (
+    REGISTRY_CHANNEL,
+    Snapshot,
+    StoredClient,
+    StoredLink,
+    read_snapshot,
+    registry_version,
+)
 
 __all__ = ["Follower", "load"]
 
@@ -66,10 +74,7 @@ class Follower:
             group.create_task(self._poll(), name="registry-poll")
 
     async def _listen(self) -> None:
-        while True:
-            with suppress(StoreError):  # the polling tells as well
-                await listen(self._db, self._announced.set)
-            await asyncio.sleep(POLL)
+        await listen(self._db, REGISTRY_CHANNEL, lambda _: self._announced.set(), self._announced.set)
 
     async def _poll(self) -> None:
         while True:

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import TypeVar
 
 from payk.domain.message import Priority, SmsType, lane_of, rank_of
+from payk.store.arrays import columns
 from payk.store.batching import Batcher
 from payk.store.database import Connection, Database
 from payk.store.errors import OutcomeUnknown, StoreBusy, StoreError, StoreUnavailable
@@ -99,7 +100,7 @@ async def insert_messages(
                 if message_id not in firsts
             ]
             for rows in _chunks(new):
-                xid = await connection.fetchval(sql("accept.insert_messages"), *_columns(rows))
+                xid = await connection.fetchval(sql("accept.insert_messages"), *columns(_rows(rows)))
     except OutcomeUnknown as error:
         if not await _was_committed(db, xid, deadline):
             raise StoreUnavailable("the transaction was rolled back") from error
@@ -113,8 +114,8 @@ def _chunks(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
     return (items[start : start + CHUNK] for start in range(0, len(items), CHUNK))
 
 
-def _columns(new: Sequence[tuple[int, NewMessage]]) -> tuple[list[object], ...]:
-    rows = [
+def _rows(new: Sequence[tuple[int, NewMessage]]) -> list[tuple[object, ...]]:
+    return [
         (
             message_id, m.client_id, m.queue_id, m.sms_type, m.priority, m.parts, m.phone, m.sender, m.label,
             m.client_message_id, m.text, m.scheduled_at, m.expires_in, flow.label_key, flow.lane, flow.rank,
@@ -122,7 +123,6 @@ def _columns(new: Sequence[tuple[int, NewMessage]]) -> tuple[list[object], ...]:
         for message_id, m in new
         for flow in (m.flow,)
     ]  # fmt: skip
-    return tuple(list(column) for column in zip(*rows, strict=True))
 
 
 async def _claim_digests(

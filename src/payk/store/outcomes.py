@@ -7,7 +7,7 @@ operators gave and answers that never came, are written all the same.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from payk.domain.directory import CurrentDirectory
@@ -15,6 +15,7 @@ from payk.domain.message import MessageState, user_message_reference
 from payk.domain.outcome import Accepted, PartOutcome, Refused, Uncertain
 from payk.domain.retry import Again, Attempt, Decision, RetryRules, decide, uncertain_policy
 from payk.domain.states import advance, fold, is_final
+from payk.store.arrays import array_literal, columns
 from payk.store.claims import Claim
 from payk.store.database import Connection, Database
 from payk.store.queries import sql
@@ -93,7 +94,7 @@ async def record_outcomes(
         early = await _write_facts(connection, records)
         recut = [(record.claim.message_id, record.parts) for record in records if record.parts != record.claim.parts]
         if recut:
-            await connection.execute(sql("outcomes.recut"), *_columns(recut))
+            await connection.execute(sql("outcomes.recut"), *columns(recut))
         single = [record for record in records if record.parts == 1]
         await _write_single(connection, incarnation, single, wait)
         several = [record for record in records if record.parts > 1]
@@ -142,19 +143,10 @@ async def put_back_unknown(db: Database, incarnation: int, link_id: int, known: 
     return len(rows)
 
 
-def _columns(rows: Iterable[tuple[object, ...]]) -> list[list[object]]:
-    return [list(column) for column in zip(*rows, strict=True)]
-
-
-def _array(parts: Iterable[int]) -> str:
-    """A PostgreSQL array literal: unnest cannot carry arrays of arrays."""
-    return "{" + ",".join(map(str, parts)) + "}"
-
-
 async def _insert_keys(connection: Connection, rows: list[tuple[object, ...]]) -> list[int]:
     if not rows:
         return []
-    await connection.execute(sql("outcomes.insert_receipt_keys"), *_columns(rows))
+    await connection.execute(sql("outcomes.insert_receipt_keys"), *columns(rows))
     found = await connection.fetch(sql("outcomes.early_receipts"), [row[2] for row in rows], [row[6] for row in rows])
     return [row[0] for row in found]
 
@@ -179,9 +171,9 @@ async def _write_facts(connection: Connection, records: Sequence[Recorded]) -> l
                     refusals.append((claim.message_id, operator_id, claim.link_id, status, part, number))
     early = await _insert_keys(connection, keys)
     if uncertain:
-        await connection.execute(sql("outcomes.insert_uncertain_parts"), *_columns(uncertain))
+        await connection.execute(sql("outcomes.insert_uncertain_parts"), *columns(uncertain))
     if refusals:
-        await connection.execute(sql("outcomes.insert_refusals"), *_columns(refusals))
+        await connection.execute(sql("outcomes.insert_refusals"), *columns(refusals))
     return early
 
 
@@ -202,11 +194,11 @@ async def _write_single(
         elif state is not None:
             refused.append((message_id, record.operator_id, int(state), record.age))
     if handed:
-        await connection.execute(sql("outcomes.hand_over"), incarnation, *_columns(handed), wait.wait, wait.grace)
+        await connection.execute(sql("outcomes.hand_over"), incarnation, *columns(handed), wait.wait, wait.grace)
     if refused:
-        await connection.execute(sql("outcomes.refuse"), incarnation, *_columns(refused))
+        await connection.execute(sql("outcomes.refuse"), incarnation, *columns(refused))
     if again:
-        await connection.execute(sql("outcomes.mark_submitted"), *_columns(again))
+        await connection.execute(sql("outcomes.mark_submitted"), *columns(again))
 
 
 async def _write_several(
@@ -227,11 +219,11 @@ async def _write_several(
         new = folded if folded is current else advance(current, folded)
         submitted = record.decision.part_states != {}
         rows.append(
-            (record.claim.message_id, int(current), int(new), _array(parts), is_final(new),
+            (record.claim.message_id, int(current), int(new), array_literal(parts), is_final(new),
              record.operator_id if submitted else None, record.age if submitted else None)
         )  # fmt: skip
     if rows:
-        await connection.execute(sql("outcomes.write_parts"), *_columns(rows))
+        await connection.execute(sql("outcomes.write_parts"), *columns(rows))
     done = [record.claim.message_id for record in records if not record.decision.left]
     if done:
         await connection.execute(sql("outcomes.leave_queue"), incarnation, done, wait.wait, wait.grace)
@@ -244,7 +236,7 @@ async def _send_again(connection: Connection, incarnation: int, records: Sequenc
         decision, claim = record.decision, record.claim
         if not decision.left:
             continue
-        left = None if len(decision.left) == record.parts else _array(decision.left)
+        left = None if len(decision.left) == record.parts else array_literal(decision.left)
         if decision.again is Again.LATER:
             later.append(
                 (claim.message_id, decision.delay, decision.attempt, decision.uncertain_count, decision.counted, left)
@@ -252,8 +244,8 @@ async def _send_again(connection: Connection, incarnation: int, records: Sequenc
         else:
             in_place.append((claim.message_id, left))
     if later:
-        await connection.execute(sql("outcomes.send_later"), incarnation, *_columns(later))
+        await connection.execute(sql("outcomes.send_later"), incarnation, *columns(later))
     if not in_place:
         return []
-    rows = await connection.fetch(sql("outcomes.put_back"), incarnation, *_columns(in_place))
+    rows = await connection.fetch(sql("outcomes.put_back"), incarnation, *columns(in_place))
     return [(Flow(*row[:5]), row[5]) for row in rows]

@@ -16,6 +16,7 @@ from payk.domain.message import MessageState
 from payk.domain.operator import IdMode
 from payk.domain.receipt import ReceiptReport, destination_fits, id_forms, number_of
 from payk.domain.states import advance, fold, is_final
+from payk.store.arrays import array_literal, columns
 from payk.store.database import Connection, Database
 from payk.store.queries import sql
 
@@ -52,10 +53,6 @@ class _Match:
     uncertain: bool = False
 
 
-def _columns(rows: Iterable[tuple[object, ...]]) -> list[list[object]]:
-    return [list(column) for column in zip(*rows, strict=True)]
-
-
 async def settle_receipts(db: Database, reports: Sequence[ReceiptReport], *, timeout: float = 10.0) -> list[Settled]:
     """Settle or park each receipt, in one transaction; one answer each, in order. Raises StoreUnavailable."""
     async with db.transaction(timeout) as connection:
@@ -80,7 +77,7 @@ async def store_inbound(db: Database, messages: Sequence[Inbound], *, timeout: f
     async with db.connection(timeout) as connection:
         await connection.execute(
             sql("receipts.insert_inbound"),
-            *_columns([(m.operator_id, m.link_id, m.source, m.destination, m.pdu) for m in messages]),
+            *columns([(m.operator_id, m.link_id, m.source, m.destination, m.pdu) for m in messages]),
         )
 
 
@@ -134,7 +131,7 @@ async def _match_keys(connection: Connection, reports: Sequence[ReceiptReport]) 
         return {}
     matches: dict[int, _Match] = {}
     of_submit: dict[int, tuple[int, str, int]] = {}
-    for row in await connection.fetch(sql("receipts.find_keys"), *_columns(wanted)):
+    for row in await connection.fetch(sql("receipts.find_keys"), *columns(wanted)):
         index, found = row["ord"], matches.get(row["ord"])
         if found is not None:
             if (row["message_id"], row["smsc_id"], row["attempt"]) == of_submit[index]:
@@ -162,7 +159,7 @@ async def _match_uncertain(
     if not wanted:
         return {}
     candidates: dict[int, list[asyncpg.Record]] = defaultdict(list)
-    for row in await connection.fetch(sql("receipts.find_uncertain"), *_columns(wanted)):
+    for row in await connection.fetch(sql("receipts.find_uncertain"), *columns(wanted)):
         candidates[row["ord"]].append(row)
     matches: dict[int, _Match] = {}
     for index, rows in candidates.items():
@@ -206,7 +203,7 @@ async def _advance(
             states[match.message_id] = became[index] = new
     await connection.execute(
         sql("receipts.insert_receipts"),
-        *_columns(
+        *columns(
             (matches[i].message_id, r.operator_id, r.link_id, matches[i].parts[0], r.state, r.raw_state, r.error,
              r.network_error, r.done_date, r.smsc_ids[0] if r.smsc_ids else None)
             for i, r in enumerate(reports) if i in matches
@@ -215,7 +212,7 @@ async def _advance(
     await _write_states(connection, locked, states, parts)
     uncertain = [(match.message_id, part) for match in matches.values() if match.uncertain for part in match.parts]
     if uncertain:
-        await connection.execute(sql("receipts.settle_uncertain"), *_columns(uncertain))
+        await connection.execute(sql("receipts.settle_uncertain"), *columns(uncertain))
     return became
 
 
@@ -229,18 +226,18 @@ async def _write_states(
     for message_id, row in locked.items():
         state = states[message_id]
         if message_id in parts or state != row["state"]:
-            array = "{" + ",".join(str(int(part)) for part in parts[message_id]) + "}" if message_id in parts else None
+            array = array_literal(parts[message_id]) if message_id in parts else None
             rows.append((message_id, row["state"], int(state), array, is_final(state)))
     if not rows:
         return
-    await connection.execute(sql("receipts.settle"), *_columns(rows))
+    await connection.execute(sql("receipts.settle"), *columns(rows))
     final = [message_id for message_id in locked if is_final(states[message_id])]
     if final:
         await connection.execute(sql("receipts.stop_resending"), final)
     due = [(locked[message_id]["receipt_due"], message_id) for message_id in final]
     due = [(at, message_id) for at, message_id in due if at is not None]
     if due:
-        await connection.execute(sql("receipts.stop_awaiting"), *_columns(sorted(due)))
+        await connection.execute(sql("receipts.stop_awaiting"), *columns(sorted(due)))
 
 
 async def _park(connection: Connection, reports: Sequence[ReceiptReport]) -> None:
@@ -251,7 +248,7 @@ async def _park(connection: Connection, reports: Sequence[ReceiptReport]) -> Non
     if new:
         await connection.execute(
             sql("receipts.park"),
-            *_columns(
+            *columns(
                 (r.operator_id, r.link_id, r.reference, r.state, r.raw_state, r.error, r.network_error, r.done_date,
                  r.source, r.destination, r.smsc_ids[0] if r.smsc_ids else "", _text_array(r.smsc_ids))
                 for r in new

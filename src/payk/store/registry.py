@@ -6,9 +6,8 @@ of the file in their stored form, what JSON can hold.
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
@@ -34,13 +33,11 @@ __all__ = [
     "StoredRoute",
     "announce",
     "changing",
-    "listen",
     "read_snapshot",
     "registry_version",
 ]
 
 REGISTRY_CHANNEL: Final = "payk_registry"
-_FOR_LONG: Final = 10 * 365 * 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,16 +193,6 @@ async def registry_version(db: Database, *, timeout: float = 2.0) -> int:
     """The version that is in force."""
     async with db.connection(timeout) as connection:
         return int(await connection.fetchval(sql("registry.version")))
-
-
-async def listen(db: Database, wake: Callable[[], None]) -> None:
-    """Call `wake` for every change that is announced, on a connection of its own, until that connection is lost."""
-    lost = asyncio.Event()
-    async with db.connection(_FOR_LONG) as connection:
-        connection.add_termination_listener(lambda _: lost.set())
-        await connection.add_listener(REGISTRY_CHANNEL, lambda *_: wake())
-        wake()  # what was announced before we listened
-        await lost.wait()
 
 
 class StoredClient(NamedTuple):

@@ -8,6 +8,7 @@ import asyncpg
 
 from payk.domain.message import MessageState
 from payk.domain.states import advance, fold, is_final
+from payk.store.arrays import array_literal, columns
 from payk.store.database import Connection, Database
 from payk.store.outcomes import ReceiptWait
 from payk.store.queries import sql
@@ -68,13 +69,13 @@ async def _finish(
         if row["part_states"] is not None:
             parts = [MessageState(part) for part in row["part_states"]]
             parts = [ending if part in only else part for part in parts]
-            array = "{" + ",".join(str(int(part)) for part in parts) + "}"
+            array = array_literal(parts)
             folded = fold(parts)
             new = folded if is_final(folded) else advance(state, folded)
         if not is_final(state):
             changes.append((row["message_id"], int(state), int(new), array, is_final(new)))
     if changes:
-        await connection.execute(sql("upkeep.finish"), *(list(column) for column in zip(*changes, strict=True)))
+        await connection.execute(sql("upkeep.finish"), *columns(changes))
 
 
 async def ensure_partitions(db: Database) -> int:
