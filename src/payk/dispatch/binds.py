@@ -1,7 +1,9 @@
 """Which binds are ours, and which operators are up: leases in the database, followed once a second.
 
 A bind is held by one incarnation. Its lease is asked for here and ends with the incarnation; whether it holds at the
-moment of a write is asked of the incarnation itself (Incarnation.held).
+moment of a write is asked of the incarnation itself (Incarnation.held). While the database is away sessions stay as
+they are, for nobody can take them over: answers and enquire_link go on. A process that was held for dead comes back as
+a new incarnation, which holds nothing: its links unbind before their binds are leased again.
 """
 
 from __future__ import annotations
@@ -56,9 +58,6 @@ class BindKeeper:
                 await self._round()
             except StoreError as error:
                 log.warning("binds could not be leased", error=str(error))
-            if not self._incarnation.held():
-                for link in self._links.values():
-                    link.want_binds(())
             try:
                 async with asyncio.timeout(ROUND):
                     await self._look.wait()

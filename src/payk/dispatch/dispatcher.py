@@ -21,12 +21,14 @@ from payk.domain.directory import CurrentDirectory
 from payk.domain.fairness import DEFAULT_WEIGHTS
 from payk.domain.operator import Link as LinkSettings
 from payk.domain.outcome import Submission, SubmissionResult
+from payk.domain.receipt import ReceiptWait
 from payk.domain.retry import RetryRules
 from payk.links import Link
 from payk.logs import get_logger
+from payk.registry.errors import SecretError
 from payk.store.claims import Claim
 from payk.store.database import Database
-from payk.store.outcomes import LateAnswer, ReceiptWait
+from payk.store.outcomes import LateAnswer
 from payk.store.processes import Incarnation
 from payk.store.wakeups import Flow
 
@@ -82,10 +84,12 @@ class Dispatcher:
         self._running: dict[int, _Running] = {}
         self._links: dict[int, Link] = {}
         self._leaving: set[asyncio.Task[None]] = set()
-        self._stopping = False
+        self._unreadable: set[int] = set()
         self._board = FlowBoard(self._wake)
         self._keeper = BindKeeper(db, directory, incarnation, self._links, self._wake)
-        self._receipts = ReceiptRecorder(db, directory, lambda: self._recorder.caught_up(OUTCOME_PATIENCE))
+        self._receipts = ReceiptRecorder(
+            db, directory, options.wait, lambda: self._recorder.caught_up(OUTCOME_PATIENCE)
+        )
         self._recorder = OutcomeRecorder(
             db,
             directory,
@@ -119,28 +123,31 @@ class Dispatcher:
                     engine.cancel()
 
     async def _follow_directory(self, group: asyncio.TaskGroup) -> None:
-        """Start, replace and stop links as the directory changes; a link that did not change is not touched."""
+        """Start, replace and stop links as the directory changes; a link that did not change is not touched.
+
+        A link is started again only when its old self has unbound: operators count binds.
+        """
         version = -1
+        wanted: Mapping[int, LinkSettings] = {}
         while True:
             directory = self._directory.value
             if directory.version != version:
-                version = directory.version
-                wanted = directory.links()
+                version, wanted = directory.version, directory.links()
                 for link_id, running in list(self._running.items()):
                     if wanted.get(link_id) != running.link.settings:
                         self._leave(group, link_id)
-                for link_id, settings in wanted.items():
-                    if link_id not in self._running:
-                        self._start(group, settings)
-                self._keeper.changed()
                 self._wake()
+            for link_id in wanted.keys() - self._links.keys() - self._unreadable:
+                self._start(group, wanted[link_id])
+                self._keeper.changed()
             await asyncio.sleep(DIRECTORY_ROUND)
 
     def _start(self, group: asyncio.TaskGroup, settings: LinkSettings) -> None:
         try:
             password = self._open_password(settings.password)
-        except ValueError as error:
+        except SecretError as error:
             log.error("link not started: its password cannot be read", link=settings.name, error=str(error))
+            self._unreadable.add(settings.link_id)
             return
         link = Link(
             settings,
@@ -179,15 +186,14 @@ class Dispatcher:
         task.add_done_callback(self._leaving.discard)
 
     async def _stop_link(self, running: _Running) -> None:
-        running.pump_task.cancel()
+        running.pump.stop()
+        await asyncio.wait([running.pump_task])
         await running.link.stop()
         running.link_task.cancel()
-        if self._links.get(running.link.link_id) is running.link:
-            del self._links[running.link.link_id]
+        del self._links[running.link.link_id]
         self._keeper.changed()
 
     async def _drain(self) -> None:
-        self._stopping = True
         try:
             async with asyncio.timeout(DRAIN):
                 await asyncio.gather(*(self._stop_link(running) for running in self._running.values()))
@@ -195,7 +201,6 @@ class Dispatcher:
                 await self._recorder.drained()
         except TimeoutError:
             log.warning("stopped before everything was recorded; what is missing counts as uncertain")
-        self._running.clear()
 
     # -- between the parts
 

@@ -31,6 +31,8 @@ log = get_logger("dispatch")
 PACE = 0.020
 MOST = 1_000
 """Messages of one claim."""
+AWAY_PAUSE = 0.2
+"""Seconds until a database that did not answer is asked again."""
 
 
 class InFlight(Protocol):
@@ -70,6 +72,7 @@ class Pump:
         self._submit = submit
         self._work = asyncio.Event()
         self._next_claim = 0.0
+        self._stopping = False
         self._doubtful: int | None = None
         """Incarnation of a claim whose answer was lost: the database may hold claims that nobody here knows of."""
 
@@ -77,9 +80,14 @@ class Pump:
         """Something changed: messages came, the link can take more, an operator went up or down."""
         self._work.set()
 
+    def stop(self) -> None:
+        """Claim nothing more; a claim under way is still submitted, and then `run` returns."""
+        self._stopping = True
+        self._work.set()
+
     async def run(self) -> None:
-        """Pump until cancelled."""
-        while True:
+        """Pump until `stop`."""
+        while not self._stopping:
             self._work.clear()
             wait = await self._pump_once()
             if wait is None or wait > 0:
@@ -91,6 +99,8 @@ class Pump:
 
     async def _pump_once(self) -> float | None:
         """Claim and submit once. Returns the seconds to wait for a wake-up, None = as long as it takes."""
+        if not await self._settle_doubt():
+            return AWAY_PAUSE
         capacity = self._link.capacity()
         if capacity <= 0 or not self._incarnation.held():
             return self._until_capacity()
@@ -102,9 +112,10 @@ class Pump:
         if early > 0 and not otp:
             return early
         allotted = self._turns.allot(min(capacity, MOST), flows)
-        if not (await self._settle_doubt() and await self._claim(allotted, flows)):
-            return 0.2  # the database did not answer; the board's next look wakes us earlier
-        self._next_claim = self._clock.monotonic() + PACE
+        if not await self._claim(allotted, flows):
+            return AWAY_PAUSE
+        if not otp:  # codes that keep coming must not hold up what follows them
+            self._next_claim = self._clock.monotonic() + PACE
         return 0.0
 
     def _until_capacity(self) -> float | None:
@@ -112,6 +123,7 @@ class Pump:
         return None if at is None else max(0.001, at - self._clock.monotonic())
 
     async def _settle_doubt(self) -> bool:
+        """Give back what a claim without an answer may have taken; False while the database does not answer."""
         if self._doubtful is not None:
             try:
                 await put_back_unknown(self._db, self._doubtful, self._link.link_id, self._in_flight.ids())

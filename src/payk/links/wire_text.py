@@ -12,9 +12,6 @@ __all__ = ["TextEncoder", "WireText"]
 
 _UCS2: Final = "ucs2"
 _CODECS: Final = {"ascii": "ascii", "latin1": "latin-1"}
-_GSM_WHOLE: Final = 160  # septets of a message that stands alone
-_UCS2_WHOLE: Final = 70  # UTF-16 units of the same
-_UCS2_PART: Final = {ConcatMethod.UDH8: 67, ConcatMethod.UDH16: 66, ConcatMethod.SAR: 67}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,19 +38,16 @@ class TextEncoder:
         that, and its septets are what is cut by. Everything else is UCS-2.
         """
         segmentation = segment(text, method=method)
-        units = segmentation.segments[0].units
         if segmentation.encoding is Encoding.GSM7:
             for data_coding, charset in self._octet_charsets:
                 pieces = _octet_pieces(segmentation, charset)
                 if pieces is not None:
-                    return WireText(data_coding, pieces, units <= _GSM_WHOLE and len(pieces) == 1)
+                    return WireText(data_coding, pieces, segmentation.fits_one)
         if self._ucs2 is None:
             return None
         if segmentation.encoding is Encoding.GSM7:
-            pieces = _ucs2_pieces(segmentation.text, method)
-        else:
-            pieces = tuple([part.octets for part in segmentation.segments])
-        return WireText(self._ucs2, pieces, len(pieces[0]) <= 2 * _UCS2_WHOLE and len(pieces) == 1)
+            segmentation = segment(text, method=method, encoding=Encoding.UCS2)
+        return WireText(self._ucs2, tuple([part.octets for part in segmentation.segments]), segmentation.fits_one)
 
 
 def _octet_pieces(segmentation: Segmentation, charset: str) -> tuple[bytes, ...] | None:
@@ -63,18 +57,3 @@ def _octet_pieces(segmentation: Segmentation, charset: str) -> tuple[bytes, ...]
         return tuple([part.text.encode(_CODECS[charset]) for part in segmentation.segments])
     except UnicodeEncodeError:
         return None
-
-
-def _ucs2_pieces(text: str, method: ConcatMethod) -> tuple[bytes, ...]:
-    """A text of the GSM alphabet for a link that carries it only as UCS-2. The only cluster in it is CR LF."""
-    if method is ConcatMethod.PAYLOAD or len(text) <= _UCS2_WHOLE:
-        return (text.encode("utf-16-be"),)
-    pieces = []
-    start = 0
-    while start < len(text):
-        end = start + _UCS2_PART[method]
-        if text[end - 1 : end + 1] == "\r\n":
-            end -= 1
-        pieces.append(text[start:end].encode("utf-16-be"))
-        start = end
-    return tuple(pieces)

@@ -57,6 +57,11 @@ class Segmentation:
     text: str
     segments: tuple[Segment, ...]
 
+    @property
+    def fits_one(self) -> bool:
+        """One short message holds the whole text; with PAYLOAD the only part may be longer than that."""
+        return len(self.segments) == 1 and self.segments[0].units <= _WHOLE[self.encoding]
+
 
 # Units of a message that stands alone, and of one part of several. 140 octets; the UDH takes 6 or 7 of them.
 _WHOLE: Final = {Encoding.GSM7: 160, Encoding.UCS2: 70}
@@ -74,14 +79,15 @@ _CLUSTER: Final = regex.compile(r"\X")
 _PLAIN_PAIR: Final = regex.compile(r"\p{Grapheme_Cluster_Break=Other}{2}")
 
 
-def segment(text: str, *, method: ConcatMethod = ConcatMethod.UDH8) -> Segmentation:
+def segment(text: str, *, method: ConcatMethod = ConcatMethod.UDH8, encoding: Encoding | None = None) -> Segmentation:
     """`text` in NFC, encoded in GSM 03.38 if all its characters are there, else in UCS-2, and cut into parts.
 
+    `encoding` prescribes one, for an operator that takes no other; GSM7 needs a text of that alphabet.
     The number of parts has no limit here: a UDH can count 255, and callers allow fewer. An empty text is one empty
     part. Raises UnencodableError for a lone surrogate.
     """
     text = normalise(text)
-    encoding, units = _measure(text)
+    encoding, units = _measure(text, encoding)
     if _is_whole(encoding, units, method):
         octets = gsm.encode(text) if encoding is Encoding.GSM7 else ucs2.encode(text)
         return Segmentation(encoding, text, (Segment(text, octets, units),))
@@ -97,8 +103,8 @@ def count_parts(text: str, method: ConcatMethod = ConcatMethod.UDH8) -> tuple[En
     return encoding, sum(1 for _ in _cut(text, encoding, method))
 
 
-def _measure(text: str) -> tuple[Encoding, int]:
-    if gsm.is_encodable(text):
+def _measure(text: str, encoding: Encoding | None = None) -> tuple[Encoding, int]:
+    if encoding is not Encoding.UCS2 and gsm.is_encodable(text):
         return Encoding.GSM7, gsm.septets(text)
     return Encoding.UCS2, len(ucs2.encode(text)) // 2
 
