@@ -26,6 +26,7 @@ import uvloop
 from payk.clock import Clock
 from payk.dispatch import Dispatcher, DispatchOptions
 from payk.domain.directory import CurrentDirectory, Directory
+from payk.domain.receipt import ReceiptWait
 from payk.intake import Intake
 from payk.logs import get_logger
 from payk.maintenance import all_duties, keep
@@ -45,7 +46,6 @@ from payk.store.errors import StoreError
 from payk.store.listening import tell
 from payk.store.migrations import check_schema, clock_difference
 from payk.store.migrations import migrate as migrate_schema
-from payk.store.outcomes import ReceiptWait
 from payk.store.processes import Incarnation, live_roles
 from payk.store.statuses import StatusReader
 from payk.store.upkeep import ensure_partitions
@@ -219,7 +219,7 @@ async def up(settings: Settings) -> None:
     """Everything for trying: database, simulated operator, demo client, all roles."""
     stop = _stop_signal()
     doors = _listen(settings, settings.roles)
-    settings.home.mkdir(parents=True, exist_ok=True)
+    _make_home(settings)
     async with opened(settings) as (db, embedded):
         if embedded is not None and not embedded.supervises:
             raise StartError(f"Payk is already running with {settings.home}")
@@ -246,6 +246,14 @@ async def up(settings: Settings) -> None:
             await _run_centre(settings, settings.roles, db, embedded, doors, stop, announce)
         finally:
             await simulator.stop()
+
+
+def _make_home(settings: Settings) -> None:
+    """PAYK_HOME; with a database of the user's own nobody else makes it."""
+    try:
+        settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise StartError(f"{settings.home} cannot be made: {error.strerror}") from error
 
 
 def _demo_key(settings: Settings) -> str:
@@ -351,7 +359,7 @@ async def _run_centre(
         start(tell(db), "wake-ups")
         start(Follower(db, directory).run(), "registry follower")
         if Role.MAINTENANCE in roles:
-            for duty in all_duties(db, incarnation, directory, random, rules=rules, wait=wait):
+            for duty in all_duties(db, directory, random, rules=rules, wait=wait):
                 start(keep(duty, db, incarnation), f"duty {duty.name}")
         sending = None
         if Role.DISPATCH in roles:

@@ -9,6 +9,7 @@ no.
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import os
 import sys
@@ -54,6 +55,7 @@ command_line = typer.Typer(
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line (default: this process's) and return its exit code."""
+    _mend_standard_streams()
     try:
         code = command_line(arguments, prog_name=PROGRAM, standalone_mode=False)
     except typer.TyperException as error:
@@ -66,6 +68,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = code or 1
     return code if isinstance(code, int) else 0
+
+
+def _mend_standard_streams() -> None:
+    """A closed one leads nowhere, before a socket of ours gets its number; one that lacks our letters shows `?`."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(descriptor)
+    sys.stdout = sys.stdout or os.fdopen(1, "w")
+    sys.stderr = sys.stderr or os.fdopen(2, "w")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
 
 
 def _complain(error: typer.TyperException) -> int:

@@ -138,19 +138,19 @@ class Payk:
 
     async def up(self, **environment: str) -> Centre:
         """`payk up`, ready; the client is "demo"."""
-        program = self._start("up", PAYK_PORT="0", PAYK_ADMIN_PORT="0", **environment)
+        program = self.start("up", PAYK_PORT="0", PAYK_ADMIN_PORT="0", **environment)
         await program.line("^(Ctrl-C)")
         return await self._centre(program, (self.home / "demo-key").read_text().strip())
 
     async def serve(self, *arguments: str, **environment: str) -> Centre:
         """`payk serve` with the role api, ready; the client is "bank" of `registry`."""
-        program = self._start("serve", *arguments, PAYK_PORT="0", PAYK_ADMIN_PORT="0", **environment)
+        program = self.start("serve", *arguments, PAYK_PORT="0", PAYK_ADMIN_PORT="0", **environment)
         return await self._centre(program, KEY)
 
     async def simulate(self, *arguments: str, port: int = 0) -> Operator:
         """`payk simulate`, listening, with a record."""
         record = Record(self.folder / f"operator-{next(self._number)}.jsonl")
-        program = self._start("simulate", "--port", str(port), "--record", str(record.path), *arguments)
+        program = self.start("simulate", "--port", str(port), "--record", str(record.path), *arguments)
         return Operator(program, int(await program.line(r"listens on \S+:(\d+)")), record)
 
     @property
@@ -158,7 +158,8 @@ class Payk:
         """That of the operator of `payk up`."""
         return Record(self.home / "simulator.jsonl")
 
-    def _start(self, *arguments: str, **environment: str) -> Program:
+    def start(self, *arguments: str, **environment: str) -> Program:
+        """A command that runs until it is told to stop."""
         name = f"{arguments[0]}-{next(self._number)}"
         program = Program(*arguments, environment=self.environment | environment, folder=self.folder, name=name)
         self._programs.append(program)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import asyncpg
 import pytest
@@ -41,9 +41,18 @@ async def messages(db: Database) -> int:
         return int(await connection.fetchval("select count(*) from message"))
 
 
-async def write(db: Database, timeout: float = 5.0) -> None:
+async def write(db: Database, timeout: float = 5.0, *, first: str = "select 1", then: str = "select 1") -> None:
+    async with db.transaction(timeout) as connection:
+        await connection.execute(first)
+        await connection.execute(WRITE)
+        await connection.execute(then)
+
+
+async def write_and(db: Database, then: Callable[[], Awaitable[object]], timeout: float = 5.0) -> None:
+    """Do something of our own amid a transaction."""
     async with db.transaction(timeout) as connection:
         await connection.execute(WRITE)
+        await then()
 
 
 # -- transactions
@@ -82,30 +91,24 @@ async def test_a_commit_that_outlasts_its_deadline_leaves_a_doubt(
 
 async def test_a_statement_that_outlasts_its_deadline_wrote_nothing(through: Database, database: Database) -> None:
     with pytest.raises(StoreUnavailable):
-        async with through.transaction(0.2) as connection:
-            await connection.execute(WRITE)
-            await connection.execute("select pg_sleep(30)")
+        await write(through, timeout=0.2, then="select pg_sleep(30)")
     assert not await written(database)
 
 
 async def test_a_body_that_used_its_time_up_is_not_committed(database: Database) -> None:
     with pytest.raises(StoreUnavailable):
-        async with database.transaction(0.05) as connection:
-            await connection.execute(WRITE)
-            await asyncio.sleep(10)
+        await write_and(database, lambda: asyncio.sleep(10), timeout=0.05)
     assert not await written(database)
 
 
 async def test_a_cancelled_caller_commits_nothing(database: Database) -> None:
     inside = asyncio.Event()
 
-    async def never_ends() -> None:
-        async with database.transaction() as connection:
-            await connection.execute(WRITE)
-            inside.set()
-            await asyncio.sleep(60)
+    async def never_end() -> None:
+        inside.set()
+        await asyncio.sleep(60)
 
-    task = asyncio.create_task(never_ends())
+    task = asyncio.create_task(write_and(database, never_end))
     await inside.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -114,31 +117,27 @@ async def test_a_cancelled_caller_commits_nothing(database: Database) -> None:
 
 
 async def test_our_own_defects_stay_what_they_are_and_commit_nothing(database: Database) -> None:
+    async def fail() -> None:
+        raise ZeroDivisionError
+
     with pytest.raises(ZeroDivisionError):
-        async with database.transaction() as connection:
-            await connection.execute(WRITE)
-            raise ZeroDivisionError
+        await write_and(database, fail)
     assert not await written(database) and not database.away
 
 
 async def test_refused_data_is_refused_and_its_text_is_not_told(database: Database) -> None:
-    with pytest.raises(StoreRefused) as caught:
-        async with database.transaction() as connection:
-            await connection.execute("insert into client (name, bulk) values ($1, 'partial')", "secret \x00 text")
-    with pytest.raises(StoreRefused) as by_check:
-        async with database.transaction() as connection:
-            await connection.execute("insert into client (name, bulk) values ('secret', 'never')")
-    assert "secret" not in f"{caught.value}{by_check.value}"
+    for wrong in (new_message(text="secret \x00 text"), new_message(text="secret", parts=300)):
+        with pytest.raises(StoreRefused) as caught:
+            await insert_messages(database, [wrong], timeout=5)
+        assert "secret" not in str(caught.value)
     assert not database.away
 
 
 async def test_a_lock_held_too_long_is_busy(database: Database) -> None:
     async with database.transaction() as holder:
-        await holder.execute(WRITE)
+        await holder.execute("lock table client")
         with pytest.raises(StoreBusy):
-            async with database.transaction() as connection:
-                await connection.execute("set local lock_timeout = 50")
-                await connection.execute(WRITE)
+            await write(database, first="set local lock_timeout = 50")
         assert not database.away
 
 

@@ -133,6 +133,7 @@ class Dispatcher:
             directory = self._directory.value
             if directory.version != version:
                 version, wanted = directory.version, directory.links()
+                self._unreadable.clear()
                 for link_id, running in list(self._running.items()):
                     if wanted.get(link_id) != running.link.settings:
                         self._leave(group, link_id)
@@ -187,9 +188,9 @@ class Dispatcher:
 
     async def _stop_link(self, running: _Running) -> None:
         running.pump.stop()
-        await asyncio.wait([running.pump_task])
         await running.link.stop()
         running.link_task.cancel()
+        await asyncio.wait([running.pump_task])
         del self._links[running.link.link_id]
         self._keeper.changed()
 
@@ -232,7 +233,7 @@ class Dispatcher:
                     sender=claim.sender,
                     text=claim.text,
                     sms_type=claim.sms_type,
-                    attempt=claim.attempt + claim.uncertain_count + 1,
+                    attempt=claim.try_number,
                     parts_left=claim.parts_left,
                     valid_until=claim.expires_at,
                     now=claim.now,

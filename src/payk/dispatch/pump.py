@@ -81,7 +81,7 @@ class Pump:
         self._work.set()
 
     def stop(self) -> None:
-        """Claim nothing more; a claim under way is still submitted, and then `run` returns."""
+        """Claim nothing more; a claim under way is still given to the link, and then `run` returns."""
         self._stopping = True
         self._work.set()
 
@@ -96,6 +96,9 @@ class Pump:
                         await self._work.wait()
                 except TimeoutError:
                     pass
+        while self._doubtful is not None:
+            if not await self._settle_doubt():
+                await asyncio.sleep(AWAY_PAUSE)
 
     async def _pump_once(self) -> float | None:
         """Claim and submit once. Returns the seconds to wait for a wake-up, None = as long as it takes."""

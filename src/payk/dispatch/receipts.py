@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from payk.domain.directory import CurrentDirectory
-from payk.domain.receipt import ReceiptReport, state_of
+from payk.domain.receipt import ReceiptReport, ReceiptWait, state_of
 from payk.links import Delivery
 from payk.logs import get_logger
 from payk.smpp import CommandStatus, Receipt, parse_receipt
@@ -38,10 +38,15 @@ class ReceiptRecorder:
     """Gathers deliveries of all links and settles them a batch at a time."""
 
     def __init__(
-        self, db: Database, directory: CurrentDirectory, outcomes_recorded: Callable[[], Awaitable[None]]
+        self,
+        db: Database,
+        directory: CurrentDirectory,
+        wait: ReceiptWait,
+        outcomes_recorded: Callable[[], Awaitable[None]],
     ) -> None:
         self._db = db
         self._directory = directory
+        self._wait = wait
         self._outcomes_recorded = outcomes_recorded
         self._arrived: list[_Arrived] = []
         self._early: list[int] = []
@@ -103,7 +108,7 @@ class ReceiptRecorder:
             if self._early:
                 early, self._early = self._early, []
                 try:
-                    await settle_parked(self._db, early)
+                    await settle_parked(self._db, early, self._directory, self._wait)
                 except StoreError as error:
                     log.warning("parked receipts wait for their next turn", error=str(error))
             await asyncio.sleep(PACE)
@@ -121,9 +126,8 @@ class ReceiptRecorder:
             if isinstance(batch[0].content, Inbound):
                 await store_inbound(self._db, [a.content for a in batch if isinstance(a.content, Inbound)])
             else:
-                settled = await settle_receipts(
-                    self._db, [a.content for a in batch if isinstance(a.content, ReceiptReport)]
-                )
+                reports = [a.content for a in batch if isinstance(a.content, ReceiptReport)]
+                settled = await settle_receipts(self._db, reports, self._wait)
                 parked = sum(1 for one in settled if one.message_id is None)
                 if parked:
                     log.info("receipts parked", receipts=parked)

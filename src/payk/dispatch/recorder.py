@@ -15,19 +15,13 @@ from random import Random
 from payk.clock import Clock
 from payk.domain.directory import CurrentDirectory
 from payk.domain.outcome import Accepted, Refused, SubmissionResult, Uncertain, Unsent
+from payk.domain.receipt import ReceiptWait
 from payk.domain.retry import RetryRules
 from payk.logs import get_logger
 from payk.store.claims import Claim
 from payk.store.database import Database
 from payk.store.errors import StoreError, StoreRefused
-from payk.store.outcomes import (
-    LateAnswer,
-    ReceiptWait,
-    Recorded,
-    decided,
-    record_late_answers,
-    record_outcomes,
-)
+from payk.store.outcomes import LateAnswer, Recorded, decided, record_late_answers, record_outcomes
 
 __all__ = ["OutcomeRecorder"]
 
@@ -38,8 +32,10 @@ MOST = 1_000
 AWAY_PAUSE = 0.2
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Held:
+    """One claim in flight; a message that is claimed anew is another one."""
+
     incarnation: int
     claim: Claim
 
@@ -65,8 +61,8 @@ class OutcomeRecorder:
         self._rules = rules
         self._wait = wait
         self._on_early = on_early
-        self._held: dict[int, _Held] = {}
-        self._results: list[tuple[int, Recorded]] = []
+        self._held: dict[tuple[int, int], _Held] = {}  # by message and number of the try
+        self._results: list[tuple[_Held, Recorded]] = []
         self._late: list[LateAnswer] = []
         self._some = asyncio.Event()
         self._idle = asyncio.Event()
@@ -80,19 +76,19 @@ class OutcomeRecorder:
     def add(self, incarnation: int, claims: list[Claim]) -> None:
         """Claims that are about to be submitted."""
         for claim in claims:
-            self._held[claim.message_id] = _Held(incarnation, claim)
+            self._held[claim.message_id, claim.try_number] = _Held(incarnation, claim)
         if claims:
             self._idle.clear()
 
     def ids(self) -> Collection[int]:
         """The messages in flight."""
-        return self._held.keys()
+        return [message_id for message_id, _ in self._held]
 
     # -- what the links report
 
     def take(self, result: SubmissionResult) -> None:
         """A submission has all its outcomes."""
-        held = self._held.get(result.submission.message_id)
+        held = self._held.get((result.submission.message_id, result.submission.attempt))
         if held is None:
             log.error("outcome of a message that is not in flight", message_id=result.submission.message_id)
             return
@@ -101,13 +97,14 @@ class OutcomeRecorder:
         if record is None:
             log.error("outcome of an unknown link", link_id=result.link_id)
             return
-        self._results.append((held.incarnation, record))
+        self._results.append((held, record))
         self._taken += 1
         self._some.set()
 
     def take_late(self, answer: LateAnswer) -> None:
         """An operator said yes after the time-out."""
         self._late.append(answer)
+        self._idle.clear()
         self._some.set()
 
     # -- the engine
@@ -142,48 +139,54 @@ class OutcomeRecorder:
         """Record what there is; False when the database did not take it."""
         early: list[int] = []
         try:
-            if self._late:
-                late, self._late = self._late, []
-                try:
-                    early += await record_late_answers(self._db, late, self._wait)
-                except StoreError:
-                    self._late = late + self._late
-                    raise
             while self._results:
-                incarnation = self._results[0][0]
-                batch = [record for number, record in self._results[:MOST] if number == incarnation]
-                early += await self._record(incarnation, batch)
-                self._recorded += len(batch)
-                self._advanced.set()
-                done = {record.claim.message_id for record in batch}
-                self._results = [
-                    entry for entry in self._results if entry[0] != incarnation or entry[1].claim.message_id not in done
-                ]
-                for message_id in done:
-                    self._held.pop(message_id, None)
+                incarnation = self._results[0][0].incarnation
+                batch = [entry for entry in self._results[:MOST] if entry[0].incarnation == incarnation]
+                await self._record(incarnation, batch, early)
+            await self._record_late(early)
         except StoreError as error:
             log.warning("outcomes could not be recorded yet", waiting=len(self._results), error=str(error))
             return False
         finally:
             if early:
                 self._on_early(early)
-        if not self._held:
+        if not self._held and not self._late:
             self._idle.set()
         return True
 
-    async def _record(self, incarnation: int, batch: list[Recorded]) -> list[int]:
+    async def _record(self, incarnation: int, batch: Sequence[tuple[_Held, Recorded]], early: list[int]) -> None:
         """Record a batch; one that the database refuses is split until the bad one stands alone."""
         try:
-            early = await record_outcomes(self._db, incarnation, batch, self._wait)
+            early += await record_outcomes(self._db, incarnation, [record for _, record in batch], self._wait)
         except StoreRefused as error:
-            if len(batch) == 1:
-                log.error("outcome refused by the database", message_id=batch[0].claim.message_id, error=str(error))
-                return []
-            middle = len(batch) // 2
-            return await self._record(incarnation, batch[:middle]) + await self._record(incarnation, batch[middle:])
-        for record in batch:
-            _log_outcome(record)
-        return early
+            if len(batch) > 1:
+                middle = len(batch) // 2
+                await self._record(incarnation, batch[:middle], early)
+                await self._record(incarnation, batch[middle:], early)
+                return
+            log.error("outcome refused by the database", message_id=batch[0][1].claim.message_id, error=str(error))
+        else:
+            for _, record in batch:
+                _log_outcome(record)
+        self._forget(batch)
+
+    def _forget(self, batch: Sequence[tuple[_Held, Recorded]]) -> None:
+        """These are dealt with, and in flight no more; a message among them may be claimed again already."""
+        done = {held for held, _ in batch}
+        self._results = [entry for entry in self._results if entry[0] not in done]
+        for held in done:
+            key = (held.claim.message_id, held.claim.try_number)
+            if self._held.get(key) is held:
+                del self._held[key]
+        self._recorded += len(batch)
+        self._advanced.set()
+
+    async def _record_late(self, early: list[int]) -> None:
+        """Late answers, after the outcomes that they correct."""
+        ready = [answer for answer in self._late if (answer.message_id, answer.try_number) not in self._held]
+        if ready:
+            early += await record_late_answers(self._db, ready, self._wait)
+            self._late = [answer for answer in self._late if answer not in ready]
 
 
 def _log_outcome(record: Recorded) -> None:

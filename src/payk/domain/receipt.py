@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from payk.domain.message import MessageState
 from payk.domain.operator import IdMode
 
-__all__ = ["ReceiptReport", "destination_fits", "id_forms", "number_of", "state_of"]
+__all__ = ["ReceiptReport", "ReceiptWait", "destination_fits", "id_forms", "number_of", "state_of"]
 
 _STATES = {
     0: MessageState.ENROUTE,  # SCHEDULED (5.0)
@@ -52,6 +52,16 @@ class ReceiptReport:
     id_mode: IdMode = IdMode.LEARN
     parked_id: int | None = None
     """Set where it comes out of the parked ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptWait:
+    """How long final receipts are awaited, in seconds."""
+
+    wait: float = 172_800.0
+    """After the last submit, for messages without ExpiresIn."""
+    grace: float = 3_600.0
+    """After ExpiresIn."""
 
 
 def state_of(message_state: int | None) -> MessageState | None:

@@ -67,7 +67,7 @@ class Decision:
 def uncertain_policy(sms_type: SmsType, client: Client | None, link: Link | None) -> UncertainPolicy:
     """The policy for a message: by type, then client and link; where those differ, hold wins.
 
-    Default: Otp and Common are sent once more, Batch is not (docs/guarantees).
+    Default: Otp and Common are sent once more, Batch is not.
     """
     wishes = [source.uncertain[sms_type] for source in (client, link) if source and sms_type in source.uncertain]
     if not wishes:

@@ -5,19 +5,17 @@ from __future__ import annotations
 from random import Random
 
 from payk.domain.directory import CurrentDirectory
+from payk.domain.receipt import ReceiptWait
 from payk.domain.retry import RetryRules
 from payk.maintenance import expiry, parked, partitions, pruning, rescue, staging, unanswered
 from payk.maintenance.duty import Duty
 from payk.store.database import Database
-from payk.store.outcomes import ReceiptWait
-from payk.store.processes import Incarnation
 
 __all__ = ["all_duties"]
 
 
 def all_duties(
     db: Database,
-    incarnation: Incarnation,
     directory: CurrentDirectory,
     random: Random,
     *,
@@ -29,8 +27,8 @@ def all_duties(
         Duty("stage", 0.1, lambda: staging.run_once(db)),
         Duty("expire", 0.25, lambda: expiry.run_once(db, wait)),
         Duty("unanswered", 0.5, lambda: unanswered.run_once(db)),
-        Duty("rescue", 1.0, lambda: rescue.run_once(db, incarnation, directory, random, rules, wait)),
-        Duty("parked", 0.5, lambda: parked.run_once(db)),
+        Duty("rescue", 1.0, lambda: rescue.run_once(db, directory, random, rules, wait)),
+        Duty("parked", 0.5, lambda: parked.run_once(db, directory, wait)),
         Duty("partitions", 60.0, lambda: partitions.run_once(db)),
         Duty("prune", 3600.0, lambda: pruning.run_once(db)),
     ]

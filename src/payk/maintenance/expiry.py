@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from payk.domain.receipt import ReceiptWait
 from payk.store.database import Database
-from payk.store.outcomes import ReceiptWait
 from payk.store.upkeep import expire
 
 __all__ = ["run_once"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from payk.domain.directory import CurrentDirectory
+from payk.domain.receipt import ReceiptWait
 from payk.store.database import Database
 from payk.store.receipts import parked_due, settle_parked
 
@@ -10,9 +12,9 @@ __all__ = ["run_once"]
 BATCH = 500
 
 
-async def run_once(db: Database) -> int:
+async def run_once(db: Database, directory: CurrentDirectory, wait: ReceiptWait) -> int:
     """Try what is due; returns how many were matched."""
     due = await parked_due(db, BATCH)
     if not due:
         return 0
-    return sum(1 for settled in await settle_parked(db, due) if settled.message_id is not None)
+    return sum(1 for settled in await settle_parked(db, due, directory, wait) if settled.message_id is not None)

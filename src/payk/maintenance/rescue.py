@@ -1,4 +1,4 @@
-"""Processes that fell silent are ended, and what they had claimed is dealt with: it may have been sent.
+"""What processes that have ended had claimed is dealt with: it may have been sent.
 
 Such a claim counts as uncertain, and the policy for uncertain outcomes decides: sent once more after the hold, or not.
 """
@@ -10,12 +10,12 @@ from random import Random
 
 from payk.domain.directory import CurrentDirectory
 from payk.domain.outcome import Uncertain
+from payk.domain.receipt import ReceiptWait
 from payk.domain.retry import RetryRules
 from payk.logs import get_logger
 from payk.store.claims import claims_of_ended
 from payk.store.database import Database
-from payk.store.outcomes import ReceiptWait, Recorded, decided, record_outcomes
-from payk.store.processes import Incarnation, end_silent
+from payk.store.outcomes import Recorded, decided, record_outcomes
 
 __all__ = ["run_once"]
 
@@ -26,16 +26,12 @@ BATCH = 500
 
 async def run_once(
     db: Database,
-    incarnation: Incarnation,
     directory: CurrentDirectory,
     random: Random,
     rules: RetryRules,
     wait: ReceiptWait,
 ) -> int:
-    """End the silent, rescue their claims; returns how many claims."""
-    if incarnation.steady():
-        for ended in await end_silent(db, incarnation.lease):
-            log.warning("process ended for its silence", incarnation=ended.incarnation, host=ended.host, pid=ended.pid)
+    """Rescue claims; returns how many."""
     by_incarnation: dict[int, list[Recorded]] = defaultdict(list)
     for number, claim in await claims_of_ended(db, BATCH):
         outcomes = tuple(Uncertain(part, "its process ended") for part in claim.open_parts)

@@ -12,8 +12,9 @@ from typing import TypeVar
 from payk.domain.message import Priority, SmsType, lane_of, rank_of
 from payk.store.arrays import columns
 from payk.store.batching import Batcher
+from payk.store.commits import was_committed
 from payk.store.database import Connection, Database
-from payk.store.errors import OutcomeUnknown, StoreBusy, StoreError, StoreUnavailable
+from payk.store.errors import OutcomeUnknown, StoreBusy, StoreUnavailable
 from payk.store.queries import sql
 from payk.store.wakeups import Flow
 
@@ -102,7 +103,8 @@ async def insert_messages(
             for rows in _chunks(new):
                 xid = await connection.fetchval(sql("accept.insert_messages"), *columns(_rows(rows)))
     except OutcomeUnknown as error:
-        if not await _was_committed(db, xid, deadline):
+        # Without an id nothing was stored: there was nothing but repeats.
+        if xid is None or not await was_committed(db, xid, deadline):
             raise StoreUnavailable("the transaction was rolled back") from error
     if new:
         db.wakeups.add((message.flow, message_id) for message_id, message in new if message.scheduled_at is None)
@@ -197,23 +199,6 @@ async def _settle_held(
         taken = {row[0] for row in moved}
         still_open = [key for key in still_open if keyed[key][0] not in taken]
     return still_open
-
-
-async def _was_committed(db: Database, xid: str | None, deadline: float) -> bool:
-    """Look an unconfirmed COMMIT up. OutcomeUnknown when no answer is to be had before `deadline`."""
-    if xid is None:
-        return False  # nothing but repeats: there was nothing to store
-    loop = asyncio.get_running_loop()
-    while loop.time() < deadline:
-        try:
-            async with db.connection(max(deadline - loop.time(), 0.05)) as connection:
-                status = await connection.fetchval(sql("accept.transaction_status"), xid)
-            if status in ("committed", "aborted"):
-                return bool(status == "committed")
-        except StoreError:
-            pass
-        await asyncio.sleep(0.1)
-    raise OutcomeUnknown
 
 
 class GroupCommit:

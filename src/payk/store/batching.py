@@ -25,6 +25,8 @@ PATIENCE = 0.02
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+_Entry = tuple[Item, asyncio.Future[Result], float]
+"""An item, who waits for its result, and until when."""
 
 
 class Batcher(Generic[Item, Result]):
@@ -44,7 +46,7 @@ class Batcher(Generic[Item, Result]):
         self._write = write
         self._max_items = max_items
         self._workers = workers
-        self._queue: deque[tuple[Item, asyncio.Future[Result], float]] = deque()
+        self._queue: deque[_Entry[Item, Result]] = deque()
         self._some = asyncio.Event()
         self._free = asyncio.Event()
         self._free.set()
@@ -79,38 +81,39 @@ class Batcher(Generic[Item, Result]):
                 self._free.clear()
                 try:
                     await self._write_batch(batch)
+                except asyncio.CancelledError:
+                    self._fail(batch, StoreUnavailable("the process is stopping"))
+                    raise
                 finally:
                     self._free.set()
 
-    def _take(self) -> list[tuple[Item, asyncio.Future[Result], float]]:
-        now = asyncio.get_running_loop().time()
-        batch: list[tuple[Item, asyncio.Future[Result], float]] = []
+    def _take(self) -> list[_Entry[Item, Result]]:
+        batch: list[_Entry[Item, Result]] = []
         while self._queue and len(batch) < self._max_items:
             entry = self._queue.popleft()
-            if entry[1].done():  # the caller went away
-                continue
-            if entry[2] <= now:
-                entry[1].set_exception(StoreUnavailable("no connection to the database became free in time"))
-                continue
-            batch.append(entry)
+            if not entry[1].done():  # else the caller went away
+                batch.append(entry)
         return batch
 
-    async def _write_batch(self, batch: list[tuple[Item, asyncio.Future[Result], float]]) -> None:
-        timeout = min(entry[2] for entry in batch) - asyncio.get_running_loop().time()
+    async def _write_batch(self, batch: list[_Entry[Item, Result]]) -> None:
+        now = asyncio.get_running_loop().time()
+        late = [entry for entry in batch if entry[2] <= now]
+        self._fail(late, StoreUnavailable("no connection to the database became free in time"))
+        batch = [entry for entry in batch if entry[2] > now]
+        if not batch:
+            return
+        timeout = min(entry[2] for entry in batch) - now
         try:
             results = await self._write([entry[0] for entry in batch], max(timeout, 0.05))
         except (StoreRefused, StoreBusy) as error:
-            if len(batch) > 1:
-                middle = len(batch) // 2
-                await self._write_batch(batch[:middle])
-                await self._write_batch(batch[middle:])
+            if len(batch) == 1:
+                self._fail(batch, error)
                 return
-            self._fail(batch, error)
+            middle = len(batch) // 2
+            await self._write_batch(batch[:middle])
+            await self._write_batch(batch[middle:])
         except StoreError as error:
             self._fail(batch, error)
-        except asyncio.CancelledError:
-            self._fail(batch, StoreUnavailable("the process is stopping"))
-            raise
         except Exception:  # a defect: its callers are answered, and the workers go on for the others
             log.exception("batch failed", items=len(batch))
             self._fail(batch, StoreUnavailable("internal error"))
@@ -120,7 +123,7 @@ class Batcher(Generic[Item, Result]):
                     future.set_result(result)
 
     @staticmethod
-    def _fail(batch: list[tuple[Item, asyncio.Future[Result], float]], error: StoreError) -> None:
+    def _fail(batch: list[_Entry[Item, Result]], error: StoreError) -> None:
         for _, future, _ in batch:
             if not future.done():
                 future.set_exception(error)

@@ -46,6 +46,11 @@ class Claim:
     now: datetime
 
     @property
+    def try_number(self) -> int:
+        """Which submission of the message this is, from 1."""
+        return self.attempt + self.uncertain_count + 1
+
+    @property
     def open_parts(self) -> tuple[int, ...]:
         """The parts to be sent, counted from 1."""
         return self.parts_left if self.parts_left is not None else tuple(range(1, self.parts + 1))

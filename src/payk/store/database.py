@@ -50,6 +50,8 @@ UNAVAILABLE = (
     asyncpg.InternalClientError,
 )
 BUSY = (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError)
+SLOW = (TimeoutError, asyncpg.QueryCanceledError)
+"""One statement took too long; that says nothing of the others."""
 
 
 def translate(error: Exception) -> Exception:
@@ -128,29 +130,18 @@ class Database:
     async def connection(self, timeout: float = 10.0) -> AsyncIterator[Connection]:
         """A connection in autocommit. StoreUnavailable, StoreBusy or StoreRefused; after `timeout` s the first."""
         deadline = asyncio.get_running_loop().time() + timeout
-        connection = await self._acquire(timeout)
-        try:
-            async with asyncio.timeout_at(deadline):
-                yield connection
-        except BaseException as error:
-            self._drop(connection)
-            await self._release(connection)
-            if not isinstance(error, Exception):
-                raise
-            noted = self._noted(error)
-            if noted is error:
-                raise
-            raise noted from error
-        await self._release(connection)
+        async with self._acquired(deadline) as connection, asyncio.timeout_at(deadline):
+            yield connection
 
     @asynccontextmanager
     async def transaction(self, timeout: float = 10.0) -> AsyncIterator[Connection]:
         """A connection inside BEGIN and COMMIT. As `connection`, and OutcomeUnknown when COMMIT got no answer."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout
-        async with self.connection(timeout) as connection:
-            await connection.execute("begin")
-            yield connection
+        async with self._acquired(deadline) as connection:
+            async with asyncio.timeout_at(deadline):
+                await connection.execute("begin")
+                yield connection
             try:
                 # A COMMIT that has begun is given a moment even where the verb used its time up.
                 async with asyncio.timeout_at(max(deadline, loop.time() + 0.5)):
@@ -158,13 +149,32 @@ class Database:
             except (*UNAVAILABLE, asyncpg.InterfaceError) as error:
                 raise OutcomeUnknown from error
 
-    async def _acquire(self, timeout: float) -> Connection:
+    @asynccontextmanager
+    async def _acquired(self, deadline: float) -> AsyncIterator[Connection]:
+        connection = await self._acquire(deadline)
+        try:
+            yield connection
+        except BaseException as error:
+            self._drop(connection)
+            await self._release(connection)
+            if not isinstance(error, Exception):
+                raise
+            noted = translate(error) if isinstance(error, SLOW) else self._noted(error)
+            if noted is error:
+                raise
+            raise noted from error
+        await self._release(connection)
+
+    async def _acquire(self, deadline: float) -> Connection:
         now = self._clock.monotonic()
         if self._away_until is not None and now < self._away_until:
             raise StoreUnavailable("the database is away")
         try:
-            connection = await self._pool.acquire(timeout=timeout)
+            async with asyncio.timeout_at(deadline) as patience:
+                connection = await self._pool.acquire()
         except Exception as error:
+            if patience.expired():
+                raise StoreUnavailable("no connection to the database became free in time") from error
             raise self._noted(error) from error
         self._away_until = None
         return connection

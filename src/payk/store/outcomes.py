@@ -2,28 +2,34 @@
 
 Each message leaves its claim in exactly one way: handed over, refused for good, sent again later, or put back in place.
 A claim that was taken away meanwhile (this process was held for dead) is left to whoever took it; the facts, ids that
-operators gave and answers that never came, are written all the same.
+operators gave and answers that never came, are written all the same, and what an operator took is not sent again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+
+import asyncpg
 
 from payk.domain.directory import CurrentDirectory
 from payk.domain.message import MessageState, user_message_reference
+from payk.domain.operator import LongText
 from payk.domain.outcome import Accepted, PartOutcome, Refused, Uncertain
+from payk.domain.receipt import ReceiptWait
 from payk.domain.retry import Again, Attempt, Decision, RetryRules, decide, uncertain_policy
 from payk.domain.states import advance, fold, is_final
 from payk.store.arrays import array_literal, columns
 from payk.store.claims import Claim
+from payk.store.commits import transaction_id, was_committed
 from payk.store.database import Connection, Database
+from payk.store.errors import OutcomeUnknown, StoreUnavailable
 from payk.store.queries import sql
+from payk.store.resending import drop_parts
 from payk.store.wakeups import Flow
 
 __all__ = [
     "LateAnswer",
-    "ReceiptWait",
     "Recorded",
     "decided",
     "put_back_unknown",
@@ -42,26 +48,13 @@ class Recorded:
     decision: Decision
     age: float
     """Seconds since the last part was written (since the claim, where none was)."""
+    whole: bool = False
+    """Whether one submit_sm carried all parts (message_payload)."""
 
     @property
     def parts(self) -> int:
         """How many parts the link made of the message: its charset and headers may cut otherwise than counted."""
         return self.claim.parts if self.claim.parts_left is not None else len(self.outcomes)
-
-    @property
-    def try_number(self) -> int:
-        """Which submission of the message this was, from 1."""
-        return self.claim.attempt + self.claim.uncertain_count + 1
-
-
-@dataclass(frozen=True, slots=True)
-class ReceiptWait:
-    """How long final receipts are awaited, in seconds."""
-
-    wait: float = 172_800.0
-    """After the last submit, for messages without ExpiresIn."""
-    grace: float = 3_600.0
-    """After ExpiresIn."""
 
 
 def decided(
@@ -78,7 +71,9 @@ def decided(
         return None
     policy = uncertain_policy(claim.sms_type, directory.value.clients.get(claim.flow.client_id), link)
     attempt = Attempt(claim.attempt, claim.uncertain_count, claim.retrying_since)
-    return Recorded(claim, link.operator_id, outcomes, decide(outcomes, attempt, policy, rules, jitter), age)
+    decision = decide(outcomes, attempt, policy, rules, jitter)
+    whole = link.long_text is LongText.PAYLOAD and claim.parts_left is None
+    return Recorded(claim, link.operator_id, outcomes, decision, age, whole)
 
 
 async def record_outcomes(
@@ -86,21 +81,19 @@ async def record_outcomes(
 ) -> list[int]:
     """Write outcomes in one transaction. Returns the ids of parked receipts that may now be matched.
 
-    Raises StoreUnavailable or OutcomeUnknown; writing the same records again is safe in both cases.
+    Raises StoreUnavailable: nothing was written. A COMMIT that was not confirmed is looked up, however long it takes:
+    to write an outcome twice could take a message away from the claim that followed.
     """
     records = sorted(records, key=lambda record: record.claim.message_id)
-    flows: list[tuple[Flow, int]] = []
-    async with db.transaction(timeout) as connection:
-        early = await _write_facts(connection, records)
-        recut = [(record.claim.message_id, record.parts) for record in records if record.parts != record.claim.parts]
-        if recut:
-            await connection.execute(sql("outcomes.recut"), *columns(recut))
-        single = [record for record in records if record.parts == 1]
-        await _write_single(connection, incarnation, single, wait)
-        several = [record for record in records if record.parts > 1]
-        if several:
-            await _write_several(connection, incarnation, several, wait)
-        flows = await _send_again(connection, incarnation, records)
+    xid = ""
+    try:
+        async with db.transaction(timeout) as connection:
+            xid = await transaction_id(connection)
+            early = await _write_facts(connection, records)
+            flows = await _leave_claims(connection, incarnation, records, wait)
+    except OutcomeUnknown as error:
+        if not await was_committed(db, xid, deadline=None):
+            raise StoreUnavailable("the transaction was rolled back") from error
     db.wakeups.add(flows)
     return early
 
@@ -124,11 +117,7 @@ async def record_late_answers(db: Database, answers: Sequence[LateAnswer], wait:
             connection,
             [(0.0, a.message_id, a.operator_id, a.link_id, a.part, a.try_number, a.smsc_id) for a in answers],
         )
-        for answer in sorted(answers, key=lambda answer: answer.message_id):
-            await connection.execute(sql("outcomes.settle_uncertain_part"), answer.message_id, answer.part)
-            emptied = await connection.fetchval(sql("outcomes.unstage_part"), answer.message_id, answer.part)
-            if emptied:
-                await connection.execute(sql("outcomes.unstage"), answer.message_id, wait.wait, wait.grace)
+        await drop_parts(connection, [(answer.message_id, answer.part) for answer in answers], wait)
     return early
 
 
@@ -156,13 +145,13 @@ async def _write_facts(connection: Connection, records: Sequence[Recorded]) -> l
     uncertain: list[tuple[object, ...]] = []
     refusals: list[tuple[object, ...]] = []
     for record in records:
-        claim, operator_id, number = record.claim, record.operator_id, record.try_number
+        claim, operator_id, number = record.claim, record.operator_id, record.claim.try_number
         for outcome in record.outcomes:
             match outcome:
                 case Accepted(part=part, smsc_id=smsc_id):
                     keys.append((record.age, claim.message_id, operator_id, claim.link_id, part, number, smsc_id))
                 case Uncertain(part=part, reason=reason):
-                    reference = user_message_reference(claim.message_id, part)
+                    reference = user_message_reference(claim.message_id, 1 if record.whole else part)
                     uncertain.append(
                         (claim.message_id, record.age, operator_id, claim.link_id, reference, part, number, reason,
                          claim.phone, claim.sender)
@@ -177,10 +166,38 @@ async def _write_facts(connection: Connection, records: Sequence[Recorded]) -> l
     return early
 
 
+async def _leave_claims(
+    connection: Connection, incarnation: int, records: Sequence[Recorded], wait: ReceiptWait
+) -> list[tuple[Flow, int]]:
+    """Every message leaves its claim. Returns what is in the queue again."""
+    recut = [(record.claim.message_id, record.parts) for record in records if record.parts != record.claim.parts]
+    if recut:
+        await connection.execute(sql("outcomes.recut"), *columns(recut))
+    # Nobody speaks of a message that is handed over at the first try; the others are locked, in order.
+    others = [record for record in records if record.parts > 1 or record.decision.left or record.claim.try_number > 1]
+    rows = await connection.fetch(sql("outcomes.lock_messages"), [record.claim.message_id for record in others])
+    locked = {row["message_id"]: row for row in rows}
+    taken_away = await _write_single(connection, incarnation, [record for record in records if record.parts == 1], wait)
+    several = [record for record in records if record.parts > 1]
+    if several:
+        taken_away += await _write_several(connection, incarnation, several, locked, wait)
+    flows = await _send_again(connection, incarnation, others, locked, wait)
+    taken = [
+        (record.claim.message_id, outcome.part)
+        for record in taken_away
+        for outcome in record.outcomes
+        if isinstance(outcome, Accepted)
+    ]
+    if taken:
+        await drop_parts(connection, taken, wait)
+    return flows
+
+
 async def _write_single(
     connection: Connection, incarnation: int, records: Sequence[Recorded], wait: ReceiptWait
-) -> None:
-    handed: list[tuple[object, ...]] = []
+) -> list[Recorded]:
+    """Messages of one part, but for those that are sent again. Returns those whose claim was taken away."""
+    handed: dict[int, Recorded] = {}
     refused: list[tuple[object, ...]] = []
     again: list[tuple[object, ...]] = []
     for record in records:
@@ -190,36 +207,47 @@ async def _write_single(
             if state is MessageState.ENROUTE:
                 again.append((message_id, record.operator_id, record.age))
         elif state is MessageState.ENROUTE:
-            handed.append((message_id, record.operator_id, record.age))
+            handed[message_id] = record
         elif state is not None:
             refused.append((message_id, record.operator_id, int(state), record.age))
     if handed:
-        await connection.execute(sql("outcomes.hand_over"), incarnation, *columns(handed), wait.wait, wait.grace)
+        rows = [(message_id, record.operator_id, record.age) for message_id, record in handed.items()]
+        found = await connection.fetch(sql("outcomes.hand_over"), incarnation, *columns(rows), wait.wait, wait.grace)
+        for row in found:
+            del handed[row[0]]
     if refused:
         await connection.execute(sql("outcomes.refuse"), incarnation, *columns(refused))
     if again:
         await connection.execute(sql("outcomes.mark_submitted"), *columns(again))
+    return list(handed.values())
 
 
 async def _write_several(
-    connection: Connection, incarnation: int, records: Sequence[Recorded], wait: ReceiptWait
-) -> None:
-    locked = await connection.fetch(sql("outcomes.lock_parts"), [record.claim.message_id for record in records])
-    states = {row["message_id"]: row for row in locked}
+    connection: Connection,
+    incarnation: int,
+    records: Sequence[Recorded],
+    locked: Mapping[int, asyncpg.Record],
+    wait: ReceiptWait,
+) -> list[Recorded]:
+    """Messages of several parts: the states of the parts and what they fold into. Returns as `_write_single`."""
+    ids = [record.claim.message_id for record in records]
+    ours = {row[0] for row in await connection.fetch(sql("outcomes.still_claimed"), incarnation, ids)}
     rows: list[tuple[object, ...]] = []
     for record in records:
-        row = states.get(record.claim.message_id)
-        if row is None:
+        message_id = record.claim.message_id
+        row = locked.get(message_id)
+        if row is None or row["part_states"] is None:
             continue
         parts = [MessageState(state) for state in row["part_states"]]
         for part, state in record.decision.part_states.items():
-            parts[part - 1] = advance(parts[part - 1], state)
+            # What was refused to a claim that was taken away may still be sent; what was taken is a fact.
+            if part <= len(parts) and (message_id in ours or state is MessageState.ENROUTE):
+                parts[part - 1] = advance(parts[part - 1], state)
         current = MessageState(row["state"])
-        folded = fold(parts)
-        new = folded if folded is current else advance(current, folded)
+        new = advance(current, fold(parts))
         submitted = record.decision.part_states != {}
         rows.append(
-            (record.claim.message_id, int(current), int(new), array_literal(parts), is_final(new),
+            (message_id, int(current), int(new), array_literal(parts), is_final(new),
              record.operator_id if submitted else None, record.age if submitted else None)
         )  # fmt: skip
     if rows:
@@ -227,25 +255,42 @@ async def _write_several(
     done = [record.claim.message_id for record in records if not record.decision.left]
     if done:
         await connection.execute(sql("outcomes.leave_queue"), incarnation, done, wait.wait, wait.grace)
+    return [record for record in records if record.claim.message_id not in ours]
 
 
-async def _send_again(connection: Connection, incarnation: int, records: Sequence[Recorded]) -> list[tuple[Flow, int]]:
+async def _send_again(
+    connection: Connection,
+    incarnation: int,
+    records: Sequence[Recorded],
+    locked: Mapping[int, asyncpg.Record],
+    wait: ReceiptWait,
+) -> list[tuple[Flow, int]]:
+    """Messages with parts left go where they wait, but for what turned out meanwhile to be taken."""
+    repeats = [record.claim.message_id for record in records if record.claim.uncertain_count and record.decision.left]
+    rows = await connection.fetch(sql("outcomes.taken_parts"), repeats) if repeats else []
+    taken = {(row["message_id"], row["part"]) for row in rows}
     later: list[tuple[object, ...]] = []
     in_place: list[tuple[object, ...]] = []
+    ended: list[int] = []
     for record in records:
-        decision, claim = record.decision, record.claim
+        decision, message_id = record.decision, record.claim.message_id
         if not decision.left:
             continue
-        left = None if len(decision.left) == record.parts else array_literal(decision.left)
-        if decision.again is Again.LATER:
+        parts = [part for part in decision.left if (message_id, part) not in taken]
+        left = None if len(parts) == record.parts else array_literal(parts)
+        if not parts or message_id not in locked or is_final(MessageState(locked[message_id]["state"])):
+            ended.append(message_id)
+        elif decision.again is Again.LATER:
             later.append(
-                (claim.message_id, decision.delay, decision.attempt, decision.uncertain_count, decision.counted, left)
+                (message_id, decision.delay, decision.attempt, decision.uncertain_count, decision.counted, left)
             )
         else:
-            in_place.append((claim.message_id, left))
+            in_place.append((message_id, left))
+    if ended:
+        await connection.execute(sql("outcomes.leave_queue"), incarnation, ended, wait.wait, wait.grace)
     if later:
         await connection.execute(sql("outcomes.send_later"), incarnation, *columns(later))
     if not in_place:
         return []
-    rows = await connection.fetch(sql("outcomes.put_back"), incarnation, *columns(in_place))
-    return [(Flow(*row[:5]), row[5]) for row in rows]
+    back = await connection.fetch(sql("outcomes.put_back"), incarnation, *columns(in_place))
+    return [(Flow(*row[:5]), row[5]) for row in back]

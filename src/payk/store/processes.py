@@ -74,12 +74,12 @@ async def end_process(db: Database, incarnation: int) -> None:
         await connection.execute(sql("processes.end_process"), incarnation)
 
 
-async def end_silent(db: Database, lease: float) -> list[Ended]:
+async def end_silent(db: Database, lease: float, *, timeout: float) -> list[Ended]:
     """End the incarnations that were silent for `lease` seconds. Their claims and leases are free from here on.
 
     Only a process whose own heartbeats went through all that time may call this: else the silence was the database's.
     """
-    async with db.connection() as connection:
+    async with db.connection(timeout) as connection:
         rows = await connection.fetch(sql("processes.end_silent"), lease)
     return [Ended(*row) for row in rows]
 
@@ -205,7 +205,10 @@ class Incarnation:
         self._beat_at = self._steady_since = started
 
     async def run(self) -> None:
-        """Beat until cancelled; after a lapse, come back under a new number."""
+        """Beat until cancelled, and end those who fell silent; after a lapse, come back under a new number.
+
+        Every process looks after the others: a duty that one of them holds could die with its holder.
+        """
         pause = self._lease / 5
         while True:
             await asyncio.sleep(pause)
@@ -213,6 +216,7 @@ class Incarnation:
             try:
                 if await heartbeat(self._db, self.number, timeout=pause):
                     self._note_beat(started)
+                    await self._end_silent(timeout=pause)
                 else:
                     log.warning("this process was held for dead; it starts over", incarnation=self.number)
                     self._beat_at = float("-inf")
@@ -221,6 +225,13 @@ class Incarnation:
             except StoreError as error:
                 self._steady_since = float("inf")
                 log.warning("heartbeat failed", error=str(error))
+
+    async def _end_silent(self, *, timeout: float) -> None:
+        if self.steady():
+            for ended in await end_silent(self._db, self._lease, timeout=timeout):
+                log.warning(
+                    "process ended for its silence", incarnation=ended.incarnation, host=ended.host, pid=ended.pid
+                )
 
     def _note_beat(self, started: float) -> None:
         self._beat_at = started

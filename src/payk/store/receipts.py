@@ -12,13 +12,15 @@ from dataclasses import dataclass, replace
 
 import asyncpg
 
+from payk.domain.directory import CurrentDirectory
 from payk.domain.message import MessageState
 from payk.domain.operator import IdMode
-from payk.domain.receipt import ReceiptReport, destination_fits, id_forms, number_of
+from payk.domain.receipt import ReceiptReport, ReceiptWait, destination_fits, id_forms, number_of
 from payk.domain.states import advance, fold, is_final
 from payk.store.arrays import array_literal, columns
 from payk.store.database import Connection, Database
 from payk.store.queries import sql
+from payk.store.resending import drop_messages, drop_parts
 
 __all__ = ["Inbound", "Settled", "parked_due", "settle_parked", "settle_receipts", "store_inbound"]
 
@@ -53,17 +55,24 @@ class _Match:
     uncertain: bool = False
 
 
-async def settle_receipts(db: Database, reports: Sequence[ReceiptReport], *, timeout: float = 10.0) -> list[Settled]:
-    """Settle or park each receipt, in one transaction; one answer each, in order. Raises StoreUnavailable."""
+async def settle_receipts(
+    db: Database, reports: Sequence[ReceiptReport], wait: ReceiptWait, *, timeout: float = 10.0
+) -> list[Settled]:
+    """Settle or park each receipt, in one transaction; one answer each, in order.
+
+    Raises StoreUnavailable and OutcomeUnknown; settling the same receipts again is safe in both cases.
+    """
     async with db.transaction(timeout) as connection:
-        return await _settle(connection, reports)
+        return await _settle(connection, reports, wait)
 
 
-async def settle_parked(db: Database, parked_ids: Sequence[int]) -> list[Settled]:
+async def settle_parked(
+    db: Database, parked_ids: Sequence[int], directory: CurrentDirectory, wait: ReceiptWait
+) -> list[Settled]:
     """Try parked receipts again; those that another process is trying are passed over."""
     async with db.transaction() as connection:
         rows = await connection.fetch(sql("receipts.parked_by_id"), sorted(parked_ids))
-        return await _settle(connection, [_unparked(row) for row in rows])
+        return await _settle(connection, [_unparked(row, directory) for row in rows], wait)
 
 
 async def parked_due(db: Database, limit: int) -> list[int]:
@@ -81,7 +90,8 @@ async def store_inbound(db: Database, messages: Sequence[Inbound], *, timeout: f
         )
 
 
-def _unparked(row: asyncpg.Record) -> ReceiptReport:
+def _unparked(row: asyncpg.Record, directory: CurrentDirectory) -> ReceiptReport:
+    link = directory.link_of(row["link_id"])
     return ReceiptReport(
         operator_id=row["operator_id"],
         link_id=row["link_id"],
@@ -94,17 +104,18 @@ def _unparked(row: asyncpg.Record) -> ReceiptReport:
         reference=row["reference"],
         source=row["source"],
         destination=row["destination"],
-        id_mode=IdMode.LEARN,
+        id_mode=IdMode.LEARN if link is None else link.id_mode,
         parked_id=row["parked_id"],
     )
 
 
-async def _settle(connection: Connection, reports: Sequence[ReceiptReport]) -> list[Settled]:
-    matches = await _match_keys(connection, reports)
+async def _settle(connection: Connection, reports: Sequence[ReceiptReport], wait: ReceiptWait) -> list[Settled]:
+    matches = await _match_keys(connection, reports, range(len(reports)))
     unmatched = [index for index in range(len(reports)) if index not in matches]
-    if unmatched:
-        matches |= await _match_uncertain(connection, reports, unmatched)
-    became = await _advance(connection, reports, matches) if matches else {}
+    if unmatched and (uncertain := await _match_uncertain(connection, reports, unmatched)):
+        # An answer may have been recorded between the two looks.
+        matches |= uncertain | await _match_keys(connection, reports, uncertain)
+    became = await _advance(connection, reports, matches, wait) if matches else {}
     parked = [report for index, report in enumerate(reports) if index not in matches]
     if parked:
         await _park(connection, parked)
@@ -119,11 +130,14 @@ async def _settle(connection: Connection, reports: Sequence[ReceiptReport]) -> l
     ]
 
 
-async def _match_keys(connection: Connection, reports: Sequence[ReceiptReport]) -> dict[int, _Match]:
+async def _match_keys(
+    connection: Connection, reports: Sequence[ReceiptReport], indexes: Iterable[int]
+) -> dict[int, _Match]:
     """The newest submit whose id and destination fit. In another base, the destination must speak for it."""
     wanted = [
         (index, report.operator_id, form, rank)
-        for index, report in enumerate(reports)
+        for index in indexes
+        for report in (reports[index],)
         for rank, form in id_forms(report.smsc_ids, report.id_mode)
         if form
     ]
@@ -147,7 +161,11 @@ async def _match_keys(connection: Connection, reports: Sequence[ReceiptReport]) 
 async def _match_uncertain(
     connection: Connection, reports: Sequence[ReceiptReport], unmatched: Sequence[int]
 ) -> dict[int, _Match]:
-    """An uncertain part whose reference the receipt echoes, or the only one between these two addresses."""
+    """An uncertain submit whose reference the receipt echoes, or the only one between these two addresses.
+
+    Where another message is on its way to the same number, the addresses alone prove nothing: the receipt may be ahead
+    of that one's answer.
+    """
     wanted = []
     for index in unmatched:
         report = reports[index]
@@ -169,15 +187,17 @@ async def _match_uncertain(
         else:
             addresses = (report.destination.casefold(), report.source.casefold())
             rows = [row for row in rows if row["sender"].casefold() in addresses]
-        parts = {(row["message_id"], row["part"]) for row in rows}
-        if len(parts) == 1:
-            message_id, part = parts.pop()
-            matches[index] = _Match(message_id, (part,), uncertain=True)
+            if any(row["another"] for row in rows):
+                continue
+        submits = {(row["message_id"], row["reference"]) for row in rows}
+        if len(submits) == 1:
+            parts = tuple(sorted({row["part"] for row in rows}))
+            matches[index] = _Match(rows[0]["message_id"], parts, uncertain=True)
     return matches
 
 
 async def _advance(
-    connection: Connection, reports: Sequence[ReceiptReport], matches: dict[int, _Match]
+    connection: Connection, reports: Sequence[ReceiptReport], matches: dict[int, _Match], wait: ReceiptWait
 ) -> dict[int, MessageState]:
     """Write the receipts and the states they bring; returns the new state by report where there is one."""
     ids = sorted({match.message_id for match in matches.values()})
@@ -197,7 +217,8 @@ async def _advance(
         if match.message_id in parts:
             of_parts = parts[match.message_id]
             for part in match.parts:
-                of_parts[part - 1] = advance(of_parts[part - 1], new)
+                if part <= len(of_parts):  # another link may have cut it into fewer since
+                    of_parts[part - 1] = advance(of_parts[part - 1], new)
             new = fold(of_parts)
         if advance(states[match.message_id], new) is not states[match.message_id]:
             states[match.message_id] = became[index] = new
@@ -212,7 +233,7 @@ async def _advance(
     await _write_states(connection, locked, states, parts)
     uncertain = [(match.message_id, part) for match in matches.values() if match.uncertain for part in match.parts]
     if uncertain:
-        await connection.execute(sql("receipts.settle_uncertain"), *columns(uncertain))
+        await drop_parts(connection, uncertain, wait)
     return became
 
 
@@ -233,7 +254,7 @@ async def _write_states(
     await connection.execute(sql("receipts.settle"), *columns(rows))
     final = [message_id for message_id in locked if is_final(states[message_id])]
     if final:
-        await connection.execute(sql("receipts.stop_resending"), final)
+        await drop_messages(connection, final)
     due = [(locked[message_id]["receipt_due"], message_id) for message_id in final]
     due = [(at, message_id) for at, message_id in due if at is not None]
     if due:

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import asyncpg
 
 from payk.domain.message import MessageState
+from payk.domain.receipt import ReceiptWait
 from payk.domain.states import advance, fold, is_final
 from payk.store.arrays import array_literal, columns
 from payk.store.database import Connection, Database
-from payk.store.outcomes import ReceiptWait
 from payk.store.queries import sql
 from payk.store.wakeups import Flow
 

@@ -12,6 +12,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from payk.domain.message import Lane
+
 __all__ = ["QUEUE_CHANNEL", "Flow", "Wakeup", "Wakeups", "decode_wakeup"]
 
 QUEUE_CHANNEL = "payk_queue"
@@ -42,8 +44,8 @@ def decode_wakeup(payload: str) -> Wakeup:
     """Read a NOTIFY payload; anything unreadable means: look for yourself."""
     try:
         rows = [tuple(int(field) for field in row.split(":")) for row in payload.split(",")]
-        return Wakeup({Flow(*row[:5]): row[5] for row in rows})
-    except (ValueError, TypeError, IndexError):
+        return Wakeup({Flow(queue, Lane(lane), *others): lowest for queue, lane, *others, lowest in rows})
+    except (ValueError, TypeError):
         return Wakeup({}, everything=True)
 
 

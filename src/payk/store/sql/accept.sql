@@ -81,7 +81,3 @@ with fresh as materialized (
     select scheduled_at, message_id, expires_at, client_id, label_key, queue_id, lane, rank from fresh where later
 )
 select pg_current_xact_id()::text as xid;
-
--- name: transaction_status
--- What became of a transaction whose COMMIT was never confirmed: committed, aborted or in progress.
-select pg_xact_status($1::text::xid8);

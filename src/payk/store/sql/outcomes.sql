@@ -14,6 +14,7 @@ join parked_receipt p on p.operator_id = g.operator_id
 
 -- name: hand_over
 -- Single-part messages that an operator has, or may have: out of the queue, None becomes Enroute, a receipt is awaited.
+-- Answers those whose claim was not taken away.
 with given as (
     select * from unnest($2::bigint[], $3::integer[], $4::double precision[]) as g (message_id, operator_id, age)
 ), gone as (
@@ -21,14 +22,17 @@ with given as (
     returning w.message_id
 ), moved as (
     update message m
-    set state = 1, operator_id = g.operator_id, submitted_at = now() - make_interval(secs => g.age),
+    set state = case m.state when 6 then 6 else 1 end, operator_id = g.operator_id,
+        submitted_at = now() - make_interval(secs => g.age),
         receipt_due = coalesce(m.expires_at + make_interval(secs => $6),
                                now() - make_interval(secs => g.age) + make_interval(secs => $5))
     from given g join gone using (message_id)
-    where m.message_id = g.message_id and m.state in (0, 1)
+    where m.message_id = g.message_id and m.state in (0, 1, 6)
     returning m.receipt_due, m.message_id
+), awaited as (
+    insert into awaiting (due, message_id) select receipt_due, message_id from moved
 )
-insert into awaiting (due, message_id) select receipt_due, message_id from moved;
+select message_id from gone;
 
 -- name: refuse
 -- Single-part messages that were refused for good: out of the queue, final. Enroute ones were uncertain before.
@@ -80,10 +84,18 @@ update waiting set claimed_by = null, link_id = null
 where claimed_by = $1 and link_id = $2 and message_id <> all($3::bigint[])
 returning queue_id, lane, client_id, rank, label_key, message_id;
 
--- name: lock_parts
--- Messages of several parts, locked in order, to fold the states of their parts.
+-- name: lock_messages
+-- Messages that receipts may speak of meanwhile, locked in order.
 select message_id, state, part_states from message
 where message_id = any($1::bigint[]) order by message_id for update;
+
+-- name: still_claimed
+-- Those of these messages whose claim was not taken away.
+select message_id from waiting where claimed_by = $1 and message_id = any($2::bigint[]);
+
+-- name: taken_parts
+-- Parts of these messages that were uncertain once, and turned out to be with the operator.
+select message_id, part from uncertain_part where message_id = any($1::bigint[]) and settled_at is not null;
 
 -- name: write_parts
 -- The folded states of messages of several parts, from the states they were locked in.
@@ -125,31 +137,6 @@ from unnest($1::bigint[], $2::double precision[], $3::integer[], $4::integer[], 
 -- What operators answered when they refused, for the timeline.
 insert into refusal (message_id, operator_id, link_id, command_status, part, attempt)
 select * from unnest($1::bigint[], $2::integer[], $3::integer[], $4::bigint[], $5::smallint[], $6::smallint[]);
-
--- name: settle_uncertain_part
--- An uncertain part whose answer came after all.
-update uncertain_part set settled_at = now() where message_id = $1 and part = $2 and settled_at is null;
-
--- name: unstage_part
--- A part that need not be sent again; answers whether nothing is left to send of its message.
-update staged s
-set parts_left = array_remove(coalesce(s.parts_left, (select array_agg(n::smallint) from generate_series(1, m.parts) n)),
-                              $2::smallint)
-from message m
-where s.message_id = $1 and m.message_id = s.message_id and s.uncertain_count > 0
-returning cardinality(s.parts_left) = 0;
-
--- name: unstage
--- A message of which nothing is left to send: its receipts are awaited.
-with gone as (
-    delete from staged where message_id = $1 returning message_id
-), moved as (
-    update message m
-    set receipt_due = coalesce(m.expires_at + make_interval(secs => $3), m.submitted_at + make_interval(secs => $2))
-    from gone where m.message_id = gone.message_id and m.state in (1, 6)
-    returning m.receipt_due, m.message_id
-)
-insert into awaiting (due, message_id) select receipt_due, message_id from moved;
 
 -- name: recut
 -- Messages that their link cut into another number of parts than intake counted, before any part was handed over.

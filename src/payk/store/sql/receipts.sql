@@ -7,8 +7,10 @@ join message m on m.message_id = k.message_id
 order by g.ord, g.form, k.submitted_at desc;
 
 -- name: find_uncertain
--- Uncertain parts to the number that a receipt speaks of.
-select g.ord, u.message_id, u.part, u.attempt, u.reference, u.sender
+-- Uncertain parts to the number that a receipt speaks of, and whether another message is on its way there.
+select g.ord, u.message_id, u.part, u.attempt, u.reference, u.sender,
+       exists (select from waiting w join message m on m.message_id = w.message_id
+               where w.claimed_by is not null and w.message_id <> u.message_id and m.phone = g.phone) as another
 from unnest($1::integer[], $2::integer[], $3::text[]) as g (ord, operator_id, phone)
 join uncertain_part u on u.operator_id = g.operator_id and u.phone = g.phone and u.settled_at is null
 order by g.ord, u.submitted_at desc;
@@ -37,17 +39,6 @@ where m.message_id = g.message_id and m.state = g.from_state;
 -- Final messages await nothing any more.
 delete from awaiting a using unnest($1::timestamptz[], $2::bigint[]) as g (due, message_id)
 where a.due = g.due and a.message_id = g.message_id;
-
--- name: stop_resending
--- A message that turned out to be final is not sent again.
-with staged_gone as (delete from staged where message_id = any($1::bigint[]))
-delete from waiting where message_id = any($1::bigint[]) and claimed_by is null;
-
--- name: settle_uncertain
--- Uncertain parts that a receipt has shown to be taken.
-update uncertain_part u set settled_at = now()
-from unnest($1::bigint[], $2::smallint[]) as g (message_id, part)
-where u.message_id = g.message_id and u.part = g.part and u.settled_at is null;
 
 -- name: park
 -- Receipts that no submit is known for, to be tried again.

@@ -1,0 +1,62 @@
+"""Two `payk serve --roles api` on one database answer as one."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import asyncpg
+
+from tests.end_to_end.payk import MESSAGE, Payk, registry
+
+ROUNDS = 50
+
+
+async def test_the_same_client_message_id_sent_to_both_at_once_is_one_message(payk_on_server: Payk) -> None:
+    await payk_on_server.apply(registry(2775))
+    doors = await asyncio.gather(*(payk_on_server.serve("--roles", "api") for _ in range(2)))
+    for turn in range(ROUNDS):
+        body = MESSAGE | {"ClientMessageId": f"order-{turn}"}
+        requests = [door.http.post("/api/v1/sms", json=body) for door in (*doors, *doors)]
+        answers = await asyncio.gather(*requests)
+        assert [answer.status_code for answer in answers] == [200] * 4
+        assert len({answer.json()["MessageId"] for answer in answers}) == 1
+        repeated = [answer.headers.get("X-Payk-Repeated") for answer in answers]
+        assert sorted(repeated, key=str) == [None, "true", "true", "true"]
+    assert await stored(payk_on_server) == ROUNDS
+    for door in doors:
+        assert (await door.admin.get("/health/ready")).json()["Warnings"] == [
+            "no process with the role dispatch is alive",
+            "no process with the role maintenance is alive",
+        ]
+
+
+async def test_ids_grow_for_requests_that_follow_each_other_on_any_process(payk_on_server: Payk) -> None:
+    await payk_on_server.apply(registry(2775))
+    doors = await asyncio.gather(*(payk_on_server.serve("--roles", "api") for _ in range(2)))
+    ids = [int(await doors[turn % 2].send()) for turn in range(20)]
+    assert ids == sorted(set(ids))
+
+
+async def test_doors_and_engines_in_processes_of_their_own_are_one_centre(payk_on_server: Payk, tmp_path: Path) -> None:
+    """The door hears of nothing but the database; the dispatcher is woken by it."""
+    operator = await payk_on_server.simulate()
+    await payk_on_server.apply(registry(operator.port))
+    door = await payk_on_server.serve("--roles", "api")
+    engines = [
+        payk_on_server.start("serve", "--roles", role, PAYK_ADMIN_PORT="0") for role in ("dispatch", "maintenance")
+    ]
+    for engine in engines:
+        await engine.line(r"^management +(http://\S+)")
+    await door.wait_for(await door.send(), "Delivered")
+    assert (await door.http.get("/health/ready")).json() == {"Status": "OK", "Warnings": []}
+    for engine in engines:
+        await engine.stop()
+
+
+async def stored(payk: Payk) -> int:
+    connection = await asyncpg.connect(payk.environment["PAYK_DATABASE_URL"])
+    try:
+        return int(await connection.fetchval("select count(*) from payk.message"))
+    finally:
+        await connection.close()

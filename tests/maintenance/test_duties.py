@@ -1,0 +1,126 @@
+"""Each duty, one round: what it does, and how much it says it did."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from random import Random
+
+from payk.domain.directory import CurrentDirectory
+from payk.domain.message import MessageState, SmsType
+from payk.domain.outcome import Accepted, Uncertain
+from payk.maintenance import all_duties, expiry, parked, partitions, pruning, rescue, staging, unanswered
+from payk.store.processes import end_process, register
+from tests.store.scene import Scene
+
+
+async def rescued(scene: Scene, directory: CurrentDirectory | None = None) -> int:
+    return await rescue.run_once(scene.db, directory or scene.directory, Random(1), scene.rules, scene.wait)
+
+
+async def test_every_duty_runs_on_an_empty_database(scene: Scene) -> None:
+    duties = all_duties(scene.db, scene.directory, Random(1), rules=scene.rules, wait=scene.wait)
+    assert [duty.name for duty in duties] == [
+        "stage", "expire", "unanswered", "rescue", "parked", "partitions", "prune",
+    ]  # fmt: skip
+    assert [await duty.run_once() for duty in duties] == [0] * len(duties)
+    assert all(duty.interval > 0 for duty in duties)
+
+
+async def test_staging(scene: Scene) -> None:
+    await scene.accept(3, scheduled_at=datetime.now(UTC) + timedelta(hours=1))
+    assert await staging.run_once(scene.db) == 0
+    await scene.bring_due()
+    assert await staging.run_once(scene.db) == 3 and await staging.run_once(scene.db) == 0
+
+
+async def test_expiry(scene: Scene) -> None:
+    await scene.accept(2, expires_in=60)
+    await scene.execute("update waiting set expires_at = now()")
+    assert await expiry.run_once(scene.db, scene.wait) == 2 and await expiry.run_once(scene.db, scene.wait) == 0
+
+
+async def test_giving_up(scene: Scene) -> None:
+    claim = await scene.claimed()
+    scene.wait = replace(scene.wait, wait=0.0)
+    await scene.record(claim, Accepted(1, "a"))
+    assert await unanswered.run_once(scene.db) == 1 and await unanswered.run_once(scene.db) == 0
+    assert await scene.state(claim.message_id) is MessageState.UNKNOWN
+
+
+async def test_parked_receipts_are_tried_again(scene: Scene) -> None:
+    await scene.receive(scene.report("a"), scene.report("stranger"))
+    assert await parked.run_once(scene.db, scene.directory, scene.wait) == 0  # not due yet
+    claim = await scene.claimed()
+    await scene.record(claim, Accepted(1, "a"))
+    await scene.execute("update parked_receipt set next_try_at = now()")
+    assert await parked.run_once(scene.db, scene.directory, scene.wait) == 1
+    assert await scene.state(claim.message_id) is MessageState.DELIVERED
+    assert await scene.value("select (count(*), max(tries)) from parked_receipt") == (1, 1)
+
+
+async def test_partitions_and_pruning_ask_for_no_second_round(scene: Scene) -> None:
+    await scene.execute("select setval('message_id', 150000000)")
+    await scene.receive(scene.report("old"))
+    await scene.execute("update parked_receipt set received_at = now() - interval '4 days'")
+    assert await partitions.run_once(scene.db) == await pruning.run_once(scene.db) == 0
+    assert await scene.accept() == [150_000_001] and await scene.count("parked_receipt") == 0
+
+
+# -- rescue
+
+
+async def test_claims_of_an_ended_process_are_uncertain(scene: Scene) -> None:
+    """Otp and Common are held and sent once more, Batch is not: any of them may have been sent."""
+    otp, common, batch = [
+        (await scene.claimed(sms_type=sms_type)).message_id for sms_type in (SmsType.OTP, SmsType.COMMON, SmsType.BATCH)
+    ]
+    assert await rescued(scene) == 0
+    await end_process(scene.db, scene.incarnation)
+    assert await rescued(scene) == 3 and await rescued(scene) == 0
+    for message_id, places in ((otp, {"staged"}), (common, {"staged"}), (batch, {"awaiting"})):
+        assert await scene.state(message_id) is MessageState.ENROUTE and await scene.places(message_id) == places
+    assert await scene.value("select array_agg(distinct reason) from uncertain_part") == ["its process ended"]
+
+
+async def test_the_second_time_is_the_last(scene: Scene) -> None:
+    claim = await scene.claimed()
+    await scene.record(claim, Uncertain(1, "time-out"))
+    await scene.bring_due()
+    await staging.run_once(scene.db)
+    await scene.claim()
+    await end_process(scene.db, scene.incarnation)
+    await rescued(scene)
+    assert await scene.places(claim.message_id) == {"awaiting"}
+
+
+async def test_only_the_parts_that_were_to_be_sent_are_uncertain(scene: Scene) -> None:
+    claim = await scene.claimed(parts=3)
+    await scene.record(claim, Accepted(1, "a"), Accepted(2, "b"), Uncertain(3, "time-out"))
+    await scene.bring_due()
+    await staging.run_once(scene.db)
+    await scene.claim()
+    await end_process(scene.db, scene.incarnation)
+    await rescued(scene)
+    assert await scene.value("select array_agg(part order by attempt) from uncertain_part") == [3, 3]
+
+
+async def test_claims_of_several_processes(scene: Scene) -> None:
+    await scene.accept(4)
+    other = await register(scene.db, host="there", pid=2, roles=[])
+    alive = await register(scene.db, host="there", pid=3, roles=[])
+    await scene.claim(1)
+    await scene.claim(2, incarnation=other)
+    await scene.claim(1, incarnation=alive)
+    for number in (scene.incarnation, other):
+        await end_process(scene.db, number)
+    assert await rescued(scene) == 3
+    assert await scene.value("select array_agg(claimed_by) from waiting") == [alive]
+
+
+async def test_a_link_that_is_not_known_here_yet_waits_for_the_next_round(scene: Scene) -> None:
+    claim = await scene.claimed()
+    await end_process(scene.db, scene.incarnation)
+    assert await rescued(scene, CurrentDirectory()) == 0
+    assert await scene.places(claim.message_id) == {"claimed"}
+    assert await rescued(scene) == 1

@@ -1,0 +1,109 @@
+"""How a duty is kept: by one process at a time, whatever befalls it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+
+from payk.clock import Clock
+from payk.maintenance import Duty, keep
+from payk.store import processes
+from payk.store.database import Database
+from payk.store.errors import StoreUnavailable
+from payk.store.processes import Incarnation
+
+
+class Rounds:
+    """What was done, by whom, and what each round answers."""
+
+    def __init__(self, *answers: int | Exception) -> None:
+        self.answers = list(answers)
+        self.by: list[str] = []
+        self.done = asyncio.Semaphore(0)
+
+    def duty(self, name: str, interval: float = 0.01) -> Duty:
+        async def run_once() -> int:
+            self.by.append(name)
+            self.done.release()
+            answer = self.answers.pop(0) if self.answers else 0
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+
+        return Duty("test", interval, run_once)
+
+    async def wait(self, count: int) -> None:
+        async with asyncio.timeout(5):
+            for _ in range(count):
+                await self.done.acquire()
+
+
+@pytest.fixture
+def incarnation_of(database: Database, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Awaitable[Incarnation]]:
+    """A process on a machine of its own: neighbours of one machine would look each other up by their numbers."""
+
+    async def begin(machine: str) -> Incarnation:
+        monkeypatch.setattr(processes, "host_identity", lambda: machine)
+        incarnation = Incarnation(database, Clock(), roles=["maintenance"], lease=10)
+        await incarnation.begin()
+        return incarnation
+
+    return begin
+
+
+@asynccontextmanager
+async def keeping(duty: Duty, db: Database, incarnation: Incarnation) -> AsyncIterator[asyncio.Task[None]]:
+    task = asyncio.create_task(keep(duty, db, incarnation))
+    try:
+        yield task
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+Begins = Callable[[str], Awaitable[Incarnation]]
+
+
+async def test_one_process_does_it_and_the_next_takes_over(database: Database, incarnation_of: Begins) -> None:
+    first, second = await incarnation_of("a"), await incarnation_of("b")
+    rounds = Rounds()
+    async with keeping(rounds.duty("a"), database, first):
+        await rounds.wait(1)
+        async with keeping(rounds.duty("b"), database, second):
+            await rounds.wait(5)
+            assert set(rounds.by) == {"a"}
+            await first.end()
+            async with asyncio.timeout(5):
+                while "b" not in rounds.by:
+                    await rounds.done.acquire()
+            await rounds.wait(3)
+            assert rounds.by[-2:] == ["b", "b"]
+
+
+async def test_who_holds_no_lease_does_nothing(database: Database, incarnation_of: Begins) -> None:
+    ended = await incarnation_of("a")
+    await ended.end()
+    rounds = Rounds()
+    async with keeping(rounds.duty("a"), database, ended):
+        await asyncio.sleep(0.1)
+    assert rounds.by == []
+
+
+async def test_as_long_as_there_is_work_no_round_waits(database: Database, incarnation_of: Begins) -> None:
+    rounds = Rounds(5, 5, 1)
+    async with keeping(rounds.duty("a", interval=60), database, await incarnation_of("a")):
+        await rounds.wait(4)
+    assert len(rounds.by) == 4  # the one that found nothing waits for its interval
+
+
+@pytest.mark.parametrize("error", [StoreUnavailable("away"), ZeroDivisionError()])
+async def test_a_round_that_failed_is_followed_by_another(
+    database: Database, incarnation_of: Begins, error: Exception
+) -> None:
+    rounds = Rounds(error)
+    async with keeping(rounds.duty("a"), database, await incarnation_of("a")) as task:
+        await rounds.wait(2)
+        assert not task.done()

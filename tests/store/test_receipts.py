@@ -1,0 +1,451 @@
+"""Receipts: which submit each belongs to, what it makes of a message, and where it waits when nobody knows it."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from payk.domain.message import MessageState, SmsType, user_message_reference
+from payk.domain.operator import IdMode, LongText
+from payk.domain.outcome import Accepted, Uncertain, Unsent
+from payk.store.claims import Claim
+from payk.store.database import Database
+from payk.store.errors import OutcomeUnknown
+from payk.store.outcomes import LateAnswer, record_late_answers
+from payk.store.receipts import Inbound, Settled, parked_due, settle_parked, settle_receipts, store_inbound
+from payk.store.upkeep import give_up_unanswered, stage_due
+from tests.store.proxy import Cut, network_to
+from tests.store.scene import PHONE, SENDER, Scene
+
+S = MessageState
+NONE, ENROUTE, DELIVERED, ACCEPTED, EXPIRED = S.NONE, S.ENROUTE, S.DELIVERED, S.ACCEPTED, S.EXPIRED
+UNDELIVERABLE, UNKNOWN, REJECTED = S.UNDELIVERABLE, S.UNKNOWN, S.REJECTED
+OTHER_PHONE = "992918888888"
+TIME_OUT = Uncertain(1, "time-out")
+PARKED = Settled(None)
+
+
+async def handed_over(scene: Scene, smsc_id: str, **changes: object) -> int:
+    """A message that the operator took under this id."""
+    claim = await scene.claimed(**changes)
+    await scene.record(claim, Accepted(1, smsc_id))
+    return claim.message_id
+
+
+async def unanswered(scene: Scene, **changes: object) -> Claim:
+    """A message that was never answered, and is held."""
+    claim = await scene.claimed(**changes)
+    await scene.record(claim, *(Uncertain(part, "time-out") for part in claim.open_parts))
+    return claim
+
+
+async def retry_parked(scene: Scene) -> list[Settled]:
+    """What becomes of the parked receipts at their next try."""
+    await scene.execute("update parked_receipt set next_try_at = now()")
+    return await settle_parked(scene.db, await parked_due(scene.db, 100), scene.directory, scene.wait)
+
+
+# -- matching by id
+
+
+async def test_a_receipt_settles_its_message(scene: Scene) -> None:
+    message_id = await handed_over(scene, "a1")
+    assert await scene.receive(scene.report("a1")) == [Settled(message_id, (1,), DELIVERED)]
+    row = await scene.row(message_id)
+    assert row["state"] == DELIVERED and row["done_at"] is not None
+    assert await scene.places(message_id) == set()
+    said = "(message_id, part, state, raw_state, error, done_date, smsc_id, operator_id, link_id)"
+    assert await scene.value(f"select {said} from receipt") == (
+        message_id, 1, DELIVERED, "DELIVRD", "000", "2502171020", "a1", scene.operator, scene.link,
+    )  # fmt: skip
+
+
+# id of the answer, ids of the receipt, whether the receipt names the recipient, whether it meets.
+@pytest.mark.parametrize(
+    ("source", "meets_in_another_base"), [(PHONE, True), (PHONE[3:], True), (OTHER_PHONE, False), ("", False)]
+)
+async def test_forms_of_ids(scene: Scene, source: str, meets_in_another_base: bool) -> None:
+    """As written the addresses may be silent; in another base they must speak for it. They may never speak against."""
+    as_written = source != OTHER_PHONE
+    rows = (
+        ("AB12", "ab12", as_written),
+        ("0000436949", "436949", as_written),
+        ("77", "0000000077", as_written),
+        ("c87c2273-7edb-4bc7-8d3a-7f57f21b625e", "C87C2273-7EDB-4BC7-8D3A-7F57F21B625E", as_written),
+        ("38601fa", "0059113978", meets_in_another_base),
+        ("0489708364", "1D305B4C", meets_in_another_base),
+        ("555", ("zzz", "555"), as_written),  # the text's id where the TLV's is unknown
+        ("556", "zzz", False),
+    )
+    ids = [await handed_over(scene, answered) for answered, _, _ in rows]
+    settled = await scene.receive(*(scene.report(reported, source=source) for _, reported, _ in rows))
+    expected = [message_id if meets else None for message_id, (*_, meets) in zip(ids, rows, strict=True)]
+    assert [row.message_id for row in settled] == expected
+
+
+@pytest.mark.parametrize("mode", [IdMode.HEX_DEC, IdMode.DEC_HEX, IdMode.RAW])
+async def test_a_pinned_mode_needs_no_address(scene: Scene, mode: IdMode) -> None:
+    answered, reported = {
+        IdMode.HEX_DEC: ("38601fa", "59113978"), IdMode.DEC_HEX: ("59113978", "38601fa"), IdMode.RAW: ("1f", "1F"),
+    }[mode]  # fmt: skip
+    message_id = await handed_over(scene, answered)
+    [settled] = await scene.receive(scene.report(reported, source="", destination="", id_mode=mode))
+    assert settled.message_id == message_id
+
+
+async def test_an_id_belongs_to_its_operator(scene: Scene) -> None:
+    await handed_over(scene, "a1")
+    assert await scene.receive(scene.report("a1", operator_id=scene.other_operator)) == [PARKED]
+
+
+async def test_any_link_of_the_operator_may_bring_it(scene: Scene) -> None:
+    message_id = await handed_over(scene, "a1")
+    [settled] = await scene.receive(scene.report("a1", link_id=scene.other_link))
+    assert settled.message_id == message_id
+
+
+async def test_of_a_reused_id_the_newest_whose_destination_fits(scene: Scene) -> None:
+    old = await handed_over(scene, "7")
+    new = await handed_over(scene, "7")
+    other = await handed_over(scene, "7", phone=OTHER_PHONE)
+    assert [row.message_id for row in await scene.receive(scene.report("7"))] == [new]
+    assert [row.message_id for row in await scene.receive(scene.report("7", source=OTHER_PHONE))] == [other]
+    assert [row.message_id for row in await scene.receive(scene.report("7", source=""))] == [other]
+    assert await scene.receive(scene.report("7", source="992937777777")) == [PARKED]
+    assert await scene.state(old) is ENROUTE
+
+
+async def test_a_form_in_another_base_never_beats_the_id_as_written(scene: Scene) -> None:
+    as_written = await handed_over(scene, "31")
+    await handed_over(scene, "1f")  # 31 in hexadecimal, and newer
+    assert [row.message_id for row in await scene.receive(scene.report("31"))] == [as_written]
+
+
+async def test_our_own_number_as_sender_says_nothing_of_the_recipient(scene: Scene) -> None:
+    message_id = await handed_over(scene, "a1", sender="992445640101")
+    [settled] = await scene.receive(scene.report("a1", source="", destination="992445640101"))
+    assert settled.message_id == message_id
+
+
+@pytest.mark.parametrize("smsc_ids", [(), ("",), ("0",), ("000",), (" ",)])
+async def test_a_receipt_without_an_id_fits_no_key(scene: Scene, smsc_ids: tuple[str, ...]) -> None:
+    """Nor those of operators that gave no id in their answer."""
+    message_id = await handed_over(scene, "")
+    assert await scene.receive(scene.report(smsc_ids)) == [PARKED]
+    assert await scene.state(message_id) is ENROUTE
+
+
+# -- order, duplicates, states
+
+
+@pytest.mark.parametrize("together", [True, False])
+async def test_receipts_in_any_order(scene: Scene, together: bool) -> None:
+    message_id = await handed_over(scene, "a1")
+    reports = [scene.report("a1", state) for state in (DELIVERED, ENROUTE, ACCEPTED, UNDELIVERABLE, DELIVERED)]
+    if together:
+        settled = await scene.receive(*reports)
+    else:
+        settled = [row for report in reports for row in await scene.receive(report)]
+    assert [row.became for row in settled] == [DELIVERED, None, None, None, None]
+    assert await scene.state(message_id) is DELIVERED and await scene.count("receipt") == 5
+    assert await scene.count("parked_receipt") == 0
+
+
+async def test_accepted_and_then_delivered(scene: Scene) -> None:
+    message_id = await handed_over(scene, "a1")
+    await scene.receive(scene.report("a1", ACCEPTED))
+    assert await scene.state(message_id) is ACCEPTED and await scene.places(message_id) == {"awaiting"}
+    assert (await scene.row(message_id))["done_at"] is None
+    await scene.receive(scene.report("a1", DELIVERED))
+    assert await scene.state(message_id) is DELIVERED and await scene.places(message_id) == set()
+
+
+async def test_a_receipt_that_says_nothing_changes_nothing(scene: Scene) -> None:
+    """UNKNOWN, or a word of the operator's own: it is kept, and a better one is awaited."""
+    message_id = await handed_over(scene, "a1")
+    assert await scene.receive(scene.report("a1", None, raw_state="UNKNOWN")) == [Settled(message_id, (1,), None)]
+    assert await scene.state(message_id) is ENROUTE and await scene.places(message_id) == {"awaiting"}
+    assert await scene.value("select state is null and raw_state = 'UNKNOWN' from receipt")
+
+
+async def test_a_late_receipt_corrects_unknown_and_nothing_else(scene: Scene) -> None:
+    message_id = await handed_over(scene, "a1")
+    await scene.execute("update awaiting set due = now(); update message set receipt_due = now()")
+    await scene.execute("update awaiting set due = (select receipt_due from message)")
+    await give_up_unanswered(scene.db, 10)
+    gave_up = await scene.row(message_id)
+    assert gave_up["state"] == UNKNOWN and gave_up["done_at"] is not None
+    await scene.receive(scene.report("a1", ACCEPTED))
+    assert await scene.state(message_id) is UNKNOWN
+    await scene.receive(scene.report("a1", DELIVERED), scene.report("a1", REJECTED))
+    corrected = await scene.row(message_id)
+    assert corrected["state"] == DELIVERED and corrected["done_at"] > gave_up["done_at"]
+
+
+async def test_parts_are_settled_each(scene: Scene) -> None:
+    claim = await scene.claimed(parts=3)
+    await scene.record(claim, *(Accepted(part, f"p{part}") for part in (1, 2, 3)))
+    assert await scene.receive(scene.report("p3")) == [Settled(claim.message_id, (3,), None)]
+    assert await scene.states(claim.message_id) == [ENROUTE, ENROUTE, DELIVERED]
+    settled = await scene.receive(scene.report("p1"), scene.report("p2", UNDELIVERABLE), scene.report("p2"))
+    assert [row.became for row in settled] == [None, UNDELIVERABLE, None]  # the worst wins
+    assert await scene.states(claim.message_id) == [DELIVERED, UNDELIVERABLE, DELIVERED]
+    assert await scene.places(claim.message_id) == set()
+
+
+async def test_one_id_for_all_parts_is_one_receipt_for_all(scene: Scene) -> None:
+    """message_payload: the operator got one submit_sm and tells of it once."""
+    claim = await scene.claimed(parts=3)
+    await scene.record(claim, *(Accepted(part, "whole") for part in (1, 2, 3)))
+    assert await scene.receive(scene.report("whole")) == [Settled(claim.message_id, (1, 2, 3), DELIVERED)]
+
+
+async def test_a_part_that_another_link_does_not_cut_any_more_is_no_trouble(scene: Scene) -> None:
+    claim = await unanswered(scene, parts=3)
+    late = LateAnswer(claim.message_id, scene.operator, scene.link, 3, 1, "third")
+    await scene.bring_due()
+    await stage_due(scene.db, 10)
+    [again] = await scene.claim()
+    await record_late_answers(scene.db, [late], scene.wait)
+    await scene.record(again, Accepted(1, "x"), Accepted(2, "y"))
+    await scene.receive(scene.report("third"), scene.report("x"), scene.report("y"))
+    assert await scene.state(claim.message_id) is DELIVERED
+
+
+# -- receipts that come first, or that nobody knows
+
+
+async def test_a_receipt_ahead_of_its_answer_is_parked_and_matched(scene: Scene) -> None:
+    claim = await scene.claimed()
+    assert await scene.receive(scene.report("00A1")) == [PARKED]
+    assert await parked_due(scene.db, 10) == []  # in a second
+    early = await scene.record(claim, Accepted(1, "a1"))
+    assert early == [await scene.value("select parked_id from parked_receipt")]
+    settled = await settle_parked(scene.db, early, scene.directory, scene.wait)
+    assert settled == [Settled(claim.message_id, (1,), DELIVERED)]
+    assert await scene.state(claim.message_id) is DELIVERED and await scene.count("parked_receipt") == 0
+    assert await settle_parked(scene.db, early, scene.directory, scene.wait) == []
+
+
+async def test_an_unknown_receipt_stays_parked_with_all_it_said(scene: Scene) -> None:
+    said = scene.report(("t\\v", 'q"x,{}', "1f"), EXPIRED, network_error=b"\x03\x00\x1b", reference=9, source="x'y")
+    assert await scene.receive(said) == [PARKED]
+    waits = []
+    for _ in range(4):
+        waits.append(await scene.value("select extract(epoch from next_try_at - now())::float8 from parked_receipt"))
+        assert await retry_parked(scene) == [PARKED]
+    assert waits == sorted(waits) and waits[0] <= 1 and 4 < waits[3] <= 8
+    claim = await scene.claimed()
+    await scene.record(claim, Accepted(1, "t\\v"))
+    await scene.execute("update message set phone = $1", "x'y")
+    [settled] = await retry_parked(scene)
+    assert settled.message_id == claim.message_id
+    assert await scene.value("select (state, network_error) from receipt") == (EXPIRED, b"\x03\x00\x1b")
+
+
+async def test_a_parked_receipt_is_read_as_its_link_writes_ids(scene: Scene) -> None:
+    operator = scene.directory.value.operators[scene.operator]
+    link = replace(operator.links[0], id_mode=IdMode.HEX_DEC)
+    operators = {**scene.directory.value.operators, scene.operator: replace(operator, links=(link,))}
+    scene.directory.value = replace(scene.directory.value, operators=operators)
+    silent = scene.report("59113978", source="", destination="", id_mode=IdMode.HEX_DEC)
+    assert await scene.receive(silent) == [PARKED]
+    message_id = await handed_over(scene, "38601fa")
+    assert [row.message_id for row in await retry_parked(scene)] == [message_id]
+
+
+async def test_two_processes_try_a_parked_receipt_once(scene: Scene, second: Database) -> None:
+    await scene.receive(scene.report("a1"))
+    claim = await scene.claimed()
+    early = await scene.record(claim, Accepted(1, "a1"))
+    both = await asyncio.gather(
+        *(settle_parked(db, early, scene.directory, scene.wait) for db in (scene.db, second) * 4)
+    )
+    assert sum(len(settled) for settled in both) == 1 and await scene.count("receipt") == 1
+
+
+# -- receipts for what was never answered
+
+
+@pytest.mark.parametrize("state", [DELIVERED, UNDELIVERABLE])
+async def test_the_echoed_reference_settles_an_uncertain_part(scene: Scene, state: MessageState) -> None:
+    first, second = await unanswered(scene), await unanswered(scene)
+    echo = user_message_reference(second.message_id, 1)
+    [settled] = await scene.receive(scene.report("new", state, reference=echo))
+    assert settled == Settled(second.message_id, (1,), state)
+    assert await scene.places(second.message_id) == set()  # it is not sent again
+    assert await scene.places(first.message_id) == {"staged"} and await scene.state(first.message_id) is ENROUTE
+
+
+async def test_a_reference_of_another_message_settles_nothing(scene: Scene) -> None:
+    claim = await unanswered(scene)
+    other = user_message_reference(claim.message_id, 2)
+    assert await scene.receive(scene.report("new", reference=other)) == [PARKED]
+    assert await scene.receive(scene.report("new", reference=other - 1, source=OTHER_PHONE)) == [PARKED]
+
+
+async def test_addresses_that_fit_one_uncertain_part_settle_it(scene: Scene) -> None:
+    claim = await unanswered(scene)
+    [settled] = await scene.receive(scene.report("new", destination=SENDER.lower()))
+    assert settled == Settled(claim.message_id, (1,), DELIVERED)
+    assert await scene.places(claim.message_id) == set()
+    assert await scene.receive(scene.report("newer")) == [PARKED]  # it is uncertain no more
+
+
+async def test_addresses_as_they_were_sent_fit_too(scene: Scene) -> None:
+    claim = await unanswered(scene)
+    [settled] = await scene.receive(scene.report("new", source=SENDER, destination=PHONE))
+    assert settled.message_id == claim.message_id
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"source": OTHER_PHONE},
+        {"destination": "AlifSarmoya"},
+        {"destination": ""},
+        {"source": "", "destination": ""},
+        {"source": "900000001"},  # seven digits alike are no proof here
+    ],
+)
+async def test_addresses_that_do_not_fit_settle_nothing(scene: Scene, changes: dict[str, str]) -> None:
+    claim = await unanswered(scene)
+    assert await scene.receive(scene.report("new", **changes)) == [PARKED]
+    assert await scene.places(claim.message_id) == {"staged"}
+
+
+async def test_another_operators_receipt_settles_nothing(scene: Scene) -> None:
+    await unanswered(scene)
+    assert await scene.receive(scene.report("new", operator_id=scene.other_operator)) == [PARKED]
+
+
+async def test_addresses_that_fit_two_uncertain_parts_settle_none(scene: Scene) -> None:
+    first, second = await unanswered(scene), await unanswered(scene)
+    assert await scene.receive(scene.report("new")) == [PARKED]
+    echo = user_message_reference(first.message_id, 1)
+    await scene.receive(scene.report("newer", reference=echo))
+    # Now there is one that it can mean.
+    assert [row.message_id for row in await retry_parked(scene)] == [second.message_id]
+
+
+async def test_two_tries_of_one_part_are_one_part(scene: Scene) -> None:
+    claim = await unanswered(scene)
+    await scene.bring_due()
+    await stage_due(scene.db, 10)
+    [again] = await scene.claim()
+    await scene.record(again, TIME_OUT)
+    assert [row.message_id for row in await scene.receive(scene.report("new"))] == [claim.message_id]
+
+
+async def test_a_receipt_that_may_belong_to_a_message_on_its_way_is_not_given_to_another(scene: Scene) -> None:
+    """A second code for the same number: its receipt comes before its answer, while the first one is uncertain."""
+    uncertain = await unanswered(scene, sms_type=SmsType.OTP)
+    second = await scene.claimed(sms_type=SmsType.OTP)
+    assert await scene.receive(scene.report("s2")) == [PARKED]
+    early = await scene.record(second, Accepted(1, "s2"))
+    [settled] = await settle_parked(scene.db, early, scene.directory, scene.wait)
+    assert settled.message_id == second.message_id
+    assert await scene.state(uncertain.message_id) is ENROUTE and await scene.places(uncertain.message_id) == {"staged"}
+
+
+@pytest.mark.parametrize("state", [ENROUTE, ACCEPTED, None])
+async def test_any_word_of_the_operator_on_an_uncertain_part_stops_its_repeat(
+    scene: Scene, state: MessageState | None
+) -> None:
+    """It has the message: that is all one needs to know."""
+    claim = await unanswered(scene)
+    await scene.receive(scene.report("new", state))
+    assert await scene.places(claim.message_id) == {"awaiting"}
+    assert await scene.state(claim.message_id) is (state or ENROUTE)
+
+
+async def test_a_receipt_stops_the_repeat_of_its_part_alone(scene: Scene) -> None:
+    claim = await scene.claimed(parts=3)
+    await scene.record(claim, Accepted(1, "a"), Uncertain(2, "time-out"), Uncertain(3, "time-out"))
+    echo = user_message_reference(claim.message_id, 2)
+    assert await scene.receive(scene.report("new", reference=echo)) == [Settled(claim.message_id, (2,), None)]
+    assert await scene.value("select parts_left from staged") == [3]
+    await scene.bring_due()
+    await stage_due(scene.db, 10)
+    await scene.receive(scene.report("newer", ENROUTE, reference=echo + 1))  # while it waits for its turn
+    assert await scene.places(claim.message_id) == {"awaiting"}
+    assert await scene.states(claim.message_id) == [ENROUTE, DELIVERED, ENROUTE]
+
+
+async def test_a_repeat_that_is_claimed_goes_back_without_the_part_that_was_taken(scene: Scene) -> None:
+    claim = await unanswered(scene, parts=2)
+    await scene.bring_due()
+    await stage_due(scene.db, 10)
+    [again] = await scene.claim()
+    await scene.receive(scene.report("new", ENROUTE, reference=user_message_reference(claim.message_id, 1)))
+    await scene.record(again, Unsent(1), Unsent(2))
+    [third] = await scene.claim()
+    assert third.open_parts == (2,)
+    await scene.receive(scene.report("newer", ENROUTE, reference=user_message_reference(claim.message_id, 2)))
+    await scene.record(third, Unsent(2))
+    assert await scene.places(claim.message_id) == {"awaiting"}
+
+
+async def test_a_whole_text_that_was_never_answered_is_one_submit(scene: Scene) -> None:
+    """message_payload again: one submit_sm carried all parts, and one receipt settles them."""
+    operator = scene.directory.value.operators[scene.operator]
+    link = replace(operator.links[0], long_text=LongText.PAYLOAD)
+    operators = {**scene.directory.value.operators, scene.operator: replace(operator, links=(link,))}
+    scene.directory.value = replace(scene.directory.value, operators=operators)
+    by_address, by_echo = await unanswered(scene, parts=2), await unanswered(scene, parts=2, phone=OTHER_PHONE)
+    echo = user_message_reference(by_echo.message_id, 1)
+    settled = await scene.receive(scene.report("x"), scene.report("y", source=OTHER_PHONE, reference=echo))
+    assert settled == [
+        Settled(by_address.message_id, (1, 2), DELIVERED), Settled(by_echo.message_id, (1, 2), DELIVERED),
+    ]  # fmt: skip
+    assert await scene.count("staged") == 0
+
+
+# -- storing
+
+
+async def test_many_at_once_are_answered_in_their_order(scene: Scene) -> None:
+    known = [await handed_over(scene, f"k{number}") for number in range(5)]
+    reports = [scene.report(f"{kind}{number}") for number in range(5) for kind in "kn"]
+    settled = await scene.receive(*reports)
+    assert [row.message_id for row in settled] == [id_ for message_id in known for id_ in (message_id, None)]
+
+
+async def test_receipts_that_were_stored_without_our_knowing_come_again_and_do_no_harm(scene: Scene, dsn: str) -> None:
+    message_id = await handed_over(scene, "a1")
+    async with network_to(dsn) as network:
+        through = await Database.open(network.dsn)
+        network.on("commit", Cut.AFTER)
+        with pytest.raises(OutcomeUnknown):
+            await settle_receipts(through, [scene.report("a1"), scene.report("unknown")], scene.wait)
+        await through.close()
+    assert await scene.state(message_id) is DELIVERED
+    again = await scene.receive(scene.report("a1"), scene.report("unknown"))
+    assert [row.became for row in again] == [None, None] and await scene.state(message_id) is DELIVERED
+
+
+async def test_receipts_of_the_same_messages_on_two_processes(scene: Scene, second: Database) -> None:
+    claims = [await scene.claimed(parts=2) for _ in range(20)]
+    await scene.record_all(
+        [scene.decided(claim, *(Accepted(part, f"{claim.message_id}.{part}") for part in (1, 2))) for claim in claims]
+    )
+    one = [scene.report(f"{claim.message_id}.1") for claim in claims]
+    two = [scene.report(f"{claim.message_id}.2") for claim in reversed(claims)]
+    settled = await asyncio.gather(settle_receipts(scene.db, one, scene.wait), settle_receipts(second, two, scene.wait))
+    assert sum(row.became is DELIVERED for rows in settled for row in rows) == 20
+    assert await scene.ids("message", "state = 2") == [claim.message_id for claim in claims]
+
+
+async def test_messages_from_subscribers_are_kept_whole(scene: Scene) -> None:
+    await store_inbound(scene.db, [Inbound(scene.operator, scene.link, PHONE, "4545", b"\x00\x01pdu")] * 2)
+    row = "(operator_id, link_id, source, destination, pdu)"
+    assert await scene.value(f"select {row} from inbound") == (
+        scene.operator,
+        scene.link,
+        PHONE,
+        "4545",
+        b"\x00\x01pdu",
+    )
+    assert await scene.count("inbound") == 2
