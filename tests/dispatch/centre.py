@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +34,8 @@ __all__ = ["SECRET", "Centre", "Operator", "accept", "configure", "running_centr
 
 SECRET = bytes(range(32))
 CLIENT = "demo"
+RECORD_LAG = 0.12
+"""Seconds until what an operator received stands in its record."""
 
 
 @dataclass
@@ -47,9 +49,14 @@ class Operator:
     def port(self) -> int:
         return self.simulator.port
 
-    def times_submitted(self) -> Counter[str]:
+    async def submits(self) -> list[dict[str, Any]]:
+        """Everything that was submitted so far."""
+        await asyncio.sleep(RECORD_LAG)
+        return self.record.submits()
+
+    async def times_submitted(self) -> Counter[str]:
         """How often each number was submitted to."""
-        return Counter(line["destination"] for line in self.record.submits())
+        return Counter(line["destination"] for line in await self.submits())
 
 
 @asynccontextmanager
@@ -65,16 +72,22 @@ async def running_operator(folder: Path, name: str = "tcell", **options: Any) ->
 
 
 async def configure(
-    db: Database, operators: Mapping[str, Mapping[str, Any]], *, client: Mapping[str, Any] | None = None
+    db: Database,
+    operators: Mapping[str, Mapping[str, Any] | Sequence[Mapping[str, Any]]],
+    *,
+    client: Mapping[str, Any] | None = None,
 ) -> None:
-    """Apply a registry: one client, and a route for all numbers to these operators in order; each has one link.
+    """Apply a registry: one client, and a route for all numbers to these operators in order.
 
-    Values are keys of the link; `port` is one of them.
+    Values are the keys of an operator's link, `port` among them, or of each of its links.
     """
     account = {"host": "127.0.0.1", "system_id": "payk", "password": "payk", "response_timeout": 5}
     document = {
         "client": [{"name": CLIENT, "senders": ["AlifBank"], **(client or {})}],
-        "operator": [{"name": name, "link": [{**account, **link}]} for name, link in operators.items()],
+        "operator": [
+            {"name": name, "link": [{**account, **link} for link in ([links] if isinstance(links, Mapping) else links)]}
+            for name, links in operators.items()
+        ],
         "route": [{"prefix": "", "operators": list(operators)}],
     }
     await apply(db, SecretBox(SECRET), read(document, "registry.toml", {}), author="test")
@@ -136,15 +149,17 @@ async def running_centre(
     rules: RetryRules | None = None,
     wait: ReceiptWait | None = None,
     lease: float = 10.0,
-    duties: bool = True,
+    begun: Callable[[Incarnation], Awaitable[None]] | None = None,
 ) -> AsyncIterator[Centre]:
-    """Run until the block ends, then stop as a process does."""
+    """Run until the block ends, then stop as a process does. `begun` is awaited before anything else starts."""
     clock, random = Clock(), Random(1)
     rules = rules or RetryRules(retry_for=600, uncertain_hold=5)
     wait = wait or ReceiptWait(wait=60, grace=60)
-    directory = CurrentDirectory(await load(db))
     incarnation = Incarnation(db, clock, roles=["dispatch", "maintenance"], lease=lease)
     await incarnation.begin()
+    if begun is not None:
+        await begun(incarnation)
+    directory = CurrentDirectory(await load(db))
     dispatcher = Dispatcher(
         db,
         directory,
@@ -161,9 +176,8 @@ async def running_centre(
             group.create_task(tell(db)),
             group.create_task(Follower(db, directory).run()),
         ]
-        if duties:
-            of_time = all_duties(db, directory, random, rules=rules, wait=wait)
-            engines += [group.create_task(keep(duty, db, incarnation)) for duty in of_time]
+        duties = all_duties(db, directory, random, rules=rules, wait=wait)
+        engines += [group.create_task(keep(duty, db, incarnation)) for duty in duties]
         sending = group.create_task(dispatcher.run())
         try:
             yield Centre(db, directory, incarnation, dispatcher, heartbeat)

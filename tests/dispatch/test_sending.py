@@ -32,7 +32,7 @@ async def test_messages_are_submitted_once_and_delivered(database: Database, ope
         async with database.connection() as connection:
             for table in ("waiting", "staged", "awaiting", "parked_receipt", "uncertain_part", "refusal"):
                 assert await connection.fetchval(f"select count(*) from {table}") == 0
-    assert operator.times_submitted() == dict.fromkeys(phones, 1)
+    assert await operator.times_submitted() == dict.fromkeys(phones, 1)
 
 
 async def test_a_lone_message_waits_for_nobody(database: Database, operator: Operator) -> None:
@@ -61,7 +61,7 @@ async def test_what_the_scripted_numbers_say(database: Database, operator: Opera
         await centre.wait_for("select count(*) = $1 from message where state not in (0, 1)", len(ends) - 2)
         await operator.record.wait_for(3, "992000000008")
         assert {number: await centre.state(each) for number, each in zip(ends, ids, strict=True)} == ends
-    times = {number[-4:]: count for number, count in operator.times_submitted().items()}
+    times = {number[-4:]: count for number, count in (await operator.times_submitted()).items()}
     assert times == dict.fromkeys(ends, 1) | {"0008": 3, "0009": 2}
 
 
@@ -72,7 +72,7 @@ async def test_a_long_text_goes_in_parts_and_is_one_message(database: Database, 
         await centre.all_become(S.DELIVERED)
         async with database.connection() as connection:
             assert await connection.fetchval("select part_states from message") == [2, 2, 2, 2]
-    lines = operator.record.submits()
+    lines = await operator.submits()
     assert len(lines) == 4 and len({line["reference"] for line in lines}) == 4
     assert {line["registered_delivery"] for line in lines} == {1} and {line["esm_class"] for line in lines} == {0x40}
 
@@ -82,7 +82,7 @@ async def test_a_long_text_whole_is_one_submit_and_one_receipt(database: Databas
     async with running_centre(database) as centre:
         await accept(database, AT_ONCE, text=LONG_TEXT, parts=4)
         await centre.all_become(S.DELIVERED)
-    assert len(operator.record.submits()) == 1
+    assert len(await operator.submits()) == 1
 
 
 async def test_a_scheduled_message_goes_when_it_is_due(database: Database, operator: Operator) -> None:
@@ -91,7 +91,7 @@ async def test_a_scheduled_message_goes_when_it_is_due(database: Database, opera
     async with running_centre(database) as centre:
         await accept(database, PHONE, scheduled_at=due)
         await centre.all_become(S.DELIVERED)
-    [line] = operator.record.submits()
+    [line] = await operator.submits()
     assert 0 <= line["at"] - due.timestamp() < 0.9
 
 
@@ -114,7 +114,7 @@ async def test_unanswered_messages_are_repeated_as_policy_says(database: Databas
             await accept(database, UNANSWERED, sms_type=sms_type, text=sms_type.name)
         await centre.wait_for("select count(*) = 3 from message where state = 1")
         await centre.all_become(S.UNKNOWN)
-    lines = operator.record.submits()
+    lines = await operator.submits()
     assert sorted(bytes.fromhex(line["octets"]).decode() for line in lines) == [
         "BATCH", "COMMON", "COMMON", "OTP", "OTP",
     ]  # fmt: skip
@@ -133,7 +133,7 @@ async def test_an_answer_that_comes_late_stops_the_repeat(database: Database, tm
             await centre.wait_for("select count(*) = 6 from uncertain_part")
             await centre.all_become(S.DELIVERED)
             await asyncio.sleep(1.2)
-        assert len(operator.record.submits()) == 6
+        assert len(await operator.submits()) == 6
 
 
 async def test_what_waits_when_the_centre_starts_is_sent(database: Database, operator: Operator) -> None:

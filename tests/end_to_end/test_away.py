@@ -1,4 +1,4 @@
-"""The database goes away and comes back, the operator goes away and comes back: answers meanwhile, recovery by itself."""
+"""The database goes away and comes back, the operator too: answers meanwhile, recovery by itself."""
 
 from __future__ import annotations
 

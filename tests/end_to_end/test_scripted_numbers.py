@@ -1,4 +1,4 @@
-"""Every scripted number ends in the state, and within the time, that the README's table names: all of them, of every type, at once."""
+"""Every scripted number ends in the state, and within the time, that the README names: all of them, of every type."""
 
 from __future__ import annotations
 

@@ -1,0 +1,146 @@
+"""Two dispatchers on one database: they share the binds, and no message is submitted by both."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+import pytest
+
+from payk.domain.message import MessageState, SmsType
+from payk.domain.receipt import ReceiptWait
+from payk.domain.retry import RetryRules
+from payk.store import processes
+from payk.store.database import Database
+from payk.store.processes import Incarnation, lease_binds
+from tests.dispatch.centre import Centre, Operator, accept, configure, running_centre
+
+S = MessageState
+PHONES = [f"9929{number:08}" for number in range(400)]
+
+Starts = Callable[..., AbstractAsyncContextManager[Centre]]
+
+
+@pytest.fixture
+def process(dsn: str, monkeypatch: pytest.MonkeyPatch) -> Starts:
+    """Starts a centre as another machine would: neighbours of one machine look each other up by their numbers."""
+
+    @asynccontextmanager
+    async def start(machine: str, **options: Any) -> AsyncIterator[Centre]:
+        db = await Database.open(dsn)
+        monkeypatch.setattr(processes, "host_identity", lambda: machine)
+        async with running_centre(db, **options) as centre:
+            yield centre
+        await db.close()
+
+    return start
+
+
+async def test_two_share_the_binds_and_the_messages(database: Database, operator: Operator, process: Starts) -> None:
+    link = {"port": operator.port, "window": 5, "rate": 100}
+    await configure(database, {"tcell": {**link, "binds": 1}})
+
+    async def lease_the_second_bind(incarnation: Incarnation) -> None:
+        await lease_binds(database, incarnation.number, [(1, 2)])
+        await configure(database, {"tcell": {**link, "binds": 2}})
+
+    async with process("a") as first:
+        await first.bound(1)
+        async with process("b", begun=lease_the_second_bind) as second:
+            await accept(database, *PHONES[:150])
+            await first.bound(2)
+            for centre, number in ((first, 1), (second, 2)):
+                assert [status.number for status in centre.dispatcher.links[1].binds] == [number]
+            await second.all_become(S.DELIVERED)
+    lines = await operator.submits()
+    assert Counter(line["destination"] for line in lines) == dict.fromkeys(PHONES[:150], 1)
+    by_bind = Counter(line["bind"] for line in lines)
+    assert min(by_bind.values()) > 30  # half of the rate each
+    assert lines[-1]["at"] - lines[0]["at"] > 1.2  # and no more than the rate together
+
+
+async def test_two_on_one_queue_submit_each_message_once(
+    database: Database, operator: Operator, process: Starts
+) -> None:
+    """As fast as they can, over a link each."""
+    await configure(database, {"tcell": [{"port": operator.port}]})
+
+    async def lease_the_second_link(incarnation: Incarnation) -> None:
+        await configure(database, {"tcell": [{"port": operator.port}, {"port": operator.port, "enabled": False}]})
+        await lease_binds(database, incarnation.number, [(2, 1)])
+        await configure(database, {"tcell": [{"port": operator.port}, {"port": operator.port}]})
+
+    async with process("a") as first, process("b", begun=lease_the_second_link) as second:
+        await first.bound(2)
+        for _ in range(4):
+            await accept(database, *PHONES[:100])
+            await asyncio.sleep(0.02)
+        await second.all_become(S.DELIVERED)
+        assert first.dispatcher.links[1].binds and second.dispatcher.links[2].binds
+    lines = await operator.submits()
+    assert Counter(line["destination"] for line in lines) == dict.fromkeys(PHONES[:100], 4)
+    assert len({line["bind"] for line in lines}) == 2
+
+
+async def test_one_goes_and_the_other_takes_over(database: Database, operator: Operator, process: Starts) -> None:
+    await configure(database, {"tcell": {"port": operator.port, "window": 10}})
+    async with process("a") as first:
+        await first.bound(1)
+        async with process("b") as second:
+            await accept(database, *PHONES[:100])
+            await operator.record.wait_for(20)
+            assert not second.dispatcher.links[1].binds
+            stopping = asyncio.create_task(first.dispatcher.links[1].stop())
+            await stopping
+            await first.incarnation.end()
+            await second.all_become(S.DELIVERED)
+            assert second.dispatcher.links[1].binds
+    assert await operator.times_submitted() == dict.fromkeys(PHONES[:100], 1)
+
+
+async def test_who_lost_its_lease_submits_nothing_more(database: Database, operator: Operator, process: Starts) -> None:
+    """Its heart stops, its sessions stay: from then on it writes nothing, and another one carries on."""
+    await configure(database, {"tcell": {"port": operator.port, "window": 10, "rate": 100}})
+    rules, wait = RetryRules(uncertain_hold=0.3), ReceiptWait(wait=5)
+    async with process("a", lease=1.0, rules=rules, wait=wait) as loser:
+        await loser.bound()
+        number = loser.incarnation.number
+        await accept(database, *PHONES[:300], sms_type=SmsType.BATCH)
+        await operator.record.wait_for(30)
+        async with process("b", lease=1.0, rules=rules, wait=wait) as heir:
+            loser.heartbeat.cancel()
+            await heir.wait_for("select ended_at is not null from process where incarnation = $1", number)
+            assert not loser.incarnation.held()
+            former = {line["bind"] for line in await operator.submits()}
+            taken_over = len(await operator.submits())
+            await heir.wait_for(
+                "select count(*) = 1 from bind_lease where bound_at is not null and incarnation > $1", number
+            )
+            await heir.wait_for("select bool_and(state in (2, 7)) from message", within=20)
+            later = (await operator.submits())[taken_over:]
+            assert later and former.isdisjoint(line["bind"] for line in later)
+    # Batch: what was claimed and never answered is not repeated.
+    times = await operator.times_submitted()
+    assert set(times.values()) == {1}
+
+
+async def test_what_a_killed_process_had_claimed_is_sent_by_another(
+    database: Database, operator: Operator, process: Starts
+) -> None:
+    await configure(database, {"tcell": {"port": operator.port}})
+    rules, wait = RetryRules(uncertain_hold=0.3), ReceiptWait(wait=5)
+    common = await accept(database, *PHONES[:20])
+    batch = await accept(database, *PHONES[20:40], sms_type=SmsType.BATCH)
+    async with database.connection() as connection:
+        dead = await connection.fetchval(
+            "insert into process (host, pid, roles) values ('z', 1, '{}') returning incarnation"
+        )
+        await connection.execute("update waiting set claimed_by = $1, link_id = 1", dead)
+    async with process("a", lease=1.0, rules=rules, wait=wait) as centre:
+        await centre.wait_for("select bool_and(state in (2, 7)) from message", within=20)
+        assert {await centre.state(message_id) for message_id in common} == {S.DELIVERED}
+        assert {await centre.state(message_id) for message_id in batch} == {S.UNKNOWN}
+    assert await operator.times_submitted() == dict.fromkeys(PHONES[:20], 1)
