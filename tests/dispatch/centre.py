@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -25,6 +25,7 @@ from payk.registry.secrets import SecretBox
 from payk.simulator import Simulator, SimulatorOptions
 from payk.store.accept import insert_messages
 from payk.store.database import Database
+from payk.store.errors import StoreUnavailable
 from payk.store.listening import tell
 from payk.store.processes import Incarnation
 from tests.end_to_end.record import Record
@@ -113,11 +114,14 @@ class Centre:
     dispatcher: Dispatcher
     heartbeat: asyncio.Task[None]
 
+    async def value(self, query: str, *arguments: object) -> Any:
+        """The first column of the first row."""
+        async with self.db.connection() as connection:
+            return await connection.fetchval(query, *arguments)
+
     async def state(self, message_id: int) -> MessageState:
         """The stored state of a message."""
-        async with self.db.connection() as connection:
-            state = await connection.fetchval("select state from message where message_id = $1", message_id)
-        return MessageState(state)
+        return MessageState(await self.value("select state from message where message_id = $1", message_id))
 
     async def states(self) -> Counter[MessageState]:
         """How many messages are in each state."""
@@ -125,17 +129,25 @@ class Centre:
             return Counter(MessageState(row[0]) for row in await connection.fetch("select state from message"))
 
     async def wait_for(self, query: str, *arguments: object, within: float = 10.0) -> None:
-        """Wait until `query` answers true."""
+        """Wait until `query` answers true; the database may be away meanwhile."""
         async with asyncio.timeout(within):
             while True:
-                async with self.db.connection() as connection:
-                    if await connection.fetchval(query, *arguments):
+                with suppress(StoreUnavailable):
+                    if await self.value(query, *arguments):
                         return
                 await asyncio.sleep(0.02)
 
     async def all_become(self, state: MessageState, within: float = 10.0) -> None:
         """Wait until every message is in this state."""
         await self.wait_for("select bool_and(state = $1) from message", int(state), within=within)
+
+    async def holds(self, *numbers: int) -> None:
+        """Wait until exactly these binds are bound here, by number."""
+        async with asyncio.timeout(5):
+            while [bind.number for link in self.dispatcher.links.values() for bind in link.binds if bind.bound] != [
+                *numbers
+            ]:
+                await asyncio.sleep(0.02)
 
     async def bound(self, binds: int = 1) -> None:
         """Wait until so many binds are noted as bound."""
@@ -149,16 +161,13 @@ async def running_centre(
     rules: RetryRules | None = None,
     wait: ReceiptWait | None = None,
     lease: float = 10.0,
-    begun: Callable[[Incarnation], Awaitable[None]] | None = None,
 ) -> AsyncIterator[Centre]:
-    """Run until the block ends, then stop as a process does. `begun` is awaited before anything else starts."""
+    """Run until the block ends, then stop as a process does."""
     clock, random = Clock(), Random(1)
     rules = rules or RetryRules(retry_for=600, uncertain_hold=5)
     wait = wait or ReceiptWait(wait=60, grace=60)
     incarnation = Incarnation(db, clock, roles=["dispatch", "maintenance"], lease=lease)
     await incarnation.begin()
-    if begun is not None:
-        await begun(incarnation)
     directory = CurrentDirectory(await load(db))
     dispatcher = Dispatcher(
         db,

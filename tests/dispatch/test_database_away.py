@@ -15,7 +15,7 @@ from tests.dispatch.centre import accept, configure, running_centre, running_ope
 from tests.store.proxy import Cut, Network, network_to
 
 S = MessageState
-PHONES = [f"9929{number:08}" for number in range(200)]
+PHONES = [f"9929{number:08}" for number in range(120)]
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ async def test_receipts_are_refused_for_the_moment_and_come_again(
         await configure(database, {"tcell": {"port": operator.port, "window": 20}})
         async with running_centre(through) as centre:
             await accept(database, *PHONES, sms_type=SmsType.BATCH)  # which no uncertainty would repeat
-            await operator.record.wait_for(60)
+            await operator.record.wait_for(40)
             await network.down()
             sent = len(await operator.submits())
             await asyncio.sleep(1.9)
@@ -63,7 +63,7 @@ async def test_commits_that_are_not_confirmed_send_nothing_twice(
         await configure(database, {"tcell": [{"port": operator.port, "window": 10}, {"port": operator.port}]})
         async with running_centre(through) as centre:
             await accept(database, *PHONES)
-            for _ in range(6):
+            for _ in range(4):
                 network.on("commit", cut)
                 await asyncio.wait_for(network.met.wait(), 5)
                 await asyncio.sleep(0.1)
@@ -80,8 +80,7 @@ async def test_claims_whose_answer_was_lost_go_back(
         async with running_centre(through) as centre:
             await centre.bound()
             await accept(database, *PHONES, sms_type=SmsType.BATCH)
-            for _ in range(5):
-                network.on("claim_rows", Cut.AFTER)
+            for _ in range(4):
                 network.on("update waiting w set claimed_by", Cut.AFTER)
                 await asyncio.sleep(0.2)
             await centre.all_become(S.DELIVERED, within=20)

@@ -16,6 +16,8 @@ __all__ = ["STOP_WITHIN", "Ended", "Program", "run"]
 
 STOP_WITHIN = 10.0
 """Seconds from SIGTERM to the end of a process."""
+ENDS_WITHIN = 30.0
+"""Seconds for a command that ends by itself."""
 POLL = 0.02
 
 Ended = subprocess.CompletedProcess[str]
@@ -29,7 +31,7 @@ def _environment(given: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("PAYK_")} | dict(given)
 
 
-async def run(*arguments: str, environment: Mapping[str, str], folder: Path, within: float = 60.0) -> Ended:
+async def run(*arguments: str, environment: Mapping[str, str], folder: Path) -> Ended:
     """A command that ends by itself."""
     return await asyncio.to_thread(
         subprocess.run,
@@ -39,7 +41,7 @@ async def run(*arguments: str, environment: Mapping[str, str], folder: Path, wit
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=within,
+        timeout=ENDS_WITHIN,
         check=False,
     )
 

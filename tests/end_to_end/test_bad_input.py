@@ -26,7 +26,7 @@ def taken() -> Iterator[int]:
 
 async def refused(payk: Payk, *arguments: str, **environment: str) -> str:
     """The one line that a command is refused with."""
-    ended = await payk.run(*arguments, within=20, **environment)
+    ended = await payk.run(*arguments, **environment)
     assert ended.returncode == 2, ended.stderr
     assert ended.stdout == ""
     assert "Traceback" not in ended.stderr

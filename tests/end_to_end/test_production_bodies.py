@@ -45,7 +45,7 @@ async def test_the_bodies_of_production_are_taken_and_delivered(payk_on_server: 
 @pytest.mark.parametrize("behind", [0, 30, -2], ids=["right", "30 s behind", "2 s ahead"])
 async def test_scheduled_for_now_is_sent_whatever_the_callers_clock(payk_on_server: Payk, behind: float) -> None:
     centre, operator = await started(payk_on_server, DEFAULTS)
-    fields = {"text": "now", "ScheduledAt": now_as_clients_write_it(behind)}
+    fields: dict[str, Any] = {"text": "now", "ScheduledAt": now_as_clients_write_it(behind)}
     fields |= {"ExpiresIn": 10, "Priority": 1, "SmsType": 2}
     bulk = [{"PhoneNumber": number, "SenderAddress": "AlifBank", **fields} for number in ("900900900", "992900900901")]
     answer = await centre.http.post("/api/v1/sms/bulk", params={"MessageIds": "true"}, json=bulk)
@@ -60,9 +60,8 @@ async def test_scheduled_for_now_is_sent_whatever_the_callers_clock(payk_on_serv
 async def test_a_callers_clock_far_ahead_delays_and_expires_nothing_early(payk_on_server: Payk) -> None:
     """It asked for that moment: the message waits for it, and ExpiresIn counts from there."""
     centre, operator = await started(payk_on_server, DEFAULTS)
-    body = {"PhoneNumber": "992900900900", "SenderAddress": "AlifBank", "text": "x", "SmsType": 2, "ExpiresIn": 5}
     asked = datetime.now(UTC).timestamp()
-    message_id = await centre.send(**(body | {"ScheduledAt": now_as_clients_write_it(-12)}))
+    message_id = await centre.send(ScheduledAt=now_as_clients_write_it(-12), ExpiresIn=5)
     await centre.wait_for(message_id, "Delivered", within=20)
     (submit,) = await operator.record.wait_for(1)
     assert 11 <= submit["at"] - asked <= 13.5

@@ -56,7 +56,7 @@ async def follow(centre: Centre, number: int, sms_type: int, within: float) -> S
         state = await centre.state(message_id)
         if states[-1:] != [state]:
             states.append(state)
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.15 if time.monotonic() - began < 10 else 0.5)
     return Seen(number, states, time.monotonic() - began)
 
 

@@ -38,7 +38,7 @@ async def test_a_stop_under_load_is_in_time_and_loses_and_repeats_nothing(payk_o
     seconds = await centre.program.stop()
     await asyncio.gather(*callers)
     assert seconds < 10
-    assert operator.record.submits().__len__() < len(accepted), "it was stopped under load"
+    assert len(operator.record.submits()) < len(accepted), "it was stopped under load"
 
     centre = await payk_on_server.serve()
     states = await centre.wait_for_all(accepted.values(), within=60)
