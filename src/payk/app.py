@@ -124,11 +124,16 @@ def secret_key(settings: Settings, *, trying: bool = False) -> bytes:
 
 
 def _write_secret(file: Path, content: str) -> None:
-    """Write a file that only we may read; one that another process writes at this instant wins."""
+    """Write a file that only we may read, whole or not at all; one that another process writes meanwhile wins."""
+    unfinished = file.with_name(f".{file.name}.{os.getpid()}")
+    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as opened_file:
+        opened_file.write(content + "\n")
+        opened_file.flush()
+        os.fsync(descriptor)
     with suppress(FileExistsError):
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as opened_file:
-            opened_file.write(content + "\n")
+        os.link(unfinished, file)
+    unfinished.unlink()
 
 
 # -- commands ----------------------------------------------------------------------------------------------------------
@@ -264,11 +269,13 @@ def _demo_key(settings: Settings) -> str:
 
 
 def _stop_signal() -> asyncio.Event:
-    """An event that SIGTERM and SIGINT set; a second signal changes nothing."""
+    """An event that SIGTERM, SIGINT and the end of our terminal set; a second signal changes nothing."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup ignores it
+        loop.add_signal_handler(signal.SIGHUP, stop.set)
     return stop
 
 

@@ -39,6 +39,9 @@ COMMIT_RESERVE = 0.6
 """Seconds before the deadline at which the store is to give up, so that the answer is out in time: a COMMIT that has
 begun is given half a second more. Of less than twice that the store gets half."""
 
+BULKS_AT_ONCE = 2
+"""Bulks of a process that are stored at the same time: codes and heartbeats need connections too."""
+
 AWAY_WAIT = 2.4
 """Seconds that a request waits for a database that is known to be away."""
 
@@ -107,6 +110,7 @@ class Intake:
         self._digest_key = hmac.digest(secret_key, b"payk.intake.repeat", "sha256")
         self._clock = clock
         self._slice_turn = asyncio.Lock()
+        self._bulk_turn = asyncio.Semaphore(BULKS_AT_ONCE)
 
     async def accept(self, request: Request, client: Client, deadline: float) -> Inserted:
         """Check and store one message; `deadline` is by Clock.monotonic.
@@ -133,9 +137,16 @@ class Intake:
         if not taken:
             return BulkResult([None] * len(messages), refusals)
         try:
+            async with asyncio.timeout(self.store_timeout(deadline)):
+                await self._bulk_turn.acquire()
+        except TimeoutError as exc:
+            raise StoreUnavailable("other bulks took all the time there was") from exc
+        try:
             stored = await insert_messages(self._db, taken, timeout=self.store_timeout(deadline))
         except OutcomeUnknown as exc:
             raise Unconfirmed(repeatable=all(message.client_message_id is not None for message in taken)) from exc
+        finally:
+            self._bulk_turn.release()
         answers = iter(stored)
         return BulkResult([None if message is None else next(answers) for message in messages], refusals)
 

@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from payk.store.database import Database
 from tests.dispatch.centre import Operator, running_operator
+from tests.store.proxy import Network, network_to
+from tests.store.scene import Scene, scene_on
 
 
 @pytest.fixture
@@ -15,3 +18,24 @@ async def operator(tmp_path: Path) -> AsyncIterator[Operator]:
     """An operator that delivers, and does what its scripted numbers say."""
     async with running_operator(tmp_path) as operator:
         yield operator
+
+
+@pytest.fixture
+async def scene(database: Database) -> Scene:
+    """Rows without a dispatcher: one client, two operators, a process that claims."""
+    return await scene_on(database)
+
+
+@pytest.fixture
+async def network(dsn: str) -> AsyncIterator[Network]:
+    """A network to the database that can be cut."""
+    async with network_to(dsn) as network:
+        yield network
+
+
+@pytest.fixture
+async def through(network: Network) -> AsyncIterator[Database]:
+    """The database as it is seen through that network."""
+    db = await Database.open(network.dsn)
+    yield db
+    await db.close()

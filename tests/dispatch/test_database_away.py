@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -12,24 +11,10 @@ from payk.domain.message import MessageState, SmsType
 from payk.smpp import CommandStatus
 from payk.store.database import Database
 from tests.dispatch.centre import accept, configure, running_centre, running_operator
-from tests.store.proxy import Cut, Network, network_to
+from tests.store.proxy import Cut, Network
 
 S = MessageState
 PHONES = [f"9929{number:08}" for number in range(120)]
-
-
-@pytest.fixture
-async def network(dsn: str) -> AsyncIterator[Network]:
-    async with network_to(dsn) as network:
-        yield network
-
-
-@pytest.fixture
-async def through(network: Network) -> AsyncIterator[Database]:
-    """The database as the centre sees it."""
-    db = await Database.open(network.dsn)
-    yield db
-    await db.close()
 
 
 async def test_receipts_are_refused_for_the_moment_and_come_again(

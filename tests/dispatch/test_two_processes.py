@@ -47,14 +47,16 @@ async def hand_over(db: Database, heir: Centre, where: str) -> None:
 
 async def test_two_share_the_binds_and_the_rate(database: Database, operator: Operator, process: Starts) -> None:
     await configure(database, {"tcell": {"port": operator.port, "window": 5, "rate": 100, "binds": 2}})
-    async with process("a") as first, process("b") as second:
-        await hand_over(database, second, "number = 2")
-        await first.holds(1)
-        await second.holds(2)
-        await asyncio.sleep(0.6)  # each knows its share of the rate by now
-        before = len(await operator.submits())
-        await accept(database, *PHONES[:150])
-        await second.all_become(S.DELIVERED)
+    async with process("a") as first:
+        await first.bound(2)
+        async with process("b") as second:
+            await hand_over(database, second, "number = 2")
+            await first.holds(1)
+            await second.holds(2)
+            await asyncio.sleep(0.6)  # each knows its share of the rate by now
+            before = len(await operator.submits())
+            await accept(database, *PHONES[:150])
+            await second.all_become(S.DELIVERED)
     lines = (await operator.submits())[before:]
     assert Counter(line["destination"] for line in lines) == dict.fromkeys(PHONES[:150], 1)
     assert min(Counter(line["bind"] for line in lines).values()) > 40  # half of it each
@@ -67,14 +69,16 @@ async def test_two_on_one_queue_submit_each_message_once(
     """As fast as they can, over a link each."""
     links = [{"name": name, "port": operator.port, "window": 5} for name in ("one", "other")]
     await configure(database, {"tcell": links})
-    async with process("a") as first, process("b") as second:
-        await hand_over(database, second, "link_id = (select link_id from link where name = 'other')")
-        await first.holds(1)
-        await second.holds(1)
-        for _ in range(4):
-            await accept(database, *PHONES[:100])
-            await asyncio.sleep(0.02)
-        await second.all_become(S.DELIVERED)
+    async with process("a") as first:
+        await first.bound(2)
+        async with process("b") as second:
+            await hand_over(database, second, "link_id = (select link_id from link where name = 'other')")
+            await first.holds(1)
+            await second.holds(1)
+            for _ in range(4):
+                await accept(database, *PHONES[:100])
+                await asyncio.sleep(0.02)
+            await second.all_become(S.DELIVERED)
     lines = await operator.submits()
     assert Counter(line["destination"] for line in lines) == dict.fromkeys(PHONES[:100], 4)
     assert len({line["bind"] for line in lines}) >= 2

@@ -112,7 +112,7 @@ async def test_it_serves_health_and_documents_and_says_where_everything_is(payk:
     assert stat.S_IMODE((payk.home / "secret-key").stat().st_mode) == 0o600
 
 
-async def test_sigterm_and_ctrl_c_leave_no_process_behind_and_the_next_start_goes_on(payk: Payk) -> None:
+async def test_a_stop_leaves_no_process_behind_and_the_next_start_goes_on(payk: Payk) -> None:
     centre = await payk.up()
     key = (payk.home / "demo-key").read_text()
     first = await centre.send()
@@ -129,6 +129,17 @@ async def test_sigterm_and_ctrl_c_leave_no_process_behind_and_the_next_start_goe
     await centre.wait_for(second, "Delivered")
     await centre.program.stop(signal.SIGTERM)
     assert payk.processes() == []
+
+    centre = await payk.up()
+    await centre.program.stop(signal.SIGHUP)  # the terminal was closed
+    assert payk.processes() == []
+
+
+async def test_up_on_a_database_of_the_users_own(payk_on_server: Payk) -> None:
+    centre = await payk_on_server.up()
+    await centre.wait_for(await centre.send(), "Delivered")
+    await centre.program.stop()
+    assert payk_on_server.processes() == []
 
 
 async def test_killed_and_started_again_it_works_and_its_stop_leaves_no_process_behind(payk: Payk) -> None:

@@ -2,7 +2,7 @@
 
 A bind is held by one incarnation. Its lease is asked for here and ends with the incarnation; whether it holds at the
 moment of a write is asked of the incarnation itself (Incarnation.held). While the database is away sessions stay as
-they are, for nobody can take them over: answers and enquire_link go on. A process that was held for dead comes back as
+they are for three lease lengths: answers and enquire_link go on. A process that was held for dead comes back as
 a new incarnation, which holds nothing: its links unbind before their binds are leased again.
 """
 
@@ -23,6 +23,8 @@ __all__ = ["BindKeeper"]
 log = get_logger("dispatch")
 
 ROUND = 0.5
+KEEP_WITHOUT_LEASE = 3
+"""Lease lengths for which sessions are kept while the database is away."""
 
 
 class BindKeeper:
@@ -58,6 +60,10 @@ class BindKeeper:
                 await self._round()
             except StoreError as error:
                 log.warning("binds could not be leased", error=str(error))
+            if self._incarnation.silent_for() > KEEP_WITHOUT_LEASE * self._incarnation.lease:
+                # Perhaps only our own way to the database is cut: another process cannot bind while we hold on.
+                for link in self._links.values():
+                    link.want_binds(())
             try:
                 async with asyncio.timeout(ROUND):
                     await self._look.wait()
@@ -81,7 +87,7 @@ class BindKeeper:
         for link in self._links.values():
             of_link = [bind for bind in held if bind.link_id == link.link_id and (bind.link_id, bind.number) in wanted]
             if of_link:
-                link.set_rate_share(len(of_link) / max(bind.leased for bind in of_link))
+                link.set_rate_share(len(of_link) / max(len(of_link), *(bind.leased for bind in of_link)))
             link.want_binds({bind.number for bind in of_link})
         await self._note(number, mine)
         await self._release(number, mine - wanted)

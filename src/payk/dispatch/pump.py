@@ -31,6 +31,8 @@ log = get_logger("dispatch")
 PACE = 0.020
 MOST = 1_000
 """Messages of one claim."""
+CHECK = 10.0
+"""Seconds between two looks for claims that nobody here knows of."""
 AWAY_PAUSE = 0.2
 """Seconds until a database that did not answer is asked again."""
 
@@ -40,6 +42,10 @@ class InFlight(Protocol):
 
     def add(self, incarnation: int, claims: list[Claim]) -> None:
         """Claims that are about to be submitted."""
+
+    @property
+    def behind(self) -> bool:
+        """Whether outcomes wait for the database, and nothing more should be sent."""
 
     def ids(self) -> Collection[int]:
         """The messages in flight."""
@@ -72,6 +78,9 @@ class Pump:
         self._submit = submit
         self._work = asyncio.Event()
         self._next_claim = 0.0
+        self._next_check = clock.monotonic() + CHECK
+        self._parts = 1.0
+        """Parts of a message in the last claim: places are counted in parts, messages are claimed whole."""
         self._stopping = False
         self._doubtful: int | None = None
         """Incarnation of a claim whose answer was lost: the database may hold claims that nobody here knows of."""
@@ -92,7 +101,7 @@ class Pump:
             wait = await self._pump_once()
             if wait is None or wait > 0:
                 try:
-                    async with asyncio.timeout(wait):
+                    async with asyncio.timeout(CHECK if wait is None else wait):
                         await self._work.wait()
                 except TimeoutError:
                     pass
@@ -102,7 +111,11 @@ class Pump:
 
     async def _pump_once(self) -> float | None:
         """Claim and submit once. Returns the seconds to wait for a wake-up, None = as long as it takes."""
-        if not await self._settle_doubt():
+        if self._clock.monotonic() >= self._next_check:
+            # The network may deliver a claim long after it was given up here.
+            self._next_check = self._clock.monotonic() + CHECK
+            self._doubtful = self._doubtful or self._incarnation.number
+        if not await self._settle_doubt() or self._in_flight.behind:
             return AWAY_PAUSE
         capacity = self._link.capacity()
         if capacity <= 0 or not self._incarnation.held():
@@ -114,7 +127,8 @@ class Pump:
         early = self._next_claim - self._clock.monotonic()
         if early > 0 and not otp:
             return early
-        allotted = self._turns.allot(min(capacity, MOST), flows)
+        places = capacity if otp else max(1, int(capacity / self._parts))
+        allotted = self._turns.allot(min(places, MOST), flows)
         if not await self._claim(allotted, flows):
             return AWAY_PAUSE
         if not otp:  # codes that keep coming must not hold up what follows them
@@ -149,6 +163,7 @@ class Pump:
         self._in_flight.add(number, claims)
         self._note(quotas, claims, flows, since)
         if claims:
+            self._parts = sum(len(claim.open_parts) for claim in claims) / len(claims)
             self._submit(self._link, claims)
         return True
 

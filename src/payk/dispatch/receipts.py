@@ -21,6 +21,8 @@ log = get_logger("dispatch")
 
 PACE = 0.025
 MOST = 1_000
+WIDEST_REFERENCE = 0xFFFF
+"""A larger user_message_reference is none of ours (SMPP 3.4, 5.3.2.17: two octets)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,7 @@ class ReceiptRecorder:
     def _report(self, receipt: Receipt, operator_id: int, link_id: int) -> ReceiptReport:
         link = self._directory.link_of(link_id)
         assert link is not None
+        reference = receipt.user_message_reference
         return ReceiptReport(
             operator_id=operator_id,
             link_id=link_id,
@@ -90,7 +93,7 @@ class ReceiptRecorder:
             error=None if receipt.err is None else _clean(receipt.err),
             network_error=receipt.network_error_code,
             done_date=None if receipt.done_date is None else _clean(receipt.done_date),
-            reference=receipt.user_message_reference,
+            reference=reference if reference is not None and reference <= WIDEST_REFERENCE else None,
             source=_clean(receipt.source_addr),
             destination=_clean(receipt.destination_addr),
             id_mode=link.id_mode,

@@ -84,6 +84,11 @@ class OutcomeRecorder:
         """The messages in flight."""
         return [message_id for message_id, _ in self._held]
 
+    @property
+    def behind(self) -> bool:
+        """Whether so many outcomes wait for the database that nothing more should be sent before they are written."""
+        return len(self._results) > 2 * MOST
+
     # -- what the links report
 
     def take(self, result: SubmissionResult) -> None:
@@ -164,10 +169,15 @@ class OutcomeRecorder:
                 await self._record(incarnation, batch[:middle], early)
                 await self._record(incarnation, batch[middle:], early)
                 return
+            # It stays in flight: given back, its message would be sent again as if nothing had happened. When this
+            # process ends it counts as uncertain.
             log.error("outcome refused by the database", message_id=batch[0][1].claim.message_id, error=str(error))
-        else:
-            for _, record in batch:
-                _log_outcome(record)
+            self._results = [entry for entry in self._results if entry[0] is not batch[0][0]]
+            self._recorded += 1
+            self._advanced.set()
+            return
+        for _, record in batch:
+            _log_outcome(record)
         self._forget(batch)
 
     def _forget(self, batch: Sequence[tuple[_Held, Recorded]]) -> None:

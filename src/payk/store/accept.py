@@ -197,6 +197,14 @@ async def _settle_held(
             [keyed[key][0] for key, _ in moves],
         )
         taken = {row[0] for row in moved}
+        held = [key for key in still_open if keyed[key][0] in taken]
+        if held:
+            await connection.execute(
+                sql("accept.hold_digests"),
+                [key[0] for key in held],
+                [key[1] for key in held],
+                [keyed[key][0] for key in held],
+            )
         still_open = [key for key in still_open if keyed[key][0] not in taken]
     return still_open
 

@@ -62,9 +62,22 @@ def translate(error: Exception) -> Exception:
         return StoreUnavailable(_told(error))
     if isinstance(error, asyncpg.InterfaceError) and not isinstance(error, ValueError):
         return StoreUnavailable(_told(error))
-    if isinstance(error, asyncpg.PostgresError | asyncpg.InterfaceError):
+    if isinstance(error, asyncpg.InterfaceError):
         return StoreRefused(_told(error))
+    if isinstance(error, asyncpg.PostgresError):
+        return StoreRefused(_told(error)) if _is_about_the_data(error) else StoreUnavailable(_told(error))
     return error
+
+
+def _is_about_the_data(error: asyncpg.PostgresError) -> bool:
+    """Whether trying again would give the same: data exceptions, broken constraints, limits (classes 22, 23, 54).
+
+    A row that has no partition yet is neither; it goes in when the partition is made.
+    """
+    sqlstate = error.sqlstate or ""
+    if isinstance(error, asyncpg.CheckViolationError) and error.constraint_name is None:
+        return False
+    return sqlstate.startswith(("22", "23", "54"))
 
 
 def _told(error: Exception) -> str:
@@ -93,7 +106,7 @@ class Database:
         try:
             pool = await asyncpg.create_pool(
                 dsn,
-                min_size=1,
+                min_size=0,
                 max_size=max_connections,
                 timeout=CONNECT_TIMEOUT,
                 max_inactive_connection_lifetime=0,
@@ -102,6 +115,9 @@ class Database:
                 server_settings=SESSION,
                 reset=_keep_session,
             )
+            # No floor of idle connections: asyncpg would complain at length whenever the database is away.
+            async with pool.acquire(timeout=CONNECT_TIMEOUT):
+                pass
         except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             raise StoreUnavailable(f"the database cannot be reached: {error or type(error).__name__}") from error
         return cls(dsn, pool, clock or Clock())

@@ -191,6 +191,10 @@ class Incarnation:
         """Whether what this incarnation leased is surely still its own, at this moment."""
         return self._clock.monotonic() < self._beat_at + self._lease * 0.8
 
+    def silent_for(self) -> float:
+        """Seconds since the last heartbeat that went through."""
+        return self._clock.monotonic() - self._beat_at
+
     def steady(self) -> bool:
         """Whether its heartbeats went through for a whole lease: then the silence of others is their own."""
         return self.held() and self._clock.monotonic() - self._steady_since > self._lease

@@ -87,8 +87,10 @@ async def ensure_partitions(db: Database) -> int:
 async def prune(db: Database) -> dict[str, int]:
     """Drop what nobody asks for any more; returns counts by kind."""
     async with db.connection(timeout=60.0) as connection:
-        old = [row[0] for row in await connection.fetch(sql("upkeep.old_partitions"))]
-        for name in old:
+        old = await connection.fetch(sql("upkeep.old_partitions"))
+        for name, parent in old:
+            # Dropped at once it would wait for a long reader, and every insert would wait behind it.
+            await connection.execute(f'alter table "{parent}" detach partition "{name}" concurrently')
             await connection.execute(f'drop table "{name}"')
         parked = await connection.execute(sql("upkeep.prune_parked"))
         processes = await connection.execute(sql("upkeep.prune_processes"))

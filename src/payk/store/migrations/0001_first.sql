@@ -312,13 +312,17 @@ declare
     name   text;
 begin
     perform pg_advisory_xact_lock(hashtext('payk.partitions'));
+    -- A table made apart and attached leaves readers and writers of the parent alone; `partition of` would wait for a
+    -- long reader, and every insert would wait behind it.
 
     select last_value / id_span into first from message_id;
     for low in select i * id_span from generate_series(first, first + ids_ahead) i loop
         foreach name in array array['message', 'receipt'] loop
             if to_regclass(format('payk.%I', name || '_' || low)) is null then
-                execute format('create table %I partition of %I for values from (%s) to (%s) with (fillfactor = %s)',
-                               name || '_' || low, name, low, low + id_span, case name when 'message' then 75 else 100 end);
+                execute format('create table %I (like %I including all) with (fillfactor = %s)',
+                               name || '_' || low, name, case name when 'message' then 75 else 100 end);
+                execute format('alter table %I attach partition %I for values from (%s) to (%s)',
+                               name, name || '_' || low, low, low + id_span);
                 made := made + 1;
             end if;
         end loop;
@@ -328,7 +332,8 @@ begin
                                                    (now() at time zone 'utc')::date + days_ahead, interval '1 day') d loop
         name := 'idempotency_' || to_char(day, 'YYYYMMDD');
         if to_regclass(format('payk.%I', name)) is null then
-            execute format('create table %I partition of idempotency for values from (%L) to (%L)', name, day, day + 1);
+            execute format('create table %I (like idempotency including all)', name);
+            execute format('alter table idempotency attach partition %I for values from (%L) to (%L)', name, day, day + 1);
             made := made + 1;
         end if;
     end loop;
@@ -337,7 +342,8 @@ begin
     for low in select i * key_days from generate_series(epoch - 1, epoch + 1) i loop
         name := 'receipt_key_' || to_char(date '1970-01-01' + low::integer, 'YYYYMMDD');
         if to_regclass(format('payk.%I', name)) is null then
-            execute format('create table %I partition of receipt_key for values from (%L) to (%L)', name,
+            execute format('create table %I (like receipt_key including all)', name);
+            execute format('alter table receipt_key attach partition %I for values from (%L) to (%L)', name,
                            (date '1970-01-01' + low::integer)::timestamp at time zone 'utc',
                            (date '1970-01-01' + low::integer + key_days)::timestamp at time zone 'utc');
             made := made + 1;

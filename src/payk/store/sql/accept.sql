@@ -43,15 +43,27 @@ cross join lateral (
 left join message m on m.message_id = k.message_id;
 
 -- name: take_over_digests
--- Hands keys of messages that no longer count as a first to new ones, only while the old one still holds them.
-with moved as (
-    update idempotency k set message_id = t.new_id, at = now()
-    from unnest($1::integer[], $2::bytea[], $3::bigint[], $4::bigint[]) as t (client_id, digest, old_id, new_id)
+-- Takes keys away from messages that no longer count as a first, only while they still hold them.
+with gone as (
+    delete from idempotency k
+    using unnest($1::integer[], $2::bytea[], $3::bigint[], $4::bigint[]) as t (client_id, digest, old_id, new_id)
     where k.client_id = t.client_id and k.digest = t.digest and k.message_id = t.old_id
       and k.day >= (now() - interval '31 days')::date
     returning t.new_id
 )
-select distinct new_id from moved;
+select distinct new_id from gone;
+
+-- name: hold_digests
+-- Gives keys that were just taken over to new messages, under the days of now: look-ups ask no others.
+with days as (
+    select distinct d::date as day
+    from unnest(array[now() - interval '1 minute', now(), now() + interval '1 minute']) as d
+)
+insert into idempotency (day, client_id, digest, message_id)
+select days.day, t.client_id, t.digest, t.new_id
+from unnest($1::integer[], $2::bytea[], $3::bigint[]) as t (client_id, digest, new_id) cross join days
+order by t.client_id, t.digest, days.day
+on conflict (day, client_id, digest) do update set message_id = excluded.message_id, at = now();
 
 -- name: insert_messages
 -- Stores new messages: those that may go now into the queue, the others staged. Answers the transaction's id.

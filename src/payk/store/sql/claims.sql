@@ -1,20 +1,34 @@
 -- name: present_flows
--- Every flow that has messages waiting, with its lowest id: a skip scan over the index of the ready rows.
-with recursive flow as (
+-- Every flow that has messages waiting, with its lowest id: a skip scan over the index of the ready rows. Of one
+-- client's labels the first 50 are enough: the next ones show when these are empty. No limit on the rest: whoever
+-- waits behind it would wait for ever.
+with recursive head as (
     (select queue_id, lane, client_id, rank, label_key, message_id
      from waiting where claimed_by is null
      order by queue_id, lane, client_id, rank, label_key, message_id limit 1)
     union all
-    (select n.* from flow f cross join lateral (
+    (select n.* from head h cross join lateral (
          select w.queue_id, w.lane, w.client_id, w.rank, w.label_key, w.message_id
          from waiting w
-         where w.claimed_by is null
-           and (w.queue_id, w.lane, w.client_id, w.rank, w.label_key)
-             > (f.queue_id, f.lane, f.client_id, f.rank, f.label_key)
+         where w.claimed_by is null and (w.queue_id, w.lane, w.client_id, w.rank) > (h.queue_id, h.lane, h.client_id, h.rank)
          order by w.queue_id, w.lane, w.client_id, w.rank, w.label_key, w.message_id limit 1
      ) n)
 )
-select * from flow limit 5000;
+select h.queue_id, h.lane, h.client_id, h.rank, l.label_key, l.message_id
+from head h cross join lateral (
+    with recursive label as (
+        select h.label_key, h.message_id
+        union all
+        (select n.* from label p cross join lateral (
+             select w.label_key, w.message_id
+             from waiting w
+             where w.claimed_by is null and w.queue_id = h.queue_id and w.lane = h.lane
+               and w.client_id = h.client_id and w.rank = h.rank and w.label_key > p.label_key
+             order by w.label_key, w.message_id limit 1
+         ) n)
+    )
+    select * from label limit 50
+) l;
 
 -- name: claim_rows
 -- Takes up to `quota` messages of each flow for one link, oldest first. Rows that another claim holds are passed over:
@@ -49,8 +63,8 @@ order by c.lane, c.message_id;
 select c.message_id, c.queue_id, c.lane, c.client_id, c.rank, c.label_key, c.attempt, c.uncertain_count, c.parts_left,
        c.expires_at, extract(epoch from now() - c.first_try_at)::double precision as retrying_since,
        c.link_id, m.phone, m.sender, m.text, m.sms_type, m.parts, now() as now, c.claimed_by
-from waiting c join process p on p.incarnation = c.claimed_by join message m on m.message_id = c.message_id
-where p.ended_at is not null
+from waiting c join message m on m.message_id = c.message_id
+where c.claimed_by = any(array(select incarnation from process where ended_at is not null))
 order by c.message_id limit $1;
 
 -- name: wake

@@ -15,18 +15,19 @@ join parked_receipt p on p.operator_id = g.operator_id
 -- name: hand_over
 -- Single-part messages that an operator has, or may have: out of the queue, None becomes Enroute, a receipt is awaited.
 -- Answers those whose claim was not taken away.
-with given as (
-    select * from unnest($2::bigint[], $3::integer[], $4::double precision[]) as g (message_id, operator_id, age)
-), gone as (
-    delete from waiting w using given g where w.message_id = g.message_id and w.claimed_by = $1
-    returning w.message_id
+-- `is not distinct from` on purpose, here and below: no index serves it, so the rows are looked up by their key.
+with gone as (
+    delete from waiting w
+    using unnest($2::bigint[], $3::integer[], $4::double precision[]) as g (message_id, operator_id, age)
+    where w.message_id = g.message_id and w.claimed_by is not distinct from $1
+    returning g.message_id, g.operator_id, g.age
 ), moved as (
     update message m
     set state = case m.state when 6 then 6 else 1 end, operator_id = g.operator_id,
         submitted_at = now() - make_interval(secs => g.age),
         receipt_due = coalesce(m.expires_at + make_interval(secs => $6),
                                now() - make_interval(secs => g.age) + make_interval(secs => $5))
-    from given g join gone using (message_id)
+    from gone g
     where m.message_id = g.message_id and m.state in (0, 1, 6)
     returning m.receipt_due, m.message_id
 ), awaited as (
@@ -36,16 +37,16 @@ select message_id from gone;
 
 -- name: refuse
 -- Single-part messages that were refused for good: out of the queue, final. Enroute ones were uncertain before.
-with given as (
-    select * from unnest($2::bigint[], $3::integer[], $4::smallint[], $5::double precision[])
+with gone as (
+    delete from waiting w
+    using unnest($2::bigint[], $3::integer[], $4::smallint[], $5::double precision[])
         as g (message_id, operator_id, state, age)
-), gone as (
-    delete from waiting w using given g where w.message_id = g.message_id and w.claimed_by = $1
-    returning w.message_id
+    where w.message_id = g.message_id and w.claimed_by is not distinct from $1
+    returning g.*
 )
 update message m
 set state = g.state, operator_id = g.operator_id, submitted_at = now() - make_interval(secs => g.age), done_at = now()
-from given g join gone using (message_id)
+from gone g
 where m.message_id = g.message_id and m.state in (0, 1);
 
 -- name: mark_submitted
@@ -56,26 +57,26 @@ where m.message_id = g.message_id and m.state in (0, 1);
 
 -- name: send_later
 -- Claimed messages that will be sent again after a delay: out of the queue, staged.
-with given as (
-    select * from unnest($2::bigint[], $3::double precision[], $4::smallint[], $5::smallint[], $6::boolean[],
-                         $7::text[])
+with gone as (
+    delete from waiting w
+    using unnest($2::bigint[], $3::double precision[], $4::smallint[], $5::smallint[], $6::boolean[], $7::text[])
         as g (message_id, delay, attempt, uncertain_count, counted, parts_left)
-), gone as (
-    delete from waiting w using given g where w.message_id = g.message_id and w.claimed_by = $1
-    returning w.*
+    where w.message_id = g.message_id and w.claimed_by is not distinct from $1
+    returning w.message_id, w.expires_at, w.first_try_at, w.client_id, w.label_key, w.queue_id, w.lane, w.rank,
+              g.delay, g.attempt, g.uncertain_count, g.counted, g.parts_left
 )
 insert into staged (due, message_id, expires_at, first_try_at, client_id, label_key, queue_id, lane, rank, attempt,
                     uncertain_count, parts_left)
-select now() + make_interval(secs => g.delay), w.message_id, w.expires_at,
-       case when g.counted then coalesce(w.first_try_at, now()) else w.first_try_at end,
-       w.client_id, w.label_key, w.queue_id, w.lane, w.rank, g.attempt, g.uncertain_count, g.parts_left::smallint[]
-from gone w join given g using (message_id);
+select now() + make_interval(secs => delay), message_id, expires_at,
+       case when counted then coalesce(first_try_at, now()) else first_try_at end,
+       client_id, label_key, queue_id, lane, rank, attempt, uncertain_count, parts_left::smallint[]
+from gone;
 
 -- name: put_back
 -- Claimed messages of which the parts left were surely not taken: back to where they were.
 update waiting w set claimed_by = null, link_id = null, parts_left = g.parts_left::smallint[]
 from unnest($2::bigint[], $3::text[]) as g (message_id, parts_left)
-where w.message_id = g.message_id and w.claimed_by = $1
+where w.message_id = g.message_id and w.claimed_by is not distinct from $1
 returning w.queue_id, w.lane, w.client_id, w.rank, w.label_key, w.message_id;
 
 -- name: put_back_unknown
@@ -112,7 +113,7 @@ where m.message_id = g.message_id and m.state = g.from_state;
 -- Messages of several parts of which nothing is left to send: out of the queue; open ones await their receipts.
 with gone as (
     delete from waiting w using unnest($2::bigint[]) as g (message_id)
-    where w.message_id = g.message_id and w.claimed_by = $1
+    where w.message_id = g.message_id and w.claimed_by is not distinct from $1
     returning w.message_id
 ), moved as (
     update message m

@@ -13,6 +13,9 @@ select g.ord, u.message_id, u.part, u.attempt, u.reference, u.sender,
                where w.claimed_by is not null and w.message_id <> u.message_id and m.phone = g.phone) as another
 from unnest($1::integer[], $2::integer[], $3::text[]) as g (ord, operator_id, phone)
 join uncertain_part u on u.operator_id = g.operator_id and u.phone = g.phone and u.settled_at is null
+-- Of a message that ended otherwise, or long ago, no receipt is expected any more.
+join message s on s.message_id = u.message_id
+ and (s.state in (0, 1, 6) or s.state = 7 and u.submitted_at > now() - interval '5 days')
 order by g.ord, u.submitted_at desc;
 
 -- name: insert_receipts

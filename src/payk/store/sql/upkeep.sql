@@ -72,7 +72,7 @@ select ensure_partitions();
 
 -- name: old_partitions
 -- Partitions whose rows nobody asks for any more: keys of requests, and ids of operators.
-select c.relname from pg_inherits i
+select c.relname, p.relname as parent from pg_inherits i
 join pg_class c on c.oid = i.inhrelid join pg_class p on p.oid = i.inhparent
 join pg_namespace n on n.oid = c.relnamespace
 where n.nspname = 'payk' and (

@@ -1,0 +1,151 @@
+"""What operators send by themselves is stored first and acknowledged then, whatever it holds."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from random import Random
+from string import ascii_letters
+from typing import Any
+
+import pytest
+
+from payk.dispatch.receipts import ReceiptRecorder
+from payk.domain.directory import CurrentDirectory
+from payk.domain.message import MessageState
+from payk.domain.outcome import Accepted
+from payk.links import Delivery
+from payk.smpp import CommandStatus, DataSm, DeliverSm, EsmClass, Tag, Tlv, encode_receipt_text
+from payk.smpp import MessageState as WireState
+from payk.store.database import Database
+from tests.store.proxy import Network
+from tests.store.scene import PHONE, SENDER, Scene
+
+OK, LATER, NEVER = CommandStatus.ESME_ROK, CommandStatus.ESME_RX_T_APPN, CommandStatus.ESME_RX_R_APPN
+DATES = {"submit_date": "2502171020", "done_date": "2502171020"}
+
+
+def receipt(smsc_id: str, *tlvs: Tlv, **fields: Any) -> DeliverSm:
+    text = encode_receipt_text(smsc_id, WireState.DELIVERED, **DATES)
+    fields = {"source_addr": PHONE, "destination_addr": SENDER, "short_message": text, **fields}
+    return DeliverSm(esm_class=EsmClass.RECEIPT, tlvs=tlvs, **fields)
+
+
+class Recording:
+    """A recorder at work; `take` waits for the answer to what it is given."""
+
+    def __init__(self, recorder: ReceiptRecorder, link: int) -> None:
+        self.recorder = recorder
+        self.link = link
+
+    def give(self, pdu: DeliverSm | DataSm, octets: bytes = b"", link: int | None = None) -> asyncio.Future[int]:
+        answer: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self.recorder.take(Delivery(link or self.link, 1, pdu, octets, answer.set_result))
+        return answer
+
+    async def take(self, *pdus: DeliverSm | DataSm) -> list[int]:
+        async with asyncio.timeout(5):
+            return list(await asyncio.gather(*(self.give(pdu) for pdu in pdus)))
+
+
+async def at_once() -> None:
+    """No outcomes are waited for."""
+
+
+@asynccontextmanager
+async def recording(db: Database, directory: CurrentDirectory, scene: Scene) -> AsyncIterator[Recording]:
+    recorder = ReceiptRecorder(db, directory, scene.wait, at_once)
+    task = asyncio.create_task(recorder.run())
+    try:
+        yield Recording(recorder, scene.link)
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def handed_over(scene: Scene, smsc_id: str) -> int:
+    claim = await scene.claimed()
+    await scene.record(claim, Accepted(1, smsc_id))
+    return claim.message_id
+
+
+async def test_the_answer_follows_the_commit(scene: Scene) -> None:
+    message_id = await handed_over(scene, "a1")
+    async with recording(scene.db, scene.directory, scene) as centre:
+        async with scene.db.transaction() as other:
+            await other.execute("select from message for update")
+            answer = centre.give(receipt("a1"))
+            await asyncio.sleep(0.15)
+            assert not answer.done()
+        assert await answer == OK and await scene.state(message_id) is MessageState.DELIVERED
+
+
+async def test_an_unknown_receipt_is_acknowledged_and_parked(scene: Scene) -> None:
+    async with recording(scene.db, scene.directory, scene) as centre:
+        assert await centre.take(receipt("stranger")) == [OK]
+    assert await scene.count("parked_receipt") == 1
+
+
+async def test_parked_receipts_are_tried_when_their_answer_comes(scene: Scene) -> None:
+    claim = await scene.claimed()
+    async with recording(scene.db, scene.directory, scene) as centre:
+        await centre.take(receipt("a1"))
+        centre.recorder.try_parked(await scene.record(claim, Accepted(1, "A1")))
+        async with asyncio.timeout(5):
+            while await scene.state(claim.message_id) is not MessageState.DELIVERED:
+                await asyncio.sleep(0.01)
+
+
+async def test_messages_from_subscribers_are_kept_as_they_came(scene: Scene) -> None:
+    text = DeliverSm(source_addr=PHONE, destination_addr="4545", short_message=b"id:1 stat:DELIVRD")
+    async with recording(scene.db, scene.directory, scene) as centre:
+        assert await centre.give(text, b"\x00\x01octets") == OK
+        assert await centre.give(DataSm(source_addr=PHONE, destination_addr="4545"), b"more") == OK
+    assert await scene.value("select array_agg(pdu order by inbound_id) from inbound") == [b"\x00\x01octets", b"more"]
+    assert await scene.count("parked_receipt") == 0
+
+
+ODD = {
+    "wide reference": receipt("a1", Tlv(Tag.USER_MESSAGE_REFERENCE, b"\xff" * 9)),
+    "wide reference of a stranger": receipt("a2", Tlv(Tag.USER_MESSAGE_REFERENCE, b"\xff" * 9)),
+    "octets of any kind": receipt("a1\x00", source_addr="\x00\xff'\\{\"", destination_addr="\x00"),
+    "text of any kind": receipt("a1", short_message=b"id:a1 stat:DELIVRD err:\xff done date:\x80\\ text:\x00\xd8"),
+    "long network error": receipt("a1", Tlv(Tag.NETWORK_ERROR_CODE, bytes(range(256)))),
+    "no id": receipt("", Tlv(Tag.MESSAGE_STATE, b"\x02")),
+    "no text": receipt("", Tlv(Tag.RECEIPTED_MESSAGE_ID, b"a1\0"), Tlv(Tag.MESSAGE_STATE, b"\x02"), short_message=b""),
+    "unknown state": receipt("a1", Tlv(Tag.MESSAGE_STATE, b"\xfe")),
+}
+
+
+@pytest.mark.parametrize("pdu", ODD.values(), ids=ODD)
+async def test_odd_receipts_are_taken(scene: Scene, pdu: DeliverSm) -> None:
+    message_id = await handed_over(scene, "a1")
+    async with recording(scene.db, scene.directory, scene) as centre:
+        assert await centre.take(pdu, receipt("a1")) == [OK, OK]
+    assert await scene.state(message_id) is MessageState.DELIVERED
+
+
+async def test_one_that_cannot_be_stored_spoils_no_neighbour(scene: Scene) -> None:
+    message_id = await handed_over(scene, "a1")
+    smsc_id = "".join(Random(1).choices(ascii_letters, k=60_000))  # no index takes that
+    endless = Tlv(Tag.MESSAGE_PAYLOAD, b"id:" + smsc_id.encode() + b" stat:DELIVRD")
+    pdus = [receipt("b1"), receipt("", endless, short_message=b""), receipt("a1"), receipt("c1")]
+    async with recording(scene.db, scene.directory, scene) as centre:
+        assert await centre.take(*pdus) == [OK, NEVER, OK, OK]
+    assert await scene.state(message_id) is MessageState.DELIVERED
+
+
+async def test_what_cannot_be_stored_now_is_asked_for_later(scene: Scene, network: Network, through: Database) -> None:
+    async with recording(through, scene.directory, scene) as centre:
+        await network.down()
+        subscriber = DeliverSm(source_addr=PHONE, destination_addr="4545", short_message=b"hello")
+        assert await centre.take(receipt("a1"), subscriber) == [LATER, LATER]
+        await network.up()
+        await asyncio.sleep(0.6)  # a database that was away is asked again after half a second
+        assert await centre.take(receipt("a1"), subscriber) == [OK, OK]
+
+
+async def test_a_link_that_is_not_known_here_yet_asks_for_later(scene: Scene) -> None:
+    async with recording(scene.db, CurrentDirectory(), scene) as centre:
+        assert await centre.take(receipt("a1")) == [LATER]
