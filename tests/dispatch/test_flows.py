@@ -6,8 +6,10 @@ import asyncio
 
 import pytest
 
+from payk.dispatch import flows
 from payk.dispatch.flows import FlowBoard
 from payk.domain.outcome import Unsent
+from payk.store.claims import LABELS_SHOWN
 from payk.store.wakeups import Flow, Wakeup
 from tests.store.scene import Scene
 
@@ -80,6 +82,34 @@ def test_a_claim_after_a_look_is_judged_by_itself(board: FlowBoard) -> None:
     board.replace({COMMON: 5}, board.mark())
     assert board.claimed(COMMON, asked=2, got=0, last_id=None, since=board.mark())
     assert board.flows() == {}
+
+
+async def test_labels_beyond_those_that_a_look_shows_follow_at_once(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A mailing with a label of its own on every message is no slower than another."""
+    monkeypatch.setattr(flows, "REFRESH", 60)
+    labels = 3 * LABELS_SHOWN + 7
+    await scene.execute(
+        "insert into waiting (message_id, client_id, label_key, queue_id, lane, rank)"
+        f" select n, {scene.client}, n, {scene.queue}, 4, 1 from generate_series(1, {labels}) n"
+    )
+    board = FlowBoard(lambda: None)
+    task = asyncio.create_task(board.follow(scene.db))
+    claimed = 0
+    async with asyncio.timeout(5):
+        while claimed < labels:
+            known = list(board.flows())
+            assert len(known) <= LABELS_SHOWN
+            for flow in known:
+                await scene.execute("delete from waiting where label_key = $1", flow.label_key)
+            for flow in known:
+                assert board.claimed(flow, asked=2, got=1, last_id=flow.label_key, since=board.mark())
+            claimed += len(known)
+            await asyncio.sleep(0.001)
+    assert claimed == labels
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 async def test_the_board_follows_the_queue(scene: Scene) -> None:

@@ -10,7 +10,7 @@ from payk.domain.message import Priority, SmsType
 from payk.domain.outcome import Accepted, Refused, Unsent
 from payk.domain.outcome import RefusalKind as Kind
 from payk.store.accept import insert_messages, label_key
-from payk.store.claims import Quota, claim_rows, claims_of_ended, present_flows
+from payk.store.claims import LABELS_SHOWN, Quota, claim_rows, claims_of_ended, present_flows
 from payk.store.database import Database
 from payk.store.outcomes import put_back_unknown
 from payk.store.processes import end_process, register
@@ -160,6 +160,24 @@ async def test_every_flow_that_waits_is_seen_with_its_lowest_id(scene: Scene) ->
     for claim in taken:
         expected[claim.flow] += 1
     assert await present_flows(scene.db) == expected
+
+
+async def test_many_labels_hide_no_other_client_and_no_other_queue(scene: Scene) -> None:
+    """Some clients write a label of its own on every message."""
+    await scene.execute(
+        "insert into waiting (message_id, client_id, label_key, queue_id, lane, rank)"
+        " select n, $1, n, $2, 4, 1 from generate_series(1, 6000) n",
+        scene.client,
+        scene.queue,
+    )
+    others = [
+        new_message(client_id=scene.client + 1, queue_id=scene.queue, sms_type=SmsType.BATCH),
+        new_message(client_id=scene.client, queue_id=scene.queue + 1, sms_type=SmsType.OTP),
+    ]
+    await insert_messages(scene.db, others, timeout=5)
+    flows = await present_flows(scene.db)
+    assert {message.flow for message in others} <= flows.keys() and len(flows) == LABELS_SHOWN + 2
+    assert max(flows.values()) >= 100_000_000 and min(flows.values()) == 1
 
 
 async def test_staged_and_claimed_messages_are_no_flow(scene: Scene) -> None:

@@ -40,9 +40,9 @@ from payk.store.embedded import EmbeddedPostgres
 async def main():
     database = EmbeddedPostgres(Path(sys.argv[1]))
     await (database.start() if sys.argv[2] == "start" else database.attach_or_start())
-    print(database.pid, flush=True)
     stopped = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
+    print(database.pid, flush=True)
     supervising = asyncio.ensure_future(database.supervise())
     await stopped.wait()
     supervising.cancel()

@@ -1,17 +1,19 @@
 """What waits where: the flows of all queues as this process knows them.
 
 Filled by wake-ups (at once) and by a look into the database every 200 ms (the net under lost wake-ups). A flow that
-gave less than it was asked for is dropped unless a wake-up named it meanwhile.
+gave less than it was asked for is dropped unless a wake-up named it meanwhile. A look shows but so many labels of one
+client; when these are empty the next ones are looked for at once.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Mapping
 
 from payk.domain.message import Lane
 from payk.logs import get_logger
-from payk.store.claims import present_flows
+from payk.store.claims import LABELS_SHOWN, present_flows
 from payk.store.database import Database
 from payk.store.errors import StoreError
 from payk.store.listening import listen
@@ -30,6 +32,8 @@ class FlowBoard:
     def __init__(self, on_change: Callable[[], None]) -> None:
         self._lows: dict[Flow, int] = {}
         self._touched: dict[Flow, int] = {}
+        self._hidden: Counter[tuple[int, ...]] = Counter()
+        """By flow without its label, where more labels may wait than are known: how many of the known ones are left."""
         self._generation = 0
         self._on_change = on_change
         self._look = asyncio.Event()
@@ -64,8 +68,9 @@ class FlowBoard:
         if self._touched.get(flow, 0) > since:
             return False
         if got < asked:
-            self._lows.pop(flow, None)
             self._touched.pop(flow, None)
+            if self._lows.pop(flow, None) is not None:
+                self._uncover(flow)
             return True
         if last_id is not None and flow in self._lows:
             self._lows[flow] = last_id
@@ -79,8 +84,18 @@ class FlowBoard:
                 lows[flow] = min(self._lows[flow], lows.get(flow, self._lows[flow]))
         self._touched = {flow: mark for flow, mark in self._touched.items() if mark > since}
         self._lows = lows
+        shown = Counter(flow[:4] for flow in present)
+        self._hidden = Counter({head: count for head, count in shown.items() if count >= LABELS_SHOWN})
         if lows:
             self._on_change()
+
+    def _uncover(self, dry: Flow) -> None:
+        """Look at once for the labels behind the known ones when the last of these ran dry."""
+        head = dry[:4]
+        if head in self._hidden:
+            self._hidden[head] -= 1
+            if self._hidden[head] <= 0:
+                self._look.set()
 
     async def follow(self, db: Database) -> None:
         """Look into the database every 200 ms, or at once when a wake-up could not name its flows."""

@@ -13,7 +13,10 @@ from payk.store.database import Database
 from payk.store.queries import sql
 from payk.store.wakeups import Flow
 
-__all__ = ["Claim", "Quota", "claim_rows", "claims_of_ended", "present_flows"]
+__all__ = ["LABELS_SHOWN", "Claim", "Quota", "claim_rows", "claims_of_ended", "present_flows"]
+
+LABELS_SHOWN = 200
+"""Labels of one client that are looked at together, in each lane (and rank); some write one on every message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +84,9 @@ def _claim(row: asyncpg.Record) -> Claim:
 
 
 async def present_flows(db: Database) -> dict[Flow, int]:
-    """Every flow with messages that are ready, and its lowest id."""
+    """Every flow with messages that are ready, and its lowest id; of flows that differ in their label LABELS_SHOWN."""
     async with db.connection() as connection:
-        rows = await connection.fetch(sql("claims.present_flows"))
+        rows = await connection.fetch(sql("claims.present_flows"), LABELS_SHOWN)
     return {Flow(*row[:5]): row[5] for row in rows}
 
 

@@ -1,6 +1,6 @@
 -- name: present_flows
 -- Every flow that has messages waiting, with its lowest id: a skip scan over the index of the ready rows. Of one
--- client's labels the first 50 are enough: the next ones show when these are empty. No limit on the rest: whoever
+-- client's labels the first $1 are enough: the next ones show when these are empty. No limit on the rest: whoever
 -- waits behind it would wait for ever.
 with recursive head as (
     (select queue_id, lane, client_id, rank, label_key, message_id
@@ -27,7 +27,7 @@ from head h cross join lateral (
              order by w.label_key, w.message_id limit 1
          ) n)
     )
-    select * from label limit 50
+    select * from label limit $1
 ) l;
 
 -- name: claim_rows

@@ -52,12 +52,16 @@ where b.bound_at is not null and p.ended_at is null
   and p.heartbeat_at > now() - make_interval(secs => $1::double precision);
 
 -- name: lease_duty
--- Takes a duty that nobody alive holds, or says that it is ours already.
-insert into duty_lease (duty, incarnation) values ($2, $1)
-on conflict (duty) do update set incarnation = excluded.incarnation, leased_at = now()
-where duty_lease.incarnation = excluded.incarnation
-   or exists (select from process p where p.incarnation = duty_lease.incarnation and p.ended_at is not null)
-returning duty;
+-- Says that a duty is ours already, or takes it where nobody alive holds it. Writes nothing in the ordinary case.
+with ours as (
+    select duty from duty_lease where duty = $2 and incarnation = $1
+), taken as (
+    insert into duty_lease (duty, incarnation) select $2, $1 where not exists (select from ours)
+    on conflict (duty) do update set incarnation = excluded.incarnation, leased_at = now()
+    where exists (select from process p where p.incarnation = duty_lease.incarnation and p.ended_at is not null)
+    returning duty
+)
+select duty from ours union all select duty from taken;
 
 -- name: live_processes
 -- The processes that are alive, for readiness and `payk check`.
