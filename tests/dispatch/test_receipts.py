@@ -9,6 +9,7 @@ from random import Random
 from string import ascii_letters
 from typing import Any
 
+from payk.clock import Clock
 from payk.dispatch.receipts import ReceiptRecorder
 from payk.domain.directory import CurrentDirectory
 from payk.domain.message import MessageState
@@ -53,7 +54,7 @@ async def at_once() -> None:
 
 @asynccontextmanager
 async def recording(db: Database, directory: CurrentDirectory, scene: Scene) -> AsyncIterator[Recording]:
-    recorder = ReceiptRecorder(db, directory, scene.wait, at_once)
+    recorder = ReceiptRecorder(db, directory, scene.wait, at_once, Clock())
     task = asyncio.create_task(recorder.run())
     try:
         yield Recording(recorder, scene.link)

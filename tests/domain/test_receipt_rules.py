@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from payk.domain.message import MessageState
+from payk.domain.id_modes import LearnedIdModes
 from payk.domain.operator import IdMode
-from payk.domain.receipt import destination_fits, id_forms, number_of, state_of
+from payk.domain.receipt import destination_fits, id_forms, is_unnamed, number_of, state_of
 
 PHONE = "992900000001"
 
@@ -53,7 +54,8 @@ def test_states_by_message_state(code: int | None, state: MessageState | None) -
 )
 def test_forms_of_an_id_meet_the_answer(answered: str, reported: str, rank: int) -> None:
     key = answered.lower().lstrip("0")  # as the store compares
-    assert {form: at for at, form in id_forms([reported], IdMode.LEARN)}.get(key) == rank
+    forms = {form.text: form for form in id_forms([reported], IdMode.LEARN)}
+    assert forms[key].confirmed_by_destination is bool(rank)
 
 
 @pytest.mark.parametrize(
@@ -70,8 +72,8 @@ def test_forms_of_an_id_meet_the_answer(answered: str, reported: str, rank: int)
 )
 def test_a_pinned_mode_is_the_only_form(answered: str, reported: str, mode: IdMode, meets: bool) -> None:
     forms = id_forms([reported], mode)
-    assert ((0, answered) in forms) == meets
-    assert all(rank == 0 for rank, _ in forms)
+    assert (answered in [form.text for form in forms]) == meets
+    assert not any(form.confirmed_by_destination for form in forms)
 
 
 def test_ids_that_are_no_numbers_are_not_converted() -> None:
@@ -84,27 +86,61 @@ def test_ids_that_are_no_numbers_are_not_converted() -> None:
         "0x1f",
         "٣",
     ):
-        assert id_forms([smsc_id], IdMode.LEARN) == [(0, smsc_id.lower().lstrip("0"))]
+        assert [form.text for form in id_forms([smsc_id], IdMode.LEARN)] == [smsc_id.lower().lstrip("0")]
 
 
 def test_the_id_of_the_tlv_comes_first_and_each_form_once() -> None:
     forms = id_forms(["6aad5", "0000436949"], IdMode.LEARN)
-    assert forms[0] == (0, "6aad5")
-    names = [form for _, form in forms]
-    assert len(names) == len(set(names))
-    assert {form: rank for rank, form in forms}["436949"] == 1  # 0x6aad5; the text says the same
+    assert [form.text for form in forms] == ["6aad5", "436949", "4417865"]  # as written by both, then 0x436949
+    assert [form.rank for form in forms] == [0, 1, 2]
+    assert forms[1].written == "0000436949"
 
 
 @given(st.lists(st.text(max_size=70), max_size=3), st.sampled_from(IdMode))
 def test_any_id_has_forms(smsc_ids: list[str], mode: IdMode) -> None:
-    for rank, form in id_forms(smsc_ids, mode):
-        assert rank in (0, 1) and form == form.lower() and not form.startswith("0")
+    for learned in (IdMode.RAW, IdMode.HEX_DEC, IdMode.DEC_HEX):
+        for rank, form in enumerate(id_forms(smsc_ids, mode, learned)):
+            assert form.rank == rank
+            assert form.text and form.text == form.text.lower() and not form.text.startswith("0")
 
 
 @given(st.integers(1, 2**63 - 1))
 def test_every_number_is_found_in_the_other_base(number: int) -> None:
-    assert f"{number:x}" in [form for _, form in id_forms([f"{number:010d}"], IdMode.LEARN)]
-    assert str(number) in [form for _, form in id_forms([f"{number:X}"], IdMode.LEARN)]
+    assert f"{number:x}" in [form.text for form in id_forms([f"{number:010d}"], IdMode.LEARN)]
+    assert str(number) in [form.text for form in id_forms([f"{number:X}"], IdMode.LEARN)]
+
+
+def test_forms_of_the_learned_mode_come_first_and_the_others_need_the_destination() -> None:
+    """Where receipts are in decimal, "10" is the answer "a", though another message may have been answered "10"."""
+    forms = id_forms(["10"], IdMode.LEARN, learned=IdMode.HEX_DEC)
+    assert [(form.text, form.shows) for form in forms] == [
+        ("a", None),
+        ("10", IdMode.RAW),
+        ("16", IdMode.DEC_HEX),
+    ]
+    assert all(form.confirmed_by_destination for form in forms)
+
+
+def test_an_id_of_one_digit_shows_nothing_of_the_base() -> None:
+    assert [form.shows for form in id_forms(["0007"], IdMode.LEARN)] == [None]
+
+
+@pytest.mark.parametrize(("smsc_id", "unnamed"), [("", True), ("0", True), (" 00 ", True), ("a", False), ("10", False)])
+def test_ids_that_name_nothing(smsc_id: str, unnamed: bool) -> None:
+    assert is_unnamed(smsc_id) is unnamed
+    assert (id_forms([smsc_id], IdMode.LEARN) == []) is unnamed
+
+
+def test_a_mode_is_learned_at_once_and_changed_only_when_shown_again_and_again() -> None:
+    modes = LearnedIdModes()
+    assert modes.of(1) is IdMode.RAW
+    assert modes.shown(1, IdMode.HEX_DEC) is True
+    assert modes.of(1) is IdMode.HEX_DEC
+    assert [modes.shown(1, mode) for mode in (IdMode.HEX_DEC, IdMode.RAW, IdMode.HEX_DEC, IdMode.RAW)] == [False] * 4
+    assert [modes.shown(1, IdMode.RAW) for _ in range(3)] == [False, True, False]
+    assert modes.of(1) is IdMode.RAW
+    assert modes.of(2) is IdMode.RAW and modes.shown(2, IdMode.RAW) is True
+    assert LearnedIdModes({3: IdMode.DEC_HEX}).of(3) is IdMode.DEC_HEX
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -14,7 +15,16 @@ from payk.store.claims import Claim
 from payk.store.database import Database
 from payk.store.errors import OutcomeUnknown
 from payk.store.outcomes import LateAnswer, record_late_answers
-from payk.store.receipts import Inbound, Settled, parked_due, settle_parked, settle_receipts, store_inbound
+from payk.store.receipts import (
+    Inbound,
+    Settled,
+    learn_id_mode,
+    learned_id_modes,
+    parked_due,
+    settle_parked,
+    settle_receipts,
+    store_inbound,
+)
 from payk.store.upkeep import give_up_unanswered, stage_due
 from tests.store.proxy import Cut, network_to
 from tests.store.scene import PHONE, SENDER, Scene
@@ -135,12 +145,95 @@ async def test_our_own_number_as_sender_says_nothing_of_the_recipient(scene: Sce
     assert settled.message_id == message_id
 
 
-async def test_a_receipt_without_an_id_fits_no_key(scene: Scene) -> None:
-    """Nor those of operators that gave no id in their answer."""
+async def test_an_id_written_exactly_so_goes_before_one_that_differs_in_case(scene: Scene) -> None:
+    exact = await handed_over(scene, "aB01")
+    await handed_over(scene, "ab01")  # newer
+    assert [row.message_id for row in await scene.receive(scene.report("aB01"))] == [exact]
+
+
+async def test_the_id_of_the_tlv_goes_before_that_of_the_text(scene: Scene) -> None:
+    of_tlv = await handed_over(scene, "6000")
+    await handed_over(scene, "5000")
+    assert [row.message_id for row in await scene.receive(scene.report(("6000", "5000")))] == [of_tlv]
+
+
+async def test_what_was_learned_of_a_link_decides_between_bases(scene: Scene) -> None:
+    """Receipts in decimal, answers in hexadecimal: 31 is 1f, though 31 was answered too, to the same number."""
+    in_hex = await handed_over(scene, "1f")
+    as_written = await handed_over(scene, "31")
+    [settled] = await scene.receive(scene.report("31", learned=IdMode.HEX_DEC))
+    assert (settled.message_id, settled.shows) == (in_hex, IdMode.HEX_DEC)
+    [settled] = await scene.receive(scene.report("31", UNDELIVERABLE))
+    assert (settled.message_id, settled.shows) == (as_written, IdMode.RAW)
+
+
+async def test_what_matched_receipts_showed_is_kept(scene: Scene) -> None:
+    assert await learned_id_modes(scene.db) == {}
+    for mode in (IdMode.RAW, IdMode.HEX_DEC, IdMode.HEX_DEC):
+        await learn_id_mode(scene.db, scene.link, mode)
+        assert (await learned_id_modes(scene.db))[scene.link].mode is mode
+    await learn_id_mode(scene.db, 999, IdMode.RAW)  # a link that is not known is no fault
+    await scene.receive(scene.report("31"))
+    in_hex, _ = await handed_over(scene, "1f"), await handed_over(scene, "31")
+    assert [row.message_id for row in await retry_parked(scene)] == [in_hex]
+
+
+# -- parts that an operator took without giving them an id
+
+
+@pytest.mark.parametrize("smsc_ids", [(), ("",), ("0",), ("000",), (" ",), ("777",)])
+async def test_a_part_without_an_id_is_found_by_its_addresses(scene: Scene, smsc_ids: tuple[str, ...]) -> None:
     message_id = await handed_over(scene, "")
-    for smsc_ids in ((), ("",), ("0",), ("000",), (" ",)):
-        assert await scene.receive(scene.report(smsc_ids)) == [PARKED]
-    assert await scene.state(message_id) is ENROUTE
+    assert await scene.receive(scene.report(smsc_ids, source=OTHER_PHONE)) == [PARKED]
+    assert await scene.receive(scene.report(smsc_ids, destination="AlifSarmoya")) == [PARKED]
+    assert await scene.receive(scene.report(smsc_ids, ACCEPTED)) == [Settled(message_id, (1,), ACCEPTED)]
+    assert await scene.receive(scene.report(smsc_ids)) == [Settled(message_id, (1,), DELIVERED)]
+    assert await scene.count("unnamed_part") == 0
+
+
+async def test_of_two_messages_without_ids_the_echoed_reference_tells(scene: Scene) -> None:
+    first, second = await handed_over(scene, ""), await handed_over(scene, "0")
+    assert await scene.receive(scene.report()) == [PARKED]
+    for message_id in (second, first):
+        reference = user_message_reference(message_id, 1)
+        [settled] = await scene.receive(scene.report(reference=reference))
+        assert (settled.message_id, settled.became) == (message_id, DELIVERED)
+
+
+async def test_of_two_messages_without_ids_the_date_of_submission_tells(scene: Scene) -> None:
+    """To the minute, give or take what clocks differ by."""
+    early = await scene.claimed()
+    await scene.record(early, Accepted(1, ""), age=600)
+    late = await handed_over(scene, "")
+    ten_minutes_ago = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(minutes=10)
+    [settled] = await scene.receive(scene.report(operator_submitted_at=ten_minutes_ago))
+    assert settled.message_id == early.message_id
+    [settled] = await scene.receive(scene.report(operator_submitted_at=ten_minutes_ago))
+    assert settled.message_id == late  # the only one left
+
+
+async def test_parts_of_one_message_without_ids_are_interchangeable(scene: Scene) -> None:
+    claim = await scene.claimed(parts=3)
+    await scene.record(claim, *(Accepted(part, "") for part in (1, 2, 3)))
+    settled = [(await scene.receive(scene.report(state=state)))[0] for state in (DELIVERED, UNDELIVERABLE, DELIVERED)]
+    assert [row.parts for row in settled] == [(1,), (2,), (3,)]
+    assert settled[-1].became is UNDELIVERABLE and await scene.state(claim.message_id) is UNDELIVERABLE
+
+
+async def test_while_another_message_is_on_its_way_the_addresses_prove_nothing(scene: Scene) -> None:
+    message_id = await handed_over(scene, "")
+    other = await scene.claimed()
+    assert await scene.receive(scene.report("777")) == [PARKED]
+    await scene.record(other, Accepted(1, "778"))
+    assert [row.message_id for row in await retry_parked(scene)] == [message_id]
+
+
+async def test_a_late_answer_without_an_id_is_found_by_its_addresses_too(scene: Scene) -> None:
+    claim = await unanswered(scene)
+    late = LateAnswer(claim.message_id, scene.operator, scene.link, 1, claim.try_number, "")
+    await record_late_answers(scene.db, [late], scene.wait)
+    [settled] = await scene.receive(scene.report("777"))
+    assert (settled.message_id, settled.became) == (claim.message_id, DELIVERED)
 
 
 # -- order, duplicates, states
@@ -156,7 +249,17 @@ async def test_receipts_in_any_order(scene: Scene) -> None:
         settled = [row for batch in batches for row in await scene.receive(*batch)]
         assert [row.became for row in settled] == [DELIVERED, None, None, None, None]
         assert await scene.state(message_id) is DELIVERED
-    assert await scene.count("receipt") == 10 and await scene.count("parked_receipt") == 0
+        assert [row.against for row in settled] == [None, None, None, DELIVERED, None]
+    assert await scene.count("receipt") == 8 and await scene.count("parked_receipt") == 0
+
+
+async def test_what_an_operator_repeats_is_kept_once(scene: Scene) -> None:
+    message_id = await handed_over(scene, "a1")
+    for report in (scene.report("a1", None, raw_state="BUFFRED"), scene.report("a1"), scene.report("a1", error="027")):
+        await scene.receive(report, report)
+        await scene.receive(report)
+    rows = "select array_agg(raw_state || ' ' || error order by received_at, error) from receipt where message_id = $1"
+    assert await scene.value(rows, message_id) == ["BUFFRED 000", "DELIVRD 000", "DELIVRD 027"]
 
 
 async def test_accepted_and_then_delivered(scene: Scene) -> None:

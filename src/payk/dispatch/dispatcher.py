@@ -88,7 +88,7 @@ class Dispatcher:
         self._board = FlowBoard(self._wake)
         self._keeper = BindKeeper(db, directory, incarnation, self._links, self._wake)
         self._receipts = ReceiptRecorder(
-            db, directory, options.wait, lambda: self._recorder.caught_up(OUTCOME_PATIENCE)
+            db, directory, options.wait, lambda: self._recorder.caught_up(OUTCOME_PATIENCE), clock
         )
         self._recorder = OutcomeRecorder(
             db,

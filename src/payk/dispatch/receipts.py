@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from zoneinfo import ZoneInfo
 
+from payk.clock import Clock
 from payk.domain.directory import CurrentDirectory
+from payk.domain.id_modes import LearnedIdModes
+from payk.domain.operator import IdMode, Link
 from payk.domain.receipt import ReceiptReport, ReceiptWait, state_of
 from payk.links import Delivery
 from payk.logs import get_logger
-from payk.smpp import CommandStatus, Receipt, parse_receipt
+from payk.smpp import CommandStatus, Receipt, parse_receipt, parse_receipt_date
 from payk.store.database import Database
 from payk.store.errors import OutcomeUnknown, StoreError, StoreRefused
-from payk.store.receipts import Inbound, settle_parked, settle_receipts, store_inbound
+from payk.store.receipts import (
+    Inbound,
+    Settled,
+    learn_id_mode,
+    learned_id_modes,
+    settle_parked,
+    settle_receipts,
+    store_inbound,
+)
 
 __all__ = ["ReceiptRecorder"]
 
@@ -45,11 +58,14 @@ class ReceiptRecorder:
         directory: CurrentDirectory,
         wait: ReceiptWait,
         outcomes_recorded: Callable[[], Awaitable[None]],
+        clock: Clock,
     ) -> None:
         self._db = db
         self._directory = directory
         self._wait = wait
         self._outcomes_recorded = outcomes_recorded
+        self._clock = clock
+        self._id_modes = LearnedIdModes()
         self._arrived: list[_Arrived] = []
         self._early: list[int] = []
         self._some = asyncio.Event()
@@ -71,7 +87,7 @@ class ReceiptRecorder:
                 delivery.octets,
             )
         else:
-            content = self._report(receipt, link.operator_id, link.link_id)
+            content = self._report(receipt, link)
         self._arrived.append(_Arrived(delivery, content))
         self._some.set()
 
@@ -80,27 +96,31 @@ class ReceiptRecorder:
         self._early += parked_ids
         self._some.set()
 
-    def _report(self, receipt: Receipt, operator_id: int, link_id: int) -> ReceiptReport:
-        link = self._directory.link_of(link_id)
-        assert link is not None
+    def _report(self, receipt: Receipt, link: Link) -> ReceiptReport:
         reference = receipt.user_message_reference
+        now, zone = self._clock.now(), ZoneInfo(link.receipt_timezone)
+        submitted, done = receipt.submit_date, receipt.done_date
         return ReceiptReport(
-            operator_id=operator_id,
-            link_id=link_id,
+            operator_id=link.operator_id,
+            link_id=link.link_id,
             smsc_ids=tuple(_clean(smsc_id) for smsc_id in receipt.message_ids),
             state=state_of(receipt.message_state),
             raw_state=_clean(receipt.state),
             error=None if receipt.err is None else _clean(receipt.err),
             network_error=receipt.network_error_code,
-            done_date=None if receipt.done_date is None else _clean(receipt.done_date),
+            done_date=None if done is None else _clean(done),
             reference=reference if reference is not None and reference <= WIDEST_REFERENCE else None,
             source=_clean(receipt.source_addr),
             destination=_clean(receipt.destination_addr),
             id_mode=link.id_mode,
+            learned=self._id_modes.of(link.link_id),
+            operator_submitted_at=None if submitted is None else parse_receipt_date(submitted, zone, now),
+            operator_done_at=None if done is None else parse_receipt_date(done, zone, now),
         )
 
     async def run(self) -> None:
         """Settle until cancelled."""
+        await self._recall()
         while True:
             await self._some.wait()
             self._some.clear()
@@ -116,6 +136,29 @@ class ReceiptRecorder:
                     log.warning("parked receipts wait for their next turn", error=str(error))
             await asyncio.sleep(PACE)
 
+    async def _recall(self) -> None:
+        """What was learned of the links before; without it, it is learned again."""
+        try:
+            learned = await learned_id_modes(self._db)
+        except StoreError as error:
+            log.warning("what was learned of ids is not at hand", error=str(error))
+        else:
+            self._id_modes = LearnedIdModes({link_id: known.mode for link_id, known in learned.items()})
+
+    async def _learn(self, reports: Sequence[ReceiptReport], settled: Sequence[Settled]) -> None:
+        """Look at how the ids of matched receipts related to those of the answers."""
+        news: dict[int, IdMode] = {}
+        for report, one in zip(reports, settled, strict=True):
+            if report.id_mode is IdMode.LEARN and one.shows and self._id_modes.shown(report.link_id, one.shows):
+                news[report.link_id] = one.shows
+        for link_id, mode in news.items():
+            link = self._directory.link_of(link_id)
+            log.info("ids in receipts learned", link=link.name if link else link_id, id_mode=mode.value)
+            try:
+                await learn_id_mode(self._db, link_id, mode)
+            except StoreError as error:
+                log.warning("what was learned of ids could not be kept", error=str(error))
+
     async def _store(self, batch: list[_Arrived]) -> None:
         receipts = [arrived for arrived in batch if isinstance(arrived.content, ReceiptReport)]
         inbound = [arrived for arrived in batch if isinstance(arrived.content, Inbound)]
@@ -125,15 +168,13 @@ class ReceiptRecorder:
 
     async def _store_kind(self, batch: list[_Arrived]) -> None:
         """Store deliveries of one kind and answer them; what the database refuses is split until it stands alone."""
+        reports = [arrived.content for arrived in batch if isinstance(arrived.content, ReceiptReport)]
+        settled: list[Settled] = []
         try:
-            if isinstance(batch[0].content, Inbound):
-                await store_inbound(self._db, [a.content for a in batch if isinstance(a.content, Inbound)])
-            else:
-                reports = [a.content for a in batch if isinstance(a.content, ReceiptReport)]
+            if reports:
                 settled = await settle_receipts(self._db, reports, self._wait)
-                parked = sum(1 for one in settled if one.message_id is None)
-                if parked:
-                    log.info("receipts parked", receipts=parked)
+            else:
+                await store_inbound(self._db, [a.content for a in batch if isinstance(a.content, Inbound)])
             status = CommandStatus.ESME_ROK
         except StoreRefused as error:
             if len(batch) > 1:
@@ -148,3 +189,23 @@ class ReceiptRecorder:
             status = CommandStatus.ESME_RX_T_APPN
         for arrived in batch:
             arrived.delivery.respond(status)
+        if settled:
+            _tell(reports, settled)
+            await self._learn(reports, settled)
+
+
+def _tell(reports: Sequence[ReceiptReport], settled: Sequence[Settled]) -> None:
+    """What is out of the ordinary; what receipts ordinarily say is kept, not told."""
+    parked = Counter(report.link_id for report, one in zip(reports, settled, strict=True) if one.message_id is None)
+    for link_id, receipts in parked.items():
+        log.info("receipts parked", link_id=link_id, receipts=receipts)
+    for report, one in zip(reports, settled, strict=True):
+        if one.against is not None:
+            log.warning(
+                "receipt contradicts a final one",
+                message_id=one.message_id,
+                parts=one.parts,
+                final=one.against.label,
+                says=report.raw_state,
+                error=report.error,
+            )

@@ -15,9 +15,10 @@ from random import Random
 from payk.clock import Clock
 from payk.domain.directory import CurrentDirectory
 from payk.domain.outcome import Accepted, Refused, SubmissionResult, Uncertain, Unsent
-from payk.domain.receipt import ReceiptWait
+from payk.domain.receipt import ReceiptWait, is_unnamed
 from payk.domain.retry import RetryRules
 from payk.logs import get_logger
+from payk.smpp import status_name
 from payk.store.claims import Claim
 from payk.store.database import Database
 from payk.store.errors import StoreError, StoreRefused
@@ -64,6 +65,8 @@ class OutcomeRecorder:
         self._held: dict[tuple[int, int], _Held] = {}  # by message and number of the try
         self._results: list[tuple[_Held, Recorded]] = []
         self._late: list[LateAnswer] = []
+        self._nameless: set[int] = set()
+        """Links whose operator answers without an id: their receipts are found by addresses, if at all."""
         self._some = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -177,7 +180,7 @@ class OutcomeRecorder:
             self._advanced.set()
             return
         for _, record in batch:
-            _log_outcome(record)
+            self._log_outcomes(record)
         self._forget(batch)
 
     def _forget(self, batch: Sequence[tuple[_Held, Recorded]]) -> None:
@@ -198,15 +201,18 @@ class OutcomeRecorder:
             early += await record_late_answers(self._db, ready, self._wait)
             self._late = [answer for answer in self._late if answer not in ready]
 
-
-def _log_outcome(record: Recorded) -> None:
-    for outcome in record.outcomes:
-        match outcome:
-            case Accepted():
-                pass  # the ordinary case is counted, not told
-            case Refused(part=part, command_status=status):
-                log.info("refused", message_id=record.claim.message_id, part=part, command_status=f"0x{status:08x}")
-            case Uncertain(part=part, reason=reason):
-                log.warning("uncertain", message_id=record.claim.message_id, part=part, reason=reason)
-            case Unsent():
-                pass
+    def _log_outcomes(self, record: Recorded) -> None:
+        for outcome in record.outcomes:
+            match outcome:
+                case Accepted(smsc_id=smsc_id):  # the ordinary case is counted, not told
+                    if is_unnamed(smsc_id) and record.claim.link_id not in self._nameless:
+                        self._nameless.add(record.claim.link_id)
+                        log.error("operator takes messages without giving ids", link_id=record.claim.link_id)
+                case Refused(part=part, command_status=status):
+                    log.info(
+                        "refused", message_id=record.claim.message_id, part=part, command_status=status_name(status)
+                    )
+                case Uncertain(part=part, reason=reason):
+                    log.warning("uncertain", message_id=record.claim.message_id, part=part, reason=reason)
+                case Unsent():
+                    pass

@@ -5,13 +5,24 @@ Sources: SMPP 3.4, 5.2.28 (message_state) and Appendix B; docs/operators.md for 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
 
 from payk.domain.message import MessageState
 from payk.domain.operator import IdMode
 
-__all__ = ["ReceiptReport", "ReceiptWait", "destination_fits", "id_forms", "number_of", "state_of"]
+__all__ = [
+    "IdForm",
+    "ReceiptReport",
+    "ReceiptWait",
+    "destination_fits",
+    "id_forms",
+    "is_unnamed",
+    "number_of",
+    "state_of",
+]
 
 _STATES = {
     0: MessageState.ENROUTE,  # SCHEDULED (5.0)
@@ -30,6 +41,9 @@ _SUFFIX = 7
 """Digits at the end of a number that must agree: operators write numbers with and without country code."""
 _LONGEST_NUMBER_ID = 16
 """Longer hexadecimal ids are digests or UUIDs, not numbers in another base."""
+_LONGEST_DECIMAL_ID = 20
+"""Digits of the same number in decimal."""
+_HEX_DIGITS = frozenset("0123456789abcdef")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +64,11 @@ class ReceiptReport:
     source: str
     destination: str
     id_mode: IdMode = IdMode.LEARN
+    learned: IdMode = IdMode.RAW
+    """Where `id_mode` is LEARN: the base that ids of this link were found to be in so far."""
+    operator_submitted_at: datetime | None = None
+    """UTC, by the operator's clock; None = not told, or not readable."""
+    operator_done_at: datetime | None = None
     parked_id: int | None = None
     """Set where it comes out of the parked ones."""
 
@@ -69,27 +88,67 @@ def state_of(message_state: int | None) -> MessageState | None:
     return None if message_state is None else _STATES.get(message_state)
 
 
-def id_forms(smsc_ids: Sequence[str], mode: IdMode) -> list[tuple[int, str]]:
-    """The normal forms to look an id up by, with a rank: 0 = as written (zeros and case aside), 1 = in another base.
+class IdForm(NamedTuple):
+    """One form that the id of a receipt may have had in the answer to its submit."""
 
-    `mode` pins how the answer's base differs from the receipt's; LEARN tries both directions.
+    rank: int
+    """Order of look-up: what is found at a lower rank wins."""
+    text: str
+    """As the store compares: lower case, without leading zeros."""
+    written: str
+    """As the receipt writes it; an answer that wrote exactly this goes before one that only compares equal."""
+    shows: IdMode | None
+    """What a match by this form shows of the link; None where the id reads the same in every base."""
+    confirmed_by_destination: bool
+    """Whether the addresses must speak for a match; else it is enough that they do not speak against it."""
+
+
+def is_unnamed(smsc_id: str) -> bool:
+    """Whether an id in an answer names nothing: empty, or zeros alone."""
+    return not smsc_id.strip().lstrip("0")
+
+
+def id_forms(smsc_ids: Sequence[str], mode: IdMode, learned: IdMode = IdMode.RAW) -> list[IdForm]:
+    """The forms to look the ids of a receipt up by, in order; each text once.
+
+    A pinned `mode` has one form per id. LEARN has them all, those of the `learned` mode first; in it another base than
+    the receipt's, or than the learned one, must be confirmed by the destination.
     """
-    forms: dict[str, int] = {}
-    for smsc_id in smsc_ids:
-        plain = smsc_id.strip().lower().lstrip("0")
-        if mode not in (IdMode.HEX_DEC, IdMode.DEC_HEX):
-            forms.setdefault(plain, 0)
-        if not plain or len(plain) > _LONGEST_NUMBER_ID + 4 or not plain.isascii():
-            continue
-        if mode in (IdMode.LEARN, IdMode.HEX_DEC) and plain.isdecimal():
-            forms.setdefault(f"{int(plain):x}", 0 if mode is IdMode.HEX_DEC else 1)
-        if (
-            mode in (IdMode.LEARN, IdMode.DEC_HEX)
-            and len(plain) <= _LONGEST_NUMBER_ID
-            and all(character in "0123456789abcdef" for character in plain)
-        ):
-            forms.setdefault(str(int(plain, 16)), 0 if mode is IdMode.DEC_HEX else 1)
-    return [(rank, form) for form, rank in forms.items()]
+    modes = (mode,) if mode is not IdMode.LEARN else (learned, *(each for each in _BASES if each is not learned))
+    forms: dict[str, IdForm] = {}
+    for written, each, text in _forms(smsc_ids, modes):
+        if text not in forms:
+            unsure = mode is IdMode.LEARN and (each is not IdMode.RAW or learned is not IdMode.RAW)
+            shows = None if len(text) == 1 else each
+            forms[text] = IdForm(len(forms), text, written, shows, unsure)
+    return list(forms.values())
+
+
+_BASES = (IdMode.RAW, IdMode.HEX_DEC, IdMode.DEC_HEX)
+
+
+def _forms(smsc_ids: Sequence[str], modes: Sequence[IdMode]) -> Iterator[tuple[str, IdMode, str]]:
+    """As written, by which mode, as the store compares; ids that name nothing are left out."""
+    for mode in modes:
+        for smsc_id in smsc_ids:
+            written = smsc_id.strip()
+            plain = written.lower().lstrip("0")
+            text = _in_answer(plain, mode)
+            if text:
+                yield written, mode, text
+
+
+def _in_answer(plain: str, mode: IdMode) -> str | None:
+    """How an answer wrote the id that a receipt writes as `plain`; None if it is no number of the receipt's base."""
+    if mode is IdMode.RAW:
+        return plain
+    if not plain.isascii():
+        return None
+    if mode is IdMode.HEX_DEC and plain.isdecimal() and len(plain) <= _LONGEST_DECIMAL_ID:
+        return f"{int(plain):x}"
+    if mode is IdMode.DEC_HEX and len(plain) <= _LONGEST_NUMBER_ID and set(plain) <= _HEX_DIGITS and plain:
+        return str(int(plain, 16))
+    return None
 
 
 def number_of(address: str) -> str | None:

@@ -80,6 +80,7 @@ from payk.smpp.pdu import (
     UnsuccessSme,
 )
 from payk.smpp.receipt import Receipt, encode_receipt_text, parse_receipt
+from payk.smpp.receipt_date import parse_receipt_date
 from payk.smpp.session import Session
 from payk.smpp.state import Role, State
 from payk.smpp.status import CommandStatus, StatusClass, classify, status_name
@@ -171,6 +172,7 @@ __all__ = [
     "encode_receipt_text",
     "find_tlv",
     "parse_receipt",
+    "parse_receipt_date",
     "parse_udh",
     "receipt",
     "smpp_time",

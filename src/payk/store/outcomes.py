@@ -16,7 +16,7 @@ from payk.domain.directory import CurrentDirectory
 from payk.domain.message import MessageState, user_message_reference
 from payk.domain.operator import LongText
 from payk.domain.outcome import Accepted, PartOutcome, Refused, Uncertain
-from payk.domain.receipt import ReceiptWait
+from payk.domain.receipt import ReceiptWait, is_unnamed
 from payk.domain.retry import Again, Attempt, Decision, RetryRules, decide, uncertain_policy
 from payk.domain.states import advance, fold, is_final
 from payk.store.arrays import array_literal, columns
@@ -55,6 +55,10 @@ class Recorded:
     def parts(self) -> int:
         """How many parts the link made of the message: its charset and headers may cut otherwise than counted."""
         return self.claim.parts if self.claim.parts_left is not None else len(self.outcomes)
+
+    def reference(self, part: int) -> int:
+        """The user_message_reference of the submit_sm that carried a part."""
+        return user_message_reference(self.claim.message_id, 1 if self.whole else part)
 
 
 def decided(
@@ -117,6 +121,14 @@ async def record_late_answers(db: Database, answers: Sequence[LateAnswer], wait:
             connection,
             [(0.0, a.message_id, a.operator_id, a.link_id, a.part, a.try_number, a.smsc_id) for a in answers],
         )
+        await _insert_unnamed(
+            connection,
+            [
+                (a.message_id, 0.0, a.operator_id, user_message_reference(a.message_id, a.part), a.part, a.try_number)
+                for a in answers
+                if is_unnamed(a.smsc_id)
+            ],
+        )
         await drop_parts(connection, [(answer.message_id, answer.part) for answer in answers], wait)
     return early
 
@@ -140,8 +152,14 @@ async def _insert_keys(connection: Connection, rows: list[tuple[object, ...]]) -
     return [row[0] for row in found]
 
 
+async def _insert_unnamed(connection: Connection, rows: list[tuple[object, ...]]) -> None:
+    if rows:
+        await connection.execute(sql("outcomes.insert_unnamed_parts"), *columns(rows))
+
+
 async def _write_facts(connection: Connection, records: Sequence[Recorded]) -> list[int]:
     keys: list[tuple[object, ...]] = []
+    unnamed: list[tuple[object, ...]] = []
     uncertain: list[tuple[object, ...]] = []
     refusals: list[tuple[object, ...]] = []
     for record in records:
@@ -150,15 +168,18 @@ async def _write_facts(connection: Connection, records: Sequence[Recorded]) -> l
             match outcome:
                 case Accepted(part=part, smsc_id=smsc_id):
                     keys.append((record.age, claim.message_id, operator_id, claim.link_id, part, number, smsc_id))
+                    if is_unnamed(smsc_id):
+                        reference = record.reference(part)
+                        unnamed.append((claim.message_id, record.age, operator_id, reference, part, number))
                 case Uncertain(part=part, reason=reason):
-                    reference = user_message_reference(claim.message_id, 1 if record.whole else part)
                     uncertain.append(
-                        (claim.message_id, record.age, operator_id, claim.link_id, reference, part, number, reason,
-                         claim.phone, claim.sender)
+                        (claim.message_id, record.age, operator_id, claim.link_id, record.reference(part), part,
+                         number, reason, claim.phone, claim.sender)
                     )  # fmt: skip
                 case Refused(part=part, command_status=status):
                     refusals.append((claim.message_id, operator_id, claim.link_id, status, part, number))
     early = await _insert_keys(connection, keys)
+    await _insert_unnamed(connection, unnamed)
     if uncertain:
         await connection.execute(sql("outcomes.insert_uncertain_parts"), *columns(uncertain))
     if refusals:

@@ -7,8 +7,10 @@ them. A receipt that fits no submit is parked and tried again: it may be ahead o
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Final
 
 import asyncpg
 
@@ -16,13 +18,27 @@ from payk.domain.directory import CurrentDirectory
 from payk.domain.message import MessageState
 from payk.domain.operator import IdMode
 from payk.domain.receipt import ReceiptReport, ReceiptWait, destination_fits, id_forms, number_of
-from payk.domain.states import advance, fold, is_final
+from payk.domain.states import CORRECTABLE, advance, fold, is_final
 from payk.store.arrays import array_literal, columns
 from payk.store.database import Connection, Database
 from payk.store.queries import sql
 from payk.store.resending import drop_messages, drop_parts
 
-__all__ = ["Inbound", "Settled", "parked_due", "settle_parked", "settle_receipts", "store_inbound"]
+__all__ = [
+    "Inbound",
+    "LearnedIdMode",
+    "Settled",
+    "learn_id_mode",
+    "learned_id_modes",
+    "parked_due",
+    "settle_parked",
+    "settle_receipts",
+    "store_inbound",
+]
+
+_MINUTE: Final = timedelta(minutes=1)
+_CLOCKS_APART: Final = timedelta(seconds=30)
+"""What an operator's clock may differ from ours where its dates decide between messages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +50,10 @@ class Settled:
     parts: tuple[int, ...] = ()
     became: MessageState | None = None
     """The new state of the message, None where it did not change."""
+    against: MessageState | None = None
+    """The final state of the part that this receipt contradicts; the first one stays."""
+    shows: IdMode | None = field(default=None, compare=False)
+    """How its id relates to that of the answer; None where it was not matched by id, or the id does not tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +73,27 @@ class _Match:
     parts: tuple[int, ...]
     """More than one where one submit_sm carried them all (message_payload)."""
     uncertain: bool = False
+    """It turns out that the operator took them."""
+    unnamed: bool = False
+    """The operator gave them no id."""
+    shows: IdMode | None = None
+
+
+@dataclass(slots=True)
+class _Said:
+    """What receipts make of their messages, by receipt."""
+
+    became: dict[int, MessageState] = field(default_factory=dict)
+    against: dict[int, MessageState] = field(default_factory=dict)
+    changed: set[int] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True)
+class LearnedIdMode:
+    """How ids in the receipts of a link relate to those in its answers, and since when this is known."""
+
+    mode: IdMode
+    since: datetime
 
 
 async def settle_receipts(
@@ -90,6 +131,19 @@ async def store_inbound(db: Database, messages: Sequence[Inbound], *, timeout: f
         )
 
 
+async def learned_id_modes(db: Database) -> dict[int, LearnedIdMode]:
+    """What was learned of each link, by link_id."""
+    async with db.connection() as connection:
+        rows = await connection.fetch(sql("receipts.learned_id_modes"))
+    return {row["link_id"]: LearnedIdMode(IdMode(row["id_mode"]), row["learned_at"]) for row in rows}
+
+
+async def learn_id_mode(db: Database, link_id: int, mode: IdMode) -> None:
+    """Keep what matched receipts showed of a link."""
+    async with db.connection() as connection:
+        await connection.execute(sql("receipts.learn_id_mode"), link_id, mode.value)
+
+
 def _unparked(row: asyncpg.Record, directory: CurrentDirectory) -> ReceiptReport:
     link = directory.link_of(row["link_id"])
     return ReceiptReport(
@@ -105,6 +159,9 @@ def _unparked(row: asyncpg.Record, directory: CurrentDirectory) -> ReceiptReport
         source=row["source"],
         destination=row["destination"],
         id_mode=IdMode.LEARN if link is None else link.id_mode,
+        learned=IdMode(row["learned"] or IdMode.RAW),
+        operator_submitted_at=row["operator_submitted_at"],
+        operator_done_at=row["operator_done_at"],
         parked_id=row["parked_id"],
     )
 
@@ -112,10 +169,10 @@ def _unparked(row: asyncpg.Record, directory: CurrentDirectory) -> ReceiptReport
 async def _settle(connection: Connection, reports: Sequence[ReceiptReport], wait: ReceiptWait) -> list[Settled]:
     matches = await _match_keys(connection, reports, range(len(reports)))
     unmatched = [index for index in range(len(reports)) if index not in matches]
-    if unmatched and (uncertain := await _match_uncertain(connection, reports, unmatched)):
+    if unmatched and (by_address := await _match_addresses(connection, reports, unmatched)):
         # An answer may have been recorded between the two looks.
-        matches |= uncertain | await _match_keys(connection, reports, uncertain)
-    became = await _advance(connection, reports, matches, wait) if matches else {}
+        matches |= by_address | await _match_keys(connection, reports, by_address)
+    said = await _advance(connection, reports, matches, wait) if matches else _Said()
     parked = [report for index, report in enumerate(reports) if index not in matches]
     if parked:
         await _park(connection, parked)
@@ -123,7 +180,13 @@ async def _settle(connection: Connection, reports: Sequence[ReceiptReport], wait
     if done:
         await connection.execute(sql("receipts.unpark"), done)
     return [
-        Settled(matches[index].message_id, matches[index].parts, became.get(index))
+        Settled(
+            matches[index].message_id,
+            matches[index].parts,
+            said.became.get(index),
+            said.against.get(index),
+            matches[index].shows,
+        )
         if index in matches
         else Settled(None)
         for index in range(len(reports))
@@ -133,13 +196,14 @@ async def _settle(connection: Connection, reports: Sequence[ReceiptReport], wait
 async def _match_keys(
     connection: Connection, reports: Sequence[ReceiptReport], indexes: Iterable[int]
 ) -> dict[int, _Match]:
-    """The newest submit whose id and destination fit. In another base, the destination must speak for it."""
+    """The best submit whose id and destination fit: by the form of its id, and of equal ones the newest."""
+    forms = {
+        index: id_forms(reports[index].smsc_ids, reports[index].id_mode, reports[index].learned) for index in indexes
+    }
     wanted = [
-        (index, report.operator_id, form, rank)
-        for index in indexes
-        for report in (reports[index],)
-        for rank, form in id_forms(report.smsc_ids, report.id_mode)
-        if form
+        (index, reports[index].operator_id, form.rank, form.text, form.written)
+        for index, of_index in forms.items()
+        for form in of_index
     ]
     if not wanted:
         return {}
@@ -151,17 +215,18 @@ async def _match_keys(
             if (row["message_id"], row["smsc_id"], row["attempt"]) == of_submit[index]:
                 matches[index] = replace(found, parts=tuple(sorted({*found.parts, row["part"]})))
             continue
+        form = forms[index][row["rank"]]
         fits = destination_fits(row["phone"], row["sender"], reports[index].source, reports[index].destination)
-        if fits or (fits is None and row["form"] == 0):
-            matches[index] = _Match(row["message_id"], (row["part"],))
+        if fits or (fits is None and not form.confirmed_by_destination):
+            matches[index] = _Match(row["message_id"], (row["part"],), shows=form.shows)
             of_submit[index] = (row["message_id"], row["smsc_id"], row["attempt"])
     return matches
 
 
-async def _match_uncertain(
+async def _match_addresses(
     connection: Connection, reports: Sequence[ReceiptReport], unmatched: Sequence[int]
 ) -> dict[int, _Match]:
-    """An uncertain submit whose reference the receipt echoes, or the only one between these two addresses.
+    """Of the submits that have no id, the one whose reference the receipt echoes, else the only one that fits.
 
     Where another message is on its way to the same number, the addresses alone prove nothing: the receipt may be ahead
     of that one's answer.
@@ -177,29 +242,49 @@ async def _match_uncertain(
     if not wanted:
         return {}
     candidates: dict[int, list[asyncpg.Record]] = defaultdict(list)
-    for row in await connection.fetch(sql("receipts.find_uncertain"), *columns(wanted)):
+    for row in await connection.fetch(sql("receipts.find_by_address"), *columns(wanted)):
         candidates[row["ord"]].append(row)
-    matches: dict[int, _Match] = {}
-    for index, rows in candidates.items():
-        report = reports[index]
-        if report.reference is not None:
-            rows = [row for row in rows if row["reference"] == report.reference]
-        else:
-            addresses = (report.destination.casefold(), report.source.casefold())
-            rows = [row for row in rows if row["sender"].casefold() in addresses]
-            if any(row["another"] for row in rows):
-                continue
-        submits = {(row["message_id"], row["reference"]) for row in rows}
-        if len(submits) == 1:
-            parts = tuple(sorted({row["part"] for row in rows}))
-            matches[index] = _Match(rows[0]["message_id"], parts, uncertain=True)
-    return matches
+    matches = {index: _match_address(reports[index], rows) for index, rows in candidates.items()}
+    return {index: match for index, match in matches.items() if match is not None}
+
+
+def _match_address(report: ReceiptReport, rows: Sequence[asyncpg.Record]) -> _Match | None:
+    if report.reference is not None:
+        rows = [row for row in rows if row["reference"] == report.reference]
+    else:
+        addresses = (report.destination.casefold(), report.source.casefold())
+        rows = [row for row in rows if row["sender"].casefold() in addresses]
+        if any(row["another"] for row in rows):
+            return None
+    if rows and all(row["taken"] for row in rows):
+        rows = _of_one_submit(_submitted_at(rows, report.operator_submitted_at))
+    if len({(row["message_id"], row["reference"]) for row in rows}) != 1:
+        return None
+    parts = tuple(sorted({row["part"] for row in rows}))
+    taken = [bool(row["taken"]) for row in rows]
+    return _Match(rows[0]["message_id"], parts, uncertain=not all(taken), unnamed=any(taken))
+
+
+def _submitted_at(rows: Sequence[asyncpg.Record], date: datetime | None) -> Sequence[asyncpg.Record]:
+    """Those that were submitted when the operator says; dates of receipts know minutes at best."""
+    if date is None:
+        return rows
+    earliest, latest = date - _CLOCKS_APART, date + _MINUTE + _CLOCKS_APART
+    return [row for row in rows if earliest <= row["submitted_at"] <= latest] or rows
+
+
+def _of_one_submit(rows: Sequence[asyncpg.Record]) -> Sequence[asyncpg.Record]:
+    """Unnamed parts of one message: whichever a receipt speaks of, the message becomes the same, so the first one."""
+    if len({row["message_id"] for row in rows}) != 1:
+        return rows
+    first = min(rows, key=lambda row: (row["part"], row["attempt"]))
+    return [row for row in rows if row["reference"] == first["reference"]]
 
 
 async def _advance(
     connection: Connection, reports: Sequence[ReceiptReport], matches: dict[int, _Match], wait: ReceiptWait
-) -> dict[int, MessageState]:
-    """Write the receipts and the states they bring; returns the new state by report where there is one."""
+) -> _Said:
+    """Write the receipts and the states they bring."""
     ids = sorted({match.message_id for match in matches.values()})
     locked = {row["message_id"]: row for row in await connection.fetch(sql("receipts.lock_messages"), ids)}
     states = {message_id: MessageState(row["state"]) for message_id, row in locked.items()}
@@ -208,33 +293,74 @@ async def _advance(
         for message_id, row in locked.items()
         if row["part_states"] is not None
     }
-    became: dict[int, MessageState] = {}
+    said = _Said()
     for index in sorted(matches):
         match, report = matches[index], reports[index]
-        if report.state is None or match.message_id not in states:
-            continue
-        new = report.state
-        if match.message_id in parts:
-            of_parts = parts[match.message_id]
-            for part in match.parts:
-                if part <= len(of_parts):  # another link may have cut it into fewer since
-                    of_parts[part - 1] = advance(of_parts[part - 1], new)
-            new = fold(of_parts)
-        if advance(states[match.message_id], new) is not states[match.message_id]:
-            states[match.message_id] = became[index] = new
-    await connection.execute(
-        sql("receipts.insert_receipts"),
-        *columns(
-            (matches[i].message_id, r.operator_id, r.link_id, matches[i].parts[0], r.state, r.raw_state, r.error,
-             r.network_error, r.done_date, r.smsc_ids[0] if r.smsc_ids else None)
-            for i, r in enumerate(reports) if i in matches
-        ),
-    )  # fmt: skip
+        if report.state is not None and match.message_id in states:
+            _say(said, index, report.state, match, states, parts)
+    await connection.execute(sql("receipts.insert_receipts"), *columns(_rows(reports, matches, said)))
     await _write_states(connection, locked, states, parts)
     uncertain = [(match.message_id, part) for match in matches.values() if match.uncertain for part in match.parts]
     if uncertain:
         await drop_parts(connection, uncertain, wait)
-    return became
+    named = [
+        (match.message_id, part)
+        for index, match in matches.items()
+        if match.unnamed and _ends(reports[index].state)
+        for part in match.parts
+    ]
+    if named:
+        await connection.execute(sql("receipts.forget_unnamed"), *columns(named))
+    return said
+
+
+def _say(
+    said: _Said,
+    index: int,
+    new: MessageState,
+    match: _Match,
+    states: dict[int, MessageState],
+    parts: dict[int, list[MessageState]],
+) -> None:
+    """What one receipt makes of the parts it speaks of, and of their message."""
+    message_id = match.message_id
+    of_parts = parts.get(message_id)
+    if of_parts is None:
+        before, after = [states[message_id]], new
+    else:
+        known = [part - 1 for part in match.parts if part <= len(of_parts)]  # another link may have cut it into fewer
+        before = [of_parts[part] for part in known]
+        for part in known:
+            of_parts[part] = advance(of_parts[part], new)
+        after = fold(of_parts)
+    if any(advance(state, new) is not state for state in before):
+        said.changed.add(index)
+    elif _ends(new) and (against := next((state for state in before if _ends(state) and state is not new), None)):
+        said.against[index] = against
+    if advance(states[message_id], after) is not states[message_id]:
+        states[message_id] = said.became[index] = after
+
+
+def _ends(state: MessageState | None) -> bool:
+    """Whether no receipt changes it any more."""
+    return state is not None and is_final(state) and state not in CORRECTABLE
+
+
+def _rows(reports: Sequence[ReceiptReport], matches: Mapping[int, _Match], said: _Said) -> list[tuple[object, ...]]:
+    """The receipts of a batch, each once: operators repeat what they think was lost."""
+    rows: dict[tuple[object, ...], tuple[object, ...]] = {}
+    for index in sorted(matches):
+        match, report = matches[index], reports[index]
+        smsc_id = report.smsc_ids[0] if report.smsc_ids else None
+        said_once = (match.message_id, match.parts[0], report.state, report.raw_state, report.error,
+                     report.network_error, smsc_id)  # fmt: skip
+        row = (
+            match.message_id, report.operator_id, report.link_id, match.parts[0], report.state, report.raw_state,
+            report.error, report.network_error, report.done_date, report.operator_done_at, smsc_id,
+            index not in said.changed,
+        )  # fmt: skip
+        rows.setdefault(said_once, row)
+    return list(rows.values())
 
 
 async def _write_states(
@@ -271,7 +397,8 @@ async def _park(connection: Connection, reports: Sequence[ReceiptReport]) -> Non
             sql("receipts.park"),
             *columns(
                 (r.operator_id, r.link_id, r.reference, r.state, r.raw_state, r.error, r.network_error, r.done_date,
-                 r.source, r.destination, r.smsc_ids[0] if r.smsc_ids else "", _text_array(r.smsc_ids))
+                 r.operator_submitted_at, r.operator_done_at, r.source, r.destination,
+                 r.smsc_ids[0] if r.smsc_ids else "", _text_array(r.smsc_ids))
                 for r in new
             ),
         )  # fmt: skip

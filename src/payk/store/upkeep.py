@@ -93,8 +93,14 @@ async def prune(db: Database) -> dict[str, int]:
             await connection.execute(f'alter table "{parent}" detach partition "{name}" concurrently')
             await connection.execute(f'drop table "{name}"')
         parked = await connection.execute(sql("upkeep.prune_parked"))
+        unnamed = await connection.execute(sql("upkeep.prune_unnamed"))
         processes = await connection.execute(sql("upkeep.prune_processes"))
-    return {"partitions": len(old), "parked": _affected(parked), "processes": _affected(processes)}
+    return {
+        "partitions": len(old),
+        "parked": _affected(parked),
+        "unnamed": _affected(unnamed),
+        "processes": _affected(processes),
+    }
 
 
 def _affected(tag: str) -> int:

@@ -5,12 +5,22 @@ select now() - make_interval(secs => g.age), g.message_id, g.operator_id, g.link
 from unnest($1::double precision[], $2::bigint[], $3::integer[], $4::integer[], $5::smallint[], $6::smallint[],
             $7::text[]) as g (age, message_id, operator_id, link_id, part, attempt, smsc_id);
 
+-- name: insert_unnamed_parts
+-- Parts that operators took without giving them an id.
+insert into unnamed_part (message_id, submitted_at, operator_id, reference, part, attempt, phone, sender)
+select g.message_id, now() - make_interval(secs => g.age), g.operator_id, g.reference, g.part, g.attempt, m.phone,
+       m.sender
+from unnest($1::bigint[], $2::double precision[], $3::integer[], $4::integer[], $5::smallint[], $6::smallint[])
+    as g (message_id, age, operator_id, reference, part, attempt)
+join message m on m.message_id = g.message_id;
+
 -- name: early_receipts
 -- Parked receipts that these ids may belong to.
 select distinct p.parked_id
 from unnest($1::integer[], $2::text[]) as g (operator_id, smsc_id)
 join parked_receipt p on p.operator_id = g.operator_id
- and lower(ltrim(p.smsc_id, '0')) = lower(ltrim(g.smsc_id, '0'));
+ and lower(ltrim(p.smsc_id, '0')) = lower(ltrim(g.smsc_id, '0'))
+where ltrim(g.smsc_id, '0') <> '';
 
 -- name: hand_over
 -- Single-part messages that an operator has, or may have: out of the queue, None becomes Enroute, a receipt is awaited.

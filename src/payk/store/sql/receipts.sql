@@ -1,28 +1,60 @@
 -- name: find_keys
--- The submits that each receipt may be of, by any normal form of its id, newest first.
-select g.ord, g.form, k.message_id, k.part, k.attempt, k.smsc_id, m.phone, m.sender
-from unnest($1::integer[], $2::integer[], $3::text[], $4::smallint[]) as g (ord, operator_id, smsc_id, form)
+-- The submits that each receipt may be of, by any form of its id: best form first, then ids written exactly so, newest.
+select g.ord, g.rank, k.message_id, k.part, k.attempt, k.smsc_id, m.phone, m.sender
+from unnest($1::integer[], $2::integer[], $3::smallint[], $4::text[], $5::text[])
+    as g (ord, operator_id, rank, smsc_id, written)
 join receipt_key k on k.operator_id = g.operator_id and lower(ltrim(k.smsc_id, '0')) = g.smsc_id
 join message m on m.message_id = k.message_id
-order by g.ord, g.form, k.submitted_at desc;
+order by g.ord, g.rank, k.smsc_id <> g.written, k.submitted_at desc;
 
--- name: find_uncertain
--- Uncertain parts to the number that a receipt speaks of, and whether another message is on its way there.
-select g.ord, u.message_id, u.part, u.attempt, u.reference, u.sender,
+-- name: find_by_address
+-- Uncertain and unnamed parts to the number that a receipt speaks of, and whether another message is on its way there.
+select g.ord, u.message_id, u.part, u.attempt, u.reference, u.sender, u.submitted_at, u.taken,
        exists (select from waiting w join message m on m.message_id = w.message_id
                where w.claimed_by is not null and w.message_id <> u.message_id and m.phone = g.phone) as another
 from unnest($1::integer[], $2::integer[], $3::text[]) as g (ord, operator_id, phone)
-join uncertain_part u on u.operator_id = g.operator_id and u.phone = g.phone and u.settled_at is null
+cross join lateral (
+    select message_id, part, attempt, reference, sender, submitted_at, false as taken from uncertain_part
+    where operator_id = g.operator_id and phone = g.phone and settled_at is null
+    union all
+    select message_id, part, attempt, reference, sender, submitted_at, true from unnamed_part
+    where operator_id = g.operator_id and phone = g.phone
+) u
 -- Of a message that ended otherwise, or long ago, no receipt is expected any more.
 join message s on s.message_id = u.message_id
  and (s.state in (0, 1, 6) or s.state = 7 and u.submitted_at > now() - interval '5 days')
-order by g.ord, u.submitted_at desc;
+order by g.ord, u.submitted_at desc, u.message_id, u.part;
+
+-- name: forget_unnamed
+-- Unnamed parts whose final receipt was found.
+delete from unnamed_part u using unnest($1::bigint[], $2::smallint[]) as g (message_id, part)
+where u.message_id = g.message_id and u.part = g.part;
+
+-- name: learned_id_modes
+-- How ids in the receipts of each link relate to those in its answers.
+select link_id, id_mode, learned_at from learned_id_mode;
+
+-- name: learn_id_mode
+-- What matched receipts showed of a link.
+insert into learned_id_mode (link_id, id_mode) select l.link_id, $2 from link l where l.link_id = $1
+on conflict (link_id) do update set id_mode = excluded.id_mode, learned_at = now()
+where learned_id_mode.id_mode <> excluded.id_mode;
 
 -- name: insert_receipts
--- What operators said, for the timeline.
-insert into receipt (message_id, operator_id, link_id, part, state, raw_state, error, network_error, done_date, smsc_id)
-select * from unnest($1::bigint[], $2::integer[], $3::integer[], $4::smallint[], $5::smallint[], $6::text[],
-                     $7::text[], $8::bytea[], $9::text[], $10::text[]);
+-- What operators said, for the timeline. What changed nothing may be a repetition, and is kept but once.
+insert into receipt (message_id, operator_id, link_id, part, state, raw_state, error, network_error, done_date,
+                     operator_done_at, smsc_id)
+select g.message_id, g.operator_id, g.link_id, g.part, g.state, g.raw_state, g.error, g.network_error, g.done_date,
+       g.operator_done_at, g.smsc_id
+from unnest($1::bigint[], $2::integer[], $3::integer[], $4::smallint[], $5::smallint[], $6::text[], $7::text[],
+            $8::bytea[], $9::text[], $10::timestamptz[], $11::text[], $12::boolean[])
+    as g (message_id, operator_id, link_id, part, state, raw_state, error, network_error, done_date, operator_done_at,
+          smsc_id, maybe_repeated)
+where not g.maybe_repeated or not exists (
+    select from receipt r
+    where r.message_id = g.message_id and r.part = g.part and r.operator_id = g.operator_id
+      and r.state is not distinct from g.state and r.raw_state = g.raw_state and r.error is not distinct from g.error
+      and r.network_error is not distinct from g.network_error and r.smsc_id is not distinct from g.smsc_id);
 
 -- name: lock_messages
 -- Messages that receipts speak of, locked in order.
@@ -45,14 +77,16 @@ where a.due = g.due and a.message_id = g.message_id;
 
 -- name: park
 -- Receipts that no submit is known for, to be tried again.
-insert into parked_receipt (operator_id, link_id, reference, state, raw_state, error, network_error, done_date, source,
-                            destination, smsc_id, candidates, next_try_at)
-select g.operator_id, g.link_id, g.reference, g.state, g.raw_state, g.error, g.network_error, g.done_date, g.source,
-       g.destination, g.smsc_id, g.candidates::text[], now() + interval '1 second'
+insert into parked_receipt (operator_id, link_id, reference, state, raw_state, error, network_error, done_date,
+                            operator_submitted_at, operator_done_at, source, destination, smsc_id, candidates,
+                            next_try_at)
+select g.operator_id, g.link_id, g.reference, g.state, g.raw_state, g.error, g.network_error, g.done_date,
+       g.operator_submitted_at, g.operator_done_at, g.source, g.destination, g.smsc_id, g.candidates::text[],
+       now() + interval '1 second'
 from unnest($1::integer[], $2::integer[], $3::integer[], $4::smallint[], $5::text[], $6::text[], $7::bytea[],
-            $8::text[], $9::text[], $10::text[], $11::text[], $12::text[])
-    as g (operator_id, link_id, reference, state, raw_state, error, network_error, done_date, source, destination,
-          smsc_id, candidates);
+            $8::text[], $9::timestamptz[], $10::timestamptz[], $11::text[], $12::text[], $13::text[], $14::text[])
+    as g (operator_id, link_id, reference, state, raw_state, error, network_error, done_date, operator_submitted_at,
+          operator_done_at, source, destination, smsc_id, candidates);
 
 -- name: unpark
 -- Parked receipts that were matched.
@@ -65,8 +99,9 @@ set tries = least(tries + 1, 30), next_try_at = now() + make_interval(secs => le
 where parked_id = any($1::bigint[]);
 
 -- name: parked_by_id
--- Parked receipts that are worth another try; locked, so that one process tries.
-select * from parked_receipt where parked_id = any($1::bigint[]) order by parked_id for update skip locked;
+-- Parked receipts that are worth another try, and what is known of their links; locked, so that one process tries.
+select p.*, l.id_mode as learned from parked_receipt p left join learned_id_mode l using (link_id)
+where p.parked_id = any($1::bigint[]) order by p.parked_id for update of p skip locked;
 
 -- name: parked_due
 -- Parked receipts whose next try has come.

@@ -83,6 +83,10 @@ where n.nspname = 'payk' and (
 -- Receipts that nobody claimed in three days.
 delete from parked_receipt where received_at < now() - interval '72 hours';
 
+-- name: prune_unnamed
+-- Parts without an id whose final receipt is not expected any more (find_by_address).
+delete from unnamed_part where submitted_at < now() - interval '33 days';
+
 -- name: prune_processes
 -- Incarnations that ended a week ago and hold nothing.
 delete from process p
