@@ -14,7 +14,7 @@ import os
 import secrets
 import signal
 import uuid
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +26,7 @@ import uvloop
 from payk.clock import Clock
 from payk.dispatch import Dispatcher, DispatchOptions
 from payk.domain.directory import CurrentDirectory, Directory
+from payk.domain.operator import IdMode, Link
 from payk.domain.receipt import ReceiptWait
 from payk.intake import Intake
 from payk.logs import get_logger
@@ -47,6 +48,7 @@ from payk.store.listening import tell
 from payk.store.migrations import check_schema, clock_difference
 from payk.store.migrations import migrate as migrate_schema
 from payk.store.processes import Incarnation, live_roles
+from payk.store.receipts import LearnedIdMode, learned_id_modes
 from payk.store.statuses import StatusReader
 from payk.store.upkeep import ensure_partitions
 from payk.web.health import Readiness
@@ -187,13 +189,15 @@ async def _check_database(settings: Settings, db: Database, file: Path | None) -
         if file is not None:
             await apply_file(db, box, load_file(file, os.environ), author="payk check", dry_run=True)
             findings.append((True, f"{file} can be applied"))
-        findings += await _check_links(await load_directory(db), box)
+        findings += await _check_links(await load_directory(db), box, await learned_id_modes(db))
     except (RegistryError, StartError) as error:
         findings += [(False, line) for line in str(error).splitlines()]
     return findings
 
 
-async def _check_links(directory: Directory, box: SecretBox) -> list[tuple[bool, str]]:
+async def _check_links(
+    directory: Directory, box: SecretBox, learned: Mapping[int, LearnedIdMode]
+) -> list[tuple[bool, str]]:
     findings = []
     for link in directory.links().values():
         where = f"link {link.name} at {link.host}:{link.port}"
@@ -207,8 +211,17 @@ async def _check_links(directory: Directory, box: SecretBox) -> list[tuple[bool,
         except (OSError, TimeoutError) as error:
             findings.append((False, f"{where} is not reachable: {str(error) or 'no answer'}"))
         else:
-            findings.append((True, f"{where} is reachable"))
+            findings.append((True, f"{where} is reachable; {_ids_of(link, learned.get(link.link_id))}"))
     return findings
+
+
+def _ids_of(link: Link, learned: LearnedIdMode | None) -> str:
+    """How the ids in its receipts relate to those in its answers, in words."""
+    if link.id_mode is not IdMode.LEARN:
+        return f"ids in receipts: {link.id_mode}, pinned"
+    if learned is None:
+        return "ids in receipts: none matched yet"
+    return f"ids in receipts: {learned.mode}, learned {learned.since:%Y-%m-%d %H:%M} UTC"
 
 
 async def serve(settings: Settings, roles: frozenset[Role]) -> None:

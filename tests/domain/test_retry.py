@@ -90,6 +90,16 @@ def test_refused_for_a_day_is_undeliverable() -> None:
     assert (over.part_states, over.left) == ({1: UNDELIVERABLE}, ())
 
 
+def test_what_nobody_understands_is_temporary_twice_and_then_permanent() -> None:
+    unknown = refused(RefusalKind.TEMPORARY_TWICE)
+    for tries in (0, 1):
+        tried = after(unknown, attempt=Attempt(tries, 0, None if tries == 0 else 2.0))
+        assert tried == after(refused(RefusalKind.TEMPORARY), attempt=Attempt(tries, 0, None if tries == 0 else 2.0))
+        assert tried.left == (1,) and tried.attempt == tries + 1
+    assert after(unknown, attempt=Attempt(2, 0, 6.0)).part_states == {1: REJECTED}
+    assert after(unknown, attempt=Attempt(2, 1, 6.0)).part_states == {1: ENROUTE}
+
+
 def test_an_unanswered_part_is_sent_once_more_after_the_hold() -> None:
     assert after(Uncertain(1, "time-out")) == Decision({1: ENROUTE}, (1,), Again.LATER, delay=60.0, uncertain_count=1)
 

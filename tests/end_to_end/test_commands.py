@@ -62,7 +62,7 @@ async def test_check_looks_at_everything_and_its_exit_code_says_so(payk_on_serve
     fine = await payk_on_server.run("check", "centre.toml")
     assert fine.returncode == 0, fine.stdout
     assert [line.split()[0] for line in fine.stdout.splitlines()] == ["ok"] * len(fine.stdout.splitlines())
-    for subject in ("settings", "database", "schema", "clock", "centre.toml", "link tcell-1"):
+    for subject in ("settings", "database", "schema", "clock", "centre.toml", "link tcell-1", "ids in receipts: none"):
         assert subject in fine.stdout
 
     await operator.program.stop()

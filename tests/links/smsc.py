@@ -42,6 +42,8 @@ from payk.smpp import (
     SessionOptions,
     SubmitSm,
     SubmitSmResp,
+    Tag,
+    Tlv,
     UnbindReceived,
 )
 from payk.smpp_connection import SmppConnection, serve
@@ -101,6 +103,8 @@ class Smsc:
     port: int = 0
     tls: SSLContext | None = None
     options: SessionOptions = field(default_factory=lambda: SessionOptions(window=5000))
+    version: int | None = None
+    """sc_interface_version in its answers to binds; None = not told."""
     peers: list[SmppConnection] = field(default_factory=list)
     """Open connections, in the order of their binds."""
     binds: list[Bind] = field(default_factory=list)
@@ -175,7 +179,8 @@ class Smsc:
             response = BindTransceiverResp
         elif isinstance(pdu, BindReceiver):
             response = BindReceiverResp
-        peer.send_response(pdu, response(system_id="smsc", command_status=status))
+        told = () if self.version is None else (Tlv.of(Tag.SC_INTERFACE_VERSION, self.version),)
+        peer.send_response(pdu, response(system_id="smsc", tlvs=told, command_status=status))
 
 
 class Soonest(Random):

@@ -18,6 +18,8 @@ from payk.links.address import recipient_address, sender_address, sender_kind
         ("12345678", (3, 0, "12345678")),
         ("992900900900", (1, 1, "992900900900")),
         ("+992900900900", (1, 1, "992900900900")),
+        ("0900900900", (2, 1, "0900900900")),  # no international number begins with 0
+        ("01234", (3, 0, "01234")),
     ],
 )
 def test_a_sender_is_marked_by_its_kind(sender: str, expected: tuple[int, int, str]) -> None:

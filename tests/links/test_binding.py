@@ -9,6 +9,7 @@ import pytest
 from payk.domain.operator import BindMode
 from payk.links import Timing
 from payk.smpp import BindReceiver, BindTransceiver, BindTransmitter, CommandStatus
+from tests.links.raw_smsc import answer_to, raw_operator, read_pdu
 from tests.links.smsc import answer_none, link_to, message, operator
 
 
@@ -30,6 +31,42 @@ async def test_a_transceiver_bind_says_what_the_settings_say() -> None:
         (status,) = bench.link.binds
         assert (status.number, status.last_error, status.waiting_for) == (1, None, None)
         assert status.since is not None
+
+
+@pytest.mark.parametrize(
+    ("version", "hints"), [(None, 1), (0x34, 1), (0x50, 1), (0x33, 0), (0x00, 0)], ids=lambda value: str(value)
+)
+async def test_what_the_operator_says_of_its_version_decides_over_optional_parameters(
+    version: int | None, hints: int
+) -> None:
+    """One that says nothing is taken at our word."""
+    async with operator(version=version) as smsc, link_to(smsc) as bench:
+        await bench.bound()
+        bench.link.submit(message())
+        await bench.until(lambda: bench.results)
+        assert len(smsc.submits[0].tlvs) == hints
+
+
+async def test_enquire_link_goes_out_under_traffic_where_the_operator_wants_it() -> None:
+    enquired = asyncio.Event()
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(answer_to(await read_pdu(reader)))
+        traffic = asyncio.create_task(chatter(writer))
+        try:
+            while (await read_pdu(reader))[4:8] != bytes.fromhex("00000015"):
+                pass
+            enquired.set()
+        finally:
+            traffic.cancel()
+
+    async def chatter(writer: asyncio.StreamWriter) -> None:
+        while True:
+            writer.write(bytes.fromhex("00000010000000150000000000000007"))
+            await asyncio.sleep(0.02)
+
+    async with raw_operator(talk) as port, link_to(port, enquire_interval=0.1, enquire_always=True):
+        await asyncio.wait_for(enquired.wait(), 5)
 
 
 async def test_a_long_password_is_sent_as_it_is() -> None:

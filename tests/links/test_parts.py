@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from payk.domain.message import SmsType
-from payk.domain.operator import Link, LongText
+from payk.domain.operator import Link, LongText, ValidityForm
 from payk.domain.outcome import Submission
-from payk.links.parts import PartsEncoder, UnsendableError
+from payk.links.parts import PartsEncoder, UnsendableError, without_hints
 from payk.smpp import CommandStatus, Concatenation, SubmitSm, Tag, Tlv, decode, encode, find_tlv, parse_udh, tlv_int
 from payk.text import gsm
 
@@ -95,6 +95,27 @@ class TestOnePart:
     def test_a_33_link_gets_no_tlvs(self) -> None:
         assert all(pdu.tlvs == () for pdu in parts_of(replace(MESSAGE, text=LONG), interface_version=0x33))
 
+    def test_the_service_type_is_the_links(self) -> None:
+        assert the_part(service_type="CMT").service_type == "CMT"
+
+
+class TestHints:
+    """Optional parameters that a message can do without."""
+
+    def test_they_are_left_out_and_nothing_else(self) -> None:
+        whole = parts_of(replace(MESSAGE, text=LONG), long_text=LongText.SAR)[0]
+        spared = without_hints(whole)
+        assert [tlv.tag for tlv in spared.tlvs] == [
+            Tag.SAR_MSG_REF_NUM,
+            Tag.SAR_TOTAL_SEGMENTS,
+            Tag.SAR_SEGMENT_SEQNUM,
+        ]
+        assert replace(spared, tlvs=whole.tlvs) == whole
+
+    def test_a_part_without_any_stays_itself(self) -> None:
+        pdu = the_part(interface_version=0x33)
+        assert without_hints(pdu) is pdu
+
 
 class TestValidity:
     def test_none_is_the_operators_own(self) -> None:
@@ -115,6 +136,28 @@ class TestValidity:
     def test_parts_of_a_second_round_up(self) -> None:
         message = replace(MESSAGE, valid_until=NOW + timedelta(seconds=600, microseconds=1))
         assert the_part(message).validity_period == "260301121001000+"
+
+    @pytest.mark.parametrize(
+        ("seconds", "written"),
+        [
+            (10, "000000000500000R"),
+            (600, "000000001000000R"),
+            (172_800.5, "000002000001000R"),
+            (-5, "000000000500000R"),
+        ],
+    )
+    def test_relative_counts_from_now(self, seconds: float, written: str) -> None:
+        message = replace(MESSAGE, valid_until=NOW + timedelta(seconds=seconds))
+        assert the_part(message, validity=ValidityForm.RELATIVE).validity_period == written
+
+    def test_relative_from_within_a_second_never_ends_early(self) -> None:
+        now = NOW + timedelta(microseconds=250_000)
+        message = replace(MESSAGE, now=now, valid_until=now + timedelta(seconds=600))
+        assert the_part(message, validity=ValidityForm.RELATIVE).validity_period == "000000001001000R"
+
+    def test_left_to_the_operator_by_setting(self) -> None:
+        message = replace(MESSAGE, valid_until=NOW + timedelta(hours=2))
+        assert the_part(message, validity=ValidityForm.NONE).validity_period == ""
 
 
 class TestLongText:

@@ -20,7 +20,7 @@ from payk.smpp import CommandStatus, GenericNack, SubmitSmResp, Tag, Tlv
         (CommandStatus.ESME_RINVDSTTON, RefusalKind.PERMANENT),
         (CommandStatus.ESME_RSYSERR, RefusalKind.TEMPORARY),
         (CommandStatus.ESME_RX_T_APPN, RefusalKind.TEMPORARY),
-        (CommandStatus.ESME_RUNKNOWNERR, RefusalKind.TEMPORARY),
+        (CommandStatus.ESME_RUNKNOWNERR, RefusalKind.TEMPORARY_TWICE),
         (CommandStatus.ESME_RTHROTTLED, RefusalKind.THROTTLED),
         (CommandStatus.ESME_RMSGQFUL, RefusalKind.THROTTLED),
         (CommandStatus.ESME_RINVBNDSTS, RefusalKind.LINK),
@@ -41,12 +41,15 @@ def test_delivery_failure_is_temporary_if_the_operator_says_so() -> None:
 
 
 def test_the_links_own_classes_win() -> None:
-    overrides = status_overrides({0x45: "temporary", 0x0B: "permanent_config", 0x0400: "throttle"})
-    kinds = [outcome_of(1, SubmitSmResp(command_status=code), overrides) for code in (0x45, 0x0B, 0x0400)]
+    overrides = status_overrides(
+        {0x45: "temporary", 0x0B: "permanent_config", 0x0400: "throttle", 0x0401: "temporary_twice"}
+    )
+    kinds = [outcome_of(1, SubmitSmResp(command_status=code), overrides) for code in (0x45, 0x0B, 0x0400, 0x0401)]
     assert kinds == [
         Refused(1, 0x45, RefusalKind.TEMPORARY),
         Refused(1, 0x0B, RefusalKind.PERMANENT),
         Refused(1, 0x0400, RefusalKind.THROTTLED),
+        Refused(1, 0x0401, RefusalKind.TEMPORARY_TWICE),
     ]
 
 

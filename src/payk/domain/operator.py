@@ -9,7 +9,17 @@ from enum import StrEnum
 from payk.domain.account import UncertainPolicy
 from payk.domain.message import SmsType
 
-__all__ = ["DEFAULT_TON_NPI", "AddressKind", "BindMode", "IdMode", "Link", "LongText", "Operator", "TlsSettings"]
+__all__ = [
+    "DEFAULT_TON_NPI",
+    "AddressKind",
+    "BindMode",
+    "IdMode",
+    "Link",
+    "LongText",
+    "Operator",
+    "TlsSettings",
+    "ValidityForm",
+]
 
 
 class BindMode(StrEnum):
@@ -35,6 +45,17 @@ class IdMode(StrEnum):
     RAW = "raw"
     HEX_DEC = "hex-dec"
     DEC_HEX = "dec-hex"
+
+
+class ValidityForm(StrEnum):
+    """How validity_period is written (SMPP 3.4, 7.1.1)."""
+
+    ABSOLUTE = "absolute"
+    """A moment in UTC."""
+    RELATIVE = "relative"
+    """Days, hours, minutes and seconds from now, for operators whose clock or zone cannot be trusted."""
+    NONE = "none"
+    """Not at all: the operator's own default counts."""
 
 
 class AddressKind(StrEnum):
@@ -83,10 +104,14 @@ class Link:
     rate: float = 0.0
     response_timeout: float = 30.0
     enquire_interval: float = 30.0
+    enquire_always: bool = False
+    """Send enquire_link at each interval, also under traffic."""
     alnum_max: int = 15
     min_validity: int = 300
+    validity: ValidityForm = ValidityForm.ABSOLUTE
     interface_version: int = 0x34
     system_type: str = ""
+    service_type: str = ""
     address_range: str = ""
     ton_npi: Mapping[AddressKind, tuple[int, int]] = field(default_factory=lambda: DEFAULT_TON_NPI)
     charset_map: Mapping[int, str] = field(default_factory=lambda: {0: "gsm", 8: "ucs2"})

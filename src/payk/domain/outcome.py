@@ -20,6 +20,8 @@ class RefusalKind(Enum):
     """The number is no good (RINVDSTADR): Undeliverable."""
     TEMPORARY = auto()
     """Try again later, with back-off; counts as an attempt."""
+    TEMPORARY_TWICE = auto()
+    """The same, but only after the first two temporary refusals; then it is Rejected."""
     THROTTLED = auto()
     """The link is to slow down; costs no attempt and no place."""
     LINK = auto()

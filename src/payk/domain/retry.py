@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 
 from payk.domain.account import Client, UncertainPolicy
@@ -17,6 +17,7 @@ FIRST_DELAY = 2.0
 LONGEST_DELAY = 900.0
 SESSION_DELAY = 1.0
 """The same for a part whose session was not fit to take it."""
+_TWICE = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,14 @@ def retry_delay(attempt: int, jitter: float, first: float = FIRST_DELAY) -> floa
     return min(LONGEST_DELAY, first * 2.0 ** min(attempt - 1, 20)) * (1.0 - 0.25 * jitter)
 
 
+def _judged(outcome: PartOutcome, attempt: Attempt) -> PartOutcome:
+    """A refusal that is temporary but twice, as the one or the other."""
+    if isinstance(outcome, Refused) and outcome.kind is RefusalKind.TEMPORARY_TWICE:
+        kind = RefusalKind.TEMPORARY if attempt.attempt < _TWICE else RefusalKind.PERMANENT
+        return replace(outcome, kind=kind)
+    return outcome
+
+
 def decide(
     outcomes: tuple[PartOutcome, ...], attempt: Attempt, policy: UncertainPolicy, rules: RetryRules, jitter: float
 ) -> Decision:
@@ -95,7 +104,7 @@ def decide(
 
     resend = policy is UncertainPolicy.RESEND and attempt.uncertain_count == 0
     for outcome in outcomes:
-        match outcome:
+        match _judged(outcome, attempt):
             case Accepted(part=part):
                 states[part] = MessageState.ENROUTE
             case Uncertain(part=part):

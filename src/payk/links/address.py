@@ -24,11 +24,13 @@ class Address(NamedTuple):
 
 
 def sender_kind(sender: str) -> AddressKind:
-    """Only digits: a short code or an international number. Anything else is a name."""
+    """Only digits: a short code or a number. Anything else is a name. No international number begins with 0."""
     digits = sender.removeprefix("+")
     if not (digits.isascii() and digits.isdigit()):
         return AddressKind.ALNUM
-    return AddressKind.SHORT if len(digits) <= _SHORT_DIGITS else AddressKind.INTERNATIONAL
+    if len(digits) <= _SHORT_DIGITS:
+        return AddressKind.SHORT
+    return AddressKind.NATIONAL if sender.startswith("0") else AddressKind.INTERNATIONAL
 
 
 def sender_address(sender: str, ton_npi: Mapping[AddressKind, tuple[int, int]]) -> Address | None:

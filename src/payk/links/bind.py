@@ -125,6 +125,11 @@ class Bind:
         assert self._transmitter is not None
         self._transmitter.submit(part.wire.pdu, part)
 
+    def spare_hints(self) -> None:
+        """As `Leg.spare_hints`, as long as this session lasts."""
+        if self._transmitter is not None:
+            self._transmitter.spare_hints()
+
     async def run(self) -> None:
         """Hold the bind until `leave`."""
         try:

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 
 from payk.domain.operator import Link
 from payk.links.backoff import Trouble
+from payk.links.parts import without_hints
 from payk.links.timing import Timing
 from payk.links.tls import client_context
 from payk.smpp import (
@@ -26,15 +27,18 @@ from payk.smpp import (
     DeliverSm,
     DeliverSmResp,
     Event,
+    InterfaceVersion,
     LocalError,
     Role,
     Session,
     SessionOptions,
     StatusClass,
     SubmitSm,
+    Tag,
     UnbindReceived,
     classify,
     status_name,
+    tlv_int,
 )
 from payk.smpp_connection import SmppConnection, connect
 
@@ -85,6 +89,7 @@ class Leg:
         self._tell = on_event
         self._on_end = on_end
         self._connection: SmppConnection | None = None
+        self._takes_hints = True
         self._bound: asyncio.Future[Ending | None] = asyncio.get_running_loop().create_future()
 
     async def open(self) -> None:
@@ -122,7 +127,11 @@ class Leg:
     def submit(self, pdu: SubmitSm, token: object) -> None:
         """`LocalError` if it was not written."""
         assert self._connection is not None
-        self._connection.send_request(pdu, token)
+        self._connection.send_request(pdu if self._takes_hints else without_hints(pdu), token)
+
+    def spare_hints(self) -> None:
+        """From now on, submit without the parameters that a message can do without."""
+        self._takes_hints = False
 
     def respond(self, request: DeliverSm | DataSm, command_status: int) -> None:
         """Answer a request; nothing happens if the session has ended."""
@@ -166,6 +175,7 @@ class Leg:
             window=settings.window,
             response_timeout=settings.response_timeout,
             enquire_interval=settings.enquire_interval,
+            enquire_always=settings.enquire_always,
             session_init_timeout=self._timing.bind,
             unbind_timeout=self._timing.answers,
             max_timeouts=_TIMEOUTS_IN_A_ROW,
@@ -175,7 +185,10 @@ class Leg:
 
     def _on_event(self, connection: SmppConnection, event: Event) -> None:
         match event:
-            case Bound():
+            case Bound(response=response):
+                # Many operators do not tell their version: then ours counts, as the link's settings have it.
+                version = tlv_int(response.tlvs, Tag.SC_INTERFACE_VERSION)
+                self._takes_hints = version is None or version >= InterfaceVersion.V3_4
                 if not self._bound.done():
                     self._bound.set_result(None)
             case BindRefused(command_status):

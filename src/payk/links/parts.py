@@ -6,12 +6,13 @@ name the same message.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
 from payk.domain.message import user_message_reference
-from payk.domain.operator import Link
+from payk.domain.operator import Link, ValidityForm
 from payk.domain.outcome import Submission
 from payk.links.address import Address, recipient_address, sender_address
 from payk.links.wire_text import TextEncoder, WireText
@@ -29,11 +30,13 @@ from payk.smpp import (
 )
 from payk.text import ConcatMethod, count_parts
 
-__all__ = ["PartsEncoder", "UnsendableError", "WirePart"]
+__all__ = ["PartsEncoder", "UnsendableError", "WirePart", "without_hints"]
 
 _MOST_PARTS: Final = 255  # concatenation counts no further
 _MORE: Final = (Tlv.of(Tag.MORE_MESSAGES_TO_SEND, 1),)
+_HINTS: Final = frozenset({Tag.USER_MESSAGE_REFERENCE, Tag.MORE_MESSAGES_TO_SEND})
 _SECOND: Final = timedelta(seconds=1)
+_LONGEST_RELATIVE: Final = timedelta(days=99)
 
 
 class UnsendableError(Exception):
@@ -50,6 +53,16 @@ class WirePart:
 
     numbers: tuple[int, ...]
     pdu: SubmitSm
+
+
+def without_hints(pdu: SubmitSm) -> SubmitSm:
+    """The same without the parameters that a message can do without; itself if it has none.
+
+    For operators that speak 3.3, or refuse what they do not know. Without a reference a receipt whose submit was never
+    answered can only be told by its addresses.
+    """
+    tlvs = tuple([tlv for tlv in pdu.tlvs if tlv.tag not in _HINTS])
+    return pdu if len(tlvs) == len(pdu.tlvs) else replace(pdu, tlvs=tlvs)
 
 
 class _Body(NamedTuple):
@@ -109,6 +122,7 @@ class PartsEncoder:
             reference = user_message_reference(submission.message_id, number).to_bytes(2, "big")
             tlvs = (Tlv(Tag.USER_MESSAGE_REFERENCE, reference), *tlvs, *(_MORE if more else ()))
         return SubmitSm(
+            service_type=settings.service_type,
             source_addr_ton=source.ton,
             source_addr_npi=source.npi,
             source_addr=source.text,
@@ -117,7 +131,7 @@ class PartsEncoder:
             destination_addr=destination.text,
             esm_class=body.esm_class,
             priority_flag=settings.priority_map.get(submission.sms_type, 0),
-            validity_period=_validity(submission.valid_until, submission.now, settings.min_validity),
+            validity_period=_validity(submission, settings),
             registered_delivery=RegisteredDelivery.ALWAYS,
             data_coding=text.data_coding,
             short_message=body.short_message,
@@ -147,11 +161,17 @@ def _part_body(text: WireText, method: ConcatMethod, message_id: int, number: in
     return _Body(piece, tlvs=sar)
 
 
-def _validity(valid_until: datetime | None, now: datetime, shortest: float) -> str:
-    """An absolute time in UTC, never less than the operator's shortest validity ahead; "" leaves it to the operator."""
-    if valid_until is None:
+def _validity(submission: Submission, settings: Link) -> str:
+    """Never less than the operator's shortest validity ahead; "" leaves it to the operator."""
+    if submission.valid_until is None or settings.validity is ValidityForm.NONE:
         return ""
-    moment = max(valid_until, now + timedelta(seconds=shortest))
-    if moment.microsecond:
-        moment = moment.replace(microsecond=0) + _SECOND
+    shortest = submission.now + timedelta(seconds=settings.min_validity)
+    moment = _up_to_second(max(submission.valid_until, shortest))
+    if settings.validity is ValidityForm.RELATIVE:
+        seconds = math.ceil((moment - submission.now).total_seconds())
+        return smpp_time.format_relative(min(timedelta(seconds=seconds), _LONGEST_RELATIVE))
     return smpp_time.format_absolute(moment)
+
+
+def _up_to_second(moment: datetime) -> datetime:
+    return moment.replace(microsecond=0) + _SECOND if moment.microsecond else moment

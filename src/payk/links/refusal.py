@@ -14,6 +14,7 @@ _KINDS: Final = {
     StatusClass.PERMANENT: RefusalKind.PERMANENT,
     StatusClass.PERMANENT_CONFIG: RefusalKind.PERMANENT,
     StatusClass.TEMPORARY: RefusalKind.TEMPORARY,
+    StatusClass.TEMPORARY_TWICE: RefusalKind.TEMPORARY_TWICE,
     StatusClass.THROTTLE: RefusalKind.THROTTLED,
     StatusClass.LINK: RefusalKind.LINK,
     StatusClass.BIND: RefusalKind.LINK,  # the operator took our account away under an open session

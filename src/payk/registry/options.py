@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 from payk.domain.account import BulkPolicy, UncertainPolicy
 from payk.domain.address import NATIONAL_DIGITS
 from payk.domain.message import SmsType
-from payk.domain.operator import DEFAULT_TON_NPI, AddressKind, BindMode, IdMode, LongText, TlsSettings
+from payk.domain.operator import DEFAULT_TON_NPI, AddressKind, BindMode, IdMode, LongText, TlsSettings, ValidityForm
 from payk.registry.value import Place, Reader, boolean, choice, integer, listing, mapping, number, shown, text
 from payk.smpp.status import StatusClass
 
@@ -304,17 +304,34 @@ LINK: Final[Mapping[str, Key]] = {
     "response_timeout": Option(
         number(0.1, 600, unit="seconds"), "Seconds without an answer after which a submit is uncertain.", 30.0
     ),
-    "enquire_interval": Option(number(1, 3600, unit="seconds"), "Seconds between two enquire_link.", 30.0),
+    "enquire_interval": Option(
+        number(1, 3600, unit="seconds"),
+        "Seconds of silence after which enquire_link asks whether the peer lives.",
+        30.0,
+    ),
+    "enquire_always": Option(boolean, "Whether enquire_link is sent at each interval, also under traffic.", False),
     "alnum_max": Option(integer(1, 15), "Longest alphanumeric sender that the operator carries.", 15),
     "min_validity": Option(
         integer(0, DAYS_30, unit="seconds"), "Seconds of validity_period that the operator is given at least.", 300
     ),
-    "interface_version": Option(_version, "SMPP version offered: 0x33, 0x34 or 0x50.", 0x34),
+    "validity": Option(
+        choice(ValidityForm),
+        "How validity_period is written: absolute (UTC), relative (from now), or none (left to the operator).",
+        "absolute",
+        ValidityForm,
+    ),
+    "interface_version": Option(
+        _version, "SMPP version offered: 0x33, 0x34 or 0x50; with 0x33 no optional parameters are sent.", 0x34
+    ),
     "system_type": Option(text(r"[ -~]{0,12}", "write at most 12 printable ASCII characters"), "As agreed.", ""),
+    "service_type": Option(
+        text(r"[ -~]{0,5}", "write at most 5 printable ASCII characters"), "As agreed, such as CMT.", ""
+    ),
     "address_range": Option(text(r"[ -~]{0,40}", "write at most 40 printable ASCII characters"), "As agreed.", ""),
     "ton_npi": Option(
         _ton_npi,
-        "[TON, NPI] by kind of address: alnum, short, international, national; what is not named keeps its default.",
+        "[TON, NPI] by kind of address: alnum, short (up to 8 digits), national (begins with 0), international (other "
+        "digits); what is not named keeps its default.",
         _DEFAULT_TON_NPI,
         lambda value: {AddressKind(kind): (ton, npi) for kind, (ton, npi) in value.items()},
     ),
@@ -326,9 +343,13 @@ LINK: Final[Mapping[str, Key]] = {
     ),
     "long_text": Option(choice(LongText), "How long texts travel: udh8, udh16, sar or payload.", "udh8", LongText),
     "id_mode": Option(
-        choice(IdMode), "Base of ids in answers and in receipts: learn, raw, hex-dec or dec-hex.", "learn", IdMode
+        choice(IdMode),
+        "Base of ids in answers and in receipts: raw (the same), hex-dec, dec-hex, or learn (`payk check` shows what "
+        "was learned).",
+        "learn",
+        IdMode,
     ),
-    "receipt_timezone": Option(_timezone, "Time zone of the dates in receipts.", "UTC"),
+    "receipt_timezone": Option(_timezone, "Time zone of the dates in the texts of receipts.", "UTC"),
     "text_receipts": Option(boolean, "Whether a deliver_sm that only looks like a receipt may be one.", False),
     "status_classes": Option(
         mapping(

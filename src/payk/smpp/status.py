@@ -25,6 +25,8 @@ class StatusClass(Enum):
     """Permanent, and caused by our encoding or configuration: raise an alarm."""
     TEMPORARY = "temporary"
     """Retry with back-off."""
+    TEMPORARY_TWICE = "temporary_twice"
+    """Temporary twice, then permanent: nobody can say what it means."""
     THROTTLE = "throttle"
     """Pause the link, put the message back at the head; no attempt is counted."""
     LINK = "link"
@@ -155,7 +157,7 @@ STATUS_CLASSES: Final[Mapping[int, StatusClass]] = {
     CommandStatus.ESME_RMISSINGOPTPARAM: _CONFIG,
     CommandStatus.ESME_RINVOPTPARAMVAL: _CONFIG,
     CommandStatus.ESME_RDELIVERYFAILURE: _P,  # TEMPORARY if delivery_failure_reason is 3: see classify
-    CommandStatus.ESME_RUNKNOWNERR: StatusClass.TEMPORARY,
+    CommandStatus.ESME_RUNKNOWNERR: StatusClass.TEMPORARY_TWICE,
     CommandStatus.ESME_RSERTYPUNAUTH: _CONFIG,
     CommandStatus.ESME_RPROHIBITED: _CONFIG,
     CommandStatus.ESME_RSERTYPUNAVAIL: StatusClass.TEMPORARY,
