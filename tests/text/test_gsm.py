@@ -87,6 +87,11 @@ def test_decoding_what_no_encoder_should_write(octets: str, text: str) -> None:
     assert gsm.decode(bytes.fromhex(octets)) == text
 
 
+def test_what_is_foreign_is_named_with_its_place() -> None:
+    assert list(gsm.foreign("№1 «ғ» €№")) == [(0, "№"), (3, "«"), (4, "ғ"), (5, "»"), (8, "№")]
+    assert list(gsm.foreign(BASIC + EXTENSION)) == []
+
+
 @given(gsm_texts)
 def test_encoding_is_undone_by_decoding(text: str) -> None:
     octets = gsm.encode(text)
@@ -155,6 +160,27 @@ def test_national_tables_are_whole() -> None:
     for shift in SINGLE_SHIFT.values():
         assert DEFAULT_EXTENSION.items() <= shift.items()
         assert gsm.ESC not in shift
+
+
+@pytest.mark.parametrize(
+    ("language", "locked", "shifted"),
+    [
+        (NationalLanguage.TURKISH, "04070b0c1c1d4060", "47495363676973"),
+        (NationalLanguage.SPANISH, "", "0941494f5561696f75"),
+        (
+            NationalLanguage.PORTUGUESE,
+            "0406070809 0b0c0e0f 12131415161718191a 1c1d1e 24 40 5b5c5d 60 7b7c7d",
+            "05090b0c0e0f 1213 1516171819 1f 41494f55 5b5c 61696f75 7b7c7f",
+        ),
+    ],
+)
+def test_national_tables_differ_from_the_default_there_and_nowhere_else(
+    language: NationalLanguage, locked: str, shifted: str
+) -> None:
+    """3GPP TS 23.038 annex A."""
+    main = LOCKING_SHIFT.get(language, DEFAULT_ALPHABET)
+    assert bytes(code for code in range(128) if main[code] != DEFAULT_ALPHABET[code]) == bytes.fromhex(locked)
+    assert bytes(sorted(SINGLE_SHIFT[language].keys() - DEFAULT_EXTENSION.keys())) == bytes.fromhex(shifted)
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,24 @@
 from __future__ import annotations
 
 import unicodedata
+from itertools import accumulate
 
 import pytest
 import regex
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from payk.text import ConcatMethod, Encoding, Segmentation, UnencodableError, count_parts, gsm, segment, ucs2
+from payk.text import (
+    ConcatMethod,
+    Encoding,
+    Segmentation,
+    UnencodableError,
+    capacity_of,
+    count_parts,
+    gsm,
+    segment,
+    ucs2,
+)
 
 UDH8, UDH16, SAR, PAYLOAD = ConcatMethod
 FAMILY = "👨‍👩‍👧‍👦"  # 11 UTF-16 units, one cluster
@@ -20,6 +31,7 @@ CAPACITY = {
     (Encoding.UCS2, SAR): 67,
 }
 cutting_methods = st.sampled_from([UDH8, UDH16, SAR])
+encodings = st.sampled_from([None, Encoding.UCS2])  # the best one, and UCS-2 for a text of any alphabet
 
 # Runs long enough to be cut, of everything that has a rule of its own about where a cluster ends.
 PIECES = [
@@ -50,6 +62,10 @@ PIECES = [
     "ᆫ",
     "กำ",
     "سلام",
+    "🏴\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f",
+    "1\ufe0f\u20e3",
+    "🏳️‍🌈",
+    "\U0001e4ec",
 ]
 gsm_characters = st.sampled_from(["a", "é", "€", "[", "\r", "\n", "\f", "@"])
 runs = st.tuples(st.sampled_from(PIECES), st.integers(1, 90)).map(lambda run: run[0] * run[1])
@@ -178,14 +194,15 @@ def test_a_lone_surrogate_is_refused(text: str) -> None:
         count_parts(text)
 
 
-@given(long_texts, cutting_methods)
-def test_parts_fit_and_give_the_text_back(text: str, method: ConcatMethod) -> None:
-    segmentation = segment(text, method=method)
+@given(long_texts, cutting_methods, encodings)
+def test_parts_fit_and_give_the_text_back(text: str, method: ConcatMethod, encoding: Encoding | None) -> None:
+    segmentation = segment(text, method=method, encoding=encoding)
+    assert segmentation.encoding is (encoding or segmentation.encoding)
     assert segmentation.text == unicodedata.normalize("NFC", text)
     assert "".join(texts(segmentation)) == segmentation.text
-    if len(segmentation.segments) > 1:
-        assert max(sizes(segmentation)) <= CAPACITY[segmentation.encoding, method]
+    assert max(sizes(segmentation)) <= capacity_of(segmentation.encoding, method, len(segmentation.segments))
     for part in segmentation.segments:
+        assert part.text or text == ""
         if segmentation.encoding is Encoding.GSM7:
             assert gsm.decode(part.octets) == part.text
             assert len(part.octets) == part.units
@@ -194,29 +211,41 @@ def test_parts_fit_and_give_the_text_back(text: str, method: ConcatMethod) -> No
             assert len(part.octets) == 2 * part.units
 
 
-@given(long_texts, cutting_methods)
-@example("x" + "\u0316" * 200 + "\U0001f1f9\U0001f1ef" * 40, UDH8)
-@example("я\r\n" * 60, UDH8)
-@example("Ҷ" * 66 + "\r\n" + "Ҷ" * 66, UDH8)
-@example("\U0001f468" + "\u200d\U0001f468" * 40 + "क्ष" * 40, UDH16)
-def test_parts_are_those_of_the_rule_spelled_out(text: str, method: ConcatMethod) -> None:
+@given(long_texts, cutting_methods, encodings)
+def test_a_cluster_that_fits_a_part_is_never_cut(text: str, method: ConcatMethod, encoding: Encoding | None) -> None:
+    segmentation = segment(text, method=method, encoding=encoding)
+    capacity = CAPACITY[segmentation.encoding, method]
+    cuts = set(accumulate(len(part) for part in texts(segmentation)))
+    for cluster in regex.finditer(r"\X", segmentation.text):
+        if cuts.intersection(range(cluster.start() + 1, cluster.end())):
+            assert units_of(cluster[0], segmentation.encoding) > capacity
+
+
+@given(long_texts, cutting_methods, encodings)
+@example("x" + "\u0316" * 200 + "\U0001f1f9\U0001f1ef" * 40, UDH8, None)
+@example("я\r\n" * 60, UDH8, None)
+@example("a\r\n" * 60, UDH16, Encoding.UCS2)
+@example("Ҷ" * 66 + "\r\n" + "Ҷ" * 66, UDH8, None)
+@example("\U0001f468" + "\u200d\U0001f468" * 40 + "क्ष" * 40, UDH16, None)
+def test_parts_are_those_of_the_rule_spelled_out(text: str, method: ConcatMethod, encoding: Encoding | None) -> None:
     """Cluster by cluster, as the rule reads: add it if it fits, else a new part; larger than a part: code points."""
-    segmentation = segment(text, method=method)
+    segmentation = segment(text, method=method, encoding=encoding)
     if len(segmentation.segments) > 1:
         capacity = CAPACITY[segmentation.encoding, method]
         assert texts(segmentation) == spelled_out(segmentation.text, segmentation.encoding, capacity)
 
 
-def spelled_out(text: str, encoding: Encoding, capacity: int) -> list[str]:
-    def units(piece: str) -> int:
-        return gsm.septets(piece) if encoding is Encoding.GSM7 else len(piece.encode("utf-16-be")) // 2
+def units_of(piece: str, encoding: Encoding) -> int:
+    return gsm.septets(piece) if encoding is Encoding.GSM7 else len(piece.encode("utf-16-be")) // 2
 
+
+def spelled_out(text: str, encoding: Encoding, capacity: int) -> list[str]:
     parts = [""]
     for cluster in regex.findall(r"\X", text):
-        if parts[-1] and units(parts[-1] + cluster) > capacity:
+        if parts[-1] and units_of(parts[-1] + cluster, encoding) > capacity:
             parts.append("")
-        for piece in [cluster] if units(cluster) <= capacity else list(cluster):
-            if units(parts[-1] + piece) > capacity:
+        for piece in [cluster] if units_of(cluster, encoding) <= capacity else list(cluster):
+            if units_of(parts[-1] + piece, encoding) > capacity:
                 parts.append("")
             parts[-1] += piece
     return parts
@@ -228,10 +257,18 @@ def test_counting_gives_what_segmenting_gives(text: str, method: ConcatMethod) -
     assert count_parts(text, method) == (segmentation.encoding, len(segmentation.segments))
 
 
-@given(long_texts)
-def test_a_payload_is_one_piece(text: str) -> None:
-    (part,) = segment(text, method=PAYLOAD).segments
+@given(long_texts, encodings)
+def test_a_payload_is_one_piece(text: str, encoding: Encoding | None) -> None:
+    (part,) = segment(text, method=PAYLOAD, encoding=encoding).segments
     assert part.text == unicodedata.normalize("NFC", text)
+
+
+@pytest.mark.parametrize("method", [UDH8, UDH16, SAR, PAYLOAD])
+@pytest.mark.parametrize("encoding", Encoding)
+def test_the_capacities(encoding: Encoding, method: ConcatMethod) -> None:
+    assert capacity_of(encoding, method, 1) == {Encoding.GSM7: 160, Encoding.UCS2: 70}[encoding]
+    if method is not PAYLOAD:
+        assert {capacity_of(encoding, method, parts) for parts in (2, 3, 255)} == {CAPACITY[encoding, method]}
 
 
 def test_an_operator_without_the_gsm_alphabet_gets_ucs2() -> None:
@@ -241,3 +278,11 @@ def test_an_operator_without_the_gsm_alphabet_gets_ucs2() -> None:
     assert [part.text for part in parts.segments] == ["a" * 66, "\r\n" + "b" * 10]
     assert segment("a" * 70, encoding=Encoding.UCS2).fits_one
     assert not segment("a" * 71, encoding=Encoding.UCS2, method=ConcatMethod.PAYLOAD).fits_one
+
+
+@pytest.mark.parametrize("text", ["ғ", "a" * 200 + "№"])
+def test_the_gsm_alphabet_cannot_be_prescribed_for_what_it_does_not_hold(text: str) -> None:
+    with pytest.raises(UnencodableError) as caught:
+        segment(text, encoding=Encoding.GSM7)
+    assert (caught.value.character, caught.value.alphabet) == (text[-1], "GSM 03.38")
+    assert segment(text[:-1], encoding=Encoding.GSM7) == segment(text[:-1])

@@ -21,11 +21,14 @@ from payk.text import Alphabet, NationalLanguage, alphabet_of, decode_user_data
         ((0x10, 0x11, 0x12, 0x13), Alphabet.GSM),  # message classes 0-3
         ((0x14, 0x15), Alphabet.BINARY),
         ((0x18,), Alphabet.UCS2),  # flash
-        ((0x20, 0x28), Alphabet.BINARY),  # compressed
+        ((0x19, 0x1A, 0x1B), Alphabet.UCS2),
+        ((0x1C, 0x1F), Alphabet.GSM),  # reserved alphabet: read as the default one
+        ((0x20, 0x28, 0x38, 0x60, 0x78), Alphabet.BINARY),  # compressed
+        ((0x40, 0x50), Alphabet.GSM),
         ((0x48, 0x58), Alphabet.UCS2),  # marked for deletion, else as above
         ((0x80, 0xBF), Alphabet.GSM),  # reserved: read as the default alphabet
-        ((0xC0, 0xC8, 0xD0), Alphabet.GSM),  # message waiting
-        ((0xE0, 0xE8), Alphabet.UCS2),
+        ((0xC0, 0xC8, 0xD0, 0xDF), Alphabet.GSM),  # message waiting
+        ((0xE0, 0xE8, 0xEF), Alphabet.UCS2),
         ((0xF0, 0xF1, 0xF2, 0xF3), Alphabet.GSM),
         ((0xF4, 0xF5, 0xF6, 0xF7), Alphabet.BINARY),
     ],

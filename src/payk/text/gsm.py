@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import codecs
 import re
+from collections.abc import Iterator
 from typing import Final
 
 from payk.text.errors import UnencodableError
 from payk.text.gsm_tables import DEFAULT_ALPHABET, DEFAULT_EXTENSION, LOCKING_SHIFT, SINGLE_SHIFT
 
-__all__ = ["CR", "ESC", "LF", "decode", "encode", "is_encodable", "pack", "septets", "unpack"]
+__all__ = ["CR", "ESC", "LF", "decode", "encode", "foreign", "is_encodable", "pack", "septets", "unpack"]
 
 LF: Final = 0x0A
 CR: Final = 0x0D
@@ -34,6 +35,11 @@ def is_encodable(text: str) -> bool:
     return _FOREIGN.search(text) is None
 
 
+def foreign(text: str) -> Iterator[tuple[int, str]]:
+    """Position and character, in order, of everything in `text` that is neither in the alphabet nor its extension."""
+    return ((match.start(), match[0]) for match in _FOREIGN.finditer(text))
+
+
 def septets(text: str) -> int:
     """How many septets an encodable `text` takes: one per character, two per character of the extension table."""
     return len(text) + len(_EXTENDED.findall(text))
@@ -41,9 +47,9 @@ def septets(text: str) -> int:
 
 def encode(text: str) -> bytes:
     """`text` as unpacked septets. Raises UnencodableError that names the first character outside the alphabet."""
-    foreign = _FOREIGN.search(text)
-    if foreign is not None:
-        raise UnencodableError(foreign[0], foreign.start(), "GSM 03.38")
+    outsider = _FOREIGN.search(text)
+    if outsider is not None:
+        raise UnencodableError(outsider[0], outsider.start(), "GSM 03.38")
     return text.translate(_ENCODING).encode("ascii")
 
 

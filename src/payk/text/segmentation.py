@@ -17,7 +17,7 @@ import regex
 from payk.text import gsm, ucs2
 from payk.text.form import normalise
 
-__all__ = ["ConcatMethod", "Encoding", "Segment", "Segmentation", "count_parts", "segment"]
+__all__ = ["ConcatMethod", "Encoding", "Segment", "Segmentation", "capacity_of", "count_parts", "segment"]
 
 
 class Encoding(StrEnum):
@@ -82,9 +82,9 @@ _PLAIN_PAIR: Final = regex.compile(r"\p{Grapheme_Cluster_Break=Other}{2}")
 def segment(text: str, *, method: ConcatMethod = ConcatMethod.UDH8, encoding: Encoding | None = None) -> Segmentation:
     """`text` in NFC, encoded in GSM 03.38 if all its characters are there, else in UCS-2, and cut into parts.
 
-    `encoding` prescribes one, for an operator that takes no other; GSM7 needs a text of that alphabet.
-    The number of parts has no limit here: a UDH can count 255, and callers allow fewer. An empty text is one empty
-    part. Raises UnencodableError for a lone surrogate.
+    `encoding` prescribes one, for an operator that takes no other. The number of parts has no limit here: a UDH can
+    count 255, and callers allow fewer. An empty text is one empty part. Raises UnencodableError for a lone surrogate,
+    and for what GSM7 does not hold where it is prescribed.
     """
     text = normalise(text)
     encoding, units = _measure(text, encoding)
@@ -103,8 +103,16 @@ def count_parts(text: str, method: ConcatMethod = ConcatMethod.UDH8) -> tuple[En
     return encoding, sum(1 for _ in _cut(text, encoding, method))
 
 
+def capacity_of(encoding: Encoding, method: ConcatMethod, parts: int) -> int:
+    """What one of `parts` parts holds, in septets or UTF-16 units: 160 or 70 if it is the only one, else less.
+
+    With PAYLOAD there is only one, and it may be larger: there this is what a short message holds without being cut.
+    """
+    return _WHOLE[encoding] if parts == 1 else _PART[encoding, method]
+
+
 def _measure(text: str, encoding: Encoding | None = None) -> tuple[Encoding, int]:
-    if encoding is not Encoding.UCS2 and gsm.is_encodable(text):
+    if encoding is Encoding.GSM7 or (encoding is None and gsm.is_encodable(text)):
         return Encoding.GSM7, gsm.septets(text)
     return Encoding.UCS2, len(ucs2.encode(text)) // 2
 
