@@ -5,19 +5,25 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
 from random import Random
 from string import ascii_letters
 from typing import Any
+
+from structlog.testing import capture_logs
 
 from payk.clock import Clock
 from payk.dispatch.receipts import ReceiptRecorder
 from payk.domain.directory import CurrentDirectory
 from payk.domain.message import MessageState
+from payk.domain.operator import IdMode
 from payk.domain.outcome import Accepted
 from payk.links import Delivery
 from payk.smpp import CommandStatus, DataSm, DeliverSm, EsmClass, Tag, Tlv, encode_receipt_text
 from payk.smpp import MessageState as WireState
 from payk.store.database import Database
+from payk.store.receipts import learned_id_modes
 from tests.store.proxy import Network
 from tests.store.scene import PHONE, SENDER, Scene
 
@@ -103,6 +109,81 @@ async def test_messages_from_subscribers_are_kept_as_they_came(scene: Scene) -> 
         assert await centre.give(DataSm(source_addr=PHONE, destination_addr="4545"), b"more") == OK
     assert await scene.value("select array_agg(pdu order by inbound_id) from inbound") == [b"\x00\x01octets", b"more"]
     assert await scene.count("parked_receipt") == 0
+
+
+def with_link(scene: Scene, **settings: Any) -> CurrentDirectory:
+    """The scene's directory, its first operator's link set otherwise."""
+    directory = scene.directory.value
+    operator = directory.operators[scene.operator]
+    changed = replace(operator, links=(replace(operator.links[0], **settings),))
+    return CurrentDirectory(replace(directory, operators={**directory.operators, scene.operator: changed}))
+
+
+async def test_by_text_alone_a_receipt_is_one_only_if_its_id_is_known(scene: Scene) -> None:
+    """Else it is what a subscriber wrote, perhaps to forge a receipt: kept as a message, and never matched later."""
+    message_id = await handed_over(scene, "a1")
+    unnamed = await handed_over(scene, "")
+    known, stranger = b"id:A1 stat:DELIVRD err:000", b"id:b7 stat:DELIVRD err:000"
+    async with recording(scene.db, with_link(scene, text_receipts=True), scene) as centre:
+        taken = [
+            centre.give(DeliverSm(source_addr=source, destination_addr=SENDER, short_message=text), octets)
+            for source, text, octets in (
+                (PHONE, known, b"known"),
+                (PHONE, stranger, b"stranger"),
+                ("992918888888", known, b"somebody else"),
+            )
+        ]
+        assert await asyncio.gather(*taken) == [OK, OK, OK]
+    assert await scene.state(message_id) is MessageState.DELIVERED
+    assert await scene.state(unnamed) is MessageState.ENROUTE
+    assert await scene.count("parked_receipt") == 0
+    assert set(await scene.value("select array_agg(pdu) from inbound")) == {b"stranger", b"somebody else"}
+
+
+async def test_how_ids_relate_is_learned_kept_and_remembered(scene: Scene) -> None:
+    for smsc_id in ("1f", "2f"):
+        await handed_over(scene, smsc_id)
+    async with recording(scene.db, scene.directory, scene) as centre:
+        await centre.take(receipt("31"))
+        async with asyncio.timeout(5):
+            while not await learned_id_modes(scene.db):
+                await asyncio.sleep(0.01)
+    assert (await learned_id_modes(scene.db))[scene.link].mode is IdMode.HEX_DEC
+    in_hex, _ = await handed_over(scene, "3f"), await handed_over(scene, "63")
+    async with recording(scene.db, scene.directory, scene) as centre:
+        await centre.take(receipt("63"))  # both were answered, to the same number: what was learned decides
+        assert await scene.state(in_hex) is MessageState.DELIVERED
+
+
+async def test_a_pinned_mode_teaches_nothing(scene: Scene) -> None:
+    await handed_over(scene, "1f")
+    async with recording(scene.db, with_link(scene, id_mode=IdMode.HEX_DEC), scene) as centre:
+        await centre.take(receipt("31"))
+    assert await learned_id_modes(scene.db) == {}
+
+
+async def test_dates_are_read_in_the_time_zone_of_the_link(scene: Scene) -> None:
+    await handed_over(scene, "a1")
+    async with recording(scene.db, with_link(scene, receipt_timezone="Asia/Dushanbe"), scene) as centre:
+        await centre.take(receipt("a1"), receipt("stranger"))
+    done = datetime(2025, 2, 17, 5, 20, tzinfo=UTC)
+    assert await scene.value("select (done_date, operator_done_at) from receipt") == ("2502171020", done)
+    assert await scene.value("select (operator_submitted_at, operator_done_at) from parked_receipt") == (done, done)
+
+
+async def test_a_final_receipt_against_the_first_is_told_and_changes_nothing(scene: Scene) -> None:
+    message_id = await handed_over(scene, "a1")
+    text = encode_receipt_text("a1", WireState.UNDELIVERABLE, err="027", **DATES)
+    with capture_logs() as lines:
+        async with recording(scene.db, scene.directory, scene) as centre:
+            assert await centre.take(receipt("a1")) == [OK]
+            assert await centre.take(receipt("", short_message=text)) == [OK]
+    [line] = [line for line in lines if line["event"] == "receipt contradicts a final one"]
+    assert (line["message_id"], line["final"], line["says"], line["error"]) == (
+        message_id, "Delivered", "UNDELIV", "027",
+    )  # fmt: skip
+    assert await scene.state(message_id) is MessageState.DELIVERED
+    assert await scene.value("select array_agg(error order by received_at) from receipt") == ["000", "027"]
 
 
 ODD = {  # receipts of the message with the id a1, and of strangers

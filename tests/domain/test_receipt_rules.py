@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from payk.domain.message import MessageState
 from payk.domain.id_modes import LearnedIdModes
+from payk.domain.message import MessageState
 from payk.domain.operator import IdMode
 from payk.domain.receipt import destination_fits, id_forms, is_unnamed, number_of, state_of
 
@@ -133,14 +133,14 @@ def test_ids_that_name_nothing(smsc_id: str, unnamed: bool) -> None:
 
 def test_a_mode_is_learned_at_once_and_changed_only_when_shown_again_and_again() -> None:
     modes = LearnedIdModes()
-    assert modes.of(1) is IdMode.RAW
+    assert modes.known == {}
     assert modes.shown(1, IdMode.HEX_DEC) is True
-    assert modes.of(1) is IdMode.HEX_DEC
+    assert modes.known == {1: IdMode.HEX_DEC}
     assert [modes.shown(1, mode) for mode in (IdMode.HEX_DEC, IdMode.RAW, IdMode.HEX_DEC, IdMode.RAW)] == [False] * 4
     assert [modes.shown(1, IdMode.RAW) for _ in range(3)] == [False, True, False]
-    assert modes.of(1) is IdMode.RAW
-    assert modes.of(2) is IdMode.RAW and modes.shown(2, IdMode.RAW) is True
-    assert LearnedIdModes({3: IdMode.DEC_HEX}).of(3) is IdMode.DEC_HEX
+    assert modes.shown(2, IdMode.DEC_HEX) is True
+    assert modes.known == {1: IdMode.RAW, 2: IdMode.DEC_HEX}
+    assert LearnedIdModes({3: IdMode.DEC_HEX}).known == {3: IdMode.DEC_HEX}
 
 
 @pytest.mark.parametrize(

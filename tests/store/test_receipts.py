@@ -161,7 +161,8 @@ async def test_what_was_learned_of_a_link_decides_between_bases(scene: Scene) ->
     """Receipts in decimal, answers in hexadecimal: 31 is 1f, though 31 was answered too, to the same number."""
     in_hex = await handed_over(scene, "1f")
     as_written = await handed_over(scene, "31")
-    [settled] = await scene.receive(scene.report("31", learned=IdMode.HEX_DEC))
+    learned = {scene.link: IdMode.HEX_DEC}
+    [settled] = await settle_receipts(scene.db, [scene.report("31")], scene.wait, learned)
     assert (settled.message_id, settled.shows) == (in_hex, IdMode.HEX_DEC)
     [settled] = await scene.receive(scene.report("31", UNDELIVERABLE))
     assert (settled.message_id, settled.shows) == (as_written, IdMode.RAW)

@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from zoneinfo import ZoneInfo
 
 from payk.clock import Clock
@@ -44,6 +45,17 @@ class _Arrived:
     content: ReceiptReport | Inbound
 
 
+def _inbound(delivery: Delivery, operator_id: int) -> Inbound:
+    pdu = delivery.pdu
+    source, destination = _clean(pdu.source_addr), _clean(pdu.destination_addr)
+    return Inbound(operator_id, delivery.link_id, source, destination, delivery.octets)
+
+
+def _is_message(report: ReceiptReport, settled: Settled) -> bool:
+    """Whether what looked like a receipt is a subscriber's message: its id is none of ours."""
+    return report.by_text_alone and settled.message_id is None
+
+
 def _clean(text: str) -> str:
     """Text from a peer as PostgreSQL can hold it."""
     return text.replace("\x00", "")
@@ -77,17 +89,7 @@ class ReceiptRecorder:
             delivery.respond(CommandStatus.ESME_RX_T_APPN)
             return
         receipt = parse_receipt(delivery.pdu, text_receipts=link.text_receipts)
-        content: ReceiptReport | Inbound
-        if receipt is None:
-            content = Inbound(
-                link.operator_id,
-                link.link_id,
-                _clean(delivery.pdu.source_addr),
-                _clean(delivery.pdu.destination_addr),
-                delivery.octets,
-            )
-        else:
-            content = self._report(receipt, link)
+        content = _inbound(delivery, link.operator_id) if receipt is None else self._report(receipt, link)
         self._arrived.append(_Arrived(delivery, content))
         self._some.set()
 
@@ -113,7 +115,7 @@ class ReceiptRecorder:
             source=_clean(receipt.source_addr),
             destination=_clean(receipt.destination_addr),
             id_mode=link.id_mode,
-            learned=self._id_modes.of(link.link_id),
+            by_text_alone=receipt.by_text_alone,
             operator_submitted_at=None if submitted is None else parse_receipt_date(submitted, zone, now),
             operator_done_at=None if done is None else parse_receipt_date(done, zone, now),
         )
@@ -172,7 +174,7 @@ class ReceiptRecorder:
         settled: list[Settled] = []
         try:
             if reports:
-                settled = await settle_receipts(self._db, reports, self._wait)
+                settled = await settle_receipts(self._db, reports, self._wait, self._id_modes.known)
             else:
                 await store_inbound(self._db, [a.content for a in batch if isinstance(a.content, Inbound)])
             status = CommandStatus.ESME_ROK
@@ -187,8 +189,14 @@ class ReceiptRecorder:
         except (StoreError, OutcomeUnknown) as error:
             log.warning("deliveries could not be stored; the operator will send them again", error=str(error))
             status = CommandStatus.ESME_RX_T_APPN
-        for arrived in batch:
-            arrived.delivery.respond(status)
+        messages = []
+        for arrived, report, one in zip_longest(batch, reports, settled):
+            if one is not None and _is_message(report, one):
+                messages.append(_Arrived(arrived.delivery, _inbound(arrived.delivery, report.operator_id)))
+            else:
+                arrived.delivery.respond(status)
+        if messages:
+            await self._store_kind(messages)
         if settled:
             _tell(reports, settled)
             await self._learn(reports, settled)
@@ -196,10 +204,11 @@ class ReceiptRecorder:
 
 def _tell(reports: Sequence[ReceiptReport], settled: Sequence[Settled]) -> None:
     """What is out of the ordinary; what receipts ordinarily say is kept, not told."""
-    parked = Counter(report.link_id for report, one in zip(reports, settled, strict=True) if one.message_id is None)
+    pairs = list(zip(reports, settled, strict=True))
+    parked = Counter(report.link_id for report, one in pairs if one.message_id is None and not _is_message(report, one))
     for link_id, receipts in parked.items():
         log.info("receipts parked", link_id=link_id, receipts=receipts)
-    for report, one in zip(reports, settled, strict=True):
+    for report, one in pairs:
         if one.against is not None:
             log.warning(
                 "receipt contradicts a final one",

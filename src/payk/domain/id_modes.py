@@ -14,14 +14,16 @@ _ENOUGH: Final = 3
 
 
 class LearnedIdModes:
-    """The mode of each link as its matched receipts show it. A link that showed nothing yet counts as RAW."""
+    """The mode of each link as its matched receipts show it."""
 
     def __init__(self, known: Mapping[int, IdMode] | None = None) -> None:
         self._known = dict(known or {})
         self._doubts: dict[int, tuple[IdMode, int]] = {}
 
-    def of(self, link_id: int) -> IdMode:
-        return self._known.get(link_id, IdMode.RAW)
+    @property
+    def known(self) -> Mapping[int, IdMode]:
+        """The mode of each link of which one is known, by link_id."""
+        return self._known
 
     def shown(self, link_id: int, mode: IdMode) -> bool:
         """A receipt of a link was matched by a form of this mode. Returns whether that is news: the mode of the link

@@ -64,8 +64,8 @@ class ReceiptReport:
     source: str
     destination: str
     id_mode: IdMode = IdMode.LEARN
-    learned: IdMode = IdMode.RAW
-    """Where `id_mode` is LEARN: the base that ids of this link were found to be in so far."""
+    by_text_alone: bool = False
+    """Only its text makes it a receipt: it is one if its id is known, else a subscriber's message."""
     operator_submitted_at: datetime | None = None
     """UTC, by the operator's clock; None = not told, or not readable."""
     operator_done_at: datetime | None = None

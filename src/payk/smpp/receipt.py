@@ -65,6 +65,8 @@ class Receipt:
     """Our sender; empty, "0" or altered by some operators."""
     intermediate: bool
     """An intermediate notification: more will come."""
+    by_text_alone: bool = False
+    """Nothing but its text says that it is a receipt; anybody can send such a text."""
 
 
 def parse_receipt(pdu: DeliverSm | DataSm, *, text_receipts: bool = False) -> Receipt | None:
@@ -99,6 +101,7 @@ def parse_receipt(pdu: DeliverSm | DataSm, *, text_receipts: bool = False) -> Re
         source_addr=pdu.source_addr,
         destination_addr=pdu.destination_addr,
         intermediate=message_type == EsmClass.INTERMEDIATE_NOTIFICATION,
+        by_text_alone=not is_receipt,
     )
 
 

@@ -46,7 +46,7 @@ class Settled:
     """What became of one receipt."""
 
     message_id: int | None
-    """None = parked."""
+    """None = parked; or not kept, where only its text made it a receipt."""
     parts: tuple[int, ...] = ()
     became: MessageState | None = None
     """The new state of the message, None where it did not change."""
@@ -97,14 +97,22 @@ class LearnedIdMode:
 
 
 async def settle_receipts(
-    db: Database, reports: Sequence[ReceiptReport], wait: ReceiptWait, *, timeout: float = 10.0
+    db: Database,
+    reports: Sequence[ReceiptReport],
+    wait: ReceiptWait,
+    learned: Mapping[int, IdMode] | None = None,
+    *,
+    timeout: float = 10.0,
 ) -> list[Settled]:
     """Settle or park each receipt, in one transaction; one answer each, in order.
+
+    `learned` tells by link_id how ids were found to relate so far, for links that are to learn it.
+    One by text alone is never parked, nor matched by addresses: whoever sends such a text could wait for an id to come.
 
     Raises StoreUnavailable and OutcomeUnknown; settling the same receipts again is safe in both cases.
     """
     async with db.transaction(timeout) as connection:
-        return await _settle(connection, reports, wait)
+        return await _settle(connection, reports, wait, learned or {})
 
 
 async def settle_parked(
@@ -113,7 +121,8 @@ async def settle_parked(
     """Try parked receipts again; those that another process is trying are passed over."""
     async with db.transaction() as connection:
         rows = await connection.fetch(sql("receipts.parked_by_id"), sorted(parked_ids))
-        return await _settle(connection, [_unparked(row, directory) for row in rows], wait)
+        learned = {link_id: known.mode for link_id, known in (await _learned(connection)).items()}
+        return await _settle(connection, [_unparked(row, directory) for row in rows], wait, learned)
 
 
 async def parked_due(db: Database, limit: int) -> list[int]:
@@ -134,7 +143,11 @@ async def store_inbound(db: Database, messages: Sequence[Inbound], *, timeout: f
 async def learned_id_modes(db: Database) -> dict[int, LearnedIdMode]:
     """What was learned of each link, by link_id."""
     async with db.connection() as connection:
-        rows = await connection.fetch(sql("receipts.learned_id_modes"))
+        return await _learned(connection)
+
+
+async def _learned(connection: Connection) -> dict[int, LearnedIdMode]:
+    rows = await connection.fetch(sql("receipts.learned_id_modes"))
     return {row["link_id"]: LearnedIdMode(IdMode(row["id_mode"]), row["learned_at"]) for row in rows}
 
 
@@ -159,21 +172,22 @@ def _unparked(row: asyncpg.Record, directory: CurrentDirectory) -> ReceiptReport
         source=row["source"],
         destination=row["destination"],
         id_mode=IdMode.LEARN if link is None else link.id_mode,
-        learned=IdMode(row["learned"] or IdMode.RAW),
         operator_submitted_at=row["operator_submitted_at"],
         operator_done_at=row["operator_done_at"],
         parked_id=row["parked_id"],
     )
 
 
-async def _settle(connection: Connection, reports: Sequence[ReceiptReport], wait: ReceiptWait) -> list[Settled]:
-    matches = await _match_keys(connection, reports, range(len(reports)))
-    unmatched = [index for index in range(len(reports)) if index not in matches]
+async def _settle(
+    connection: Connection, reports: Sequence[ReceiptReport], wait: ReceiptWait, learned: Mapping[int, IdMode]
+) -> list[Settled]:
+    matches = await _match_keys(connection, reports, range(len(reports)), learned)
+    unmatched = [index for index in range(len(reports)) if index not in matches and not reports[index].by_text_alone]
     if unmatched and (by_address := await _match_addresses(connection, reports, unmatched)):
         # An answer may have been recorded between the two looks.
-        matches |= by_address | await _match_keys(connection, reports, by_address)
+        matches |= by_address | await _match_keys(connection, reports, by_address, learned)
     said = await _advance(connection, reports, matches, wait) if matches else _Said()
-    parked = [report for index, report in enumerate(reports) if index not in matches]
+    parked = [reports[index] for index in unmatched if index not in matches]
     if parked:
         await _park(connection, parked)
     done = [report.parked_id for index, report in enumerate(reports) if index in matches and report.parked_id]
@@ -194,11 +208,16 @@ async def _settle(connection: Connection, reports: Sequence[ReceiptReport], wait
 
 
 async def _match_keys(
-    connection: Connection, reports: Sequence[ReceiptReport], indexes: Iterable[int]
+    connection: Connection,
+    reports: Sequence[ReceiptReport],
+    indexes: Iterable[int],
+    learned: Mapping[int, IdMode],
 ) -> dict[int, _Match]:
     """The best submit whose id and destination fit: by the form of its id, and of equal ones the newest."""
     forms = {
-        index: id_forms(reports[index].smsc_ids, reports[index].id_mode, reports[index].learned) for index in indexes
+        index: id_forms(report.smsc_ids, report.id_mode, learned.get(report.link_id, IdMode.RAW))
+        for index in indexes
+        for report in (reports[index],)
     }
     wanted = [
         (index, reports[index].operator_id, form.rank, form.text, form.written)

@@ -99,9 +99,8 @@ set tries = least(tries + 1, 30), next_try_at = now() + make_interval(secs => le
 where parked_id = any($1::bigint[]);
 
 -- name: parked_by_id
--- Parked receipts that are worth another try, and what is known of their links; locked, so that one process tries.
-select p.*, l.id_mode as learned from parked_receipt p left join learned_id_mode l using (link_id)
-where p.parked_id = any($1::bigint[]) order by p.parked_id for update of p skip locked;
+-- Parked receipts that are worth another try; locked, so that one process tries.
+select * from parked_receipt where parked_id = any($1::bigint[]) order by parked_id for update skip locked;
 
 -- name: parked_due
 -- Parked receipts whose next try has come.
