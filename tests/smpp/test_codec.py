@@ -91,11 +91,17 @@ class TestEncodeRefuses:
             SubmitSm(service_type="\0"),
             SubmitSm(source_addr="Алиф"),
             SubmitSm(source_addr_ton=256),
+            SubmitSm(source_addr_ton="5"),  # type: ignore[arg-type]
+            SubmitSm(source_addr=b"100"),  # type: ignore[arg-type]
+            SubmitSm(source_addr=None),  # type: ignore[arg-type]
+            SubmitSm(source_addr=["1"]),  # type: ignore[arg-type]
             SubmitSm(esm_class=-1),
             SubmitSm(data_coding=0x110000),
             SubmitSm(schedule_delivery_time="151110145607"),
             SubmitSm(validity_period="151110145607000+1"),
             SubmitSm(short_message=b"x" * 255),
+            SubmitSm(short_message="text"),  # type: ignore[arg-type]
+            SubmitSm(short_message=bytearray(b"text")),
             SubmitSm(sequence_number=1 << 32),
             SubmitSm(command_status=-1),
             SubmitSm(tlvs=(Tlv(0x10000, b""),)),

@@ -23,9 +23,14 @@ from payk.smpp import (
     decode,
     encode,
 )
+from payk.smpp.careful import CarefulCodec
 from payk.smpp.command import RESPONSE_BIT
 from payk.smpp.framing import BOUND_LIMIT
+from payk.smpp.generated import generate_reader, generate_writer, is_generated
 from payk.smpp.layout import LAYOUTS, Field, Kind, Layout
+from payk.smpp.wire import UnreadableError
+
+GENERATED = [layout for layout in LAYOUTS if is_generated(layout)]
 
 octets = st.integers(0, 0xFF)
 u32 = st.integers(0, 0xFFFFFFFF)
@@ -145,3 +150,41 @@ def test_what_does_not_fit_is_refused_and_never_cut(layout: Layout, data: st.Dat
     misfit = data.draw(st.sampled_from(misfits))
     with pytest.raises(LocalError):
         encode(replace(pdu, **{field.name: misfit}))
+
+
+def hands_nothing_over(*arguments: Any) -> Any:
+    raise AssertionError("what fits went the careful way")
+
+
+@given(st.sampled_from(GENERATED), st.data())
+def test_generated_functions_do_what_fits_themselves(layout: Layout, data: st.DataObject) -> None:
+    careful = CarefulCodec(layout)
+    pdu = data.draw(pdus(layout))
+    body = generate_writer(layout, hands_nothing_over)(pdu)
+    assert body == careful.write(pdu)
+    told: list[str] = []
+    told_carefully: list[str] = []
+    rest = bytes(16) + body, pdu.command_status, pdu.sequence_number
+    assert generate_reader(layout, hands_nothing_over)(*rest, told) == pdu
+    assert careful.read(*rest, told_carefully) == pdu
+    assert told == told_carefully
+
+
+@given(st.sampled_from(GENERATED), st.data(), st.integers(0, 1))
+def test_generated_functions_read_whatever_comes_as_the_careful_codec_does(
+    layout: Layout, data: st.DataObject, status: int
+) -> None:
+    careful = CarefulCodec(layout)
+    frame = bytearray(bytes(16) + careful.write(data.draw(pdus(layout))))
+    for _ in range(data.draw(st.integers(0, 3))):
+        start = data.draw(st.integers(16, len(frame)))
+        frame[start : start + data.draw(st.integers(0, 20))] = data.draw(st.binary(max_size=20))
+
+    def outcome(read: Any) -> tuple[Any, list[str]]:
+        told: list[str] = []
+        try:
+            return read(bytes(frame), status, 1, told), told
+        except UnreadableError as exc:
+            return (str(exc), exc.status), told
+
+    assert outcome(generate_reader(layout, careful.read)) == outcome(careful.read)

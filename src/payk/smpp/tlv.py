@@ -6,7 +6,7 @@ look like; `Tlv.of` writes by it, `tlv_oddities` names what differs from it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from enum import Enum, IntEnum
 from typing import Final, NamedTuple
 
@@ -155,6 +155,7 @@ TLV_TABLE: Final[Mapping[int, TlvType]] = {
     Tag.ITS_SESSION_INFO: _octets(2, 2),  # 5.3.2.43
 }
 
+_SIZES: Final = {int(tag): (expected.smallest, expected.largest) for tag, expected in TLV_TABLE.items()}
 _VENDOR_TAGS: Final = range(0x1400, 0x4000)
 
 
@@ -210,17 +211,19 @@ def tlv_text(tlvs: Iterable[Tlv], tag: int) -> str | None:
     return None if value is None else value.split(b"\0", 1)[0].decode("latin-1")
 
 
-def tlv_oddities(tlvs: Iterable[Tlv]) -> Iterator[str]:
+def tlv_oddities(tlvs: Iterable[Tlv]) -> list[str]:
     """What differs from the table, one phrase each: unknown tags outside the vendors' range, wrong sizes, repeats."""
+    told: list[str] = []
     seen: set[int] = set()
     for tlv in tlvs:
         tag, size = tlv.tag, len(tlv.value)
         if tag in seen:
-            yield f"repeated parameter 0x{tag:04X}"
+            told.append(f"repeated parameter 0x{tag:04X}")
         seen.add(tag)
-        expected = TLV_TABLE.get(tag)
-        if expected is None:
+        sizes = _SIZES.get(tag)
+        if sizes is None:
             if tag not in _VENDOR_TAGS:
-                yield f"unknown parameter 0x{tag:04X}"
-        elif not expected.smallest <= size <= expected.largest:
-            yield f"parameter 0x{tag:04X} of {size} octets"
+                told.append(f"unknown parameter 0x{tag:04X}")
+        elif not sizes[0] <= size <= sizes[1]:
+            told.append(f"parameter 0x{tag:04X} of {size} octets")
+    return told

@@ -1,30 +1,29 @@
-"""The pieces that PDUs are made of, each able to write itself and to read itself back.
+"""The parts of a PDU on the wire, one by one: a field of each kind of `layout`, and the optional parameters.
 
-A run of integers and strings is compiled once into a format string and a regular expression: both do their whole run
-in C, on latin-1 text, in which a character is an octet. Only when an expression does not match is the run walked field
-by field, to find out which one is to blame.
-
-Every piece has two methods. ``write(pdu)`` gives octets or raises `LocalError`. ``read(frame, text, start, values)``
-appends the fields' values and returns where it stopped, or raises `UnreadableError`; ``text`` is ``frame`` in latin-1.
+``WRITERS`` give a field's octets or raise `LocalError`. ``READERS`` give its value and where it stopped, or raise
+`UnreadableError`; ``lenient`` takes strings of any length, as a response's are taken.
 """
 
 from __future__ import annotations
 
-import re
 import struct
-from collections.abc import Callable, Sequence
-from operator import attrgetter, call, itemgetter
-from typing import Any, Final, Protocol
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
 
 from payk.smpp.errors import LocalError
+from payk.smpp.framing import BOUND_LIMIT, HEADER_SIZE
 from payk.smpp.layout import DISTRIBUTION_LIST, SM_LENGTH_SENT, SME_ADDRESS, UNSUCCESS_SME, Field, Kind
 from payk.smpp.pdu import DistributionList, SmeAddress, UnsuccessSme
 from payk.smpp.status import CommandStatus
-from payk.smpp.tlv import Tag, Tlv
+from payk.smpp.tlv import Tag, Tlv, tlv_oddities
 
-__all__ = ["Destinations", "Message", "Piece", "Run", "UnreadableError", "Unsuccess", "read_tlvs", "write_tlvs"]
+__all__ = ["READERS", "STRAY_OCTETS", "WRITERS", "Reader", "UnreadableError", "Writer", "read_tlvs", "with_tlvs"]
+
+STRAY_OCTETS: Final = "octets behind the last field"
+"""The oddity of a PDU that goes on where nothing belongs."""
 
 _TLV_HEADER: Final = struct.Struct(">HH")  # tag, length: section 3.2.4.1
+_TLV_HEADER_SIZE: Final = _TLV_HEADER.size
 _U32: Final = struct.Struct(">I")
 
 _TO_ADDRESS: Final = 1  # dest_flag, section 5.2.25
@@ -32,6 +31,9 @@ _TO_LIST: Final = 2
 
 # Operators cut the last parameter of a receipt (its length says 65, five octets are there): these are still understood.
 _KEPT_IF_CUT: Final = frozenset({Tag.RECEIPTED_MESSAGE_ID, Tag.NETWORK_ERROR_CODE, Tag.MESSAGE_STATE})
+
+Writer = Callable[[Field, Any], bytes]
+Reader = Callable[[Field, bytes, int, bool], tuple[Any, int]]
 
 
 class UnreadableError(Exception):
@@ -42,176 +44,141 @@ class UnreadableError(Exception):
         self.status = status
 
 
-class Piece(Protocol):
-    def write(self, pdu: Any) -> bytes: ...
+def _write_octet(field: Field, value: Any) -> bytes:
+    if not (isinstance(value, int) and 0 <= value <= 0xFF):
+        raise LocalError(f"{field.name} {value!r} is no octet")
+    return bytes((value,))
 
-    def read(self, frame: bytes, text: str, start: int, values: list[Any]) -> int: ...
+
+def _read_octet(field: Field, frame: bytes, start: int, lenient: bool) -> tuple[int, int]:
+    if start >= len(frame):
+        raise UnreadableError(f"{field.name} is missing", field.fault)
+    return frame[start], start + 1
 
 
-class Run:
-    """Neighbouring integers and strings. ``lenient``: strings of any length are read, as a response's are."""
-
-    __slots__ = ("_converters", "_fields", "_fits", "_format", "_get", "_lenient", "_match", "_texts")
-
-    def __init__(self, fields: Sequence[Field], *, lenient: bool = False) -> None:
-        texts = [index for index, field in enumerate(fields) if field.kind is not Kind.OCTET]
-        self._fields = fields
-        self._lenient = lenient
-        self._get = _tuple_getter(attrgetter, [field.name for field in fields])
-        self._texts = _tuple_getter(itemgetter, texts)
-        # Joined by NULs, the strings fit this expression only if each is short enough and none holds a NUL itself.
-        self._fits = re.compile("\0".join(_sent(fields[index]) for index in texts)).fullmatch
-        self._format = "".join("%c" if field.kind is Kind.OCTET else "%s\0" for field in fields)
-        self._match = re.compile("".join(_accepted(field, lenient) for field in fields), re.DOTALL).match
-        self._converters = [ord if field.kind is Kind.OCTET else str for field in fields]
-
-    def write(self, pdu: Any) -> bytes:
-        values = self._get(pdu)
+def _write_text(field: Field, value: Any) -> bytes:
+    """The value is not quoted: it may be a password."""
+    if isinstance(value, str) and "\0" not in value and _is_sent(field, len(value) + 1):
         try:
-            if self._fits("\0".join(self._texts(values))):
-                return (self._format % values).encode("latin-1")
-        except (TypeError, ValueError, OverflowError):
-            pass  # an integer of no octet, a string that is none: blamed below
-        raise self._misfit(values)
-
-    def read(self, frame: bytes, text: str, start: int, values: list[Any]) -> int:
-        match = self._match(text, start)
-        if match is None:
-            raise self._unreadable(text, start, values)
-        values += map(call, self._converters, match.groups())
-        return match.end()
-
-    def _misfit(self, values: Sequence[Any]) -> LocalError:
-        for field, value in zip(self._fields, values, strict=True):
-            if field.kind is Kind.OCTET:
-                if not (isinstance(value, int) and 0 <= value <= 0xFF):
-                    return LocalError(f"{field.name} {value!r} is no octet")
-            elif not (isinstance(value, str) and re.fullmatch(_sent(field), value)):
-                return LocalError(f"{field.name} is no {field.kind.value}, or of more than {field.sent} octets")
-        raise AssertionError("a run was refused and each of its fields fits")
-
-    def _unreadable(self, text: str, start: int, values: list[Any]) -> UnreadableError:
-        """The fields before the one to blame are kept in ``values``."""
-        for field in self._fields:
-            if field.kind is Kind.OCTET:
-                if start == len(text):
-                    return UnreadableError(f"{field.name} is missing", field.fault)
-                values.append(ord(text[start]))
-                start += 1
-            else:
-                end = text.find("\0", start)
-                if end < 0:
-                    return UnreadableError(f"{field.name} has no end", field.fault)
-                if end - start >= field.accepted and not self._lenient:
-                    return UnreadableError(f"{field.name} of {end - start} octets", field.fault)
-                values.append(text[start:end])
-                start = end + 1
-        raise AssertionError("a run was refused and each of its fields can be read")
+            return value.encode("latin-1") + b"\0"
+        except UnicodeEncodeError:
+            pass  # blamed as the rest is
+    raise LocalError(f"{field.name} is no {field.kind.value}, or of more than {field.sent} octets")
 
 
-def _tuple_getter(make: Callable[..., Callable[[Any], Any]], keys: Sequence[Any]) -> Callable[[Any], tuple[Any, ...]]:
-    """An attrgetter or itemgetter that gives a tuple for a single key too."""
-    get = make(*keys)
-    return get if len(keys) > 1 else lambda source: (get(source),)
+def _is_sent(field: Field, size: int) -> bool:
+    return size in (1, field.sent) if field.kind is Kind.TIME else size <= field.sent
 
 
-def _sent(field: Field) -> str:
-    longest = field.sent - 1
-    return f"(?:[\x01-\xff]{{{longest}}})?" if field.kind is Kind.TIME else f"[\x01-\xff]{{0,{longest}}}"
+def _read_text(field: Field, frame: bytes, start: int, lenient: bool) -> tuple[str, int]:
+    end = frame.find(0, start)
+    if end < 0:
+        raise UnreadableError(f"{field.name} has no end", field.fault)
+    if end - start >= field.accepted and not lenient:
+        raise UnreadableError(f"{field.name} of {end - start} octets", field.fault)
+    return frame[start:end].decode("latin-1"), end + 1
 
 
-def _accepted(field: Field, lenient: bool) -> str:
-    if field.kind is Kind.OCTET:
-        return "(.)"
-    return "([^\0]*)\0" if lenient else f"([^\0]{{0,{field.accepted - 1}}})\0"
+def _write_message(field: Field, value: Any) -> bytes:
+    if not isinstance(value, bytes) or len(value) > SM_LENGTH_SENT:
+        raise LocalError(f"{field.name} is not bytes, or more than {SM_LENGTH_SENT}")
+    return bytes((len(value),)) + value
 
 
-class Message:
-    """sm_length and short_message (sections 5.2.21, 5.2.22)."""
-
-    def write(self, pdu: Any) -> bytes:
-        message = pdu.short_message
-        if not isinstance(message, bytes) or len(message) > SM_LENGTH_SENT:
-            raise LocalError(f"short_message is not bytes, or more than {SM_LENGTH_SENT}")
-        return bytes((len(message),)) + message
-
-    def read(self, frame: bytes, text: str, start: int, values: list[Any]) -> int:
-        length, start = _count(frame, start, "sm_length")
-        end = start + length
-        if end > len(frame):
-            raise UnreadableError("sm_length beyond the end of the PDU", CommandStatus.ESME_RINVMSGLEN)
-        values.append(frame[start:end])
-        return end
+def _read_message(field: Field, frame: bytes, start: int, lenient: bool) -> tuple[bytes, int]:
+    length, start = _count(frame, start, "sm_length")
+    end = start + length
+    if end > len(frame):
+        raise UnreadableError("sm_length beyond the end of the PDU", CommandStatus.ESME_RINVMSGLEN)
+    return frame[start:end], end
 
 
-class Destinations:
-    """number_of_dests and as many addresses or names of lists (section 4.5.1)."""
-
-    def __init__(self) -> None:
-        self._address = Run(SME_ADDRESS)
-        self._list = Run(DISTRIBUTION_LIST)
-
-    def write(self, pdu: Any) -> bytes:
-        destinations = pdu.dest_address
-        if not 1 <= len(destinations) <= 0xFF:
-            raise LocalError(f"{len(destinations)} destinations; submit_multi takes 1 to 255")
-        octets = [bytes((len(destinations),))]
-        for destination in destinations:
-            if isinstance(destination, SmeAddress):
-                octets += (bytes((_TO_ADDRESS,)), self._address.write(destination))
-            else:
-                octets += (bytes((_TO_LIST,)), self._list.write(destination))
-        return b"".join(octets)
-
-    def read(self, frame: bytes, text: str, start: int, values: list[Any]) -> int:
-        count, start = _count(frame, start, "number_of_dests")
-        if not count:
-            raise UnreadableError("no destinations", CommandStatus.ESME_RINVNUMDESTS)
-        destinations: list[SmeAddress | DistributionList] = []
-        for _ in range(count):
-            flag, start = _count(frame, start, "dest_flag")
-            entry: list[Any] = []
-            if flag == _TO_ADDRESS:
-                start = self._address.read(frame, text, start, entry)
-                destinations.append(SmeAddress(*entry))
-            elif flag == _TO_LIST:
-                start = self._list.read(frame, text, start, entry)
-                destinations.append(DistributionList(*entry))
-            else:
-                raise UnreadableError(f"dest_flag {flag}", CommandStatus.ESME_RINVDESTFLAG)
-        values.append(tuple(destinations))
-        return start
+def _write_destinations(field: Field, value: Any) -> bytes:
+    """Section 4.5.1."""
+    if not 1 <= len(value) <= 0xFF:
+        raise LocalError(f"{len(value)} destinations; submit_multi takes 1 to 255")
+    octets = [bytes((len(value),))]
+    for destination in value:
+        if isinstance(destination, SmeAddress):
+            octets += (bytes((_TO_ADDRESS,)), _write_entry(SME_ADDRESS, destination))
+        else:
+            octets += (bytes((_TO_LIST,)), _write_entry(DISTRIBUTION_LIST, destination))
+    return b"".join(octets)
 
 
-class Unsuccess:
-    """no_unsuccess and as many refused addresses (section 4.5.2)."""
+def _read_destinations(
+    field: Field, frame: bytes, start: int, lenient: bool
+) -> tuple[tuple[SmeAddress | DistributionList, ...], int]:
+    count, start = _count(frame, start, "number_of_dests")
+    if not count:
+        raise UnreadableError("no destinations", CommandStatus.ESME_RINVNUMDESTS)
+    destinations: list[SmeAddress | DistributionList] = []
+    for _ in range(count):
+        flag, start = _count(frame, start, "dest_flag")
+        if flag == _TO_ADDRESS:
+            entry, start = _read_entry(SME_ADDRESS, frame, start, lenient)
+            destinations.append(SmeAddress(*entry))
+        elif flag == _TO_LIST:
+            entry, start = _read_entry(DISTRIBUTION_LIST, frame, start, lenient)
+            destinations.append(DistributionList(*entry))
+        else:
+            raise UnreadableError(f"dest_flag {flag}", CommandStatus.ESME_RINVDESTFLAG)
+    return tuple(destinations), start
 
-    def __init__(self) -> None:
-        self._address = Run(UNSUCCESS_SME, lenient=True)
 
-    def write(self, pdu: Any) -> bytes:
-        refused = pdu.unsuccess_sme
-        if len(refused) > 0xFF:
-            raise LocalError(f"{len(refused)} refused destinations; submit_multi_resp takes 255")
-        octets = [bytes((len(refused),))]
-        for entry in refused:
-            if not 0 <= entry.error_status_code <= 0xFFFFFFFF:
-                raise LocalError(f"error_status_code {entry.error_status_code} has no four octets")
-            octets += (self._address.write(entry), _U32.pack(entry.error_status_code))
-        return b"".join(octets)
+def _write_unsuccess(field: Field, value: Any) -> bytes:
+    """Section 4.5.2."""
+    if len(value) > 0xFF:
+        raise LocalError(f"{len(value)} refused destinations; submit_multi_resp takes 255")
+    octets = [bytes((len(value),))]
+    for entry in value:
+        if not 0 <= entry.error_status_code <= 0xFFFFFFFF:
+            raise LocalError(f"error_status_code {entry.error_status_code} has no four octets")
+        octets += (_write_entry(UNSUCCESS_SME, entry), _U32.pack(entry.error_status_code))
+    return b"".join(octets)
 
-    def read(self, frame: bytes, text: str, start: int, values: list[Any]) -> int:
-        count, start = _count(frame, start, "no_unsuccess")
-        refused: list[UnsuccessSme] = []
-        for _ in range(count):
-            entry: list[Any] = []
-            start = self._address.read(frame, text, start, entry)
-            if start + _U32.size > len(frame):
-                raise UnreadableError("error_status_code is missing", CommandStatus.ESME_RINVCMDLEN)
-            refused.append(UnsuccessSme(*entry, *_U32.unpack_from(frame, start)))
-            start += _U32.size
-        values.append(tuple(refused))
-        return start
+
+def _read_unsuccess(field: Field, frame: bytes, start: int, lenient: bool) -> tuple[tuple[UnsuccessSme, ...], int]:
+    count, start = _count(frame, start, "no_unsuccess")
+    refused: list[UnsuccessSme] = []
+    for _ in range(count):
+        entry, start = _read_entry(UNSUCCESS_SME, frame, start, lenient)
+        if start + _U32.size > len(frame):
+            raise UnreadableError("error_status_code is missing", CommandStatus.ESME_RINVCMDLEN)
+        refused.append(UnsuccessSme(*entry, *_U32.unpack_from(frame, start)))
+        start += _U32.size
+    return tuple(refused), start
+
+
+WRITERS: Final[Mapping[Kind, Writer]] = {
+    Kind.OCTET: _write_octet,
+    Kind.TEXT: _write_text,
+    Kind.TIME: _write_text,
+    Kind.MESSAGE: _write_message,
+    Kind.DESTINATIONS: _write_destinations,
+    Kind.UNSUCCESS: _write_unsuccess,
+}
+
+READERS: Final[Mapping[Kind, Reader]] = {
+    Kind.OCTET: _read_octet,
+    Kind.TEXT: _read_text,
+    Kind.TIME: _read_text,
+    Kind.MESSAGE: _read_message,
+    Kind.DESTINATIONS: _read_destinations,
+    Kind.UNSUCCESS: _read_unsuccess,
+}
+
+
+def _write_entry(fields: Iterable[Field], entry: Any) -> bytes:
+    return b"".join([WRITERS[field.kind](field, getattr(entry, field.name)) for field in fields])
+
+
+def _read_entry(fields: Iterable[Field], frame: bytes, start: int, lenient: bool) -> tuple[list[Any], int]:
+    values: list[Any] = []
+    for field in fields:
+        value, start = READERS[field.kind](field, frame, start, lenient)
+        values.append(value)
+    return values, start
 
 
 def _count(frame: bytes, start: int, name: str) -> tuple[int, int]:
@@ -221,29 +188,40 @@ def _count(frame: bytes, start: int, name: str) -> tuple[int, int]:
     return frame[start], start + 1
 
 
-def write_tlvs(tlvs: Sequence[Tlv]) -> bytes:
-    """`LocalError` if a tag or a length has no two octets."""
+def with_tlvs(body: bytes, tlvs: Iterable[Tlv]) -> bytes:
+    """``body`` and its optional parameters. `LocalError` if a tag or a length has no two octets, or all is too long."""
+    octets = [body]
     try:
-        return b"".join([_TLV_HEADER.pack(tlv.tag, len(tlv.value)) + tlv.value for tlv in tlvs])
+        for tlv in tlvs:
+            value = tlv.value
+            octets.append(_TLV_HEADER.pack(tlv.tag, len(value)) + value)
     except (struct.error, TypeError) as exc:
         raise LocalError(f"a parameter does not fit: {exc}") from exc
+    whole = b"".join(octets)
+    if len(whole) > BOUND_LIMIT - HEADER_SIZE:
+        raise LocalError(f"a PDU of {HEADER_SIZE + len(whole)} octets")
+    return whole
 
 
-def read_tlvs(frame: bytes, start: int, oddities: list[str] | None = None) -> tuple[Tlv, ...]:
+def read_tlvs(frame: bytes, start: int, oddities: list[str] | None) -> tuple[Tlv, ...]:
     """The optional parameters from ``start`` to the end of the PDU. Never fails: what does not fit is left out."""
     tlvs: list[Tlv] = []
-    end = len(frame)
-    while end - start >= _TLV_HEADER.size:
+    size = len(frame)
+    while size - start >= _TLV_HEADER_SIZE:
         tag, length = _TLV_HEADER.unpack_from(frame, start)
-        start += _TLV_HEADER.size
-        if start + length > end:
+        start += _TLV_HEADER_SIZE
+        end = start + length
+        if end > size:
             if oddities is not None:
                 oddities.append(f"parameter 0x{tag:04X} is cut off")
-            if tag in _KEPT_IF_CUT and start < end:
+            if tag in _KEPT_IF_CUT and start < size:
                 tlvs.append(Tlv(tag, frame[start:]))
-            return tuple(tlvs)
-        tlvs.append(Tlv(tag, frame[start : start + length]))
-        start += length
-    if start < end and oddities is not None:
-        oddities.append("octets behind the last field")
+            break
+        tlvs.append(Tlv(tag, frame[start:end]))
+        start = end
+    else:
+        if start < size and oddities is not None:
+            oddities.append(STRAY_OCTETS)
+    if oddities is not None:
+        oddities += tlv_oddities(tlvs)
     return tuple(tlvs)

@@ -1,0 +1,70 @@
+"""The bench measures every figure, tells what is too slow, and leaves a whole file or none."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from bench.__main__ import main
+from bench.figure import Figure, Reading
+from bench.reference import RAW_STRUCT
+from bench.segmentation import LONG_TEXTS, SHORT_TEXTS
+from payk.text import Encoding, segment
+
+ROOT = Path(__file__).parents[2]
+FIGURES = {"raw_struct_per_s", "codec_pairs_per_s", "segment_short_per_s", "segment_long_per_s"}
+
+
+def reading(figure: Figure, best: float) -> Reading:
+    return Reading(figure, best, best / 2)
+
+
+def slow_family(seconds: float) -> Sequence[Reading]:
+    return [reading(RAW_STRUCT.figure, 1000.0), reading(Figure("snails_per_s", floor=50), 40.0)]
+
+
+def broken_family(seconds: float) -> Sequence[Reading]:
+    raise RuntimeError("the process did not start")
+
+
+def test_it_measures_every_figure(tmp_path: Path) -> None:
+    output = tmp_path / "build" / "bench.json"
+    command = [sys.executable, "-m", "bench", "--seconds", "0.05", "--output", str(output)]
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+    told = json.loads(output.read_text())
+    figures = FIGURES | {f"{name}_median" for name in FIGURES}
+    assert told.keys() == figures | {"python", "machine", "cpus"}
+    assert all(told[name] > 0 for name in figures)
+    assert [line.split()[0] for line in ran.stdout.splitlines()[1:]] == [name for name in told if name in FIGURES]
+    assert [path.name for path in output.parent.iterdir()] == ["bench.json"]
+
+
+@pytest.mark.parametrize(("options", "code"), [([], 0), (["--check"], 1)])
+def test_what_is_too_slow_is_told_and_fails_only_a_check(
+    options: list[str], code: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "bench.json"
+    assert main([*options, "--output", str(output)], [slow_family]) == code
+    assert capsys.readouterr().err == "snails_per_s is below its floor: 40 of 50\n"
+    assert json.loads(output.read_text())["snails_per_s"] == 40
+
+
+def test_what_fails_half_way_leaves_the_last_figures_alone(tmp_path: Path) -> None:
+    output = tmp_path / "bench.json"
+    output.write_text("{}")
+    with pytest.raises(RuntimeError):
+        main(["--output", str(output)], [slow_family, broken_family])
+    assert output.read_text() == "{}"
+    assert list(tmp_path.iterdir()) == [output]
+
+
+def test_the_texts_are_what_their_figures_say() -> None:
+    for texts, parts in ((SHORT_TEXTS, 1), (LONG_TEXTS, 5)):
+        cut = [segment(text) for text in texts]
+        assert {len(segmentation.segments) for segmentation in cut} == {parts}
+        assert {segmentation.encoding for segmentation in cut} == set(Encoding)
