@@ -50,6 +50,7 @@ from payk.store.migrations import migrate as migrate_schema
 from payk.store.processes import Incarnation, live_roles
 from payk.store.receipts import LearnedIdMode, learned_id_modes
 from payk.store.statuses import StatusReader
+from payk.store.timeline import TimelineReader
 from payk.store.upkeep import ensure_partitions
 from payk.web.health import Readiness
 from payk.web.server import HttpServer, ListenError, listen
@@ -436,6 +437,7 @@ def _public_site(
     return PublicSite(
         Intake(db, directory, commits, key, clock),
         statuses,
+        TimelineReader(db),
         directory,
         readiness,
         clock,

@@ -22,6 +22,7 @@ from payk.client import (
     Forbidden,
     Message,
     MessageState,
+    NetworkError,
     NotFound,
     OutcomeUnknown,
     Priority,
@@ -30,6 +31,8 @@ from payk.client import (
     ServiceUnavailable,
     SmsType,
     Status,
+    Timeline,
+    TimelineEvent,
     TooManyRequests,
     Unauthorized,
     UnexpectedAnswer,
@@ -323,6 +326,135 @@ def test_a_state_nobody_documented(centre: FakeCentre, ask: Ask) -> None:
     centre.will_answer(state("Teleported"))
     with pytest.raises(UnexpectedAnswer):
         ask("status", 1)
+
+
+EVENTS: list[dict[str, Any]] = [
+    {"Event": "accepted", "Time": "2025-02-17T10:20:30.123"},
+    {"Event": "held", "Time": "2025-02-17T10:20:30.123", "Until": "2025-02-17T10:21:00.000"},
+    {"Event": "queued", "Time": "2025-02-17T10:21:00.000"},
+    {
+        "Event": "refused",
+        "Time": "2025-02-17T10:21:00.500",
+        "Part": 1,
+        "Attempt": 1,
+        "Operator": "tcell",
+        "CommandStatus": "ESME_RSYSERR",
+    },
+    {
+        "Event": "uncertain",
+        "Time": "2025-02-17T10:21:03.000",
+        "Part": 1,
+        "Attempt": 2,
+        "Operator": "tcell",
+        "Reason": "no answer within 30 s",
+    },
+    {
+        "Event": "submitted",
+        "Time": "2025-02-17T10:21:04.000",
+        "Part": 1,
+        "Attempt": 3,
+        "Operator": "tcell",
+        "OperatorMessageId": "00A1",
+    },
+    {
+        "Event": "receipt",
+        "Time": "2025-02-17T10:21:05.001",
+        "Part": 1,
+        "Operator": "tcell",
+        "OperatorMessageId": "00A1",
+        "State": None,
+        "RawState": "BUFFRED",
+    },
+    {
+        "Event": "receipt",
+        "Time": "2025-02-17T10:21:07.000",
+        "Part": 1,
+        "Operator": "tcell",
+        "OperatorMessageId": "00A1",
+        "State": "Undeliverable",
+        "RawState": "UNDELIV",
+        "Error": "012",
+        "NetworkError": {"Network": "GSM", "Code": 27},
+        "OperatorTime": "2025-02-17T10:21:00.000",
+    },
+    {"Event": "final", "Time": "2025-02-17T10:21:07.000", "State": "Undeliverable"},
+]
+
+
+def at(second: int, milliseconds: int = 0) -> datetime:
+    """A moment of EVENTS: seconds after 10:20."""
+    return datetime(2025, 2, 17, 10, 20, tzinfo=UTC) + timedelta(seconds=second, milliseconds=milliseconds)
+
+
+def timeline(*events: dict[str, Any]) -> Answer:
+    return Answer(body={"MessageId": "123861959", "MessageState": "Undeliverable", "Parts": 1, "Events": events})
+
+
+def test_events(centre: FakeCentre, ask: Ask) -> None:
+    centre.will_answer(timeline(*EVENTS))
+    of_tcell: dict[str, Any] = {"part": 1, "operator": "tcell"}
+    found = ask("events", 123861959)
+    assert found == Timeline(
+        "123861959",
+        MessageState.UNDELIVERABLE,
+        1,
+        (
+            TimelineEvent("accepted", at(30, 123)),
+            TimelineEvent("held", at(30, 123), until=at(60)),
+            TimelineEvent("queued", at(60)),
+            TimelineEvent("refused", at(60, 500), attempt=1, command_status="ESME_RSYSERR", **of_tcell),
+            TimelineEvent("uncertain", at(63), attempt=2, reason="no answer within 30 s", **of_tcell),
+            TimelineEvent("submitted", at(64), attempt=3, operator_message_id="00A1", **of_tcell),
+            TimelineEvent("receipt", at(65, 1), operator_message_id="00A1", raw_state="BUFFRED", **of_tcell),
+            TimelineEvent(
+                "receipt",
+                at(67),
+                operator_message_id="00A1",
+                state=MessageState.UNDELIVERABLE,
+                raw_state="UNDELIV",
+                error="012",
+                network_error=NetworkError("GSM", 27),
+                operator_time=at(60),
+                **of_tcell,
+            ),
+            TimelineEvent("final", at(67), state=MessageState.UNDELIVERABLE),
+        ),
+    )
+    assert found.body == {"MessageId": "123861959", "MessageState": "Undeliverable", "Parts": 1, "Events": EVENTS}
+    (request,) = centre.requests
+    assert (request.method, request.path) == ("GET", "/api/v1/sms/123861959/events")
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [({"Network": None, "Code": 27}, (None, 27)), ({"Network": None, "Code": "0x0301"}, (None, "0x0301"))],
+)
+def test_a_network_that_does_not_name_itself(centre: FakeCentre, ask: Ask, written: Any, read: Any) -> None:
+    centre.will_answer(timeline({**EVENTS[7], "NetworkError": written}))
+    assert ask("events", 1).events[0].network_error == NetworkError(*read)
+
+
+def test_an_event_that_a_later_centre_tells(centre: FakeCentre, ask: Ask) -> None:
+    """Its kind is told; members that are not known here stay in the body."""
+    later = {"Event": "paused", "Time": "2025-02-17T10:20:30.123", "By": "operator"}
+    centre.will_answer(timeline(later))
+    found = ask("events", 1)
+    assert found.events == (TimelineEvent("paused", at(30, 123)),)
+    assert found.body["Events"] == [later]
+
+
+def test_events_of_an_unknown_message(centre: FakeCentre, ask: Ask) -> None:
+    centre.will_answer(refusal("MessageNotFound", 404))
+    with pytest.raises(NotFound):
+        ask("events", "../a?b")
+    assert centre.requests[0].path == "/api/v1/sms/..%2Fa%3Fb/events"
+
+
+@pytest.mark.parametrize("events", [None, 1, [1], [{}], [{"Event": "held"}], [{**EVENTS[0], "Time": "soon"}]])
+def test_events_that_are_none(centre: FakeCentre, ask: Ask, events: Any) -> None:
+    centre.will_answer(Answer(body={"MessageId": "1", "MessageState": "None", "Parts": 1, "Events": events}))
+    with pytest.raises(UnexpectedAnswer):
+        ask("events", 1)
 
 
 def test_wait_for_the_final_state(centre: FakeCentre, ask: Ask) -> None:

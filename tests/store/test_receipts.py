@@ -339,6 +339,15 @@ async def test_a_receipt_ahead_of_its_answer_is_parked_and_matched(scene: Scene)
     assert await settle_parked(scene.db, early, scene.directory, scene.wait) == []
 
 
+async def test_a_parked_receipt_keeps_the_time_of_its_arrival(scene: Scene) -> None:
+    claim = await scene.claimed()
+    await scene.receive(scene.report("a1"))
+    arrived = await scene.value("update parked_receipt set received_at = now() - interval '9 s' returning received_at")
+    await scene.record(claim, Accepted(1, "a1"))
+    assert [row.message_id for row in await retry_parked(scene)] == [claim.message_id]
+    assert await scene.value("select received_at from receipt") == arrived
+
+
 async def test_an_unknown_receipt_stays_parked_with_all_it_said(scene: Scene) -> None:
     said = scene.report(("t\\v", 'q"x,{}', "1f"), EXPIRED, network_error=b"\x03\x00\x1b", reference=9, source="x'y")
     assert await scene.receive(said) == [PARKED]

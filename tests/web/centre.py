@@ -22,6 +22,7 @@ from payk.intake import Intake
 from payk.store.accept import GroupCommit
 from payk.store.database import Database
 from payk.store.statuses import StatusReader
+from payk.store.timeline import TimelineReader
 from payk.web.server import HttpServer, listen
 from payk.web.site import PublicOptions, PublicSite
 
@@ -120,7 +121,7 @@ async def centre_on(db: Database, options: PublicOptions | None = None, *, patie
     current = CurrentDirectory(directory())
     commits, statuses = GroupCommit(db), StatusReader(db)
     intake = Intake(db, current, commits, b"k" * 32, clock)
-    site = PublicSite(intake, statuses, current, _ready, clock, options)
+    site = PublicSite(intake, statuses, TimelineReader(db), current, _ready, clock, options)
     server = HttpServer(site, listen("127.0.0.1", 0), patience=patience)
 
     async def engines() -> None:

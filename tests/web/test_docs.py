@@ -9,6 +9,7 @@ import pytest
 
 from payk.domain.errors import ERRORS, Code, Field
 from payk.domain.message import MessageState
+from payk.store.timeline import EventKind
 from tests.web.answers import problem
 from tests.web.centre import MESSAGE, Centre
 
@@ -35,10 +36,12 @@ async def test_the_document_describes_what_exists(centre: Centre) -> None:
         ("post", "/api/v1/sms"),
         ("post", "/api/v1/sms/bulk"),
         ("get", "/api/v1/sms/{id}"),
+        ("get", "/api/v1/sms/{id}/events"),
     }
     schemas = described["components"]["schemas"]
     assert list(schemas["Message"]["properties"]) == list(Field)
     assert schemas["Status"]["properties"]["MessageState"]["enum"] == [state.label for state in MessageState]
+    assert schemas["Event"]["properties"]["Event"]["enum"] == list(EventKind)
     assert schemas["Error"]["properties"]["MessageResult"]["enum"] == list(Code)
 
 
@@ -65,10 +68,13 @@ async def test_answers_have_the_described_members(centre: Centre) -> None:
     schemas = (await document(centre))["components"]["schemas"]
     taken = (await centre.send(MESSAGE)).json()
     status = (await centre.http.get(f"/api/v1/sms/{taken['MessageId']}")).json()
+    timeline = (await centre.http.get(f"/api/v1/sms/{taken['MessageId']}/events")).json()
     bulk = (await centre.bulk([MESSAGE, {}], query="?MessageIds=true")).json()
     error = problem(await centre.http.get("/nothing"), "PathNotFound")
     assert list(taken) == list(schemas["Taken"]["properties"])
     assert list(status) == list(schemas["Status"]["properties"])
+    assert list(timeline) == list(schemas["Timeline"]["properties"])
+    assert set(schemas["Event"]["required"]) == set(timeline["Events"][0])
     assert set(bulk) <= set(schemas["BulkTaken"]["properties"])
     assert list(bulk["Rejections"][0]) == list(schemas["Rejection"]["properties"])
     assert list(error) == list(schemas["Error"]["properties"])

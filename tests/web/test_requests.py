@@ -39,6 +39,12 @@ async def test_the_path_of_a_status_does_too(centre: Centre, path: str) -> None:
     assert (await centre.http.get(path.format(message_id))).status_code == 200
 
 
+@pytest.mark.parametrize("path", ["/api/v1/sms/{}/events", "/api/v1/sms/{}/events/", "/Api/V1/SMS/{}/EVENTS/"])
+async def test_the_path_of_a_timeline_does_too(centre: Centre, path: str) -> None:
+    message_id = (await centre.send(MESSAGE)).json()["MessageId"]
+    assert (await centre.http.get(path.format(message_id))).status_code == 200
+
+
 METHODS = [
     ("GET", "/api/v1/sms", "POST"),
     ("PUT", "/api/v1/sms", "POST"),
@@ -56,6 +62,8 @@ METHODS = [
     ("POST", "/api/v1/sms/123", "GET, HEAD"),
     ("DELETE", "/api/v1/sms/123", "GET, HEAD"),
     ("PUT", "/api/v1/sms/123", "GET, HEAD"),
+    ("POST", "/api/v1/sms/123/events", "GET, HEAD"),
+    ("DELETE", "/api/v1/sms/123/Events/", "GET, HEAD"),
     ("POST", "/health/live", "GET, HEAD"),
     ("DELETE", "/docs", "GET, HEAD"),
     ("POST", "/openapi.json", "GET, HEAD"),
@@ -85,7 +93,14 @@ PATHS = [
     "/api/v1/smsx",
     "/api/v1/sms.json",
     "/api/v1/sms/bulk/1",
-    "/api/v1/sms/123/events",
+    "/api/v1/sms/123/event",
+    "/api/v1/sms/123/eventss",
+    "/api/v1/sms/123/events//",
+    "/api/v1/sms/123/events/1",
+    "/api/v1/sms/123//events",
+    "/api/v1/sms/123//",
+    "/api/v1/sms/bulk/events",
+    "/api/v1/sms/Status/events",
     "/api/v1/sms//",
     "/api/v1/sms/../sms/bulk/x",
     "//api/v1/sms",

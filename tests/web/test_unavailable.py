@@ -60,6 +60,7 @@ async def test_every_request_is_answered_in_time_and_nothing_is_taken(centre: Ce
             timed(centre.send(MESSAGE)),
             timed(centre.bulk([MESSAGE, MESSAGE])),
             timed(centre.http.get("/api/v1/sms/100000000")),
+            timed(centre.http.get("/api/v1/sms/100000000/events")),
         )
         for response, seconds in answers:
             assert problem(response, "ServiceUnavailable")["Retryable"] is True

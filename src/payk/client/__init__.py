@@ -26,6 +26,7 @@ from payk.client.errors import (
 from payk.client.message import Message, Priority, SmsType
 from payk.client.nonblocking import AsyncClient
 from payk.client.result import BulkResult, MessageState, Rejection, SentMessage, Status
+from payk.client.timeline import NetworkError, Timeline, TimelineEvent
 
 __all__ = [
     "AllRejected",
@@ -38,6 +39,7 @@ __all__ = [
     "Forbidden",
     "Message",
     "MessageState",
+    "NetworkError",
     "NotFound",
     "OutcomeUnknown",
     "PaykError",
@@ -47,6 +49,8 @@ __all__ = [
     "ServiceUnavailable",
     "SmsType",
     "Status",
+    "Timeline",
+    "TimelineEvent",
     "TooManyRequests",
     "Unauthorized",
     "UnexpectedAnswer",

@@ -22,8 +22,9 @@ from payk.client.errors import (
     UnexpectedAnswer,
 )
 from payk.client.result import BulkResult, MessageState, Rejection, SentMessage, Status
+from payk.client.timeline import NetworkError, Timeline, TimelineEvent
 
-__all__ = ["error_of", "read_bulk", "read_sent", "read_status", "retry_after"]
+__all__ = ["error_of", "read_bulk", "read_sent", "read_status", "read_timeline", "retry_after"]
 
 Result = TypeVar("Result")
 
@@ -66,6 +67,43 @@ def read_status(response: httpx.Response) -> Status:
             submitted_at=_utc(body["DateSubmitted"]),
             done_at=None if body["DateDone"] is None else _utc(body["DateDone"]),
         ),
+    )
+
+
+def read_timeline(response: httpx.Response) -> Timeline:
+    """The answer of GET /api/v1/sms/{id}/events."""
+    return _read(
+        response,
+        lambda body: Timeline(
+            message_id=str(body["MessageId"]),
+            state=MessageState(body["MessageState"]),
+            parts=int(body["Parts"]),
+            events=tuple(_event(members) for members in body["Events"]),
+            body=body,
+        ),
+    )
+
+
+def _event(members: Mapping[str, Any]) -> TimelineEvent:
+    def read(name: str, kind: Callable[[Any], Result]) -> Result | None:
+        value = members.get(name)
+        return None if value is None else kind(value)
+
+    return TimelineEvent(
+        kind=str(members["Event"]),
+        at=_utc(members["Time"]),
+        part=read("Part", int),
+        attempt=read("Attempt", int),
+        operator=read("Operator", str),
+        operator_message_id=read("OperatorMessageId", str),
+        until=read("Until", _utc),
+        reason=read("Reason", str),
+        command_status=read("CommandStatus", str),
+        state=read("State", MessageState),
+        raw_state=read("RawState", str),
+        error=read("Error", str),
+        network_error=read("NetworkError", lambda error: NetworkError(error["Network"], error["Code"])),
+        operator_time=read("OperatorTime", _utc),
     )
 
 

@@ -16,12 +16,13 @@ from uuid import uuid4
 
 import httpx
 
-from payk.client.answer import read_bulk, read_sent, read_status, retry_after
+from payk.client.answer import read_bulk, read_sent, read_status, read_timeline, retry_after
 from payk.client.errors import ConnectionFailed
 from payk.client.message import Message
 from payk.client.result import BulkResult, SentMessage, Status
+from payk.client.timeline import Timeline
 
-__all__ = ["Call", "Pause", "bulk_steps", "poll_pauses", "send_steps", "status_steps"]
+__all__ = ["Call", "Pause", "bulk_steps", "events_steps", "poll_pauses", "send_steps", "status_steps"]
 
 AGAIN = frozenset({429, 502, 503, 504})
 """HTTP statuses that are tried again. 502 is a proxy in front of a centre that is just being restarted."""
@@ -62,8 +63,14 @@ def bulk_steps(messages: Sequence[Message], retries: int) -> Generator[Any, Any,
 
 def status_steps(message_id: str | int, retries: int) -> Generator[Any, Any, Status]:
     """GET /api/v1/sms/{id}."""
-    response = yield from _attempts(Call("GET", f"/api/v1/sms/{quote(str(message_id), safe='')}"), retries)
+    response = yield from _attempts(Call("GET", _path(message_id)), retries)
     return read_status(response)
+
+
+def events_steps(message_id: str | int, retries: int) -> Generator[Any, Any, Timeline]:
+    """GET /api/v1/sms/{id}/events."""
+    response = yield from _attempts(Call("GET", f"{_path(message_id)}/events"), retries)
+    return read_timeline(response)
 
 
 def poll_pauses() -> Iterator[float]:
@@ -72,6 +79,10 @@ def poll_pauses() -> Iterator[float]:
     while True:
         yield pause
         pause = min(pause * 1.5, 2.0)
+
+
+def _path(message_id: str | int) -> str:
+    return f"/api/v1/sms/{quote(str(message_id), safe='')}"
 
 
 def _identified(message: Message) -> Message:

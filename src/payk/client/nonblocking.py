@@ -11,9 +11,10 @@ from typing import Any, TypeVar
 import httpx
 
 from payk.client.errors import WaitTimeout
-from payk.client.exchange import Call, Pause, bulk_steps, poll_pauses, send_steps, status_steps
+from payk.client.exchange import Call, Pause, bulk_steps, events_steps, poll_pauses, send_steps, status_steps
 from payk.client.message import Message
 from payk.client.result import BulkResult, SentMessage, Status
+from payk.client.timeline import Timeline
 from payk.client.transport import transport_options
 
 __all__ = ["AsyncClient"]
@@ -42,6 +43,10 @@ class AsyncClient:
     async def status(self, message_id: str | int) -> Status:
         """The status of a message. Raises NotFound for an id that is not of this client, and any other PaykError."""
         return await self._run(status_steps(message_id, self._retries))
+
+    async def events(self, message_id: str | int) -> Timeline:
+        """What happened to a message, and when. Raises NotFound as `status` does, and any other PaykError."""
+        return await self._run(events_steps(message_id, self._retries))
 
     async def watch(self, message_id: str | int, timeout: float | None = None) -> AsyncIterator[Status]:
         """The status now and at every change of state, to the final one. Raises WaitTimeout after `timeout` seconds."""

@@ -71,6 +71,8 @@ class ReceiptReport:
     operator_done_at: datetime | None = None
     parked_id: int | None = None
     """Set where it comes out of the parked ones."""
+    received_at: datetime | None = None
+    """When it came, where that was before: a parked one."""
 
 
 @dataclass(frozen=True, slots=True)

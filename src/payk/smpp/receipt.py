@@ -38,7 +38,7 @@ _STATES: Final = {word: state for state, words in _WORDS.items() for word in wor
 _CODES: Final = frozenset(MessageState)
 
 _LABEL: Final = re.compile(rb"(?<![\w-])(id|sub|dlvrd|submit date|done date|stat|err|text):", re.IGNORECASE)
-_TOKEN: Final = re.compile(rb"[^\s\0]+")
+_WORD: Final = re.compile(rb"[^\s\0\x1C-\x1F\x85\xA0]+")  # what str.split() leaves whole, once it is latin-1
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ def parse_receipt(pdu: DeliverSm | DataSm, *, text_receipts: bool = False) -> Re
     message_state = MessageState(state_code) if state_code in _CODES else _STATES.get(word)
     if not word and message_state is not None:
         word = _WORDS[message_state][0]
-    candidates = ((receipted_id or "").strip(), said.get("id", ""))
+    candidates = (*(receipted_id or "").split()[:1], said.get("id", ""))
     return Receipt(
         message_ids=tuple(dict.fromkeys(candidate for candidate in candidates if candidate)),
         state=word,
@@ -132,7 +132,7 @@ def _fields(text: bytes) -> Iterator[tuple[str, str]]:
             if text[label.end() : end].strip(b" \0"):
                 return
             continue
-        value = _TOKEN.search(text, label.end(), end)
+        value = _WORD.search(text, label.end(), end)
         if value and name not in found:
             found.add(name)
             yield name.decode("ascii"), value[0].decode("latin-1")

@@ -175,6 +175,7 @@ def _unparked(row: asyncpg.Record, directory: CurrentDirectory) -> ReceiptReport
         operator_submitted_at=row["operator_submitted_at"],
         operator_done_at=row["operator_done_at"],
         parked_id=row["parked_id"],
+        received_at=row["received_at"],
     )
 
 
@@ -376,7 +377,7 @@ def _rows(reports: Sequence[ReceiptReport], matches: Mapping[int, _Match], said:
         row = (
             match.message_id, report.operator_id, report.link_id, match.parts[0], report.state, report.raw_state,
             report.error, report.network_error, report.done_date, report.operator_done_at, smsc_id,
-            index not in said.changed,
+            report.received_at, index not in said.changed,
         )  # fmt: skip
         rows.setdefault(said_once, row)
     return list(rows.values())

@@ -19,7 +19,9 @@ from payk.domain.errors import Code, quoted
 from payk.intake import Intake
 from payk.logs import get_logger
 from payk.store.statuses import StatusReader
+from payk.store.timeline import TimelineReader
 from payk.web.answers import Answer, send_answer
+from payk.web.api.events import Timelines
 from payk.web.api.openapi import document
 from payk.web.api.paths import Methods, SmsPaths
 from payk.web.api.send import Sending
@@ -117,6 +119,7 @@ class PublicSite(Site):
         self,
         intake: Intake,
         status_reader: StatusReader,
+        timeline_reader: TimelineReader,
         directory: CurrentDirectory,
         readiness: Readiness,
         clock: Clock,
@@ -128,6 +131,7 @@ class PublicSite(Site):
         self._sms = SmsPaths(
             Sending(intake, authenticator, clock, options.answer_timeout),
             Statuses(status_reader, intake, authenticator, clock, options.answer_timeout),
+            Timelines(timeline_reader, intake, authenticator, clock, options.answer_timeout),
         )
 
     def find(self, exchange: Exchange) -> Methods | None:

@@ -27,3 +27,8 @@ create table learned_id_mode (
     id_mode     text not null check (id_mode in ('raw', 'hex-dec', 'dec-hex')),
     learned_at  timestamptz not null default now()
 );
+
+-- The timeline of a message looks its submits up here; without autosummarize it would read all that no vacuum has seen.
+drop index receipt_key_message;
+create index receipt_key_message on receipt_key using brin (message_id)
+    with (pages_per_range = 32, autosummarize = on);

@@ -43,13 +43,13 @@ where learned_id_mode.id_mode <> excluded.id_mode;
 -- name: insert_receipts
 -- What operators said, for the timeline. What changed nothing may be a repetition, and is kept but once.
 insert into receipt (message_id, operator_id, link_id, part, state, raw_state, error, network_error, done_date,
-                     operator_done_at, smsc_id)
+                     operator_done_at, smsc_id, received_at)
 select g.message_id, g.operator_id, g.link_id, g.part, g.state, g.raw_state, g.error, g.network_error, g.done_date,
-       g.operator_done_at, g.smsc_id
+       g.operator_done_at, g.smsc_id, coalesce(g.received_at, now())
 from unnest($1::bigint[], $2::integer[], $3::integer[], $4::smallint[], $5::smallint[], $6::text[], $7::text[],
-            $8::bytea[], $9::text[], $10::timestamptz[], $11::text[], $12::boolean[])
+            $8::bytea[], $9::text[], $10::timestamptz[], $11::text[], $12::timestamptz[], $13::boolean[])
     as g (message_id, operator_id, link_id, part, state, raw_state, error, network_error, done_date, operator_done_at,
-          smsc_id, maybe_repeated)
+          smsc_id, received_at, maybe_repeated)
 where not g.maybe_repeated or not exists (
     select from receipt r
     where r.message_id = g.message_id and r.part = g.part and r.operator_id = g.operator_id

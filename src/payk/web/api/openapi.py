@@ -10,12 +10,14 @@ from typing import Any
 from payk import __version__
 from payk.domain.errors import ERRORS, Code, Field
 from payk.domain.message import MessageState, Priority, SmsType
+from payk.store.timeline import EventKind
 from payk.web.api.body import BULK, SINGLE
 from payk.web.api.reading import BULK_ITEMS
 
 __all__ = ["document"]
 
 _TIME = "2025-02-17T10:20:30"
+_MOMENT = "2025-02-17T10:20:30.123"
 _ID = "123861959"
 
 _FIELD_CODES = [code for code in Code if any(code.startswith(field) for field in Field)]
@@ -37,6 +39,7 @@ def document() -> dict[str, Any]:
             "/api/v1/sms": {"post": _send()},
             "/api/v1/sms/bulk": {"post": _send_bulk()},
             "/api/v1/sms/{id}": {"get": _status()},
+            "/api/v1/sms/{id}/events": {"get": _timeline()},
         },
         "components": {
             "securitySchemes": {"ApiKey": {"type": "apiKey", "in": "header", "name": "X-Api-Key"}},
@@ -45,6 +48,9 @@ def document() -> dict[str, Any]:
                 "Taken": _taken(),
                 "BulkTaken": _bulk_taken(),
                 "Status": _status_object(),
+                "Timeline": _timeline_object(),
+                "Event": _event(),
+                "NetworkError": _network_error(),
                 "Rejection": _rejection(),
                 "Error": _error(),
             },
@@ -97,20 +103,34 @@ def _status() -> dict[str, Any]:
     return {
         "summary": "Read the status of a message",
         "operationId": "readStatus",
-        "parameters": [
-            {
-                "name": "id",
-                "in": "path",
-                "required": True,
-                "description": "The MessageId that the request was answered with.",
-                "schema": {"type": "integer", "format": "int64", "minimum": 0},
-                "example": int(_ID),
-            }
-        ],
+        "parameters": [_id_in_path()],
         "responses": {
             "200": _answer("The status", _reference("Status")),
             **_errors(Code.MESSAGE_ID_INVALID, Code.MESSAGE_NOT_FOUND, *_ALWAYS),
         },
+    }
+
+
+def _timeline() -> dict[str, Any]:
+    return {
+        "summary": "Read what happened to a message, and when",
+        "operationId": "readEvents",
+        "parameters": [_id_in_path()],
+        "responses": {
+            "200": _answer("The timeline", _reference("Timeline")),
+            **_errors(Code.MESSAGE_ID_INVALID, Code.MESSAGE_NOT_FOUND, *_ALWAYS),
+        },
+    }
+
+
+def _id_in_path() -> dict[str, Any]:
+    return {
+        "name": "id",
+        "in": "path",
+        "required": True,
+        "description": "The MessageId that the request was answered with.",
+        "schema": {"type": "integer", "format": "int64", "minimum": 0},
+        "example": int(_ID),
     }
 
 
@@ -174,10 +194,57 @@ def _status_object() -> dict[str, Any]:
     return _object(
         MessageId=_text("Id of the message.", _ID),
         CommandStatus=_text("`OK`.", "OK"),
-        MessageState={"type": "string", "enum": [state.label for state in MessageState]},
+        MessageState=_state(),
         DateSubmitted=_text("When it was taken, UTC.", _TIME),
         DateDone=_text("When its state became final, UTC; null before.", _TIME) | {"nullable": True},
     )
+
+
+def _timeline_object() -> dict[str, Any]:
+    return _object(
+        MessageId=_text("Id of the message.", _ID),
+        MessageState=_state(),
+        Parts=_count("Parts that the text is sent in."),
+        Events={"type": "array", "items": _reference("Event"), "description": "In order of time."},
+    )
+
+
+def _event() -> dict[str, Any]:
+    """Which kinds have which members is told in docs/en/api.md."""
+    properties = {
+        "Event": {"type": "string", "enum": list(EventKind)},
+        "Time": _text("When, UTC.", _MOMENT),
+        "Part": _count("Number of the part, from 1."),
+        "Attempt": _count("Number of the submission, from 1; of a later wait: the one that it is for."),
+        "Operator": _text("Name of the operator.", "tcell"),
+        "OperatorMessageId": _text("The operator's id, as written.", "00A1"),
+        "Until": _text("When a hold ends, or when it turned out that the operator has the part; UTC.", _MOMENT),
+        "Reason": _text("Why it is uncertain.", "no answer within 30 s"),
+        "CommandStatus": _text("What a refusal was answered with; its number where it has no name.", "ESME_RTHROTTLED"),
+        "State": _state()
+        | {"nullable": True, "description": "What a receipt was read as, null where it changes nothing; final state."},
+        "RawState": _text("The state in the operator's own word.", "UNDELIV"),
+        "Error": _text("`err:` of the receipt, as written.", "012"),
+        "NetworkError": _reference("NetworkError"),
+        "OperatorTime": _text("When the operator says it was done, by its own clock; UTC.", _MOMENT),
+    }
+    return {"type": "object", "required": ["Event", "Time"], "properties": properties}
+
+
+def _network_error() -> dict[str, Any]:
+    return {
+        "type": "object",
+        "description": "network_error_code of the receipt (SMPP 3.4, 5.3.2.31), taken apart.",
+        "required": ["Network", "Code"],
+        "properties": {
+            "Network": _text("Which network speaks; null where it does not say.", "GSM") | {"nullable": True},
+            "Code": {
+                "oneOf": [{"type": "integer"}, {"type": "string"}],
+                "description": "The network's own code; octets in hex where there are not three.",
+                "example": 27,
+            },
+        },
+    }
 
 
 def _error() -> dict[str, Any]:
@@ -235,6 +302,10 @@ def _text(description: str, example: str) -> dict[str, Any]:
 
 def _count(description: str) -> dict[str, Any]:
     return {"type": "integer", "minimum": 0, "description": description}
+
+
+def _state() -> dict[str, Any]:
+    return {"type": "string", "enum": [state.label for state in MessageState]}
 
 
 def _numbers(kind: type[Priority] | type[SmsType]) -> dict[str, Any]:

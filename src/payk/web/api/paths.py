@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 
 from payk.web.answers import Answer
+from payk.web.api.events import Timelines
 from payk.web.api.send import Sending
 from payk.web.api.status import Statuses
 from payk.web.exchange import Exchange
@@ -17,15 +18,17 @@ Methods = Mapping[str, Handler]
 _ROOT = "/api/v1/sms"
 _RESERVED = frozenset({"cancel", "status", "preview"})
 """Names that stand where an id would, and are none."""
+_NO_IDS = _RESERVED | {"bulk"}
 
 
 class SmsPaths:
     """Finds what answers a path under /api/v1/sms."""
 
-    def __init__(self, sending: Sending, statuses: Statuses) -> None:
+    def __init__(self, sending: Sending, statuses: Statuses, timelines: Timelines) -> None:
         self._collection: Methods = {"POST": sending.one}
         self._bulk: Methods = {"POST": sending.bulk}
         self._message: Methods = {"GET": statuses.one, "HEAD": statuses.one}
+        self._events: Methods = {"GET": timelines.one, "HEAD": timelines.one}
         self._empty_id: Methods = {**self._collection, **self._message, "DELETE": statuses.delete_nothing}
 
     def find(self, exchange: Exchange) -> Methods | None:
@@ -40,15 +43,23 @@ class SmsPaths:
             return self._collection
         if rest == "/":
             return self._noting_id(exchange, "", self._empty_id)
-        name = rest[1:].removesuffix("/")
-        if rest[0] != "/" or "/" in name:
+        if rest[0] != "/":
             return None
+        name, slash, below = rest[1:].removesuffix("/").partition("/")
+        if slash:
+            return self._below_id(exchange, name, below)
         match name.lower():
             case "bulk":
                 return self._bulk
             case reserved if reserved in _RESERVED:
                 return {}
         return self._noting_id(exchange, name, self._message)
+
+    def _below_id(self, exchange: Exchange, message_id: str, name: str) -> Methods | None:
+        if name.lower() != "events" or message_id.lower() in _NO_IDS:
+            return None
+        exchange.message_id = message_id
+        return self._events
 
     def _noting_id(self, exchange: Exchange, message_id: str, methods: Methods) -> Methods:
         exchange.message_id = message_id

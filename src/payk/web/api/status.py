@@ -15,7 +15,7 @@ from payk.web.auth import Authenticator
 from payk.web.exchange import Exchange
 from payk.web.problems import Problem
 
-__all__ = ["Statuses"]
+__all__ = ["Statuses", "asked_id", "not_found"]
 
 _ID_DIGITS = 18
 """The most digits an id can have: message ids are 64-bit."""
@@ -52,11 +52,11 @@ class Statuses:
     async def one(self, exchange: Exchange) -> Answer:
         """The status of the message whose id the path names."""
         client = self._authenticator.client(exchange)
-        message_id = _message_id(exchange.message_id)
+        message_id = asked_id(exchange)
         timeout = self._intake.store_timeout(self._clock.monotonic() + self._answer_timeout)
         row = await self._reader.status(client.client_id, message_id, timeout)
         if row is None:
-            raise _not_found(exchange.message_id)
+            raise not_found(exchange)
         return Answer(
             200,
             _encode(
@@ -76,22 +76,25 @@ class Statuses:
         raise _invalid(exchange.message_id)
 
 
-def _message_id(written: str) -> int:
+def asked_id(exchange: Exchange) -> int:
+    """The id that the path names. Raises Problem: MessageIdInvalid, MessageNotFound where no message can have it."""
+    written = exchange.message_id
     if not (written.isascii() and written.isdigit()):
         raise _invalid(written)
     digits = written.lstrip("0")
     if len(digits) > _ID_DIGITS:
-        raise _not_found(written)
+        raise not_found(exchange)
     return int(digits or "0")
+
+
+def not_found(exchange: Exchange) -> Problem:
+    """No message of this client has the id that the path names."""
+    return Problem(Code.MESSAGE_NOT_FOUND, f"This client has no message {quoted(exchange.message_id)}.")
 
 
 def _invalid(written: str) -> Problem:
     detail = f"{quoted(written)} is no MessageId: the path is /api/v1/sms/ and the digits of an id."
     return Problem(Code.MESSAGE_ID_INVALID, detail)
-
-
-def _not_found(written: str) -> Problem:
-    return Problem(Code.MESSAGE_NOT_FOUND, f"This client has no message {quoted(written)}.")
 
 
 def _written(at: datetime) -> str:

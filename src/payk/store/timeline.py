@@ -1,0 +1,182 @@
+"""The timeline of a message: what happened to it and when, derived from the rows that it left behind.
+
+No event is stored for its own sake. Of waits that are over only the first one can be told, from the message itself;
+the one that lasts is told from the row that holds it, and begins with the last try.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import asyncpg
+
+from payk.domain.message import MessageState
+from payk.store.database import Connection, Database
+from payk.store.errors import OutcomeUnknown, StoreUnavailable
+from payk.store.queries import sql
+
+__all__ = ["EventKind", "Timeline", "TimelineEvent", "TimelineReader", "in_order", "read_timeline"]
+
+
+class EventKind(StrEnum):
+    """What happened. The order is that of events of the same instant."""
+
+    ACCEPTED = "accepted"
+    HELD = "held"
+    """Not to be sent before its time, or before another try."""
+    QUEUED = "queued"
+    SUBMITTED = "submitted"
+    """An operator took a part."""
+    REFUSED = "refused"
+    """An operator refused a part."""
+    UNCERTAIN = "uncertain"
+    """A part was written to an operator and not answered."""
+    RECEIPT = "receipt"
+    FINAL = "final"
+    """The state of the message became final."""
+
+
+@dataclass(frozen=True, slots=True)
+class TimelineEvent:
+    """One event; what its kind does not have is None. Times are UTC with zone."""
+
+    kind: EventKind
+    at: datetime
+    part: int | None = None
+    attempt: int | None = None
+    """Which submission of the message this is, from 1; of a wait between two tries: the one that it is for."""
+    operator: str | None = None
+    smsc_id: str | None = None
+    """The operator's id as written; None where it gave none."""
+    until: datetime | None = None
+    """Held: when it is due. Uncertain: when it turned out that the operator has the part."""
+    reason: str | None = None
+    command_status: int | None = None
+    state: MessageState | None = None
+    """Of a receipt: what it was read as, None where it changes nothing. Final: the state of the message."""
+    raw_state: str | None = None
+    error: str | None = None
+    network_error: bytes | None = None
+    """network_error_code (SMPP 3.4, 5.3.2.31), as it came."""
+    operator_done_at: datetime | None = None
+    """When the operator says it was done, by its clock."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """A message of a client with its events, in order."""
+
+    message_id: int
+    state: MessageState
+    parts: int
+    events: tuple[TimelineEvent, ...]
+
+
+_TRIES = (EventKind.SUBMITTED, EventKind.REFUSED, EventKind.UNCERTAIN)
+_PLACES = {kind: place for place, kind in enumerate(EventKind)}
+_PLACES |= dict.fromkeys(_TRIES, _PLACES[EventKind.SUBMITTED])
+
+
+def in_order(events: Iterable[TimelineEvent]) -> tuple[TimelineEvent, ...]:
+    """By time; of one instant as EventKind has them: tries by attempt and part, a second wait behind the try before."""
+    return tuple(sorted(events, key=_place))
+
+
+def _place(event: TimelineEvent) -> tuple[datetime, int, bool, int, int]:
+    again = event.kind in (EventKind.HELD, EventKind.QUEUED) and event.attempt is not None
+    place = _PLACES[EventKind.SUBMITTED] if again else _PLACES[event.kind]
+    return event.at, place, again, event.attempt or 0, event.part or 0
+
+
+async def read_timeline(db: Database, client_id: int, message_id: int, *, timeout: float) -> Timeline | None:
+    """What happened to a message, as of one instant; None where that client has no such message. StoreUnavailable."""
+    try:
+        async with db.transaction(timeout) as connection:
+            await connection.execute(sql("timeline.snapshot"))
+            message = await connection.fetchrow(sql("timeline.find_message"), client_id, message_id)
+            if message is None:
+                return None
+            return await _read(connection, message_id, message)
+    except OutcomeUnknown as error:
+        raise StoreUnavailable("the connection to the database was lost") from error
+
+
+class TimelineReader:
+    """Reads few timelines at once, so that whoever asks for many leaves connections to those who send."""
+
+    def __init__(self, db: Database, *, at_once: int = 2) -> None:
+        self._db = db
+        self._turn = asyncio.Semaphore(at_once)
+
+    async def timeline(self, client_id: int, message_id: int, timeout: float) -> Timeline | None:
+        """As read_timeline, within `timeout` seconds."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout
+        try:
+            async with asyncio.timeout_at(deadline):
+                await self._turn.acquire()
+        except TimeoutError as error:
+            raise StoreUnavailable("other timelines took all the time there was") from error
+        try:
+            left = max(deadline - loop.time(), 0.05)
+            return await read_timeline(self._db, client_id, message_id, timeout=left)
+        finally:
+            self._turn.release()
+
+
+async def _read(connection: Connection, message_id: int, message: asyncpg.Record) -> Timeline:
+    submits = await connection.fetch(sql("timeline.find_submits"), message_id, message["accepted_at"])
+    uncertain = await connection.fetch(sql("timeline.find_uncertain"), message_id)
+    refusals = await connection.fetch(sql("timeline.find_refusals"), message_id)
+    receipts = await connection.fetch(sql("timeline.find_receipts"), message_id)
+    tries = [
+        *(_event(EventKind.SUBMITTED, row) for row in submits),
+        *(_event(EventKind.UNCERTAIN, row) for row in uncertain),
+        *(_event(EventKind.REFUSED, row) for row in refusals),
+    ]
+    events = in_order([*_way(message, tries), *(_event(EventKind.RECEIPT, row) for row in receipts)])
+    return Timeline(message_id, MessageState(message["state"]), message["parts"], events)
+
+
+def _event(kind: EventKind, row: asyncpg.Record) -> TimelineEvent:
+    """A row whose columns are named as the event's fields."""
+    fields: dict[str, Any] = dict(row)
+    if fields.get("state") is not None:
+        fields["state"] = MessageState(fields["state"])
+    return TimelineEvent(kind, **fields)
+
+
+def _way(message: asyncpg.Record, tries: list[TimelineEvent]) -> Iterator[TimelineEvent]:
+    """The message's own events, between them its tries."""
+    accepted_at, done_at = message["accepted_at"], message["done_at"]
+    yield TimelineEvent(EventKind.ACCEPTED, accepted_at)
+    yield from _first_wait(message, tried=bool(tries))
+    yield from tries
+    if tries:
+        last = max(each.at for each in tries)
+        if message["held_until"] is not None:
+            until = message["held_until"]
+            yield TimelineEvent(EventKind.HELD, last, attempt=message["next_attempt"], until=until)
+        elif message["queued"]:
+            yield TimelineEvent(EventKind.QUEUED, last, attempt=message["next_attempt"])
+    if done_at is not None:
+        yield TimelineEvent(EventKind.FINAL, done_at, state=MessageState(message["state"]))
+
+
+def _first_wait(message: asyncpg.Record, *, tried: bool) -> Iterator[TimelineEvent]:
+    """Until the message may be sent for the first time, and its entry into the queue."""
+    accepted_at, scheduled_at, done_at = message["accepted_at"], message["scheduled_at"], message["done_at"]
+    if message["held_until"] is not None and not tried:
+        yield TimelineEvent(EventKind.HELD, accepted_at, until=message["held_until"])
+        return
+    ready_at = accepted_at
+    if scheduled_at is not None and scheduled_at > accepted_at:
+        yield TimelineEvent(EventKind.HELD, accepted_at, until=scheduled_at)
+        ready_at = scheduled_at
+    if done_at is None or done_at >= ready_at:
+        yield TimelineEvent(EventKind.QUEUED, ready_at)

@@ -1,0 +1,92 @@
+"""GET /api/v1/sms/{id}/events."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from payk.clock import Clock
+from payk.intake import Intake
+from payk.smpp import parse_network_error, status_name
+from payk.store.timeline import EventKind, Timeline, TimelineEvent, TimelineReader
+from payk.web.answers import Answer
+from payk.web.api.status import asked_id, not_found
+from payk.web.auth import Authenticator
+from payk.web.exchange import Exchange
+
+__all__ = ["Timelines"]
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Timelines:
+    """Tells what happened to one message of the calling client."""
+
+    def __init__(
+        self,
+        reader: TimelineReader,
+        intake: Intake,
+        authenticator: Authenticator,
+        clock: Clock,
+        answer_timeout: float,
+    ) -> None:
+        self._reader = reader
+        self._intake = intake
+        self._authenticator = authenticator
+        self._clock = clock
+        self._answer_timeout = answer_timeout
+
+    async def one(self, exchange: Exchange) -> Answer:
+        """The timeline of the message whose id the path names."""
+        client = self._authenticator.client(exchange)
+        message_id = asked_id(exchange)
+        timeout = self._intake.store_timeout(self._clock.monotonic() + self._answer_timeout)
+        timeline = await self._reader.timeline(client.client_id, message_id, timeout)
+        if timeline is None:
+            raise not_found(exchange)
+        return Answer(200, _encode(_body(timeline)))
+
+
+def _body(timeline: Timeline) -> dict[str, Any]:
+    return {
+        "MessageId": str(timeline.message_id),
+        "MessageState": timeline.state.label,
+        "Parts": timeline.parts,
+        "Events": [_members(event) for event in timeline.events],
+    }
+
+
+def _members(event: TimelineEvent) -> dict[str, Any]:
+    """What is known of an event. Only the State of a receipt is told where there is none: it says nothing then."""
+    members = {
+        "Event": event.kind,
+        "Time": _written(event.at),
+        "Part": event.part,
+        "Attempt": event.attempt,
+        "Operator": event.operator,
+        "OperatorMessageId": event.smsc_id,
+        "Until": _written(event.until),
+        "Reason": event.reason,
+        "CommandStatus": None if event.command_status is None else status_name(event.command_status),
+        "State": None if event.state is None else event.state.label,
+        "RawState": event.raw_state,
+        "Error": event.error,
+        "NetworkError": _network_error(event.network_error),
+        "OperatorTime": _written(event.operator_done_at),
+    }
+    needed = {"State"} if event.kind is EventKind.RECEIPT else set()
+    return {name: value for name, value in members.items() if value is not None or name in needed}
+
+
+def _network_error(octets: bytes | None) -> dict[str, Any] | None:
+    if not octets:
+        return None
+    error = parse_network_error(octets)
+    return {"Network": error.network, "Code": error.code}
+
+
+def _written(at: datetime | None) -> str | None:
+    """A time as the documented API writes it, UTC and no zone, with milliseconds."""
+    return None if at is None else at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds")
