@@ -299,6 +299,19 @@ class TestCharsets:
         pdus = parts_of(replace(MESSAGE, text=text), charset_map={1: "ascii", 8: "ucs2"})
         assert [len(pdu.short_message) - 6 for pdu in pdus] == [76, 24]
 
+    def test_packed_septets(self) -> None:
+        table = {0: "gsm-packed", 8: "ucs2"}
+        assert the_part(replace(MESSAGE, text="12345678"), charset_map=table).short_message.hex() == "31d98c56b3dd70"
+        assert len(the_part(replace(MESSAGE, text="x" * 160), charset_map=table).short_message) == 140
+
+    @pytest.mark.parametrize(("long_text", "header", "fill_bits"), [(LongText.UDH8, 6, 1), (LongText.UDH16, 7, 0)])
+    def test_packed_septets_behind_a_header(self, long_text: LongText, header: int, fill_bits: int) -> None:
+        message = replace(MESSAGE, text="0123456789€" * 40)
+        pdus = parts_of(message, charset_map={0: "gsm-packed", 8: "ucs2"}, long_text=long_text)
+        assert len(pdus) > 1 and all(len(pdu.short_message) <= 140 for pdu in pdus)
+        texts = [gsm.decode(gsm.unpack(pdu.short_message[header:], fill_bits=fill_bits)) for pdu in pdus]
+        assert "".join(texts) == message.text
+
     def test_a_text_that_no_charset_holds(self) -> None:
         with pytest.raises(UnsendableError) as caught:
             parts_of(replace(MESSAGE, text="Ҷ"), charset_map={0: "gsm"})

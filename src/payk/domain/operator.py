@@ -115,7 +115,7 @@ class Link:
     address_range: str = ""
     ton_npi: Mapping[AddressKind, tuple[int, int]] = field(default_factory=lambda: DEFAULT_TON_NPI)
     charset_map: Mapping[int, str] = field(default_factory=lambda: {0: "gsm", 8: "ucs2"})
-    """data_coding -> charset: gsm, ascii, latin1 or ucs2."""
+    """data_coding -> charset: gsm, gsm-packed, ascii, latin1 or ucs2."""
     long_text: LongText = LongText.UDH8
     id_mode: IdMode = IdMode.LEARN
     receipt_timezone: str = "UTC"

@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from payk.text import ConcatMethod, Encoding, Segmentation, segment
+from payk.text import ConcatMethod, Encoding, Segmentation, gsm, segment
 
 __all__ = ["TextEncoder", "WireText"]
 
 _UCS2: Final = "ucs2"
 _CODECS: Final = {"ascii": "ascii", "latin1": "latin-1"}
+_FILL_BITS: Final = {ConcatMethod.UDH8: 1}
+"""Between a header of 6 octets and the next septet border; one of 7 octets ends at a border."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,7 @@ class WireText:
 
 
 class TextEncoder:
-    """Writes texts by a link's charset_map (data_coding -> gsm, ascii, latin1 or ucs2)."""
+    """Writes texts by a link's charset_map (data_coding -> gsm, gsm-packed, ascii, latin1 or ucs2)."""
 
     def __init__(self, charset_map: Mapping[int, str]) -> None:
         self._octet_charsets = [(coding, charset) for coding, charset in charset_map.items() if charset != _UCS2]
@@ -40,7 +42,7 @@ class TextEncoder:
         segmentation = segment(text, method=method)
         if segmentation.encoding is Encoding.GSM7:
             for data_coding, charset in self._octet_charsets:
-                pieces = _octet_pieces(segmentation, charset)
+                pieces = _octet_pieces(segmentation, charset, method)
                 if pieces is not None:
                     return WireText(data_coding, pieces, segmentation.fits_one)
         if self._ucs2 is None:
@@ -50,10 +52,14 @@ class TextEncoder:
         return WireText(self._ucs2, tuple([part.octets for part in segmentation.segments]), segmentation.fits_one)
 
 
-def _octet_pieces(segmentation: Segmentation, charset: str) -> tuple[bytes, ...] | None:
+def _octet_pieces(segmentation: Segmentation, charset: str, method: ConcatMethod) -> tuple[bytes, ...] | None:
+    segments = segmentation.segments
     if charset == "gsm":
-        return tuple([part.octets for part in segmentation.segments])
+        return tuple([part.octets for part in segments])
+    if charset == "gsm-packed":
+        fill_bits = _FILL_BITS.get(method, 0) if len(segments) > 1 else 0
+        return tuple([gsm.pack(part.octets, fill_bits=fill_bits) for part in segments])
     try:
-        return tuple([part.text.encode(_CODECS[charset]) for part in segmentation.segments])
+        return tuple([part.text.encode(_CODECS[charset]) for part in segments])
     except UnicodeEncodeError:
         return None

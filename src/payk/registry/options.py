@@ -167,7 +167,7 @@ def _code(high: int) -> Reader[str]:
 def _charset_map(value: object, place: Place) -> list[list[str]] | None:
     example = '{0 = "gsm", 8 = "ucs2"}'
     seen = len(place.problems)
-    found = mapping(_code(255), choice(("gsm", "ascii", "latin1", "ucs2")), example=example)(value, place)
+    found = mapping(_code(255), choice(("gsm", "gsm-packed", "ascii", "latin1", "ucs2")), example=example)(value, place)
     if found is None:
         return None
     if "ucs2" not in found.values() and len(place.problems) == seen:
@@ -337,7 +337,8 @@ LINK: Final[Mapping[str, Key]] = {
     ),
     "charset_map": Option(
         _charset_map,
-        "What the operator means by a data_coding: gsm, ascii, latin1 or ucs2; the whole table, preferred ones first.",
+        "What the operator means by a data_coding: gsm, gsm-packed (7 bits a character), ascii, latin1 or ucs2; the "
+        "whole table, preferred ones first.",
         [["0", "gsm"], ["8", "ucs2"]],
         lambda value: {int(code): charset for code, charset in value},
     ),
