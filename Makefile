@@ -5,9 +5,11 @@ BIN := $(ROOT).venv/bin/
 PYTHONS := $(BIN)python python3 python3.13 python3.12 python3.11
 ARGS ?=
 TESTS ?=
+SECONDS ?= 60
+SEED ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help up test check fmt requirements clean
+.PHONY: help up test check fmt bench fuzz requirements clean
 
 # $(call set_up,NAME): .venv holds what requirements/NAME.txt pins, and the package itself
 define set_up
@@ -22,6 +24,8 @@ help:
 	@echo "make test          every test; make test TESTS=tests/smpp ARGS=-x for some"
 	@echo "make check         format, lint, types, import contracts"
 	@echo "make fmt           format, and mend what lint can mend"
+	@echo "make bench         how fast the parts are, into build/bench.json; ARGS=--check fails below a floor"
+	@echo "make fuzz          try the codec, the session, receipts and texts with hostile octets for SECONDS=60; SEED=... repeats a run"
 	@echo "make requirements  pin the dependencies anew (UPGRADE=1 takes the newest)"
 	@echo "make clean         remove .venv and every cache"
 
@@ -40,6 +44,14 @@ check:
 fmt:
 	$(call set_up,dev)
 	@cd "$(ROOT)" && .venv/bin/ruff format . && .venv/bin/ruff check --fix .
+
+bench:
+	$(call set_up,dev)
+	@cd "$(ROOT)" && exec .venv/bin/python -m bench $(ARGS)
+
+fuzz:
+	$(call set_up,dev)
+	@cd "$(ROOT)" && exec .venv/bin/python -m fuzz --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
 
 requirements:
 	$(call set_up,dev)
