@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from structlog.testing import capture_logs
 
 from payk.smpp import CommandStatus
@@ -43,6 +44,23 @@ async def test_a_lasting_refusal_is_told_once_per_status() -> None:
                 bench.link.submit(message(number))
             await bench.until(lambda: len(bench.results) == 10)
     assert [line["status"] for line in lines if "refuses" in line["event"]] == ["ESME_RINVSRCADR"]
+
+
+@pytest.mark.parametrize(
+    ("status", "level"),
+    [
+        (CommandStatus.ESME_RINVSRCADR, "warning"),
+        (CommandStatus.ESME_RINVSRCTON, "error"),  # our encoding or configuration is at fault: somebody must act
+        (0x0401, "error"),  # nobody knows what it means
+    ],
+)
+async def test_a_refusal_that_somebody_must_see_to_is_an_error(status: int, level: str) -> None:
+    with capture_logs() as lines:
+        async with operator(on_submit=refuse(status)) as smsc, link_to(smsc) as bench:
+            await bench.bound()
+            bench.link.submit(message())
+            await bench.until(lambda: bench.results)
+    assert [line["log_level"] for line in lines if "refuses" in line["event"]] == [level]
 
 
 async def test_no_text_number_or_password_is_written() -> None:

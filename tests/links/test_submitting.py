@@ -7,14 +7,15 @@ from collections import Counter
 from random import Random
 
 import pytest
+from structlog.testing import capture_logs
 
 from payk.clock import Clock
 from payk.domain.operator import BindMode, LongText
 from payk.domain.outcome import Accepted, RefusalKind, Refused, SubmissionResult, Uncertain, Unsent
-from payk.links import Link, Timing
-from payk.smpp import BindTransmitter, CommandStatus, SubmitSm, SubmitSmResp, Tag, find_tlv, parse_udh
+from payk.links import Link, PaceStatus, Timing
+from payk.smpp import BindTransmitter, CommandStatus, SubmitSm, SubmitSmResp, Tag, Tlv, find_tlv, parse_udh
 from payk.smpp_connection import SmppConnection
-from tests.links.smsc import Smsc, answer_none, link_to, message, operator, refuse
+from tests.links.smsc import Smsc, answer_all, answer_none, link_to, message, operator, refuse
 
 LONG = "0123456789" * 40  # 3 parts
 
@@ -286,25 +287,45 @@ class TestRate:
 
 
 class TestThrottling:
-    async def test_the_link_pauses_and_goes_on(self) -> None:
+    async def test_the_link_slows_down_and_goes_on(self) -> None:
         async with operator(on_submit=refuse(CommandStatus.ESME_RTHROTTLED, 1)) as smsc, link_to(smsc) as bench:
             await bench.bound()
+            assert bench.link.pace == PaceStatus(None, None, None, 0, None)
             bench.link.submit(message(1))
             await bench.until(lambda: bench.results)
             throttled = Refused(1, CommandStatus.ESME_RTHROTTLED, RefusalKind.THROTTLED)
             assert bench.results[0].outcomes == (throttled,)
+            pace = bench.link.pace
+            assert pace.rate is not None
+            assert 8 < pace.rate < 12
+            assert (pace.contract, pace.throttled) == (None, 1)
             assert bench.link.capacity() == 0
             at = bench.link.capacity_at()
             assert at is not None
-            assert 0.9 < at - Clock().monotonic() <= 1
-            bench.link.submit(message(2))  # it came too late to know
-            await bench.until(lambda: len(bench.results) == 2)
-            assert bench.results[1].outcomes == (Unsent(1),)
+            assert 0.05 < at - Clock().monotonic() <= 0.17
             await asyncio.sleep(at - Clock().monotonic() + 0.002)
-            assert bench.link.capacity() == 100
+            assert bench.link.capacity() == 1
             bench.link.submit(message(2))
-            await bench.until(lambda: len(bench.results) == 3)
-            assert bench.results[2].outcomes == (Accepted(1, "2"),)
+            await bench.until(lambda: len(bench.results) == 2)
+            assert bench.results[1].outcomes == (Accepted(1, "2"),)
+
+    async def test_an_operator_that_takes_nothing_is_left_alone(self) -> None:
+        async with operator(on_submit=refuse(CommandStatus.ESME_RTHROTTLED)) as smsc, link_to(smsc) as bench:
+            await bench.bound()
+            async with asyncio.timeout(5):
+                while bench.link.pace.paused_until is None:
+                    at = bench.link.capacity_at()
+                    assert at is not None
+                    await asyncio.sleep(max(0, at - Clock().monotonic()) + 0.002)
+                    bench.link.submit(message(len(bench.results)))
+                    await bench.until(lambda: len(smsc.submits) == len(bench.results))
+            assert 10 <= len(smsc.submits) <= 40  # over a second
+            assert bench.link.capacity() == 0
+            assert bench.link.capacity_at() == pytest.approx(bench.link.pace.paused_until, abs=0.2)
+            refused = len(bench.results)
+            bench.link.submit(message(2))  # it came too late to know
+            await bench.until(lambda: len(bench.results) > refused)
+            assert bench.results[-1].outcomes == (Unsent(1),)
 
     async def test_what_waits_inside_goes_back(self) -> None:
         settings = {"window": 1}
@@ -318,17 +339,131 @@ class TestThrottling:
             assert bench.by_message()[message(2).message_id].outcomes == (Unsent(1),)
             at = bench.link.capacity_at()
             assert at is not None
-            assert 4.5 < at - Clock().monotonic() <= 5
+            assert 4.5 < at - Clock().monotonic() <= 5.2  # and the time of one token
 
-    async def test_a_window_full_of_refusals_is_one_pause(self) -> None:
+    async def test_a_window_full_of_refusals_is_one_cut(self) -> None:
         async with operator(on_submit=refuse(CommandStatus.ESME_RTHROTTLED)) as smsc, link_to(smsc) as bench:
             await bench.bound()
             for number in range(100):
                 bench.link.submit(message(number))
             await bench.until(lambda: len(bench.results) == 100)
-            at = bench.link.capacity_at()
-            assert at is not None
-            assert at - Clock().monotonic() <= 1
+            pace = bench.link.pace
+            assert pace.rate is not None
+            assert pace.rate > 8
+            assert (pace.paused_until, pace.throttled) == (None, 100)
+
+    async def test_what_was_refused_comes_before_what_waited(self) -> None:
+        """What waits inside goes back as well, so that both can be asked for again in their order."""
+        third = refuse(CommandStatus.ESME_RTHROTTLED)
+
+        def on_submit(smsc: Smsc, peer: SmppConnection, pdu: SubmitSm) -> None:
+            (third if len(smsc.submits) == 3 else answer_all)(smsc, peer, pdu)
+
+        async with operator(on_submit=on_submit) as smsc, link_to(smsc, rate=20) as bench:
+            await bench.bound()
+            for number in range(1, 11):
+                bench.link.submit(message(number))
+            await bench.until(lambda: len(bench.results) == 10)
+            kinds = {result.submission.message_id % 100: type(result.outcomes[0]) for result in bench.results}
+            assert kinds == {1: Accepted, 2: Accepted, 3: Refused} | dict.fromkeys(range(4, 11), Unsent)
+            assert len(smsc.submits) == 3
+
+    async def test_what_was_asked_for_before_a_cut_does_not_queue_here(self) -> None:
+        """A hundred messages that a slow link would keep for ten seconds are better off where priorities count."""
+        async with operator(on_submit=refuse(CommandStatus.ESME_RTHROTTLED, 1)) as smsc, link_to(smsc) as bench:
+            await bench.bound()
+            bench.link.submit(message(0))
+            await bench.until(lambda: bench.results)
+            for number in range(1, 101):
+                bench.link.submit(message(number))
+            await bench.until(lambda: len(bench.results) == 101)
+            kinds = Counter(type(result.outcomes[0]) for result in bench.results)
+            assert 5 <= kinds[Accepted] <= 15
+            assert kinds == {Refused: 1, Accepted: kinds[Accepted], Unsent: 100 - kinds[Accepted]}
+
+    async def test_all_binds_slow_down_together(self) -> None:
+        async with (
+            operator(on_submit=refuse(CommandStatus.ESME_RMSGQFUL, 1)) as smsc,
+            link_to(smsc, binds=[1, 2]) as bench,
+        ):
+            await bench.bound(2)
+            bench.link.submit(message(1))
+            await bench.until(lambda: bench.results)
+            assert bench.link.capacity() == 0
+            bench.link.submit(message(2))
+            await bench.until(lambda: len(bench.results) == 2)
+            assert bench.results[1].outcomes == (Unsent(1),)
+
+    async def test_the_links_own_classes_count(self) -> None:
+        settings = {"status_classes": {0x0400: "throttle", 0x58: "temporary"}}
+        for status, throttled in ((0x0400, 1), (0x58, 0)):
+            async with operator(on_submit=refuse(status, 1)) as smsc, link_to(smsc, **settings) as bench:
+                await bench.bound()
+                bench.link.submit(message(1))
+                await bench.until(lambda: bench.results)
+                assert bench.link.pace.throttled == throttled
+                assert (bench.link.pace.rate is None) == (not throttled)
+
+    @pytest.mark.parametrize(("state", "slower"), [(100, True), (90, True), (89, False), (0, False)])
+    async def test_congestion_state_is_obeyed(self, state: int, slower: bool) -> None:
+        def on_submit(smsc: Smsc, peer: SmppConnection, pdu: SubmitSm) -> None:
+            peer.send_response(pdu, SubmitSmResp(message_id="x", tlvs=(Tlv.of(Tag.CONGESTION_STATE, state),)))
+
+        async with operator(on_submit=on_submit) as smsc, link_to(smsc, rate=100) as bench:
+            await bench.bound()
+            bench.link.submit(message(1))
+            await bench.until(lambda: bench.results)
+            assert bench.results[0].outcomes == (Accepted(1, "x"),)
+            pace = bench.link.pace
+            assert pace.rate is not None
+            assert (pace.congestion_state, pace.rate < 100) == (state, slower)
+
+    @pytest.mark.parametrize("late", [False, True])
+    async def test_congestion_state_in_a_refusal_or_a_late_answer_counts_too(self, late: bool) -> None:
+        tlvs = (Tlv.of(Tag.CONGESTION_STATE, 100),)
+        response = SubmitSmResp(message_id="", command_status=CommandStatus.ESME_RSYSERR, tlvs=tlvs)
+
+        def on_submit(smsc: Smsc, peer: SmppConnection, pdu: SubmitSm) -> None:
+            asyncio.get_running_loop().call_later(0.3 if late else 0.0, peer.send_response, pdu, response)
+
+        async with operator(on_submit=on_submit) as smsc, link_to(smsc, response_timeout=0.2) as bench:
+            await bench.bound()
+            bench.link.submit(message(1))
+            async with asyncio.timeout(5):
+                while bench.link.pace.congestion_state is None:
+                    await asyncio.sleep(0.01)
+            assert bench.link.pace.rate is not None
+
+    async def test_its_begin_and_its_end_are_told_once(self) -> None:
+        with capture_logs() as lines:
+            async with (
+                operator(on_submit=refuse(CommandStatus.ESME_RTHROTTLED, 1)) as smsc,
+                link_to(smsc, rate=10) as bench,
+            ):
+                await bench.bound()
+                async with asyncio.timeout(5):
+                    while not [line for line in lines if line["event"] == "throttling over"]:
+                        bench.link.submit(message(1))
+                        await bench.until(lambda: bench.results)
+                        bench.results.clear()
+                assert bench.link.pace.rate == 10
+        told = [line for line in lines if "throttl" in line["event"]]
+        assert [(line["event"], line["log_level"]) for line in told] == [
+            ("throttled", "info"),
+            ("throttling over", "info"),
+        ]
+        assert (told[0]["status"], told[0]["rate_before"], told[0]["rate"]) == ("ESME_RTHROTTLED", 10, 8.5)
+
+    async def test_a_link_that_was_never_throttled_makes_nothing_wait(self) -> None:
+        for rate in (0, 10, 1000):
+            async with operator() as smsc, link_to(smsc, rate=rate) as bench:
+                await bench.bound()
+                began = Clock().monotonic()
+                bench.link.submit(message(1))
+                await bench.until(lambda: bench.results)
+                written_at = bench.results[0].written_at
+                assert written_at is not None
+                assert written_at - began < 0.01
 
 
 class TestRefusals:

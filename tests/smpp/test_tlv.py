@@ -52,8 +52,10 @@ def test_the_first_of_repeated_ones_counts() -> None:
     assert tlv_int(tlvs, Tag.MESSAGE_STATE) == 2
 
 
-@pytest.mark.parametrize(("octets", "number"), [(b"", None), (b"\1", 1), (b"\1\2", 0x102), (b"\0\0\0\5", 5)])
-def test_integers_are_read_in_any_width(octets: bytes, number: int | None) -> None:
+@pytest.mark.parametrize(
+    ("octets", "number"), [(b"", None), (b"\1", 1), (b"\1\2", 0x102), (b"\0\0\0\5", 5), (bytes(5), None)]
+)
+def test_integers_are_read_in_the_width_of_any_integer(octets: bytes, number: int | None) -> None:
     assert tlv_int((Tlv(Tag.SOURCE_TELEMATICS_ID, octets),), Tag.SOURCE_TELEMATICS_ID) == number
 
 

@@ -6,7 +6,7 @@ Nothing here knows the database.
 
 from payk.links.delivery import Delivery
 from payk.links.link import Link
-from payk.links.status import BindStatus
+from payk.links.status import BindStatus, PaceStatus
 from payk.links.timing import Timing
 
-__all__ = ["BindStatus", "Delivery", "Link", "Timing"]
+__all__ = ["BindStatus", "Delivery", "Link", "PaceStatus", "Timing"]

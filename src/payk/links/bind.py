@@ -125,10 +125,10 @@ class Bind:
         assert self._transmitter is not None
         self._transmitter.submit(part.wire.pdu, part)
 
-    def spare_hints(self) -> None:
-        """As `Leg.spare_hints`, as long as this session lasts."""
-        if self._transmitter is not None:
-            self._transmitter.spare_hints()
+    def spare_hints(self) -> bool:
+        """From now on, and as long as this session lasts, submit without the parameters that a message can do without.
+        False if that was so already."""
+        return self._transmitter is not None and self._transmitter.spare_hints()
 
     async def run(self) -> None:
         """Hold the bind until `leave`."""

@@ -129,9 +129,10 @@ class Leg:
         assert self._connection is not None
         self._connection.send_request(pdu if self._takes_hints else without_hints(pdu), token)
 
-    def spare_hints(self) -> None:
-        """From now on, submit without the parameters that a message can do without."""
-        self._takes_hints = False
+    def spare_hints(self) -> bool:
+        """From now on, submit without the parameters that a message can do without. False if that was so already."""
+        spared, self._takes_hints = not self._takes_hints, False
+        return not spared
 
     def respond(self, request: DeliverSm | DataSm, command_status: int) -> None:
         """Answer a request; nothing happens if the session has ended."""

@@ -12,7 +12,7 @@ from payk.domain.operator import Link as LinkSettings
 from payk.domain.outcome import Submission, SubmissionResult
 from payk.links.bind import Bind
 from payk.links.delivery import Delivery
-from payk.links.status import BindStatus
+from payk.links.status import BindStatus, PaceStatus
 from payk.links.submitter import Submitter
 from payk.links.timing import Timing
 from payk.logs import get_logger
@@ -76,6 +76,11 @@ class Link:
     def binds(self) -> list[BindStatus]:
         """Every bind that is held or still being left, by number."""
         return [bind.status for _, bind in sorted(self._binds.items())]
+
+    @property
+    def pace(self) -> PaceStatus:
+        """How fast this process submits, and what the operator lets through."""
+        return self._submitter.pace
 
     def want_binds(self, numbers: Collection[int]) -> None:
         """Hold exactly these binds. The others are left in order, and are gone from `binds` once they are unbound."""

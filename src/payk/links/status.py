@@ -1,10 +1,10 @@
-"""What can be told about a bind from outside."""
+"""What can be told about a link and its binds from outside."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["BindStatus"]
+__all__ = ["BindStatus", "PaceStatus"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,3 +19,18 @@ class BindStatus:
     """Why it came down or was refused last; kept while it is up again."""
     waiting_for: str | None
     """What keeps it from being bound; None while it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class PaceStatus:
+    """How fast a link goes now, in this process; rates in submits a second, None = no limit."""
+
+    rate: float | None
+    contract: float | None
+    """This process's share of the link's rate."""
+    paused_until: float | None
+    """`Clock.monotonic()` before which nothing is submitted; None if there is no pause."""
+    throttled: int
+    """Submits that were refused for speed so far."""
+    congestion_state: int | None
+    """What the operator said last, 0 to 100; None if it never did."""

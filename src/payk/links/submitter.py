@@ -1,12 +1,13 @@
 """The submits of a link: which bind a message goes over, when each part is written, and what came of it.
 
-Exactly one result follows every submission. Parts wait here only for a token of the rate or a place in a window; a
-pause that the operator asks for sends them back.
+Exactly one result follows every submission. Parts wait here only for a token of the rate or a place in a window; when
+the operator wants less they go back, so that what it refused is the next to be sent.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
@@ -24,12 +25,23 @@ from payk.domain.outcome import (
     Unsent,
 )
 from payk.links.bind import Bind
-from payk.links.pacing import ThrottlePause, TokenBucket
-from payk.links.parts import PartsEncoder, UnsendableError
+from payk.links.pacing import RateControl, Slowdown
+from payk.links.parts import PartsEncoder, UnsendableError, WirePart, without_hints
 from payk.links.refusal import outcome_of, status_overrides
+from payk.links.status import PaceStatus
 from payk.links.submitting import MessageOnItsWay, PartOnItsWay
 from payk.logs import get_logger
-from payk.smpp import CommandStatus, LocalError, Response, status_name
+from payk.smpp import (
+    STATUS_CLASSES,
+    CommandStatus,
+    LocalError,
+    Response,
+    StatusClass,
+    Tag,
+    classify,
+    status_name,
+    tlv_int,
+)
 from payk.text import count_parts
 
 __all__ = ["Submitter"]
@@ -38,6 +50,9 @@ _SHORTEST_WAIT: Final = 0.001  # seconds; event loops round their timers to this
 _AHEAD: Final = 0.02
 """Seconds before its token that a message is asked for: fetching it takes about as long, and the rate would never be
 reached otherwise. It waits here for the rest of the time."""
+_PATIENCE: Final = 1.0
+"""Seconds that a message may wait here for its turn; it was asked for before the rate was cut, and others may be more
+urgent by then."""
 
 
 class Submitter:
@@ -65,8 +80,7 @@ class Submitter:
         self._clock = clock
         self._encoder = PartsEncoder(settings)
         self._overrides = status_overrides(settings.status_classes)
-        self._bucket = TokenBucket(settings.rate or None, clock.monotonic())
-        self._pause = ThrottlePause()
+        self._pace = RateControl(settings.rate or None, clock.monotonic())
         self._timer: asyncio.TimerHandle | None = None
         self._rotation = 0
         self._refusals_told: set[int] = set()
@@ -74,22 +88,26 @@ class Submitter:
 
     def set_rate_share(self, share: float) -> None:
         if self._settings.rate > 0:
-            self._bucket.set_rate(self._settings.rate * share, self._clock.monotonic())
+            self._pace.set_contract(self._settings.rate * share, self._clock.monotonic())
             self._write_waiting()
+
+    @property
+    def pace(self) -> PaceStatus:
+        return self._pace.status(self._clock.monotonic())
 
     def capacity(self) -> int:
         """How many messages of one part would be written at once, or within `_AHEAD`."""
         now = self._clock.monotonic()
-        if now < self._pause.until or not self._lease_held():
+        if self._pace.paused(now) or not self._lease_held():
             return 0
-        return max(0, min(self._room(), self._bucket.available(now + _AHEAD) - self._waiting()))
+        return max(0, min(self._room(), self._pace.available(now, _AHEAD) - self._waiting()))
 
     def capacity_at(self) -> float | None:
         """When `capacity` is next above 0 by time alone, on `Clock.monotonic()`; None if time alone does not help."""
         if self._room() == 0 or not self._lease_held():
             return None
         now = self._clock.monotonic()
-        at = max(now, self._pause.until, self._bucket.ready_at(self._waiting() + 1, now) - _AHEAD)
+        at = max(self._pace.resumes(now), self._turn_at(now) - _AHEAD)
         return at if at < math.inf else None
 
     def submit(self, submission: Submission) -> None:
@@ -108,8 +126,8 @@ class Submitter:
             self._settle(message, _unsendable(foreign, CommandStatus.ESME_RINVMSGLEN))
             if not numbers:
                 return
-        bind = self._roomiest()
-        if bind is None or self._clock.monotonic() < self._pause.until:
+        bind, now = self._roomiest(), self._clock.monotonic()
+        if bind is None or self._pace.paused(now) or self._turn_at(now) > now + _PATIENCE:
             self._settle(message, [Unsent(number) for number in numbers])
             return
         bind.waiting.extend([PartOnItsWay(message, part) for part in parts])
@@ -122,12 +140,16 @@ class Submitter:
             self._settle(part.message, [Unsent(number) for number in part.wire.numbers])
 
     def answered(self, bind: Bind, part: PartOnItsWay, response: Response) -> None:
+        if response.command_status == CommandStatus.ESME_ROPTPARNOTALLWD and self._spare_hints(bind, part):
+            return
         outcomes = [outcome_of(number, response, self._overrides) for number in part.wire.numbers]
         match outcomes[0]:
             case Accepted():
-                self._pause.accepted(written_at=part.written_at)
+                if self._pace.accepted(written_at=part.written_at, now=self._clock.monotonic()):
+                    self._log.info("throttling over")
             case Refused(command_status=command_status, kind=kind):
                 self._refused(bind, part, command_status, kind)
+        self._heed_congestion(part, response)
         self._settle(part.message, outcomes)
         self._write_from(bind)
 
@@ -136,6 +158,7 @@ class Submitter:
         self._write_from(bind)
 
     def answered_late(self, part: PartOnItsWay, response: Response) -> None:
+        self._heed_congestion(part, response)
         if self._on_late is None:
             return
         for number in part.wire.numbers:
@@ -150,13 +173,50 @@ class Submitter:
             bind.rebind(status_name(command_status))
         elif kind is RefusalKind.PERMANENT and command_status not in self._refusals_told:
             self._refusals_told.add(command_status)
-            self._log.warning("operator refuses for good", status=status_name(command_status))
+            ours = classify(command_status, (), self._overrides) is StatusClass.PERMANENT_CONFIG
+            alarming = ours or command_status not in STATUS_CLASSES
+            level = logging.ERROR if alarming else logging.WARNING
+            self._log.log(level, "operator refuses for good", status=status_name(command_status))
+
+    def _spare_hints(self, bind: Bind, part: PartOnItsWay) -> bool:
+        """Optional parameters are not allowed here: send the part once more, without those it can do without."""
+        pdu = without_hints(part.wire.pdu)
+        if pdu is part.wire.pdu or CommandStatus.ESME_ROPTPARNOTALLWD in self._overrides:
+            return False
+        if bind.spare_hints():
+            self._log.warning("operator takes no optional parameters")
+        part.wire = WirePart(part.wire.numbers, pdu)
+        bind.waiting.appendleft(part)
+        if bind.up:
+            self._write_from(bind)
+        else:
+            bind.hand_back()
+        return True
 
     def _throttled(self, part: PartOnItsWay, command_status: int) -> None:
         now = self._clock.monotonic()
-        if not self._pause.refused(command_status, written_at=part.written_at, now=now):
+        self._slow_down(self._pace.refused(command_status, written_at=part.written_at, now=now), command_status)
+
+    def _heed_congestion(self, part: PartOnItsWay, response: Response) -> None:
+        tlvs = getattr(response, "tlvs", ())
+        if tlvs and (state := tlv_int(tlvs, Tag.CONGESTION_STATE)) is not None:
+            slowdown = self._pace.congested(state, written_at=part.written_at, now=self._clock.monotonic())
+            self._slow_down(slowdown, response.command_status)
+
+    def _slow_down(self, slowdown: Slowdown | None, command_status: int) -> None:
+        if slowdown is None:
             return
-        self._log.info("throttled", status=status_name(command_status), pause=round(self._pause.until - now, 3))
+        pace = self.pace
+        first = slowdown.before == pace.contract
+        self._log.log(
+            logging.INFO if first or slowdown.pause else logging.DEBUG,
+            "throttled",
+            status=status_name(command_status),
+            congestion_state=pace.congestion_state,
+            rate_before=_rounded(slowdown.before),
+            rate=_rounded(slowdown.after),
+            pause=slowdown.pause,
+        )
         self._hand_back_all()
 
     def _give_up(self, submission: Submission, unsendable: UnsendableError) -> None:
@@ -173,6 +233,10 @@ class Submitter:
             asyncio.get_running_loop().call_soon(self._on_result, result)
 
     # Writing
+
+    def _turn_at(self, now: float) -> float:
+        """When one more part would be written, as far as the rate goes."""
+        return self._pace.ready_at(self._waiting() + 1, now)
 
     def _room(self) -> int:
         return sum(max(0, bind.room) for bind in self._binds.values())
@@ -192,8 +256,8 @@ class Submitter:
                 self._lapse()
                 return
             now = self._clock.monotonic()
-            if not self._bucket.take(now):
-                self._write_later(self._bucket.ready_at(1, now) - now)
+            if not self._pace.take(now):
+                self._write_later(self._pace.ready_at(1, now) - now)
                 return
             part = bind.waiting.popleft()
             try:
@@ -235,3 +299,7 @@ class Submitter:
 def _unsendable(numbers: Sequence[int], command_status: int) -> list[PartOutcome]:
     """Refused for good, without having asked the operator."""
     return [Refused(number, command_status, RefusalKind.PERMANENT) for number in numbers]
+
+
+def _rounded(rate: float | None) -> float | None:
+    return None if rate is None else round(rate, 1)

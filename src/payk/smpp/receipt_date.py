@@ -17,6 +17,7 @@ _FORMATS: Final = {
     12: ("%y%m%d%H%M%S", "%Y%m%d%H%M"),
     14: ("%Y%m%d%H%M%S",),
 }
+_LONGEST: Final = 16
 _ABSOLUTE: Final = re.compile(r"[0-9]{12}(?:[0-9]{3}[-+]|[-+][0-9]{2})")
 _NEVER: Final = datetime(2000, 1, 1, tzinfo=UTC)  # only a relative time counts from a moment
 
@@ -28,6 +29,8 @@ def parse_receipt_date(text: str, zone: tzinfo, near: datetime) -> datetime | No
     time of 15 or 16 characters, which names its own. Where both readings of twelve digits are dates, the one nearer to
     ``near`` (aware, such as the arrival of the receipt) is meant. Never raises.
     """
+    if len(text) > _LONGEST:  # before it is remembered
+        return None
     return min(_readings(text, zone), key=lambda moment: abs(moment - near), default=None)
 
 

@@ -28,7 +28,7 @@ class StatusClass(Enum):
     TEMPORARY_TWICE = "temporary_twice"
     """Temporary twice, then permanent: nobody can say what it means."""
     THROTTLE = "throttle"
-    """Pause the link, put the message back at the head; no attempt is counted."""
+    """Slow the link down, put the message back at the head; no attempt is counted."""
     LINK = "link"
     """The session is at fault: keep the messages, mend the session."""
     BIND = "bind"

@@ -157,6 +157,7 @@ TLV_TABLE: Final[Mapping[int, TlvType]] = {
 
 _SIZES: Final = {int(tag): (expected.smallest, expected.largest) for tag, expected in TLV_TABLE.items()}
 _VENDOR_TAGS: Final = range(0x1400, 0x4000)
+_WIDEST: Final = 4  # octets of an integer (section 3.1)
 
 
 @value
@@ -200,9 +201,9 @@ def find_tlv(tlvs: Iterable[Tlv], tag: int) -> bytes | None:
 
 
 def tlv_int(tlvs: Iterable[Tlv], tag: int) -> int | None:
-    """The first parameter with this tag as an integer of whatever width it came in; None if absent or empty."""
+    """The first parameter with this tag as an integer of one to four octets, as wide as it came; else None."""
     value = find_tlv(tlvs, tag)
-    return int.from_bytes(value, "big") if value else None
+    return int.from_bytes(value, "big") if value and len(value) <= _WIDEST else None
 
 
 def tlv_text(tlvs: Iterable[Tlv], tag: int) -> str | None:
