@@ -15,12 +15,14 @@ import os
 import sys
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from payk import __version__
 from payk.client import (
@@ -32,6 +34,8 @@ from payk.client import (
     Priority,
     SmsType,
     Status,
+    Timeline,
+    TimelineEvent,
 )
 
 if TYPE_CHECKING:
@@ -230,22 +234,57 @@ def simulate(
     system_id: Annotated[str, _simulator("system-id", "NAME", "Name of its one account.")] = "payk",
     password: Annotated[str, _simulator("password", "TEXT", "Password of its one account.")] = "payk",
     max_binds: Annotated[int, _simulator("max-binds", "N", "Binds at once; more get RALYBND; 0 = any number.")] = 0,
+    interface_version: Annotated[
+        Literal["0x33", "0x34", "0x50"],
+        _simulator("interface-version", "V", "Version of its SMPP: 0x34, 0x50, or 0x33, which has no TLVs."),
+    ] = "0x34",
     latency: Annotated[float, _simulator("latency", "MS", "Milliseconds from a submit_sm to its answer.")] = 0.0,
-    rate: Annotated[int, _simulator("rate", "N", "submit_sm a second; more get RTHROTTLED; 0 = any number.")] = 0,
-    window: Annotated[int, _simulator("window", "N", "Unanswered submit_sm per bind; more get RTHROTTLED.")] = 0,
+    rate: Annotated[int, _simulator("rate", "N", "submit_sm a second; more are throttled; 0 = any number.")] = 0,
+    window: Annotated[int, _simulator("window", "N", "Unanswered submit_sm per bind; more are throttled.")] = 0,
     refuse: Annotated[float, _simulator("refuse", "P", "Share (0 to 1) refused for good, with RSUBMITFAIL.")] = 0.0,
-    throttle: Annotated[float, _simulator("throttle", "P", "Share refused for now, with RTHROTTLED.")] = 0.0,
+    throttle: Annotated[float, _simulator("throttle", "P", "Share throttled: refused for now.")] = 0.0,
+    throttle_code: Annotated[
+        Literal["RTHROTTLED", "RMSGQFUL"],
+        _simulator("throttle-code", "STATUS", "What throttled ones get: RTHROTTLED or RMSGQFUL."),
+    ] = "RTHROTTLED",
     lose: Annotated[float, _simulator("lose", "P", "Share neither answered nor delivered.")] = 0.0,
+    early: Annotated[float, _simulator("early", "P", "Share whose receipt comes before the answer.")] = 0.0,
+    no_id: Annotated[float, _simulator("no-id", "P", "Share taken with an empty message_id.")] = 0.0,
+    duplicate: Annotated[float, _simulator("duplicate", "P", "Share whose receipts come twice.")] = 0.0,
+    congestion: Annotated[
+        str | None,
+        _simulator(
+            "congestion", "STATE", "congestion_state in answers: 0 to 100, or auto, the percentage of --rate in use."
+        ),
+    ] = None,
     ids: Annotated[
-        Literal["dec", "hex", "uuid", "hex-dec"],
-        _simulator("ids", "FORM", "Message ids: dec, hex, uuid or hex-dec (hex in answers, decimal in receipts)."),
+        Literal["dec", "hex", "uuid", "hex-dec", "dec-hex", "dec-padded", "hex-padded"],
+        _simulator(
+            "ids",
+            "FORM",
+            "Message ids: dec, hex, uuid, or one form in answers and another in receipts: hex-dec, dec-hex, dec-padded"
+            " and hex-padded (with leading zeros).",
+        ),
     ] = "dec",
     receipts: Annotated[
-        Literal["text", "tlv", "both"], _simulator("receipts", "FORM", "Where receipts say it: text, tlv or both.")
+        Literal["text", "tlv", "both", "data_sm"],
+        _simulator("receipts", "FORM", "Where receipts say it: text, tlv, both, or both in a data_sm."),
     ] = "both",
+    receipt_fields: Annotated[
+        Literal["standard", "shuffled"],
+        _simulator("receipt-fields", "ORDER", "Labels in the text of receipts: standard, or shuffled and incomplete."),
+    ] = "standard",
+    receipts_on: Annotated[
+        Literal["any", "other"],
+        _simulator("receipts-on", "BIND", "Bind that receipts go over: any, or other than that of the message."),
+    ] = "any",
+    service_type: Annotated[
+        str, _simulator("service-type", "TEXT", "service_type of receipts, up to 20 characters; SMPP allows 5.")
+    ] = "",
+    timezone: Annotated[str, _simulator("timezone", "ZONE", "Zone of the dates in receipts.")] = "UTC",
     scenario: Annotated[Path | None, _simulator("scenario", "FILE", "TOML file with rules of your own.")] = None,
     record: Annotated[
-        Path | None, _simulator("record", "FILE", "Append every submit_sm and receipt, one JSON line each.")
+        Path | None, _simulator("record", "FILE", "Append every message and receipt, one JSON line each.")
     ] = None,
     list_: Annotated[
         bool,
@@ -256,7 +295,7 @@ def simulate(
 ) -> None:
     """Run an operator to try against: an SMPP server."""
     with _server_parts("simulate"):
-        from payk.simulator import IdForm, ReceiptForm, SimulatorOptions, run
+        from payk.simulator import IdForm, ReceiptFields, ReceiptForm, ReceiptRoute, SimulatorOptions, ThrottleCode, run
 
         options = SimulatorOptions(
             host=host,
@@ -264,14 +303,24 @@ def simulate(
             system_id=system_id,
             password=password,
             max_binds=max_binds,
+            interface_version=int(interface_version, 16),
             latency=latency,
             rate=rate,
             window=window,
             refuse=refuse,
             throttle=throttle,
+            throttle_code=ThrottleCode(throttle_code),
             lose=lose,
+            early=early,
+            no_id=no_id,
+            duplicate=duplicate,
+            congestion=congestion,
             ids=IdForm(ids),
             receipts=ReceiptForm(receipts),
+            receipt_fields=ReceiptFields(receipt_fields),
+            receipts_on=ReceiptRoute(receipts_on),
+            service_type=service_type,
+            timezone=timezone,
             scenario=scenario,
             record=record,
         )
@@ -384,17 +433,25 @@ def send(
 @command_line.command()
 def status(
     message_ids: Annotated[list[str], typer.Argument(metavar="ID...", help="MessageIds, as `payk send` prints them.")],
+    events: Annotated[
+        bool, typer.Option("--events", envvar="PAYK_STATUS_EVENTS", help="Show what happened to each, and when.")
+    ] = False,
     as_json: AsJson = False,
     url: Url = None,
     api_key: ApiKey = None,
     home: Home = None,
 ) -> None:
     """Show what became of messages; exit code 1 if one is not known."""
-    found, refusals = [], []
+    found: list[Status] = []
+    timelines: list[Timeline] = []
+    refusals = []
     with _centre(url, api_key, home) as centre:
         for message_id in message_ids:
             try:
-                found.append(centre.status(message_id))
+                if events:
+                    timelines.append(centre.events(message_id))
+                else:
+                    found.append(centre.status(message_id))
             except ApiError as error:
                 if error.status not in (400, 404):
                     raise
@@ -402,8 +459,12 @@ def status(
     if as_json:
         for row in found:
             print(_status_line(row))
+        for timeline in timelines:
+            print(json.dumps(timeline.body))
     elif found:
         _print_table(found)
+    elif timelines:
+        _print_timelines(timelines)
     for refusal in refusals:
         print(f"{PROGRAM}: {refusal}", file=sys.stderr)
     if refusals:
@@ -429,6 +490,50 @@ def _print_table(rows: Sequence[Status]) -> None:
         done = f"{row.done_at:%Y-%m-%d %H:%M:%S}" if row.done_at else ""
         table.add_row(row.message_id, row.state, f"{row.submitted_at:%Y-%m-%d %H:%M:%S}", done)
     Console(highlight=False).print(table)
+
+
+def _print_timelines(timelines: Sequence[Timeline]) -> None:
+    # Rows that no terminal has to hold are not broken.
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 250)
+    for place, timeline in enumerate(timelines):
+        table = Table("Time (UTC)", "Event", "Part", "Attempt", "Operator", "Details", box=None, pad_edge=False)
+        for event in timeline.events:
+            numbers = ["" if number is None else str(number) for number in (event.part, event.attempt)]
+            cells = (_moment(event.at), event.kind, *numbers, event.operator or "", ", ".join(_details(event)))
+            table.add_row(*(_shown(cell) for cell in cells))
+        head = f"{timeline.message_id}  {timeline.state}  {timeline.parts} part{'' if timeline.parts == 1 else 's'}"
+        console.print(*([""] if place else []), _shown(head), table, sep="\n")
+
+
+def _details(event: TimelineEvent) -> Iterator[str]:
+    """What the columns of its table have no room for."""
+    if event.kind == "receipt" or event.state is not None:
+        yield event.state or "no state"
+    if event.raw_state:
+        yield event.raw_state
+    if event.command_status:
+        yield event.command_status
+    if event.reason:
+        yield event.reason
+    if event.error is not None:
+        yield f"err {event.error}"
+    if event.network_error is not None:
+        yield f"network error {event.network_error.network or ''} {event.network_error.code}".replace("  ", " ")
+    if event.operator_message_id:
+        yield f"id {event.operator_message_id}"
+    if event.operator_time is not None:
+        yield f"at {_moment(event.operator_time)} by the operator's clock"
+    if event.until is not None:
+        yield f"until {_moment(event.until)}"
+
+
+def _moment(at: datetime) -> str:
+    return at.replace(tzinfo=None).isoformat(" ", "milliseconds")
+
+
+def _shown(cell: str) -> Text:
+    """A word of a peer as a terminal may show it: no markup of ours, nothing that steers a terminal."""
+    return Text("".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in cell))
 
 
 @contextmanager

@@ -2,6 +2,9 @@
 
 What is sent within one turn of the loop leaves in one write. One timer serves all deadlines of the session. While the
 peer does not read what we write, we do not read it either, and after `WRITE_TIMEOUT` the connection is aborted.
+
+A server's connections go through its `Admission`: whoever is one too many is closed before a session is made, and a
+bind is told to the owner when it may be heard. What became of it is seen in the answer that the owner gives.
 """
 
 from __future__ import annotations
@@ -9,10 +12,24 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Callable
+from socket import socket
 from typing import Any, Final, cast
 
 from payk.logs import get_logger
-from payk.smpp import Event, Request, Response, Session
+from payk.smpp import (
+    Admission,
+    BindRequested,
+    BindResp,
+    CommandStatus,
+    Event,
+    Request,
+    Response,
+    Session,
+    Tally,
+    TooMany,
+    Visitor,
+    refusal,
+)
 
 __all__ = ["WRITE_TIMEOUT", "SmppConnection", "connect", "serve"]
 
@@ -20,6 +37,11 @@ WRITE_TIMEOUT: Final = 10.0
 """Seconds that a peer may leave our octets unread, also the last ones before the close."""
 
 _WRITE_HIGH_WATER: Final = 256 * 1024  # octets
+_TLS_HANDSHAKE: Final = 10.0  # seconds
+_BACKLOG: Final = 1024  # connections that the system holds until we take them
+_WRONG_ACCOUNT: Final = frozenset(
+    {CommandStatus.ESME_RBINDFAIL, CommandStatus.ESME_RINVPASWD, CommandStatus.ESME_RINVSYSID}
+)
 
 _log = get_logger("smpp_connection")
 
@@ -43,6 +65,8 @@ class SmppConnection(asyncio.Protocol):
         self._pump_is_due = False
         self._is_reading = True
         self._is_writable = True
+        self._entry: _Entry | None = None  # of a server's connection, until it is bound
+        self._on_lost: Callable[[], None] | None = None
 
     @property
     def peername(self) -> str:
@@ -54,17 +78,24 @@ class SmppConnection(asyncio.Protocol):
         """Requests that may be sent now; 0 while the peer does not read."""
         return self.session.free_window if self._is_writable else 0
 
-    def send_request(self, pdu: Request, token: Any = None) -> int:
+    def send_request(self, pdu: Request, token: Any = None, *, body: bytes | None = None) -> int:
         """As `Session.send_request`."""
-        number = self.session.send_request(pdu, self._loop.time(), token)
+        number = self.session.send_request(pdu, self._loop.time(), token, body=body)
         self._pump_soon()
         return number
 
     def send_response(self, request: Request, response: Response) -> bool:
         """As `Session.send_response`."""
         sent = self.session.send_response(request, response, self._loop.time())
+        if self._entry is not None and isinstance(response, BindResp) and self._entry.answered(request, response):
+            self._entry = None
         self._pump_soon()
         return sent
+
+    def give_up(self, request: Request) -> None:
+        """As `Session.give_up`."""
+        self.session.give_up(request, self._loop.time())
+        self._pump_soon()
 
     def unbind(self) -> None:
         """Leave in good order; `wait_closed` tells when it is done."""
@@ -81,9 +112,20 @@ class SmppConnection(asyncio.Protocol):
         if self._transport:
             self._transport.abort()
 
+    def tell_bind(self, event: BindRequested) -> None:
+        """Tell the owner a bind that the admission held back; nothing happens if the peer has gone meanwhile."""
+        if not self.session.closed:
+            self._deliver([event])
+            self._pump()
+
     async def wait_closed(self) -> None:
         """Until the connection is gone and every event is delivered."""
         await self._lost.wait()
+
+    def pass_door(self, entry: _Entry, leave: Callable[[], None]) -> None:
+        """A server's connection is let in: binds go by ``entry``, the end is told to ``leave``."""
+        self._entry = entry
+        self._on_lost = leave
 
     # asyncio.Protocol
 
@@ -108,6 +150,8 @@ class SmppConnection(asyncio.Protocol):
         for timer in (self._timer, self._write_timer):
             if timer:
                 timer.cancel()
+        if self._on_lost is not None:
+            self._on_lost()
         self._deliver(self.session.connection_lost(self._loop.time(), reason))
         self._lost.set()
 
@@ -173,11 +217,127 @@ class SmppConnection(asyncio.Protocol):
 
     def _deliver(self, events: list[Event]) -> None:
         for event in events:
+            if self._entry is not None and isinstance(event, BindRequested) and not self._entry.lets(event):
+                continue
             try:
                 self.on_event(self, event)
             except Exception:  # noqa: BLE001 (whatever a handler does, the pump goes on)
                 _log.exception("smpp.event_failed", peer=self._peername, smpp_event=type(event).__name__)
                 self.session.close("an event could not be handled")
+
+
+class _Door:
+    """What the connections of one `serve` share."""
+
+    def __init__(
+        self, factory: Callable[[float], SmppConnection], admission: Admission | None, tls: ssl.SSLContext | None
+    ) -> None:
+        self.admission = admission or Admission()
+        self._factory = factory
+        self._tls = tls
+        self._loop = asyncio.get_running_loop()
+        self._handshakes: set[asyncio.Task[None]] = set()  # each ends by itself after `_TLS_HANDSHAKE`
+        self._tallies = {reason: Tally() for reason in TooMany}
+
+    def arrive(self, transport: asyncio.Transport) -> None:
+        """A TCP connection: nothing has been read of it."""
+        peer = transport.get_extra_info("peername") or ("unknown", 0)
+        visitor = self.admission.arrive(peer[0])
+        if isinstance(visitor, TooMany):
+            self.tell(visitor, f"{peer[0]}:{peer[1]}")
+            transport.abort()
+        elif self._tls is None:
+            self.enter(transport, visitor)
+        else:
+            # The loop has started to read by the time that TLS could be put upon this transport; so upon another.
+            connection = transport.get_extra_info("socket").dup()
+            transport.abort()
+            task = self._loop.create_task(self._agree_on_tls(connection, visitor, self._tls))
+            self._handshakes.add(task)
+            task.add_done_callback(self._handshakes.discard)
+
+    async def _agree_on_tls(self, connection: socket, visitor: Visitor, context: ssl.SSLContext) -> None:
+        entered = False
+
+        def made(transport: asyncio.Transport) -> None:
+            nonlocal entered
+            entered = True
+            self.enter(transport, visitor)
+
+        try:
+            await self._loop.connect_accepted_socket(
+                lambda: _Arrival(made), connection, ssl=context, ssl_handshake_timeout=_TLS_HANDSHAKE
+            )
+        except OSError:  # ssl.SSLError and TimeoutError too: a scanner, a peer that speaks no TLS
+            connection.close()
+        finally:
+            if not entered:
+                self.admission.leave(visitor)
+
+    def enter(self, transport: asyncio.Transport, visitor: Visitor) -> None:
+        """From here on it is a `SmppConnection`."""
+        try:
+            connection = self._factory(self._loop.time())
+        except Exception:
+            self.admission.leave(visitor)
+            transport.abort()
+            raise
+        connection.pass_door(_Entry(self, visitor, connection), lambda: self.admission.leave(visitor))
+        transport.set_protocol(connection)
+        connection.connection_made(transport)
+
+    def tell(self, reason: TooMany, peer: str) -> None:
+        """In one line for many."""
+        if count := self._tallies[reason].add(self._loop.time()):
+            _log.warning("smpp.not_let_in", reason=reason.value, peer=peer, times=count)
+
+
+class _Arrival(asyncio.Protocol):
+    """A connection whose own protocol is still to be given to it, by ``made``."""
+
+    def __init__(self, made: Callable[[asyncio.Transport], None]) -> None:
+        self._made = made
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._made(cast(asyncio.Transport, transport))
+
+
+class _Entry:
+    """One connection's dealings with the admission, until it is bound."""
+
+    def __init__(self, door: _Door, visitor: Visitor, connection: SmppConnection) -> None:
+        self._door = door
+        self._visitor = visitor
+        self._connection = connection
+        self._loop = asyncio.get_running_loop()
+        self._unheard = False
+        self._waited = False
+
+    def lets(self, event: BindRequested) -> bool:
+        """Whether the owner is told this bind now; else it is refused, or told later.
+
+        Who has waited may be refused all the same: others of its address have failed meanwhile.
+        """
+        wait = self._door.admission.hear(self._visitor, event.pdu.system_id, self._loop.time())
+        if wait is None:
+            self._unheard = True
+            self._door.tell(TooMany.FAILED_BINDS, self._connection.peername)
+            self._connection.send_response(event.pdu, refusal(event.pdu, CommandStatus.ESME_RBINDFAIL))
+            return False
+        if wait and not self._waited:
+            self._waited = True
+            self._loop.call_later(wait, self._connection.tell_bind, event)
+            return False
+        return True
+
+    def answered(self, request: Request, response: BindResp) -> bool:
+        """Whether that has bound it."""
+        if response.command_status == CommandStatus.ESME_ROK:
+            self._door.admission.bound(self._visitor)
+            return True
+        if response.command_status in _WRONG_ACCOUNT and not self._unheard:
+            self._door.admission.failed(self._visitor, getattr(request, "system_id", ""), self._loop.time())
+        return False
 
 
 async def connect(
@@ -207,7 +367,10 @@ async def serve(
     factory: Callable[[float], SmppConnection],
     *,
     ssl: ssl.SSLContext | None = None,
+    admission: Admission | None = None,
 ) -> asyncio.Server:
-    """Listen; ``factory`` gets the loop's time and makes the connection's object. Port 0 takes a free one."""
+    """Listen; ``factory`` gets the loop's time and makes the object of a connection that is let in. Port 0 takes a free
+    one. Without an ``admission`` the door has one of its own, with the default options."""
     loop = asyncio.get_running_loop()
-    return await loop.create_server(lambda: factory(loop.time()), host, port, ssl=ssl)
+    door = _Door(factory, admission, ssl)
+    return await loop.create_server(lambda: _Arrival(door.arrive), host, port, backlog=_BACKLOG)

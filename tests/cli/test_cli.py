@@ -324,6 +324,123 @@ def test_status_with_a_wrong_key(centre: FakeCentre, place: dict[str, str]) -> N
     assert len(centre.requests) == 1
 
 
+TIMELINE = {
+    "MessageId": "100000001",
+    "MessageState": "Undeliverable",
+    "Parts": 2,
+    "Events": [
+        {"Event": "accepted", "Time": "2025-02-17T10:20:30.123"},
+        {"Event": "held", "Time": "2025-02-17T10:20:30.123", "Until": "2025-02-17T10:21:00.000"},
+        {"Event": "queued", "Time": "2025-02-17T10:21:00.000"},
+        {
+            "Event": "refused",
+            "Time": "2025-02-17T10:21:00.500",
+            "Part": 1,
+            "Attempt": 1,
+            "Operator": "tcell",
+            "CommandStatus": "ESME_RSYSERR",
+        },
+        {
+            "Event": "uncertain",
+            "Time": "2025-02-17T10:21:03.000",
+            "Part": 1,
+            "Attempt": 2,
+            "Operator": "tcell",
+            "Until": "2025-02-17T10:21:04.000",
+            "Reason": "no answer within 30 s",
+        },
+        {
+            "Event": "submitted",
+            "Time": "2025-02-17T10:21:04.000",
+            "Part": 1,
+            "Attempt": 3,
+            "Operator": "tcell",
+            "OperatorMessageId": "00A1",
+        },
+        {
+            "Event": "receipt",
+            "Time": "2025-02-17T10:21:05.001",
+            "Part": 1,
+            "Operator": "tcell",
+            "OperatorMessageId": "00A1",
+            "State": None,
+            "RawState": "[red]\x1b[31m",
+        },
+        {
+            "Event": "receipt",
+            "Time": "2025-02-17T10:21:07.000",
+            "Part": 1,
+            "Operator": "tcell",
+            "State": "Undeliverable",
+            "RawState": "UNDELIV",
+            "Error": "012",
+            "NetworkError": {"Network": "GSM", "Code": 27},
+            "OperatorTime": "2025-02-17T10:21:00.000",
+        },
+        {
+            "Event": "receipt",
+            "Time": "2025-02-17T10:21:07.000",
+            "Part": 2,
+            "Operator": "tcell",
+            "State": "Undeliverable",
+            "NetworkError": {"Network": None, "Code": "0x0301"},
+        },
+        {"Event": "final", "Time": "2025-02-17T10:21:07.000", "State": "Undeliverable"},
+    ],
+}
+SHOWN = """\
+100000001  Undeliverable  2 parts
+Time (UTC)               Event      Part  Attempt  Operator  Details
+2025-02-17 10:20:30.123  accepted
+2025-02-17 10:20:30.123  held                                until 2025-02-17 10:21:00.000
+2025-02-17 10:21:00.000  queued
+2025-02-17 10:21:00.500  refused    1     1        tcell     ESME_RSYSERR
+2025-02-17 10:21:03.000  uncertain  1     2        tcell     no answer within 30 s, until 2025-02-17 10:21:04.000
+2025-02-17 10:21:04.000  submitted  1     3        tcell     id 00A1
+2025-02-17 10:21:05.001  receipt    1              tcell     no state, [red]\N{REPLACEMENT CHARACTER}[31m, id 00A1
+2025-02-17 10:21:07.000  receipt    1              tcell     Undeliverable, UNDELIV, err 012, network error GSM 27, \
+at 2025-02-17 10:21:00.000 by the operator's clock
+2025-02-17 10:21:07.000  receipt    2              tcell     Undeliverable, network error 0x0301
+2025-02-17 10:21:07.000  final                               Undeliverable
+"""
+
+
+def trimmed(output: str) -> str:
+    return "".join(f"{line.rstrip()}\n" for line in output.splitlines())
+
+
+def test_status_shows_the_timeline(centre: FakeCentre, place: dict[str, str]) -> None:
+    """A word of a peer is neither our markup nor a command to the terminal."""
+    centre.will_answer(Answer(body=TIMELINE))
+    done = payk("status", "100000001", "--events", environment={**place, "PYTHONIOENCODING": "utf-8"})
+    assert trimmed(done.stdout) == SHOWN
+    assert (done.stderr, done.returncode) == ("", 0)
+    assert centre.requests[0].path == "/api/v1/sms/100000001/events"
+
+
+def test_status_shows_several_timelines(centre: FakeCentre, place: dict[str, str]) -> None:
+    second = {"MessageId": "100000002", "MessageState": "None", "Parts": 1, "Events": TIMELINE["Events"][:1]}  # type: ignore[index]
+    centre.will_answer(
+        Answer(body=TIMELINE), refusal("MessageNotFound", 404, "There is no message 5."), Answer(body=second)
+    )
+    own = {**place, "PYTHONIOENCODING": "utf-8", "PAYK_STATUS_EVENTS": "1"}
+    done = payk("status", "100000001", "5", "100000002", environment=own)
+    assert trimmed(done.stdout) == (
+        f"{SHOWN}\n"
+        "100000002  None  1 part\n"
+        "Time (UTC)               Event     Part  Attempt  Operator  Details\n"
+        "2025-02-17 10:20:30.123  accepted\n"
+    )
+    assert done.stderr == "payk: 5: MessageNotFound: There is no message 5.\n"
+    assert done.returncode == 1
+
+
+def test_the_timeline_as_json_is_as_documented(centre: FakeCentre, place: dict[str, str]) -> None:
+    centre.will_answer(Answer(body=TIMELINE))
+    done = payk("status", "100000001", "100000001", "--events", "--json", environment=place)
+    assert [json.loads(line) for line in done.stdout.splitlines()] == [TIMELINE, TIMELINE]
+
+
 # -- simulate --------------------------------------------------------------------------------------------------------
 
 
@@ -342,7 +459,8 @@ def test_simulate_lists_the_scripted_numbers() -> None:
             ["--ids", "octal"],
             (
                 "Invalid value for '--ids' (env var: 'PAYK_SIMULATOR_IDS'):"
-                " 'octal' is not one of 'dec', 'hex', 'uuid', 'hex-dec' (see payk --help)"
+                " 'octal' is not one of 'dec', 'hex', 'uuid', 'hex-dec', 'dec-hex', 'dec-padded', 'hex-padded'"
+                " (see payk --help)"
             ),
         ),
     ],

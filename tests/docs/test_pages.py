@@ -11,16 +11,20 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import typer
 
 from payk.cli import command_line
+from payk.client.answer import read_timeline
 from payk.domain.errors import ERRORS, Field
 from payk.domain.message import MessageState
 from payk.domain.states import FINAL, TRANSITIONS
 from payk.registry.file import read
 from payk.settings import COMMAND_VARIABLES, Settings
 from payk.simulator import scripted_numbers
+from payk.store.timeline import EventKind
+from payk.web.api.openapi import document
 from tests.docs import settings_page
 
 ROOT = Path(__file__).parents[2]
@@ -142,7 +146,8 @@ def test_curl_lines_are_the_documented_requests(page: Path) -> None:
             for message in body if isinstance(body, list) else [body]:
                 assert set(message) == {"PhoneNumber", "Text", "SenderAddress", "SmsType"}
         seen.append((url, [type(body) for body in data]))
-    assert seen == [("/api/v1/sms", [dict]), ("/api/v1/sms/100000000", []), ("/api/v1/sms/bulk", [list])]
+    documented: list[Any] = [("/api/v1/sms", [dict]), ("/api/v1/sms/100000000", []), ("/api/v1/sms/bulk", [list])]
+    assert seen == documented + ([("/api/v1/sms/100000000/events", [])] if page in API_PAGES else [])
 
 
 def test_the_scripted_numbers_of_the_readme() -> None:
@@ -183,6 +188,26 @@ def test_every_state_is_documented(page: Path) -> None:
     table = {row[0].strip("`"): (row[1], row[2]) for row in rows(page.read_text("utf-8")) if row[1].isdigit()}
     table = {name: row for name, row in table.items() if name in {state.label for state in MessageState}}
     assert table == {state.label: (str(int(state)), yes if state in FINAL else "") for state in MessageState}
+
+
+@every_api_page
+def test_every_event_is_documented(page: Path) -> None:
+    """Kinds with their members, members with their meaning, and an example that is what the SDK reads."""
+    members = list(document()["components"]["schemas"]["Event"]["properties"])[2:]
+    text = page.read_text("utf-8")
+    table = {row[0].strip("`"): row for row in rows(text)}
+    assert [name for name in table if name in set(EventKind)] == list(EventKind)
+    assert [name for name in table if name in members] == members
+    assert {name for kind in EventKind for name in re.findall(r"`(\w+)`", table[kind][2])} == set(members)
+    (example,) = [json.loads(block) for block in blocks(page, "json") if '"Events"' in block]
+    times = [event["Time"] for event in example["Events"]]
+    assert times == sorted(times)
+    for event in example["Events"]:
+        of_kind = set(re.findall(r"`(\w+)`", table[event["Event"]][2]))
+        assert list(event) == ["Event", "Time", *(name for name in members if name in event)]
+        assert set(event) - {"Event", "Time"} <= of_kind
+    answer = httpx.Response(200, json=example, request=httpx.Request("GET", "http://127.0.0.1"))
+    assert [event.kind for event in read_timeline(answer).events] == [event["Event"] for event in example["Events"]]
 
 
 def test_both_languages_show_the_same() -> None:

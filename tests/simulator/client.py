@@ -15,6 +15,8 @@ from payk.smpp import (
     BindTransceiver,
     Bound,
     Closed,
+    DataSm,
+    DataSmResp,
     DeliverSm,
     DeliverSmResp,
     Event,
@@ -41,12 +43,13 @@ class Customer:
     def __init__(self) -> None:
         self.connection: SmppConnection
         self.bound: asyncio.Future[Bound | BindRefused] = asyncio.get_running_loop().create_future()
-        self.receipts: asyncio.Queue[DeliverSm] = asyncio.Queue()
+        self.receipts: asyncio.Queue[Any] = asyncio.Queue()
+        """Each a deliver_sm or a data_sm."""
         self.log: list[str] = []
-        """deliver_sm and submit_sm_resp in the order of their arrival."""
+        """Receipts and answers in the order of their arrival."""
         self.closed = asyncio.Event()
         self.unbound_by_peer = False
-        self.acknowledge: Callable[[DeliverSm], int | None] = lambda _: 0
+        self.acknowledge: Callable[[DeliverSm | DataSm], int | None] = lambda _: 0
         self._answers: dict[int, asyncio.Future[Response | None]] = {}
         self._tokens = count()
 
@@ -61,7 +64,11 @@ class Customer:
         """Submit one message, by default with a receipt; its submit_sm_resp, or None."""
         return await asyncio.wait_for(self.ask(submit_sm(destination, **fields)), WAIT)
 
-    async def receipt(self) -> DeliverSm:
+    async def answer(self, pdu: Request) -> Any:
+        """Send a request; its answer."""
+        return await asyncio.wait_for(self.ask(pdu), WAIT)
+
+    async def receipt(self) -> Any:
         return await asyncio.wait_for(self.receipts.get(), WAIT)
 
     async def leave(self) -> None:
@@ -77,12 +84,13 @@ class Customer:
                 self._answers[token].set_result(response)
             case RequestUncertain(token, _, _):
                 self._answers[token].set_result(None)
-            case RequestReceived(DeliverSm() as pdu):
-                self.log.append("DeliverSm")
+            case RequestReceived(DeliverSm() | DataSm() as pdu):
+                self.log.append(type(pdu).__name__)
                 self.receipts.put_nowait(pdu)
                 status = self.acknowledge(pdu)
                 if status is not None:
-                    connection.send_response(pdu, DeliverSmResp(command_status=status))
+                    response = DeliverSmResp if isinstance(pdu, DeliverSm) else DataSmResp
+                    connection.send_response(pdu, response(command_status=status))
             case UnbindReceived():
                 self.unbound_by_peer = True
             case Closed():
@@ -107,7 +115,7 @@ async def dial(
     bind: Bind | None = None,
     *,
     response_timeout: float = 30.0,
-    acknowledge: Callable[[DeliverSm], int | None] = lambda _: 0,
+    acknowledge: Callable[[DeliverSm | DataSm], int | None] = lambda _: 0,
 ) -> Customer:
     """Connect, to an operator or a port of this machine, and bind; the outcome is in ``bound``."""
     port = simulator if isinstance(simulator, int) else simulator.port

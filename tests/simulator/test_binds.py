@@ -14,8 +14,6 @@ from payk.smpp import (
     BindTransceiver,
     BindTransmitter,
     Bound,
-    GenericNack,
-    QuerySm,
     Tag,
     find_tlv,
     parse_receipt,
@@ -109,13 +107,6 @@ async def test_receipts_wait_for_the_next_bind(simulator: Simulator) -> None:
         assert [receipt and receipt.message_ids[0] for receipt in receipts] == [
             response.message_id for response in responses
         ]
-
-
-async def test_what_the_operator_does_not_offer_is_nacked(simulator: Simulator) -> None:
-    async with bound(simulator) as customer:
-        answer = await asyncio.wait_for(customer.ask(QuerySm(message_id="1")), 5)
-        assert isinstance(answer, GenericNack)
-        assert answer.command_status == 0x03
 
 
 async def test_a_stop_unbinds_every_peer(start: Start) -> None:

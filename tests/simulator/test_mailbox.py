@@ -10,7 +10,8 @@ import pytest
 from payk.clock import Clock
 from payk.simulator.agenda import Agenda
 from payk.simulator.mailbox import Mailbox, pause_after
-from payk.simulator.receipt import PendingReceipt, TakenMessage
+from payk.simulator.message import TakenMessage
+from payk.simulator.receipt import PendingReceipt
 from payk.simulator.rule import ReceiptPlan
 from payk.smpp import MessageState
 from tests.simulator.client import submit_sm

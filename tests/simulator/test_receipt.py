@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from random import Random
+from typing import Any
 
 import pytest
 
-from payk.simulator import ReceiptForm
-from payk.simulator.receipt import PendingReceipt, TakenMessage, receipt_pdu, wanted
+from payk.simulator import ReceiptForm, SimulatorOptions
+from payk.simulator.message import TakenMessage
+from payk.simulator.receipt import PendingReceipt, ReceiptPdu, ReceiptWriter, wanted
 from payk.simulator.rule import ReceiptPlan
 from payk.smpp import MessageState, Tag, Tlv, encode, parse_receipt
 from tests.simulator.client import submit_sm
@@ -20,6 +23,10 @@ TEXT = b"id:42 sub:001 dlvrd:001 submit date:2511241015 done date:2511241017 sta
 def receipt(plan: ReceiptPlan, *tlvs: Tlv, in_receipts: str = "42") -> PendingReceipt:
     pdu = submit_sm("992900900900", tlvs=tlvs)
     return PendingReceipt(TakenMessage.of(pdu, "2a", in_receipts, SUBMITTED), plan, done=DONE)
+
+
+def written(receipt: PendingReceipt, form: ReceiptForm, *, tlvs_allowed: bool = True, **options: Any) -> ReceiptPdu:
+    return ReceiptWriter(SimulatorOptions(receipts=form, **options), Random(7)).pdu(receipt, tlvs_allowed=tlvs_allowed)
 
 
 DELIVERED = ReceiptPlan(MessageState.DELIVERED)
@@ -44,7 +51,7 @@ def test_only_what_was_asked_for_is_told(registered_delivery: int, told: set[str
 
 
 def test_a_text_receipt_is_that_of_appendix_b_with_addresses_swapped() -> None:
-    pdu = receipt_pdu(receipt(DELIVERED), ReceiptForm.TEXT, tlvs_allowed=True)
+    pdu = written(receipt(DELIVERED), ReceiptForm.TEXT)
     assert pdu.short_message == TEXT
     assert pdu.tlvs == ()
     assert pdu.esm_class == 0x04
@@ -53,13 +60,13 @@ def test_a_text_receipt_is_that_of_appendix_b_with_addresses_swapped() -> None:
 
 
 def test_a_tlv_receipt_has_no_text() -> None:
-    pdu = receipt_pdu(receipt(DELIVERED), ReceiptForm.TLV, tlvs_allowed=True)
+    pdu = written(receipt(DELIVERED), ReceiptForm.TLV)
     assert pdu.short_message == b""
     assert pdu.tlvs == (Tlv(0x001E, b"42\0"), Tlv(0x0427, b"\x02"))
 
 
 def test_both_are_told_with_the_network_error_of_a_failure() -> None:
-    pdu = receipt_pdu(receipt(FAILED), ReceiptForm.BOTH, tlvs_allowed=True)
+    pdu = written(receipt(FAILED), ReceiptForm.BOTH)
     assert pdu.short_message == TEXT.replace(b"dlvrd:001", b"dlvrd:000").replace(
         b"stat:DELIVRD err:000", b"stat:UNDELIV err:027"
     )
@@ -69,31 +76,31 @@ def test_both_are_told_with_the_network_error_of_a_failure() -> None:
 @pytest.mark.parametrize("form", ReceiptForm)
 def test_the_reference_of_the_message_is_echoed(form: ReceiptForm) -> None:
     reference = Tlv.of(Tag.USER_MESSAGE_REFERENCE, 517)
-    pdu = receipt_pdu(receipt(DELIVERED, reference), form, tlvs_allowed=True)
+    pdu = written(receipt(DELIVERED, reference), form)
     assert pdu.tlvs[0] == reference
 
 
 def test_a_peer_of_version_3_3_gets_text_whatever_is_asked() -> None:
     reference = Tlv.of(Tag.USER_MESSAGE_REFERENCE, 517)
-    pdu = receipt_pdu(receipt(DELIVERED, reference), ReceiptForm.TLV, tlvs_allowed=False)
+    pdu = written(receipt(DELIVERED, reference), ReceiptForm.TLV, tlvs_allowed=False)
     assert (pdu.short_message, pdu.tlvs) == (TEXT, ())
 
 
 def test_enroute_is_an_intermediate_notification() -> None:
-    pdu = receipt_pdu(receipt(ReceiptPlan(MessageState.ENROUTE)), ReceiptForm.BOTH, tlvs_allowed=True)
+    pdu = written(receipt(ReceiptPlan(MessageState.ENROUTE)), ReceiptForm.BOTH)
     assert pdu.esm_class == 0x20
     assert b"stat:ENROUTE" in pdu.short_message
 
 
 def test_receipts_carry_the_id_of_receipts() -> None:
-    pdu = receipt_pdu(receipt(DELIVERED, in_receipts="1732"), ReceiptForm.BOTH, tlvs_allowed=True)
+    pdu = written(receipt(DELIVERED, in_receipts="1732"), ReceiptForm.BOTH)
     parsed = parse_receipt(pdu)
     assert parsed is not None
     assert set(parsed.message_ids) == {"1732"}
 
 
 def test_octets_of_a_receipt_written_out_from_the_specification() -> None:
-    pdu = receipt_pdu(receipt(DELIVERED), ReceiptForm.BOTH, tlvs_allowed=True)
+    pdu = written(receipt(DELIVERED), ReceiptForm.BOTH)
     body = (
         b"\0"  # service_type
         b"\x01\x01992900900900\0"

@@ -59,6 +59,21 @@ def file(tmp_path: Path) -> Path:
             ),
         ),
         ("receipt_first = true", Rule("992901*", Fate(receipts=DELIVERED, receipt_first=True))),
+        ("no_id = true", Rule("992901*", Fate(receipts=DELIVERED, no_id=True))),
+        ("duplicate = true", Rule("992901*", Fate(receipts=DELIVERED, duplicate=True))),
+        (
+            'answer = "RSYSERR"\ntimes = 1\nno_id = true\nduplicate = true',
+            Rule("992901*", Fate(0x08), 1, Fate(receipts=DELIVERED, no_id=True, duplicate=True)),
+        ),
+        (
+            'lose = true\nreceipt = "DELIVRD"\nreceipt_after = 1\nduplicate = true',
+            Rule(
+                "992901*",
+                Fate(None, (ReceiptPlan(MessageState.DELIVERED, 1, 1),), duplicate=True),
+                None,
+                Fate(receipts=(ReceiptPlan(MessageState.DELIVERED, 1, 1),), duplicate=True),
+            ),
+        ),
     ],
 )
 def test_a_rule_says(file: Path, keys: str, rule: Rule) -> None:
@@ -126,6 +141,10 @@ def test_a_broken_file_is_told_by_its_key(file: Path, text: str, message: str) -
         ('receipts = [{state = "DELIVRD"}, {after = 1}]', "receipts[2].state: None is no state"),
         ('receipts = [{state = "DELIVRD", aftr = 1}]', "receipts[1].aftr: is no key; did you mean after?"),
         ("receipt_first = true\nlose = true", "receipt_first: there is no answer that the receipt could come before"),
+        ("answer = 8\nno_id = true", "no_id: no message is taken that could lack one; leave it out, or add times"),
+        ("lose = true\nno_id = true", "no_id: no message is taken that could lack one"),
+        ('receipt = "none"\nduplicate = true', "duplicate: there is no receipt that could be sent twice; leave it out"),
+        ("duplicate = 2", "duplicate: 2 should be true or false"),
     ],
 )
 def test_a_wrong_rule_is_told_by_its_key(file: Path, keys: str, message: str) -> None:
@@ -159,3 +178,5 @@ def test_the_example_of_the_description_names_every_key() -> None:
         assert f"\n    {key} = " in description
     assert "receipts = [" in description
     assert "receipt_first = " in description
+    assert "no_id = " in description
+    assert "duplicate = " in description

@@ -93,6 +93,35 @@ def test_the_more_exact_rule_counts() -> None:
     assert [of.fate(submit_sm(number), 0, 0.0).status for number in numbers] == [1, 2, 3, 4, 5, 0]
 
 
+@pytest.mark.parametrize(
+    ("fields", "status"),
+    [
+        ({"destination_addr": ""}, 0x0B),
+        ({"destination_addr": "+"}, 0x0B),
+        ({"destination_addr": "99290090O900"}, 0x0B),
+        ({"destination_addr": "992 900900900"}, 0x0B),
+        ({"destination_addr": "99290090090\xb2"}, 0x0B),
+        ({"destination_addr": "1" * 16}, 0x0B),
+        ({"destination_addr": "1" * 15}, 0),
+        ({"destination_addr": "+" + "1" * 15}, 0),
+        ({"destination_addr": "1122"}, 0),
+        ({"source_addr": ""}, 0x0A),
+        ({"source_addr": "A" * 16}, 0x0A),
+        ({"source_addr": "A" * 15}, 0),
+        ({"source_addr": "+" + "9" * 15}, 0),
+    ],
+)
+def test_addresses_must_be_such_that_reach_a_telephone(fields: dict[str, str], status: int) -> None:
+    pdu = SubmitSm(**{"source_addr": "AlifBank", "destination_addr": "992900900900", **fields})
+    assert script().fate(pdu, 0, 0.0).status == status
+
+
+def test_what_is_unfit_takes_nothing_of_the_rate() -> None:
+    of = script(rate=1)
+    assert of.fate(submit_sm(""), 0, 0.0).status == 0x0B
+    assert of.fate(submit_sm("992000000000"), 0, 0.0).status == 0
+
+
 def test_no_more_than_the_rate_is_taken_in_any_second() -> None:
     of = script(rate=3)
     pdu = submit_sm("992000000000")

@@ -21,6 +21,8 @@ from cryptography.x509.oid import NameOID
 
 from payk import smpp_connection
 from payk.smpp import (
+    Admission,
+    AdmissionOptions,
     BindRequested,
     BindTransceiver,
     BindTransceiverResp,
@@ -41,6 +43,7 @@ from payk.smpp import (
     SubmitSmResp,
     Tag,
     Tlv,
+    TooMany,
     UnbindReceived,
     WindowFull,
     decode,
@@ -87,13 +90,15 @@ def answer_everything(connection: SmppConnection, event: Event) -> None:
 
 
 @asynccontextmanager
-async def smsc(log: Log, tls: ssl.SSLContext | None = None, **options: float) -> AsyncIterator[int]:
+async def smsc(
+    log: Log, tls: ssl.SSLContext | None = None, admission: Admission | None = None, **options: float
+) -> AsyncIterator[int]:
     """A server on a free port, which is given."""
 
     def accept(now: float) -> SmppConnection:
         return SmppConnection(Session(Role.SMSC, SessionOptions(**options), now), log)  # type: ignore[arg-type]
 
-    server = await serve("127.0.0.1", 0, accept, ssl=tls)
+    server = await serve("127.0.0.1", 0, accept, ssl=tls, admission=admission)
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
@@ -134,6 +139,26 @@ async def raw_peer(log: Log, **options: float) -> AsyncIterator[tuple[SmppConnec
         await connection.wait_closed()
 
 
+async def until(condition: Callable[[], object]) -> None:
+    """For what the other side of a socket sees a moment later."""
+    async with asyncio.timeout(5):
+        while not condition():
+            await asyncio.sleep(0.005)
+
+
+async def answer_of(port: int, octets: bytes) -> bytes:
+    """Everything that the server says to these octets before it closes."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(octets)
+    try:
+        async with asyncio.timeout(5):
+            return await reader.read()
+    except ConnectionResetError:
+        return b""
+    finally:
+        writer.close()
+
+
 async def test_bind_submit_and_leave() -> None:
     theirs, ours = Log(answer_everything), Log()
     async with smsc(theirs) as port:
@@ -165,12 +190,17 @@ def make_certificate(path: Path) -> None:
     path.write_bytes(certificate.public_bytes(pem) + secret)
 
 
-async def test_over_tls(tmp_path: Path) -> None:
-    certificate = tmp_path / "smsc.pem"
+def contexts(path: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """Of a server, and of a client that trusts it."""
+    certificate = path / "smsc.pem"
     make_certificate(certificate)
     server_side = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     server_side.load_cert_chain(certificate)
-    client_side = ssl.create_default_context(cafile=str(certificate))
+    return server_side, ssl.create_default_context(cafile=str(certificate))
+
+
+async def test_over_tls(tmp_path: Path) -> None:
+    server_side, client_side = contexts(tmp_path)
     theirs, ours = Log(answer_everything), Log()
     async with smsc(theirs, server_side) as port:
         connection = await connect(
@@ -341,3 +371,213 @@ async def test_a_tls_handshake_that_never_comes() -> None:
             timeout=0.1,
             ssl=ssl.create_default_context(),
         )
+
+
+class TestTheDoor:
+    """What `Admission` says, at a listening socket."""
+
+    async def test_whoever_is_one_too_many_is_closed_and_no_session_is_made(self) -> None:
+        theirs = Log(answer_everything)
+        admission = Admission(AdmissionOptions(max_unbound_per_address=1))
+        async with smsc(theirs, admission=admission) as port:
+            first = await asyncio.open_connection("127.0.0.1", port)
+            await until(lambda: admission.unbound == 1)
+            assert await answer_of(port, b"") == b""
+            assert admission.refused == {TooMany.UNBOUND_OF_ADDRESS: 1}
+            assert theirs.events == []
+            first[1].write(encode(BindTransceiver("bank", sequence_number=1)))
+            await first[0].readexactly(16)
+            other = await bound(port, Log())
+            assert (admission.connections, admission.unbound) == (2, 0)
+            first[1].close()
+            other.abort()
+            await until(lambda: admission.connections == 0)
+
+    @pytest.mark.parametrize("sent", [b"", b"\0\0", b"GET / HTTP/1.1\r\n\r\n", encode(BindTransceiver("bank"))])
+    @pytest.mark.parametrize("reset", [False, True])
+    async def test_however_a_connection_ends_it_is_counted_no_more(self, sent: bytes, reset: bool) -> None:
+        admission = Admission()
+        async with smsc(Log(answer_everything), admission=admission, session_init_timeout=1.0) as port:
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+            await until(lambda: admission.connections == 1)
+            writer.write(sent)
+            if reset:
+                connection = writer.get_extra_info("socket")
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                writer.transport.abort()
+            elif sent:
+                writer.close()
+            await until(lambda: admission.connections == 0)
+            assert admission.unbound == 0
+            writer.close()
+
+    async def test_a_refused_bind_is_counted_no_more_and_too_many_are_not_heard(self) -> None:
+        heard: list[str] = []
+
+        def refuse(connection: SmppConnection, event: Event) -> None:
+            if isinstance(event, BindRequested):
+                heard.append(event.pdu.system_id)
+                connection.send_response(event.pdu, BindTransceiverResp(command_status=CommandStatus.ESME_RBINDFAIL))
+
+        admission = Admission(AdmissionOptions(failures=3))
+        async with smsc(Log(refuse), admission=admission) as port:
+            for number in range(6):
+                octets = await answer_of(port, encode(BindTransceiver(f"name {number}", sequence_number=5)))
+                assert decode(octets) == BindTransceiverResp(None, command_status=0x0D, sequence_number=5)
+            assert heard == ["name 0", "name 1", "name 2"]
+            await until(lambda: admission.connections == 0)
+            assert admission.refused == {TooMany.FAILED_BINDS: 3}
+
+    async def test_a_refusal_for_another_reason_is_no_failure(self) -> None:
+        def refuse(connection: SmppConnection, event: Event) -> None:
+            if isinstance(event, BindRequested):
+                connection.send_response(event.pdu, BindTransceiverResp(command_status=CommandStatus.ESME_RALYBND))
+
+        admission = Admission(AdmissionOptions(failures=1))
+        async with smsc(Log(refuse), admission=admission) as port:
+            for _ in range(3):
+                octets = await answer_of(port, encode(BindTransceiver("bank", sequence_number=5)))
+                assert decode(octets).command_status == CommandStatus.ESME_RALYBND
+
+    async def test_a_name_that_others_made_fail_is_heard_a_little_later(self) -> None:
+        admission = Admission(AdmissionOptions(failures=1, name_delay=0.1))
+        elsewhere = admission.arrive("192.0.2.1")
+        assert not isinstance(elsewhere, TooMany)
+        loop = asyncio.get_running_loop()
+        admission.failed(elsewhere, "bank", loop.time())
+        theirs, ours = Log(answer_everything), Log()
+        async with smsc(theirs, admission=admission) as port:
+            began = loop.time()
+            connection = await bound(port, ours)
+            assert 0.09 <= loop.time() - began < 2
+            assert len(theirs.of(BindRequested)) == 1
+            connection.send_request(SubmitSm(), "token")
+            await ours.first(ResponseReceived)
+            connection.close()
+            await connection.wait_closed()
+
+    async def test_guesses_that_wait_side_by_side_are_no_more_than_one_after_another(self) -> None:
+        heard: list[str] = []
+
+        def refuse(connection: SmppConnection, event: Event) -> None:
+            if isinstance(event, BindRequested):
+                heard.append(event.pdu.password)
+                connection.send_response(event.pdu, BindTransceiverResp(command_status=CommandStatus.ESME_RBINDFAIL))
+
+        admission = Admission(AdmissionOptions(failures=3, name_delay=0.1))
+        elsewhere = admission.arrive("192.0.2.1")
+        assert not isinstance(elsewhere, TooMany)
+        for _ in range(3):
+            admission.failed(elsewhere, "bank", asyncio.get_running_loop().time())
+        async with smsc(Log(refuse), admission=admission) as port:
+            guesses = (encode(BindTransceiver("bank", f"guess {n}", sequence_number=1)) for n in range(10))
+            answers = await asyncio.gather(*(answer_of(port, guess) for guess in guesses))
+            assert {decode(octets).command_status for octets in answers} == {CommandStatus.ESME_RBINDFAIL}
+            assert len(heard) == 3
+
+    async def test_one_that_leaves_while_it_waits_is_not_told(self) -> None:
+        admission = Admission(AdmissionOptions(failures=1, name_delay=0.05))
+        elsewhere = admission.arrive("192.0.2.1")
+        assert not isinstance(elsewhere, TooMany)
+        admission.failed(elsewhere, "bank", asyncio.get_running_loop().time())
+        theirs = Log(answer_everything)
+        async with smsc(theirs, admission=admission) as port:
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(encode(BindTransceiver("bank", sequence_number=1)))
+            await until(lambda: admission.connections == 2)
+            connection = writer.get_extra_info("socket")
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            writer.transport.abort()
+            await until(lambda: admission.connections == 1)
+            good = await bound(port, Log())  # heard after it: its own wait is over by then
+            assert len(theirs.of(BindRequested)) <= 2
+            good.close()
+            await good.wait_closed()
+
+    async def test_a_factory_that_fails_leaves_nothing_behind(self) -> None:
+        failures: list[object] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: failures.append(context.get("exception")))
+
+        def fail(_now: float) -> SmppConnection:
+            raise ZeroDivisionError
+
+        admission = Admission()
+        server = await serve("127.0.0.1", 0, fail, admission=admission)
+        try:
+            assert await answer_of(server.sockets[0].getsockname()[1], b"") == b""
+            assert admission.connections == 0
+            assert [type(failure) for failure in failures] == [ZeroDivisionError]
+        finally:
+            server.close()
+
+
+class TestTheDoorWithTls:
+    async def test_a_bind_right_behind_the_handshake_is_read(self, tmp_path: Path) -> None:
+        server_side, client_side = contexts(tmp_path)
+        theirs = Log(answer_everything)
+        admission = Admission()
+        async with smsc(theirs, server_side, admission) as port:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=client_side)
+            writer.write(encode(BindTransceiver("bank", sequence_number=1)) + encode(EnquireLink(sequence_number=2)))
+            async with asyncio.timeout(5):
+                octets = await reader.readexactly(21 + 16)
+            assert decode(octets[21:]) == EnquireLinkResp(sequence_number=2)
+            assert (admission.connections, admission.unbound) == (1, 0)
+            writer.close()
+            await until(lambda: admission.connections == 0)
+
+    async def test_those_that_have_not_agreed_on_tls_count(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(smpp_connection, "_TLS_HANDSHAKE", 1.0)
+        server_side, client_side = contexts(tmp_path)
+        admission = Admission(AdmissionOptions(max_unbound_per_address=2))
+        async with smsc(Log(answer_everything), server_side, admission) as port:
+            idle = [await asyncio.open_connection("127.0.0.1", port) for _ in range(2)]
+            await until(lambda: admission.unbound == 2)
+            assert await answer_of(port, b"") == b""
+            assert admission.refused == {TooMany.UNBOUND_OF_ADDRESS: 1}
+            await until(lambda: admission.connections == 0)  # their time is over
+            for _, writer in idle:
+                writer.close()
+            ours = Log()
+            connection = await connect(
+                "127.0.0.1", port, lambda now: Session(Role.ESME, SessionOptions(), now), ours, ssl=client_side
+            )
+            connection.send_request(BindTransceiver("bank"))
+            await ours.first(Bound)
+            connection.close()
+            await connection.wait_closed()
+
+    @pytest.mark.parametrize(
+        "sent",
+        [encode(BindTransceiver("bank", sequence_number=1)), b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01\x02\x00\x01"],
+        ids=["smpp", "http", "half a hello"],
+    )
+    async def test_plain_octets_end_their_own_connection_quietly(
+        self, tmp_path: Path, sent: bytes, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        failures: list[object] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: failures.append(context))
+        server_side, client_side = contexts(tmp_path)
+        admission = Admission()
+        theirs, ours = Log(answer_everything), Log()
+        async with smsc(theirs, server_side, admission) as port:
+            good = await connect(
+                "127.0.0.1", port, lambda now: Session(Role.ESME, SessionOptions(), now), ours, ssl=client_side
+            )
+            good.send_request(BindTransceiver("bank"))
+            await ours.first(Bound)
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(sent)
+            await until(lambda: admission.connections == 2)
+            if sent[0] == 0x16:
+                writer.transport.abort()  # nothing is wrong with it so far
+            await until(lambda: admission.connections == 1)
+            writer.close()
+            good.send_request(SubmitSm(), "fine")
+            assert (await ours.first(ResponseReceived)).token == "fine"
+            good.close()
+            await good.wait_closed()
+        assert failures == []
+        assert not [record for record in caplog.records if record.exc_info or record.levelname == "ERROR"]

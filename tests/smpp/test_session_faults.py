@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from payk.smpp import (
+    AlertNotification,
     BindTransceiver,
+    BindTransceiverResp,
     Closed,
     CommandStatus,
     DeliverSm,
@@ -14,8 +16,10 @@ from payk.smpp import (
     EnquireLinkResp,
     GenericNack,
     PeerError,
+    Request,
     RequestReceived,
     RequestUncertain,
+    Response,
     Role,
     SubmitSm,
     SubmitSmResp,
@@ -23,6 +27,7 @@ from payk.smpp import (
     Unbind,
     UnknownPdu,
     encode,
+    refusal,
 )
 from tests.smpp.session_bench import Bench, bound_esme, bound_smsc
 
@@ -49,7 +54,7 @@ class TestTheStreamIsLost:
         bench.sent()
         error, uncertain, closed = bench.receive(octets)
         assert isinstance(error, PeerError)
-        assert octets.hex() in error.description  # for the log: a wrong port is seen at a glance
+        assert octets[:16].hex() in error.description
         assert isinstance(uncertain, RequestUncertain)
         assert isinstance(closed, Closed)
         (nack,) = bench.sent()
@@ -57,15 +62,29 @@ class TestTheStreamIsLost:
         assert (nack.command_status, nack.sequence_number) == (NACK_LENGTH, number)
 
     def test_at_most_64_octets_go_to_the_log(self) -> None:
-        (error, _) = bound_smsc().receive(b"HTTP" + b"x" * 1000)
+        (error, _) = Bench(Role.SMSC).receive(b"HTTP" + b"x" * 1000)
         assert isinstance(error, PeerError)
         assert "78" * 60 in error.description
         assert "78" * 61 not in error.description
+
+    @pytest.mark.parametrize("role", Role)
+    def test_a_bind_leaves_no_password_in_the_log(self, role: Role) -> None:
+        octets = encode(BindTransceiver("bank", "secret!", sequence_number=7))
+        (error, _) = Bench(role).receive((5000).to_bytes(4, "big") + octets[4:])
+        assert isinstance(error, PeerError)
+        assert octets[4:16].hex() in error.description
+        assert b"bank".hex() not in error.description
+
+    def test_a_bound_session_leaves_no_text_in_the_log(self) -> None:
+        (error, _) = bound_smsc().receive(b"\xff" * 16 + b"code 1234")
+        assert isinstance(error, PeerError)
+        assert b"code".hex() not in error.description
 
     @pytest.mark.parametrize(
         "octets",
         [
             bytes.fromhex("1603010200010001fc03030000000000"),  # a TLS ClientHello on the plain port
+            bytes.fromhex("15030300020228"),  # a TLS server's alert, for our bind was none
             bytes.fromhex("0000000f800000060000000000000001"),  # a response is never nacked
             bytes.fromhex("0000000f800000000000000000000001"),
         ],
@@ -150,6 +169,19 @@ class TestOnePduIsBad:
         oddity, answered = bench.receive(bytes.fromhex("000000118000000400000000") + number.to_bytes(4, "big") + b"9")
         assert oddity == PeerError("submit_sm_resp: message_id has no end", counted=False)
         assert getattr(answered, "response", None) == SubmitSmResp(None, sequence_number=number)
+
+
+@pytest.mark.parametrize(
+    ("request_", "response"),
+    [
+        (SubmitSm(sequence_number=4), SubmitSmResp(None, command_status=8)),
+        (DeliverSm(), DeliverSmResp(command_status=8)),
+        (BindTransceiver(), BindTransceiverResp(None, command_status=8)),
+        (AlertNotification(), GenericNack(command_status=8)),
+    ],
+)
+def test_a_refusal_is_of_the_requests_own_kind(request_: Request, response: Response) -> None:
+    assert refusal(request_, 8) == response
 
 
 class TestTooMuch:

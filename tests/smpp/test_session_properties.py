@@ -102,6 +102,11 @@ class Peer(RuleBasedStateMachine):
         if response is not None:
             self.session.send_response(request, response(command_status=status), self.now)
 
+    @precondition(lambda self: self.open)
+    @rule()
+    def give_up(self) -> None:
+        self.session.give_up(self.open.pop(0).pdu, self.now)
+
     @rule(seconds=st.sampled_from([0.0, 1.0, 5.0, 15.0, 40.0]))
     def time_passes(self, seconds: float) -> None:
         self.now += seconds

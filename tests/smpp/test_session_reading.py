@@ -37,6 +37,17 @@ def test_reading_pauses_while_too_many_requests_wait_for_us() -> None:
     assert len(bench.sent()) == 6
 
 
+def test_one_that_will_never_be_answered_holds_nobody_back() -> None:
+    bench = bound_smsc(max_unanswered=1)
+    first, second = submits(1, 2)
+    assert bench.receive(first, second) == [RequestReceived(first)]
+    bench.session.give_up(first, 1.0)
+    assert bench.session.wants_data
+    assert bench.session.next_deadline() == 1.0
+    assert bench.session.tick(1.0) == [RequestReceived(second)]
+    assert bench.sent() == []
+
+
 def test_a_held_pdu_is_not_a_slow_one() -> None:
     bench = bound_smsc(max_unanswered=1, pdu_read_timeout=10.0, enquire_interval=0.0)
     (request,) = submits(1, 1)

@@ -60,6 +60,15 @@ class TestAnswered:
         assert bench.receive(answer(number), at=3.5) == [ResponseReceived("one", SUBMIT, answer(number), 2.5)]
         assert bench.session.pending_count == 0
 
+    def test_a_body_of_the_owner_is_sent_as_it_is(self) -> None:
+        bench = bound_smsc()
+        pdu, body = DeliverSm(), b"longer than allowed\0" + bytes(16)
+        number = bench.session.send_request(pdu, 0.0, "one", body=body)
+        octets = bench.session.data_to_send()
+        assert octets == (16 + len(body)).to_bytes(4, "big") + bytes.fromhex("0000000500000000") + b"\0\0\0\1" + body
+        answer_ = DeliverSmResp(sequence_number=number)
+        assert bench.receive(answer_) == [ResponseReceived("one", pdu, answer_, 0.0)]
+
     def test_in_any_order(self) -> None:
         bench = bound_esme()
         first, second = bench.submit(1), bench.submit(2)

@@ -5,20 +5,30 @@ and a record of what was received. It shares the SMPP codec with the rest of Pay
 """
 
 from payk.simulator.errors import OptionsError, ScenarioError, SimulatorError, StartError
-from payk.simulator.options import IdForm, ReceiptForm, SimulatorOptions
+from payk.simulator.options import (
+    IdForm,
+    ReceiptFields,
+    ReceiptForm,
+    ReceiptRoute,
+    SimulatorOptions,
+    ThrottleCode,
+)
 from payk.simulator.scripted import ScriptedNumber, listing, scripted_numbers
 from payk.simulator.server import Simulator, run
 
 __all__ = [
     "IdForm",
     "OptionsError",
+    "ReceiptFields",
     "ReceiptForm",
+    "ReceiptRoute",
     "ScenarioError",
     "ScriptedNumber",
     "Simulator",
     "SimulatorError",
     "SimulatorOptions",
     "StartError",
+    "ThrottleCode",
     "listing",
     "run",
     "scripted_numbers",

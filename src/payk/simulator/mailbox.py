@@ -24,6 +24,9 @@ def pause_after(attempts: int) -> float:
 class Carrier(Protocol):
     """A bind that takes receipts."""
 
+    number: int
+    """Of its session."""
+
     @property
     def has_room(self) -> bool: ...
 
@@ -32,12 +35,14 @@ class Carrier(Protocol):
 
 
 class Mailbox:
-    """At most ``most`` receipts; whoever adds asks `full` first."""
+    """At most ``most`` receipts; whoever adds asks `full` first. With ``on_other`` a receipt does not go over the bind
+    of its message, as long as another is there."""
 
-    def __init__(self, agenda: Agenda, clock: Clock, most: int) -> None:
+    def __init__(self, agenda: Agenda, clock: Clock, most: int, *, on_other: bool = False) -> None:
         self._agenda = agenda
         self._clock = clock
         self._most = most
+        self._on_other = on_other
         self._ready: deque[PendingReceipt] = deque()
         self._carriers: deque[Carrier] = deque()
         self._kept = 0
@@ -82,13 +87,16 @@ class Mailbox:
 
     def _post(self, receipt: PendingReceipt) -> None:
         if receipt.done is None:
+            if receipt.message.void:  # changed meanwhile by its sender
+                self._kept -= 1
+                return
             receipt.done = self._clock.now()
         self._ready.append(receipt)
         self._hand_out()
 
     def _hand_out(self) -> None:
         while self._ready:
-            carrier = self._next_carrier()
+            carrier = self._next_carrier(self._ready[0].message.bind if self._on_other else 0)
             if carrier is None:
                 return
             receipt = self._ready.popleft()
@@ -96,11 +104,12 @@ class Mailbox:
             receipt.sent = self._clock.now()
             carrier.carry(receipt)
 
-    def _next_carrier(self) -> Carrier | None:
-        """The binds take turns; one whose window is full is passed over."""
-        for _ in range(len(self._carriers)):
-            carrier = self._carriers[0]
-            self._carriers.rotate(-1)
-            if carrier.has_room:
+    def _next_carrier(self, avoided: int) -> Carrier | None:
+        """The binds take turns; one whose window is full is passed over, and so is number ``avoided`` unless alone."""
+        carriers = self._carriers
+        for _ in range(len(carriers)):
+            carrier = carriers[0]
+            carriers.rotate(-1)
+            if carrier.has_room and (carrier.number != avoided or len(carriers) == 1):
                 return carrier
         return None

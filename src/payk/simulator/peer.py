@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import sys
+import logging
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 from payk.logs import get_logger
-from payk.simulator.options import ReceiptForm, SimulatorOptions
-from payk.simulator.receipt import PendingReceipt, receipt_pdu
+from payk.simulator.operations import Operations
+from payk.simulator.options import SimulatorOptions
+from payk.simulator.receipt import PendingReceipt
 from payk.simulator.smsc import Smsc
 from payk.smpp import (
     Bind,
@@ -22,21 +24,19 @@ from payk.smpp import (
     BindTransmitter,
     BindTransmitterResp,
     Closed,
-    CommandStatus,
+    DataSm,
     DeliverSm,
     Event,
-    GenericNack,
     InterfaceVersion,
     PeerError,
     Request,
     RequestReceived,
     RequestUncertain,
+    Response,
     ResponseReceived,
-    Role,
     Session,
     SessionOptions,
     SubmitSm,
-    SubmitSmResp,
     Tag,
     Tlv,
     UnbindReceived,
@@ -44,7 +44,7 @@ from payk.smpp import (
 )
 from payk.smpp_connection import SmppConnection
 
-__all__ = ["Peer"]
+__all__ = ["Peer", "session_options"]
 
 _SYSTEM_ID: Final = "simulator"
 _RESPONSES: Final[dict[type[Bind], type[BindResp]]] = {
@@ -52,29 +52,37 @@ _RESPONSES: Final[dict[type[Bind], type[BindResp]]] = {
     BindReceiver: BindReceiverResp,
     BindTransceiver: BindTransceiverResp,
 }
-_UNBIND_TIMEOUT: Final = 1.0
 
 _log = get_logger("simulator")
+
+
+def session_options(options: SimulatorOptions) -> SessionOptions:
+    """What every session of the operator is run with."""
+    return replace(options.session, window=options.receipt_window, response_timeout=options.receipt_timeout)
 
 
 class Peer:
     """``number`` counts the binds of this run from 1; 0 before the bind."""
 
-    def __init__(self, smsc: Smsc, options: SimulatorOptions, now: float, *, on_closed: Callable[[Peer], None]) -> None:
+    def __init__(
+        self,
+        smsc: Smsc,
+        operations: Operations,
+        options: SimulatorOptions,
+        session: Session,
+        *,
+        on_closed: Callable[[Peer], None],
+    ) -> None:
         self._smsc = smsc
+        self._operations = operations
         self._on_closed = on_closed
-        self._receipts: ReceiptForm = options.receipts
-        session_options = SessionOptions(
-            window=options.receipt_window,
-            response_timeout=options.receipt_timeout,
-            unbind_timeout=_UNBIND_TIMEOUT,
-            max_unanswered=sys.maxsize,  # a lost submit is never answered, and reading must go on
-        )
-        self._tlvs_allowed = True
+        self._version = options.interface_version
+        self._writer = smsc.receipt_writer
         self._dropped = False
+        self.tlvs_allowed = True
         self.number = 0
         self.unanswered = 0
-        self.connection = SmppConnection(Session(Role.SMSC, session_options, now), self._on_event)
+        self.connection = SmppConnection(session, self._on_event)
 
     @property
     def has_room(self) -> bool:
@@ -83,11 +91,15 @@ class Peer:
 
     def carry(self, receipt: PendingReceipt) -> None:
         """Send a receipt; the operator is told how that went."""
-        pdu = receipt_pdu(receipt, self._receipts, tlvs_allowed=self._tlvs_allowed)
-        self.connection.send_request(pdu, receipt)
+        pdu = self._writer.pdu(receipt, tlvs_allowed=self.tlvs_allowed)
+        body = self._writer.body(pdu) if self._writer.is_overlong else None
+        self.connection.send_request(pdu, receipt, body=body)
 
-    def answer(self, pdu: SubmitSm, response: SubmitSmResp) -> bool:
-        return self.connection.send_response(pdu, response)
+    def answer(self, request: Request, response: Response) -> bool:
+        return self.connection.send_response(request, response)
+
+    def give_up(self, request: Request) -> None:
+        self.connection.give_up(request)
 
     def drop(self) -> None:
         """End the connection as a crash or a broken line would."""
@@ -100,10 +112,10 @@ class Peer:
         match event:
             case RequestReceived(pdu):
                 self._on_request(pdu)
-            case ResponseReceived(token, DeliverSm() as request, response, _):
-                self._smsc.told(self, request, token, response.command_status)
-            case RequestUncertain(token, DeliverSm() as request, _):
-                self._smsc.told(self, request, token, None)
+            case ResponseReceived(receipt, DeliverSm() | DataSm() as request, response, _):
+                self._smsc.told(self, request, receipt, response.command_status)
+            case RequestUncertain(receipt, DeliverSm() | DataSm() as request, _):
+                self._smsc.told(self, request, receipt, None)
             case BindRequested(pdu):
                 self._on_bind(pdu)
             case UnbindReceived():
@@ -111,21 +123,22 @@ class Peer:
             case Closed(reason):
                 self._smsc.dismiss(self)
                 self._on_closed(self)
-                _log.info("connection closed", bind=self.number, peer=connection.peername, reason=reason)
-            case PeerError(description):
-                _log.warning("peer broke a rule", bind=self.number, peer=connection.peername, reason=description)
+                self._tell(logging.INFO, "connection closed", reason=reason)
+            case PeerError(description, counted):
+                self._smsc.peer_errors += counted
+                self._tell(logging.WARNING, "peer broke a rule", reason=description)
 
     def _on_bind(self, pdu: Bind) -> None:
         status = self._smsc.admit(self, pdu)
-        self._tlvs_allowed = pdu.interface_version >= InterfaceVersion.V3_4
+        self.tlvs_allowed = min(pdu.interface_version, self._version) >= InterfaceVersion.V3_4
         make = _RESPONSES[type(pdu)]
         if status:
             response = make(command_status=status)
         else:
-            version = Tlv.of(Tag.SC_INTERFACE_VERSION, InterfaceVersion.V3_4)
-            response = make(system_id=_SYSTEM_ID, tlvs=(version,) if self._tlvs_allowed else ())
+            version = Tlv.of(Tag.SC_INTERFACE_VERSION, self._version)
+            response = make(system_id=_SYSTEM_ID, tlvs=(version,) if self.tlvs_allowed else ())
         self.connection.send_response(pdu, response)
-        _log.info("bind answered", bind=self.number, peer=self.connection.peername, status=status_name(status))
+        self._tell(logging.INFO, "bind answered", status=status_name(status))
         if not status and not isinstance(pdu, BindTransmitter):
             self._smsc.mailbox.join(self)
 
@@ -135,4 +148,11 @@ class Peer:
         if isinstance(pdu, SubmitSm):
             self._smsc.submit(self, pdu)
         else:
-            self.connection.send_response(pdu, GenericNack(command_status=CommandStatus.ESME_RINVCMDID))
+            self._operations.carry_out(self, pdu)
+
+    def _tell(self, level: int, event: str, **fields: str) -> None:
+        """The lines of strangers are many: one stands for those of ten seconds."""
+        times = 1 if self.number else self._smsc.strangers[event].add(asyncio.get_running_loop().time())
+        if times:
+            of_many = {"times": times} if times > 1 else {}
+            _log.log(level, event, bind=self.number, peer=self.connection.peername, **fields, **of_many)

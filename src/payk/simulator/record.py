@@ -1,7 +1,7 @@
 """The record: what the operator received and told, one JSON line each, appended to a file.
 
-A submit_sm has its line as soon as it is answered or surely will not be; a receipt as soon as it is acknowledged,
-refused or not answered in time, one line for each time it was sent.
+A message has its line as soon as it is answered or surely will not be, a submit_multi one for each destination; a
+receipt as soon as it is acknowledged, refused or not answered in time, one line for each time it was sent.
 """
 
 from __future__ import annotations
@@ -15,10 +15,13 @@ import msgspec
 
 from payk.logs import get_logger
 from payk.simulator.errors import StartError
-from payk.smpp import DeliverSm, SubmitSm, Tag, find_tlv, tlv_int
+from payk.smpp import DeliverSm, SubmitSm, Tag, find_tlv
 
-__all__ = ["Line", "Record", "octets_of"]
+__all__ = ["Kind", "Line", "Record", "octets_of"]
 
+Kind = Literal["submit_sm", "data_sm", "submit_multi", "replace_sm", "receipt"]
+
+_WIDEST: Final = 4  # octets of an integer
 _encode: Final = msgspec.json.Encoder().encode
 _log = get_logger("simulator")
 
@@ -26,7 +29,7 @@ _log = get_logger("simulator")
 class Line(msgspec.Struct, omit_defaults=True):
     """Names are those of SMPP; addresses and the like as the PDU carries them, so a receipt's are swapped."""
 
-    kind: Literal["submit_sm", "receipt"]
+    kind: Kind
     time: str
     """When it arrived, or was sent: ISO 8601, UTC, microseconds."""
     bind: int
@@ -38,7 +41,7 @@ class Line(msgspec.Struct, omit_defaults=True):
     octets: str
     """The message with its user data header; hexadecimal."""
     id: str | None
-    """The operator's message id as submit_sm_resp says it, also in receipts; null: not taken."""
+    """The operator's message id as submit_sm_resp says it (or would have), also in receipts; null: not taken."""
     status: int | None
     """command_status of the answer (for a receipt the peer's); null: never answered."""
     registered_delivery: int
@@ -60,6 +63,7 @@ class Line(msgspec.Struct, omit_defaults=True):
     def of(
         cls,
         pdu: SubmitSm | DeliverSm,
+        kind: Kind = "submit_sm",
         *,
         time: datetime,
         bind: int,
@@ -69,7 +73,7 @@ class Line(msgspec.Struct, omit_defaults=True):
         attempt: int | None = None,
     ) -> Line:
         return cls(
-            kind="submit_sm" if state is None else "receipt",
+            kind=kind,
             time=time.isoformat(timespec="microseconds"),
             bind=bind,
             source=pdu.source_addr,
@@ -81,7 +85,7 @@ class Line(msgspec.Struct, omit_defaults=True):
             status=status,
             registered_delivery=pdu.registered_delivery,
             validity_period=pdu.validity_period,
-            reference=tlv_int(pdu.tlvs, Tag.USER_MESSAGE_REFERENCE) if pdu.tlvs else None,
+            reference=_reference(pdu) if pdu.tlvs else None,
             priority_flag=pdu.priority_flag,
             service_type=pdu.service_type,
             source_ton=pdu.source_addr_ton,
@@ -96,6 +100,12 @@ class Line(msgspec.Struct, omit_defaults=True):
 def octets_of(pdu: SubmitSm | DeliverSm) -> bytes:
     """The message: short_message, or message_payload if that is empty."""
     return pdu.short_message or find_tlv(pdu.tlvs, Tag.MESSAGE_PAYLOAD) or b""
+
+
+def _reference(pdu: SubmitSm | DeliverSm) -> int | None:
+    """None for one that is wider than any integer of SMPP: no JSON could hold it."""
+    octets = find_tlv(pdu.tlvs, Tag.USER_MESSAGE_REFERENCE)
+    return int.from_bytes(octets, "big") if octets and len(octets) <= _WIDEST else None
 
 
 class Record:

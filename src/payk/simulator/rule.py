@@ -74,6 +74,10 @@ class Fate:
     """The receipts' time runs from the submit and does not wait for the answer."""
     drop: bool = False
     """The connection ends, at once or ``answer_after`` seconds later."""
+    no_id: bool = False
+    """It is answered with an empty message_id; its receipts have one."""
+    duplicate: bool = False
+    """Its receipts are sent twice."""
 
     @property
     def taken(self) -> bool:

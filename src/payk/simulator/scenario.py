@@ -14,6 +14,8 @@
     error = 27                       # err: of the receipt, 0 to 999; default: by the state
     receipts = [{state = "ACCEPTD"}, {state = "DELIVRD", after = 3}]      # several, in place of receipt
     receipt_first = true             # the receipt does not wait for the answer
+    no_id = true                     # answered with an empty message_id
+    duplicate = true                 # each receipt is sent twice
 """
 
 from __future__ import annotations
@@ -33,7 +35,7 @@ __all__ = ["read_scenario"]
 
 _RULE_KEYS: Final = (
     *("destination", "answer", "answer_after", "times", "lose", "drop"),
-    *("receipt", "receipt_after", "receipts", "receipt_first", "error"),
+    *("receipt", "receipt_after", "receipts", "receipt_first", "error", "no_id", "duplicate"),
 )
 _RECEIPT_KEYS: Final = ("state", "after", "error")
 _LONGEST: Final = 7 * 86_400.0
@@ -93,11 +95,19 @@ def _rule(at: str, table: Mapping[str, Any]) -> Rule:
         raise _RuleError(f"{at}.receipt_first", "there is no answer that the receipt could come before; leave it out")
     if status and times is None and receipts:
         raise _RuleError(f"{at}.receipt", "a refused message has no receipt; leave it out, or add times")
+    no_id = _switch(at, table, "no_id")
+    if no_id and times is None and status != CommandStatus.ESME_ROK:
+        raise _RuleError(f"{at}.no_id", "no message is taken that could lack one; leave it out, or add times")
+    duplicate = _switch(at, table, "duplicate")
+    if duplicate and receipts == ():
+        raise _RuleError(f"{at}.duplicate", "there is no receipt that could be sent twice; leave it out")
     answer_after = _seconds(f"{at}.answer_after", table["answer_after"]) if "answer_after" in table else None
     taken = Fate(
         receipts=DELIVERED_SOON.receipts if receipts is None else receipts,
         answer_after=answer_after,
         receipt_first=first,
+        no_id=no_id,
+        duplicate=duplicate,
     )
     if status == CommandStatus.ESME_ROK:
         return Rule(destination, taken)
@@ -107,6 +117,7 @@ def _rule(at: str, table: Mapping[str, Any]) -> Rule:
         receipts=(receipts or ()) if lost else (),
         answer_after=answer_after,
         drop=_switch(at, table, "drop"),
+        duplicate=duplicate and lost,
     )
     return Rule(destination, trouble, times, taken)
 

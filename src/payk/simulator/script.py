@@ -5,32 +5,45 @@ from __future__ import annotations
 import re
 from collections import OrderedDict, deque
 from collections.abc import Iterable
+from dataclasses import replace
 from random import Random
 from typing import Final
 
 from payk.simulator.options import SimulatorOptions
 from payk.simulator.record import octets_of
-from payk.simulator.rule import DELIVERED_SOON, Fate, Rule
-from payk.smpp import CommandStatus, SubmitSm
+from payk.simulator.rule import AT_ONCE, DELIVERED_SOON, Fate, Rule
+from payk.smpp import CommandStatus, ReplaceSm, SubmitSm
 
-__all__ = ["MESSAGES_REMEMBERED", "Script"]
+__all__ = ["MESSAGES_REMEMBERED", "Script", "time_fault"]
 
 MESSAGES_REMEMBERED: Final = 100_000
 """Messages whose submits are counted at the same time; the one not seen for longest is forgotten."""
 
+_LONGEST_NUMBER: Final = 15
+"""Digits (ITU-T E.164); a name, too, has no more characters. A ``+`` may stand before a number."""
 _is_time: Final = re.compile(r"(?:[0-9]{15}[+\-R])?").fullmatch  # SMPP 3.4 section 7.1.1
-_BAD_SCHEDULE: Final = Fate(CommandStatus.ESME_RINVSCHED)
-_BAD_VALIDITY: Final = Fate(CommandStatus.ESME_RINVEXPIRY)
+_BAD_SOURCE: Final = Fate(CommandStatus.ESME_RINVSRCADR)
+_BAD_DESTINATION: Final = Fate(CommandStatus.ESME_RINVDSTADR)
 _REFUSED: Final = Fate(CommandStatus.ESME_RSUBMITFAIL)
-_THROTTLED: Final = Fate(CommandStatus.ESME_RTHROTTLED)
 _LOST: Final = Fate(status=None)
+_EARLY_ANSWER: Final = 0.2
+"""Seconds, at least, that an answer comes behind a receipt that is to come before it."""
+
+
+def time_fault(pdu: SubmitSm | ReplaceSm) -> CommandStatus | None:
+    """What answers times that are not written as the specification says."""
+    if not _is_time(pdu.validity_period):
+        return CommandStatus.ESME_RINVEXPIRY
+    if not _is_time(pdu.schedule_delivery_time):
+        return CommandStatus.ESME_RINVSCHED
+    return None
 
 
 class Script:
     """Of two rules for a number the more exact one counts: the number itself, then the longer prefix.
 
-    ``rules`` may name a destination twice; the last one wins. Chance (refuse, throttle, lose) strikes only numbers
-    without a rule, so that the scripted ones keep to their script.
+    ``rules`` may name a destination twice; the last one wins. Chance strikes only numbers without a rule, so that the
+    scripted ones keep to their script.
     """
 
     def __init__(self, rules: Iterable[Rule], options: SimulatorOptions, random: Random) -> None:
@@ -44,34 +57,46 @@ class Script:
         self._prefixes = sorted(prefixes.items(), key=lambda item: len(item[0]), reverse=True)
         self._window = options.window
         self._rate = options.rate
-        self._taken_at: deque[float] = deque(maxlen=options.rate)
-        self._lose = options.lose
-        self._refuse = self._lose + options.refuse
-        self._throttle = self._refuse + options.throttle
-        self._random = random
+        self._taken_at: deque[float] = deque()  # within the last second, if there is a rate
+        self._throttled = Fate(options.throttle_code.status)
+        self._chance = _Chance(options, self._throttled, random)
         self._attempts: OrderedDict[int, int] = OrderedDict()
 
     def fate(self, pdu: SubmitSm, unanswered: int, now: float) -> Fate:
         """``unanswered`` submits of the same bind wait for their answer; ``now`` in seconds of a monotonic clock."""
-        if not _is_time(pdu.validity_period):
-            return _BAD_VALIDITY
-        if not _is_time(pdu.schedule_delivery_time):
-            return _BAD_SCHEDULE
+        if (pdu.validity_period or pdu.schedule_delivery_time) and (fault := time_fault(pdu)):
+            return Fate(fault)
+        destination = pdu.destination_addr.removeprefix("+")
+        if not destination.isdecimal() or len(destination) > _LONGEST_NUMBER:
+            return _BAD_DESTINATION
+        source = pdu.source_addr
+        if not source or (len(source) > _LONGEST_NUMBER and len(source.removeprefix("+")) > _LONGEST_NUMBER):
+            return _BAD_SOURCE
         if (self._window and unanswered >= self._window) or (self._rate and self._too_fast(now)):
-            return _THROTTLED
-        rule = self._rule(pdu.destination_addr.removeprefix("+"))
+            return self._throttled
+        rule = self._rule(destination)
         if rule is None:
-            return self._by_chance() if self._throttle else DELIVERED_SOON
+            return self._chance.fate() if self._chance.strikes else DELIVERED_SOON
         if rule.times is None:
             return rule.fate
         return self._counted(rule, rule.times, pdu)
 
+    def rate_in_use(self, now: float) -> int:
+        """Per cent of the rate, in the last second."""
+        self._forget_taken(now)
+        return 100 * len(self._taken_at) // self._rate
+
     def _too_fast(self, now: float) -> bool:
-        taken = self._taken_at
-        if len(taken) == self._rate and now - taken[0] < 1.0:
+        self._forget_taken(now)
+        if len(self._taken_at) >= self._rate:
             return True
-        taken.append(now)  # the oldest falls out
+        self._taken_at.append(now)
         return False
+
+    def _forget_taken(self, now: float) -> None:
+        taken = self._taken_at
+        while taken and now - taken[0] >= 1.0:
+            taken.popleft()
 
     def _rule(self, destination: str) -> Rule | None:
         rule = self._numbers.get(destination)
@@ -80,14 +105,6 @@ class Script:
                 if destination.startswith(prefix):
                     return candidate
         return rule
-
-    def _by_chance(self) -> Fate:
-        drawn = self._random.random()
-        if drawn < self._lose:
-            return _LOST
-        if drawn < self._refuse:
-            return _REFUSED
-        return _THROTTLED if drawn < self._throttle else DELIVERED_SOON
 
     def _counted(self, rule: Rule, times: int, pdu: SubmitSm) -> Fate:
         """A message is told by its addresses and its octets, user data header included; what was taken is forgotten,
@@ -100,3 +117,34 @@ class Script:
         if len(self._attempts) > MESSAGES_REMEMBERED:
             self._attempts.popitem(last=False)
         return rule.fate
+
+
+class _Chance:
+    """What the shares of the options do."""
+
+    def __init__(self, options: SimulatorOptions, throttled: Fate, random: Random) -> None:
+        early = Fate(
+            receipts=AT_ONCE.receipts, answer_after=max(options.latency / 1000, _EARLY_ANSWER), receipt_first=True
+        )
+        self._random = random.random
+        self._no_id = options.no_id
+        self._duplicate = options.duplicate
+        self._limits: list[tuple[float, Fate]] = []
+        limit = 0.0
+        for share, fate in (
+            (options.lose, _LOST),
+            (options.refuse, _REFUSED),
+            (options.throttle, throttled),
+            (options.early, early),
+        ):
+            limit += share
+            if share:
+                self._limits.append((limit, fate))
+        self.strikes = bool(self._limits or self._no_id or self._duplicate)
+
+    def fate(self) -> Fate:
+        drawn = self._random()
+        fate = next((fate for limit, fate in self._limits if drawn < limit), DELIVERED_SOON)
+        if not fate.taken or not (self._no_id or self._duplicate):
+            return fate
+        return replace(fate, no_id=self._random() < self._no_id, duplicate=self._random() < self._duplicate)

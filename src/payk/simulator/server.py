@@ -10,13 +10,15 @@ from typing import Final
 
 from payk.clock import Clock
 from payk.simulator.errors import StartError
+from payk.simulator.operations import Operations
 from payk.simulator.options import SimulatorOptions
-from payk.simulator.peer import Peer
+from payk.simulator.peer import Peer, session_options
 from payk.simulator.record import Record
 from payk.simulator.scenario import read_scenario
 from payk.simulator.script import Script
 from payk.simulator.scripted import scripted_numbers
 from payk.simulator.smsc import Smsc
+from payk.smpp import Admission, Role, Session
 from payk.smpp_connection import SmppConnection, serve
 
 __all__ = ["Simulator", "run"]
@@ -35,6 +37,9 @@ class Simulator:
         self._options = options
         self._clock = clock or Clock()
         self._random = random or Random()
+        self._session_options = session_options(options)
+        self.admission = Admission(options.admission)
+        """Who is let in, and how many were not."""
         self._server: asyncio.Server | None = None
         self._smsc: Smsc | None = None
         self._record: Record | None = None
@@ -47,6 +52,11 @@ class Simulator:
             raise RuntimeError("the operator has not been started")
         return int(self._server.sockets[0].getsockname()[1])
 
+    @property
+    def peer_errors(self) -> int:
+        """How often peers broke the protocol since the start."""
+        return 0 if self._smsc is None else self._smsc.peer_errors
+
     async def start(self) -> None:
         """Listen. Raises `ScenarioError` or `StartError`; then nothing was started."""
         options = self._options
@@ -57,8 +67,14 @@ class Simulator:
             self._record = Record(options.record)
         script = Script(rules, options, self._random)
         self._smsc = smsc = Smsc(options, script, self._record, clock=self._clock, random=self._random)
+        operations = Operations(smsc, self._clock)
         try:
-            self._server = await serve(options.host, options.port, lambda now: self._accept(smsc, now))
+            self._server = await serve(
+                options.host,
+                options.port,
+                lambda now: self._accept(smsc, operations, now),
+                admission=self.admission,
+            )
         except OSError as exc:
             await self.stop()
             # asyncio wraps the system's words in a sentence of its own; an unknown host has no errno.
@@ -80,8 +96,9 @@ class Simulator:
         if self._record is not None:
             self._record.close()
 
-    def _accept(self, smsc: Smsc, now: float) -> SmppConnection:
-        peer = Peer(smsc, self._options, now, on_closed=self._peers.discard)
+    def _accept(self, smsc: Smsc, operations: Operations, now: float) -> SmppConnection:
+        session = Session(Role.SMSC, self._session_options, now)
+        peer = Peer(smsc, operations, self._options, session, on_closed=self._peers.discard)
         self._peers.add(peer)
         return peer.connection
 

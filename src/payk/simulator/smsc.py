@@ -1,9 +1,11 @@
-"""What the operator does with a submit_sm: decide, answer, promise the receipts, note it in the record."""
+"""What the operator does with a message: decide, answer, promise the receipts, note it in the record."""
 
 from __future__ import annotations
 
 import asyncio
 import hmac
+from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from random import Random
@@ -12,15 +14,27 @@ from typing import Final, Protocol
 from payk.clock import Clock
 from payk.simulator.agenda import Agenda
 from payk.simulator.mailbox import Carrier, Mailbox
+from payk.simulator.message import Ledger, TakenMessage, as_submit_sm
 from payk.simulator.message_id import id_maker
-from payk.simulator.options import SimulatorOptions
-from payk.simulator.receipt import PendingReceipt, TakenMessage, wanted
-from payk.simulator.record import Line, Record
-from payk.simulator.rule import STATE_NAMES, Fate, ReceiptPlan
+from payk.simulator.options import CONGESTION_AUTO, ReceiptRoute, SimulatorOptions
+from payk.simulator.receipt import PendingReceipt, ReceiptPdu, ReceiptWriter, wanted
+from payk.simulator.record import Kind, Line, Record
+from payk.simulator.rule import STATE_NAMES, Fate
 from payk.simulator.script import Script
-from payk.smpp import Bind, CommandStatus, DeliverSm, SubmitSm, SubmitSmResp
+from payk.smpp import (
+    Bind,
+    CommandStatus,
+    DataSm,
+    Request,
+    Response,
+    SubmitSm,
+    SubmitSmResp,
+    Tag,
+    Tally,
+    Tlv,
+)
 
-__all__ = ["Smsc", "Submitter"]
+__all__ = ["Smsc", "Submit", "Submitter"]
 
 _FLUSH_EVERY: Final = 0.1
 _QUEUE_FULL: Final = Fate(CommandStatus.ESME_RMSGQFUL)
@@ -33,9 +47,14 @@ class Submitter(Carrier, Protocol):
     number: int
     unanswered: int
     """Submits whose answer is still to come."""
+    tlvs_allowed: bool
+    """Whether it knows optional parameters."""
 
-    def answer(self, pdu: SubmitSm, response: SubmitSmResp) -> bool:
+    def answer(self, request: Request, response: Response) -> bool:
         """False if the peer is gone."""
+
+    def give_up(self, request: Request) -> None:
+        """It will never be answered."""
 
     def drop(self) -> None:
         """End the connection without a word."""
@@ -46,17 +65,19 @@ def _drop(peer: Submitter) -> None:
 
 
 @dataclass(slots=True)
-class _Submit:
-    """A submit_sm on its way to its answer."""
+class Submit:
+    """A message on its way to its answer."""
 
     peer: Submitter
     pdu: SubmitSm
     fate: Fate
-    plans: list[ReceiptPlan]
-    """Those receipts of the fate that were asked for."""
     arrived: datetime
     message_id: str | None
+    """None: not taken."""
     message_id_in_receipts: str
+    kind: Kind
+    answer: Callable[[Submit], None] | None
+    """Answers it if it did not come as submit_sm, and calls `Smsc.settle`. One that is lost is told too."""
 
 
 class Smsc:
@@ -72,14 +93,25 @@ class Smsc:
         self._record = record
         self._latency = options.latency / 1000
         self._max_binds = options.max_binds
+        self._says_congestion = options.congestion is not None
+        self._congestion = None if options.congestion == CONGESTION_AUTO else options.congestion
         self._credentials = (options.system_id.encode(), options.password.encode())
         self._bound: set[Submitter] = set()
         self._binds_seen = 0
         self._agenda = Agenda(self._loop)
         # Ids of a later run must not repeat those of an earlier one.
         first_id = int(clock.now().timestamp()) * _IDS_A_SECOND
-        self._next_id = id_maker(options.ids, first_id, random)
-        self.mailbox = Mailbox(self._agenda, clock, options.receipts_kept)
+        self.next_id = id_maker(options.ids, first_id, random)
+        """The next message id: as answers write it, and as receipts do."""
+        self.mailbox = Mailbox(
+            self._agenda, clock, options.receipts_kept, on_other=options.receipts_on is ReceiptRoute.OTHER
+        )
+        self.ledger = Ledger(options.messages_kept)
+        self.receipt_writer = ReceiptWriter(options, random)
+        self.peer_errors = 0
+        """How often peers broke the protocol."""
+        self.strangers: defaultdict[str, Tally] = defaultdict(Tally)
+        """By event, what there is to tell of connections that are not bound."""
 
     # Binds
 
@@ -103,21 +135,24 @@ class Smsc:
 
     # Messages
 
-    def submit(self, peer: Submitter, pdu: SubmitSm) -> None:
-        """A submit_sm has arrived."""
+    def submit(
+        self,
+        peer: Submitter,
+        pdu: SubmitSm,
+        *,
+        kind: Kind = "submit_sm",
+        ids: tuple[str, str] | None = None,
+        answer: Callable[[Submit], None] | None = None,
+    ) -> None:
+        """A message has arrived. ``ids`` are its own if it shares them with others; ``kind`` and ``answer`` as `Submit`
+        has them."""
         fate = self._script.fate(pdu, peer.unanswered, self._loop.time())
-        plans = [plan for plan in fate.receipts if wanted(pdu.registered_delivery, plan.state)]
-        if plans and self.mailbox.full:
-            fate, plans = _QUEUE_FULL, []
-        message_id, in_receipts = self._next_id() if fate.taken else (None, "")
-        submit = _Submit(peer, pdu, fate, plans, self._clock.now(), message_id, in_receipts)
+        if fate.receipts and self.mailbox.full and any(wanted(pdu.registered_delivery, p.state) for p in fate.receipts):
+            fate = _QUEUE_FULL
+        message_id, in_receipts = (ids or self.next_id()) if fate.taken else (None, "")
+        submit = Submit(peer, pdu, fate, self._clock.now(), message_id, in_receipts, kind, answer)
         if fate.status is None:
-            self._note_submit(submit, None)
-            if fate.drop and fate.answer_after:
-                self._agenda.add(fate.answer_after, _drop, peer)
-            elif fate.drop:
-                peer.drop()
-            self._promise_receipts(submit)
+            self._lose(submit)
             return
         if fate.receipt_first:
             self._promise_receipts(submit)
@@ -128,11 +163,18 @@ class Smsc:
         else:
             self._answer(submit)
 
-    def told(self, peer: Submitter, pdu: DeliverSm, receipt: PendingReceipt, status: int | None) -> None:
+    def settle(self, submit: Submit, status: int | None) -> None:
+        """It is answered, or (None) never will be."""
+        self._note_submit(submit, status)
+        if not submit.fate.receipt_first:
+            self._promise_receipts(submit)
+
+    def told(self, peer: Submitter, pdu: ReceiptPdu, receipt: PendingReceipt, status: int | None) -> None:
         """A receipt that was sent is answered, or (None) will not be."""
         if self._record is not None and receipt.sent is not None:
             line = Line.of(
-                pdu,
+                as_submit_sm(pdu) if isinstance(pdu, DataSm) else pdu,
+                "receipt",
                 time=receipt.sent,
                 bind=peer.number,
                 message_id=receipt.message.message_id,
@@ -140,7 +182,7 @@ class Smsc:
                 state=STATE_NAMES[receipt.plan.state],
                 attempt=receipt.attempts,
             )
-            self._note(line)
+            self.note(line)
         if status is None:
             self.mailbox.unanswered(receipt)
         else:
@@ -149,36 +191,78 @@ class Smsc:
     def close(self) -> None:
         """Answers that are still to come are noted as never given."""
         for _, argument in self._agenda.clear():
-            if isinstance(argument, _Submit):
+            if isinstance(argument, Submit):
                 self._note_submit(argument, None)
 
-    def _answer(self, submit: _Submit) -> None:
-        submit.peer.unanswered -= 1
-        status = submit.fate.status or CommandStatus.ESME_ROK
-        response = SubmitSmResp(message_id=submit.message_id, command_status=status)
-        answered = submit.peer.answer(submit.pdu, response)
-        self._note_submit(submit, status if answered else None)
-        if not submit.fate.receipt_first:
-            self._promise_receipts(submit)
+    def _lose(self, submit: Submit) -> None:
+        fate, peer = submit.fate, submit.peer
+        if fate.drop and fate.answer_after:
+            self._agenda.add(fate.answer_after, _drop, peer)
+        elif fate.drop:
+            peer.drop()
+        if submit.answer is not None:
+            submit.answer(submit)
+        else:
+            peer.give_up(submit.pdu)
+            self.settle(submit, None)
 
-    def _promise_receipts(self, submit: _Submit) -> None:
-        if not submit.plans or submit.message_id is None:
+    def _answer(self, submit: Submit) -> None:
+        submit.peer.unanswered -= 1
+        if submit.answer is not None:
+            submit.answer(submit)
             return
-        message = TakenMessage.of(submit.pdu, submit.message_id, submit.message_id_in_receipts, submit.arrived)
-        for plan in submit.plans:
+        status = submit.fate.status or CommandStatus.ESME_ROK
+        message_id = "" if submit.fate.no_id else submit.message_id
+        if not (self._says_congestion and submit.peer.tlvs_allowed):
+            response = SubmitSmResp(message_id=message_id, command_status=status)
+        else:
+            response = SubmitSmResp(
+                message_id=message_id or "", tlvs=(self._congestion_state(),), command_status=status
+            )
+        answered = submit.peer.answer(submit.pdu, response)
+        self.settle(submit, status if answered else None)
+
+    def _congestion_state(self) -> Tlv:
+        state = self._script.rate_in_use(self._loop.time()) if self._congestion is None else self._congestion
+        return Tlv.of(Tag.CONGESTION_STATE, state)
+
+    def _promise_receipts(self, submit: Submit) -> None:
+        """The message takes its course, and those receipts are promised that were asked for."""
+        if submit.message_id is None:
+            return
+        pdu, fate = submit.pdu, submit.fate
+        now = self._loop.time()
+        message = TakenMessage.of(
+            pdu, submit.message_id, submit.message_id_in_receipts, submit.arrived, submit.peer.number
+        )
+        message.taken_at = now
+        message.plans = fate.receipts
+        self.ledger.add(message)
+        moments = []
+        for plan in fate.receipts:
             spread = plan.latest - plan.earliest
             delay = plan.earliest + spread * self._random.random() if spread else plan.earliest
-            self.mailbox.add(PendingReceipt(message, plan), delay)
+            moments.append(now + delay)
+            if wanted(pdu.registered_delivery, plan.state):
+                self.mailbox.add(PendingReceipt(message, plan), delay)
+                if fate.duplicate:
+                    self.mailbox.add(PendingReceipt(message, plan), delay)
+        message.moments = tuple(moments)
 
     # The record
 
-    def _note_submit(self, submit: _Submit, status: int | None) -> None:
+    def _note_submit(self, submit: Submit, status: int | None) -> None:
         if self._record is not None:
             line = Line.of(
-                submit.pdu, time=submit.arrived, bind=submit.peer.number, message_id=submit.message_id, status=status
+                submit.pdu,
+                submit.kind,
+                time=submit.arrived,
+                bind=submit.peer.number,
+                message_id=submit.message_id,
+                status=status,
             )
-            self._note(line)
+            self.note(line)
 
-    def _note(self, line: Line) -> None:
+    def note(self, line: Line) -> None:
         if self._record is not None and self._record.add(line):
             self._loop.call_later(_FLUSH_EVERY, self._record.flush)

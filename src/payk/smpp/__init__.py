@@ -4,6 +4,7 @@
 """
 
 from payk.smpp import receipt, smpp_time
+from payk.smpp.admission import Admission, AdmissionOptions, TooMany, Visitor
 from payk.smpp.codec import decode, encode
 from payk.smpp.command import CommandId
 from payk.smpp.errors import (
@@ -31,6 +32,7 @@ from payk.smpp.event import (
     UnbindReceived,
 )
 from payk.smpp.framing import Framer
+from payk.smpp.network_error import NetworkError, parse_network_error
 from payk.smpp.options import SessionOptions
 from payk.smpp.parameters import (
     DataCoding,
@@ -81,13 +83,17 @@ from payk.smpp.pdu import (
 )
 from payk.smpp.receipt import Receipt, encode_receipt_text, parse_receipt
 from payk.smpp.receipt_date import parse_receipt_date
-from payk.smpp.session import Session
+from payk.smpp.recent import Tally
+from payk.smpp.session import Session, refusal
 from payk.smpp.state import Role, State
-from payk.smpp.status import CommandStatus, StatusClass, classify, status_name
+from payk.smpp.status import STATUS_CLASSES, CommandStatus, StatusClass, classify, status_name
 from payk.smpp.tlv import Tag, Tlv, find_tlv, tlv_int, tlv_text
 from payk.smpp.udh import Concatenation, UserData, concatenation_8bit, concatenation_16bit, parse_udh
 
 __all__ = [
+    "STATUS_CLASSES",
+    "Admission",
+    "AdmissionOptions",
     "AlertNotification",
     "Bind",
     "BindKind",
@@ -124,6 +130,7 @@ __all__ = [
     "LateResponse",
     "LocalError",
     "MessageState",
+    "NetworkError",
     "Npi",
     "Outbind",
     "Pdu",
@@ -153,8 +160,10 @@ __all__ = [
     "SubmitSm",
     "SubmitSmResp",
     "Tag",
+    "Tally",
     "Tlv",
     "Ton",
+    "TooMany",
     "Unbind",
     "UnbindReceived",
     "UnbindResp",
@@ -162,6 +171,7 @@ __all__ = [
     "UnrecoverableError",
     "UnsuccessSme",
     "UserData",
+    "Visitor",
     "WindowFull",
     "WrongState",
     "classify",
@@ -171,10 +181,12 @@ __all__ = [
     "encode",
     "encode_receipt_text",
     "find_tlv",
+    "parse_network_error",
     "parse_receipt",
     "parse_receipt_date",
     "parse_udh",
     "receipt",
+    "refusal",
     "smpp_time",
     "status_name",
     "tlv_int",

@@ -6,6 +6,7 @@ leave a tombstone for the rest of the connection, so that a late answer still fi
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from typing import Any, Final, NamedTuple
 
 from payk.smpp.pdu import Request
@@ -32,7 +33,7 @@ class Pending:
         self._timeout = timeout
         self._last = 0
         self._waiting: dict[int, Entry] = {}  # in the order of sending, thus of deadlines
-        self._tombstones: dict[int, Entry] = {}
+        self._tombstones: OrderedDict[int, Entry] = OrderedDict()  # a dict is slow at giving up its oldest
         self._control: dict[int, Request] = {}  # bind, enquire_link, unbind: no slot of the window, timers of their own
 
     def __len__(self) -> int:
@@ -87,7 +88,7 @@ class Pending:
         """Leave a tombstone in the place of one that waits; the oldest tombstone goes if there are too many."""
         entry = self._tombstones[number] = self._waiting.pop(number)
         if len(self._tombstones) > _TOMBSTONES_KEPT:
-            del self._tombstones[next(iter(self._tombstones))]
+            self._tombstones.popitem(last=False)
         return entry
 
     def tombstone(self, number: int) -> Entry | None:

@@ -32,7 +32,7 @@ from payk.smpp.event import (
     ResponseReceived,
     UnbindReceived,
 )
-from payk.smpp.framing import BOUND_LIMIT, Framer
+from payk.smpp.framing import BOUND_LIMIT, HEADER_SIZE, Framer
 from payk.smpp.layout import LAYOUTS
 from payk.smpp.liveness import Liveness, Verdict
 from payk.smpp.options import SessionOptions
@@ -54,9 +54,10 @@ from payk.smpp.recent import Recent
 from payk.smpp.state import BINDS, BOUND_AS, MAY_RECEIVE, MAY_SEND, NO_RESPONSE, Role, State
 from payk.smpp.status import CommandStatus, status_name
 
-__all__ = ["Session"]
+__all__ = ["Session", "refusal"]
 
 _RESPONSE_OF: Final = {int(layout.pdu.command_id): layout.response for layout in LAYOUTS if layout.response}
+_COMMAND_IDS: Final = frozenset(map(int, CommandId))
 _BOUND: Final = frozenset({State.BOUND_TX, State.BOUND_RX, State.BOUND_TRX})
 _BOUND_STATES: Final = _BOUND | {State.UNBINDING}
 _NOTHING: Final[frozenset[CommandId]] = frozenset()
@@ -65,7 +66,7 @@ _ERRORS_BEFORE_BIND: Final = 3
 _STRAY_NACKS_A_MINUTE: Final = 3
 _FLOOD_SPAN: Final = 10.0
 _ODDITIES_TOLD: Final = 100
-_TLS_RECORD: Final = b"\x16\x03"
+_TLS_RECORDS: Final = (b"\x16\x03", b"\x15\x03")  # a handshake, an alert
 
 
 class Session:
@@ -181,10 +182,11 @@ class Session:
 
     # What goes in from the owner
 
-    def send_request(self, pdu: Request, now: float, token: Any = None) -> int:
+    def send_request(self, pdu: Request, now: float, token: Any = None, *, body: bytes | None = None) -> int:
         """Send it and give its sequence number; ``token`` comes back with its completion.
 
-        Raises `WrongState`, `WindowFull`, or `LocalError` for what does not fit; then nothing was sent.
+        ``body`` is sent in place of a message's own octets, for what the codec would not write. Raises `WrongState`,
+        `WindowFull`, or `LocalError` for what does not fit; then nothing was sent.
         """
         self._now = now
         command_id = pdu.command_id
@@ -202,7 +204,7 @@ class Session:
             if not self._pending.free:
                 raise WindowFull(f"{len(self._pending)} requests wait for their answer")
             number = self._pending.sequence_number()
-            octets = encode(pdu, number)
+            octets = encode(pdu if body is None else UnknownPdu(command_id, body), number)
             self._pending.add(number, pdu, token, now)
             self._out.append(octets)
         return number
@@ -227,6 +229,12 @@ class Session:
             else:
                 self._become_bound(request.command_id, now)
         return True
+
+    def give_up(self, request: Request, now: float) -> None:
+        """This request of the peer will never be answered: it no longer counts among those that wait for us."""
+        self._now = now
+        if request.command_id not in BINDS:
+            self._unanswered = max(0, self._unanswered - 1)
 
     def unbind(self, now: float) -> None:
         """Leave in good order: wait for open answers, unbind, close. An unbound session closes at once."""
@@ -281,9 +289,12 @@ class Session:
             self._pdu_since = now
 
     def _lose_track(self, exc: FramingError) -> None:
-        self._events.append(PeerError(f"{exc}; it began with {exc.head.hex()}"))
+        # Many octets tell another protocol, on a wrong port; of SMPP they would tell passwords and texts.
+        is_smpp = self._liveness is not None or exc.command_id in _COMMAND_IDS
+        head = exc.head[:HEADER_SIZE] if is_smpp else exc.head
+        self._events.append(PeerError(f"{exc}; it began with {head.hex()}"))
         is_response = exc.command_id is not None and exc.command_id & RESPONSE_BIT
-        if not is_response and not exc.head.startswith(_TLS_RECORD):
+        if not is_response and not exc.head.startswith(_TLS_RECORDS):
             self._out.append(encode(GenericNack(CommandStatus.ESME_RINVCMDLEN, exc.sequence_number or 0)))
         self._end("the stream cannot be followed")
 
@@ -399,9 +410,7 @@ class Session:
             self._end(f"bind refused: {status_name(exc.command_status)}")
 
     def _answer(self, command_id: int, sequence_number: int, status: int) -> None:
-        """A negative response of the request's own kind; generic_nack if there is none."""
-        response = _RESPONSE_OF.get(command_id, GenericNack)
-        self._out.append(encode(response(command_status=status), sequence_number))
+        self._out.append(encode(_negative(command_id, status), sequence_number))
 
     def _fault(self, description: str, now: float) -> None:
         """Tell it and count it; too many end the session."""
@@ -530,6 +539,15 @@ class Session:
                 self._liveness.asked(now)
             case Verdict.DEAD:
                 self._end("the peer is silent", farewell=True)
+
+
+def refusal(request: Request, command_status: int) -> Response:
+    """The negative response of the request's own kind; generic_nack if there is none."""
+    return _negative(request.command_id, command_status)
+
+
+def _negative(command_id: int, command_status: int) -> Response:
+    return _RESPONSE_OF.get(command_id, GenericNack)(command_status=command_status)
 
 
 def _answers(response: Response, request: Request) -> bool:
