@@ -84,7 +84,7 @@ class _Answers:
         self._taken_at: deque[float] = deque()
         self._refusals: deque[tuple[float, bool]] = deque()  # when, and whether it was one
         self._refused = 0
-        self._in_a_row = 0
+        self.in_a_row = 0
         self._row_at = 0.0  # when that row began
         self._first_at = math.inf
         self._anew_at = -math.inf
@@ -96,19 +96,19 @@ class _Answers:
         while len(taken_at) > _SOME and taken_at[0] < now - 1.0:
             taken_at.popleft()
         if counts:
-            self._in_a_row = 0
+            self.in_a_row = 0
             self._note(now, refused=False)
 
     def refuse(self, now: float) -> None:
-        if self._in_a_row == 0:
+        if self.in_a_row == 0:
             self._row_at = now
-        self._in_a_row += 1
+        self.in_a_row += 1
         self._note(now, refused=True)
 
     def begin_anew(self, at: float) -> None:
         """What is written before this moment counts no more."""
         self._refusals.clear()
-        self._refused = self._in_a_row = 0
+        self._refused = self.in_a_row = 0
         self._first_at = math.inf
         self._anew_at = at
 
@@ -123,7 +123,7 @@ class _Answers:
 
     def hopeless(self, now: float) -> bool:
         """Whether more than half was refused over a second, or everything for a quarter of one."""
-        if self._in_a_row >= _SOME and now >= self._row_at + 0.25:
+        if self.in_a_row >= _SOME and now >= self._row_at + 0.25:
             return True
         return self.refused > 0.5 and len(self) >= _SOME and self.over_a_second(now)
 
@@ -183,10 +183,11 @@ _MUCH: Final = 0.07
 _SLOWEST: Final = 1.0  # or half of a contract that is slow itself
 _SETTLED: Final = 1.0  # seconds that a cut takes to show: operators count by the second
 _BREATH: Final = 0.05  # seconds without submits after a cut: what was refused is back in its place then
+_PROBES: Final = 3  # refusals in a row after which a pause was too short
 _USELESS: Final = 3  # cuts in a row after which as much is refused as before: it does not come from our speed
 
 _STEP: Final = 0.03  # of the rate that the operator took, that a second adds
-_FAST_STEP: Final = 0.5  # the same if that was guessed
+_FAST_STEP: Final = 0.5  # the same if that was guessed, or if refusals do not come from our speed
 _CALM: Final = 10.0  # seconds without a cut after which steps get longer: 2.6 after 20 s, 9 after 30, 127 after 60 ...
 _HASTE: Final = 30.0  # ... times the rate at the cut, all steps together
 _FORGOTTEN: Final = 60.0  # seconds without a cut after which a link without contract has no limit again
@@ -213,7 +214,6 @@ class RateControl:
         self._refused_at = -math.inf
         self._useless = 0  # cuts in a row that did not help
         self._share = 0.0  # what was refused before them
-        self._good = 0.0  # submits a second that were taken before them
         self._tolerated = 0.0  # share of refusals that is known not to come from our speed
         self._throttled = 0
         self._congestion: int | None = None
@@ -284,7 +284,7 @@ class RateControl:
         answers.refuse(now)
         if command_status == CommandStatus.ESME_RMSGQFUL:
             return self._pause(_QUEUE_FULL, now)
-        if self._pauses or answers.hopeless(now):
+        if answers.hopeless(now) or (self._pauses and answers.in_a_row >= _PROBES):
             return self._pause(_THROTTLED, now)
         settled = written_at >= self._cut_at + _SETTLED
         if self._limit is not None:
@@ -328,7 +328,7 @@ class RateControl:
         self._tolerated = 0.0
         recovering = limit is not None and (limit.at(written_at) < 0.97 * limit.taken or len(answers) < 2 * _SOME)
         if tolerated or not recovering or answers.refused < self._share / 2:
-            self._useless, self._share, self._good = 0, answers.refused, self._taken(now)
+            self._useless, self._share = 0, answers.refused
             return False
         self._useless += 1
         self._share = (self._share + answers.refused) / 2
@@ -337,7 +337,7 @@ class RateControl:
         self._useless = 0
         self._tolerated = min(0.5, 1.5 * self._share + 0.05)
         rate = self.rate(now) or _SLOWEST
-        self._limit = _Limit(rate, _STEP * self._good, now, rate)
+        self._limit = _Limit(rate, _FAST_STEP * rate, now, rate)
         return True
 
     def _cut(self, factor: float, now: float) -> Slowdown:
