@@ -21,6 +21,7 @@ from payk.domain.errors import ERRORS, Field
 from payk.domain.message import MessageState
 from payk.domain.states import FINAL, TRANSITIONS
 from payk.registry.file import read
+from payk.registry.options import LINK
 from payk.settings import COMMAND_VARIABLES, Settings
 from payk.simulator import scripted_numbers
 from payk.store.timeline import EventKind
@@ -111,6 +112,21 @@ def test_links_lead_somewhere(page: Path) -> None:
 def test_registry_files_are_right(page: Path) -> None:
     for block in blocks(page, "toml"):
         read(tomllib.loads(block), page.name, {})
+
+
+@pytest.mark.parametrize(
+    "setting",
+    sorted(set(re.findall(r"`(\w+ = [^`]+)`", (ROOT / "docs/operators.md").read_text("utf-8")))),
+)
+def test_what_a_symptom_calls_for_can_be_written(setting: str) -> None:
+    """Every key and value that docs/operators.md advises is one of a link, an operator or a route."""
+    key, written = setting.split(" = ", 1)
+    value = tomllib.loads(f"value = {written.replace(', ...', '')}")["value"]
+    link = {"host": "192.0.2.1", "port": 2775, "system_id": "payk", "password": "x", key: value}
+    document = {"operator": [{"name": "tcell", "link": [link]}]}
+    if key not in LINK:
+        document = {"route": [{"prefix": "992", "operators": ["tcell"], key: value}]}
+    read(document, "operators.md", {})
 
 
 @every_page
