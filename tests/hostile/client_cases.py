@@ -64,7 +64,8 @@ def on_a_bound_transceiver() -> Iterator[Case]:
         yield Case(1, f"length {length}", octets, (nack(RINVCMDLEN),), closes=True, counted=1)
     m6 = bytes.fromhex("f000001100000110000000000a342ee7")
     yield Case(1, "M6", m6, (nack(RINVCMDLEN),), closes=True, counted=1)
-    yield Case(1, "M8, of a response", bytes.fromhex("0000000f800000060000000000000001"), closes=True, counted=1)
+    m8 = bytes.fromhex("0000000f800000060000000000000001")  # claims to be a response
+    yield Case(1, "M8", m8, (nack(RINVCMDLEN, 1),), closes=True, counted=1)
     for name, octets in (("a header cut short", b"\0\0\0\1\0\0"), ("zeros", bytes(16))):
         yield Case(1, name, octets, (nack(RINVCMDLEN, 0),), closes=True, counted=1)
     for octets in (b"HTTP/1.1 400", b"AMQP\0\0\x09\x01"):

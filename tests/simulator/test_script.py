@@ -153,16 +153,25 @@ def test_a_share_of_one_strikes_every_number_without_a_rule(option: str, status:
     assert of.fate(submit_sm("992000000000"), 0, 0.0) == AT_ONCE
 
 
+RINVEXPIRY, RINVSCHED = CommandStatus.ESME_RINVEXPIRY, CommandStatus.ESME_RINVSCHED
+
+
 @pytest.mark.parametrize(
     ("field", "value", "status"),
     [
         ("validity_period", "000002000000000R", 0),
         ("validity_period", "251124101500000+", 0),
-        ("validity_period", "251124101500", CommandStatus.ESME_RINVEXPIRY),
-        ("validity_period", "000002000000000r", CommandStatus.ESME_RINVEXPIRY),
+        ("validity_period", "251124101500", 0),  # two short forms are seen
+        ("validity_period", "251124101500-00", 0),
+        ("validity_period", "000002000000000r", RINVEXPIRY),
+        ("validity_period", "251324101500000+", RINVEXPIRY),  # a 13th month
+        ("validity_period", "251124101500049+", RINVEXPIRY),  # more than twelve hours from UTC
+        ("validity_period", "25112410150", RINVEXPIRY),
         ("schedule_delivery_time", "251124101500008-", 0),
-        ("schedule_delivery_time", "tomorrow at noon", CommandStatus.ESME_RINVSCHED),
+        ("schedule_delivery_time", "251124101500", 0),
+        ("schedule_delivery_time", "tomorrow at noon", RINVSCHED),
+        ("schedule_delivery_time", "250230101500000+", RINVSCHED),
     ],
 )
-def test_times_must_be_written_as_the_specification_says(field: str, value: str, status: int) -> None:
+def test_times_must_be_such_as_can_be_read(field: str, value: str, status: int) -> None:
     assert script().fate(submit_sm("992000000000", **{field: value}), 0, 0.0).status == status

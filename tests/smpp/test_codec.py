@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from payk.smpp import (
+    AlertNotification,
     BindTransceiver,
     BindTransceiverResp,
     CancelSm,
@@ -39,6 +40,7 @@ from payk.smpp import (
     UnsuccessSme,
     decode,
     encode,
+    tlv_int,
 )
 from payk.smpp.layout import LAYOUTS
 
@@ -286,6 +288,15 @@ class TestForgives:
     def test_up_to_three_stray_octets(self, rest: bytes) -> None:
         told: list[str] = []
         assert decode(submit(rest=rest), told) == decode(submit())
+        assert told == ["octets behind the last field"]
+
+    @pytest.mark.parametrize("rest", [b"\0", b"\x04\x22\0\1\2\0"])
+    def test_an_alert_with_a_bare_octet_at_its_end(self, rest: bytes) -> None:
+        told: list[str] = []
+        alert = decode(frame(0x102, b"\1\x01100\0\1\x01200\0" + rest), told)
+        assert isinstance(alert, AlertNotification)
+        assert (alert.source_addr, alert.esme_addr) == ("100", "200")
+        assert tlv_int(alert.tlvs, Tag.MS_AVAILABILITY_STATUS) == (2 if len(rest) > 1 else None)
         assert told == ["octets behind the last field"]
 
     def test_integers_of_no_table(self) -> None:

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import pytest
+
 from payk.smpp import (
+    Closed,
     DeliverSm,
     DeliverSmResp,
     EnquireLink,
     EnquireLinkResp,
+    Event,
+    QuerySmResp,
     RequestReceived,
+    RequestUncertain,
     ResponseReceived,
+    Session,
     SubmitSm,
     SubmitSmResp,
+    UnknownPdu,
+    encode,
 )
 from tests.smpp.session_bench import bound_esme, bound_smsc
 
@@ -67,6 +78,33 @@ def test_answers_that_may_lie_unread_are_waited_for() -> None:
     bench.session.send_response(request, SubmitSmResp("1"), 41.0)
     (event,) = bench.session.tick(41.0)
     assert isinstance(event, ResponseReceived)
+
+
+ENDS: dict[str, Callable[[Session], list[Event]]] = {
+    "half-closed": lambda session: session.receive_eof(1.0),
+    "lost": lambda session: session.connection_lost(1.0),
+    "by us": lambda session: session.close("enough") or session.tick(1.0),
+}
+
+
+@pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
+def test_answers_that_lie_unread_when_the_session_ends_still_count(end: Callable[[Session], list[Event]]) -> None:
+    """What is held back is requests of the peer; the answers behind them have arrived."""
+    bench = bound_esme(max_unanswered=1)
+    numbers = [bench.submit(token) for token in ("first", "second", "third", "fourth")]
+    first, second, third, fourth = (SubmitSmResp("77", sequence_number=number) for number in numbers)
+    held_back = DeliverSm(sequence_number=1)
+    assert bench.receive(held_back, held_back, first, first) == [RequestReceived(held_back)]
+    other = QuerySmResp("77", sequence_number=third.sequence_number)  # no answer to it
+    assert bench.receive(UnknownPdu(0x80000110, sequence_number=2), second, other, encode(fourth)[:-1], at=0.5) == []
+    *completed, closed = end(bench.session)
+    assert [(event.token, event.response) for event in completed if isinstance(event, ResponseReceived)] == [
+        ("first", first),
+        ("second", second),
+    ]
+    assert [event.token for event in completed if isinstance(event, RequestUncertain)] == ["third", "fourth"]
+    assert len(completed) == 4
+    assert isinstance(closed, Closed)
 
 
 def test_an_enquire_link_flood_is_answered_then_slowed_down() -> None:

@@ -12,6 +12,38 @@ def test_the_table_has_every_tag() -> None:
     assert TLV_TABLE.keys() == set(Tag)
 
 
+SIZES = {
+    (1, 1): {
+        *(0x0005, 0x0006, 0x0007, 0x000D, 0x000E, 0x000F, 0x0019, 0x0030, 0x0201, 0x0205, 0x020D, 0x020E, 0x020F),
+        *(0x0210, 0x0302, 0x0304, 0x0420, 0x0421, 0x0422, 0x0425, 0x0426, 0x0427, 0x0428, 0x0501, 0x0611, 0x1201),
+        0x1380,
+    },
+    (2, 2): {0x0008, 0x0204, 0x020A, 0x020B, 0x020C, 0x1203, 0x1383},
+    (4, 4): {0x0017},
+    (1, 2): {0x0010},
+    (1, 4): {0x1204},
+    (0, 1): {0x130C},
+    (1, 256): {0x001D},
+    (1, 65): {0x001E},
+    (2, 23): {0x0202, 0x0203},
+    (3, 3): {0x0423},
+    (0, 65): {0x0303, 0x060D, 0x060E},
+    (4, 19): {0x0381},
+    (0, 1024): {0x060B},
+    (6, 6): {0x060F, 0x0610},
+    (10, 10): {0x0612},
+    (1, 5): {0x0613},
+    (0, 65535): {0x0424},
+}
+"""Told a second time and by size, so that a slip in the table is seen."""
+
+
+def test_the_sizes_of_the_table() -> None:
+    assert {int(tag): (row.smallest, row.largest) for tag, row in TLV_TABLE.items()} == {
+        tag: size for size, tags in SIZES.items() for tag in tags
+    }
+
+
 @pytest.mark.parametrize(
     ("tag", "value", "octets"),
     [

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections import OrderedDict, deque
 from collections.abc import Iterable
 from dataclasses import replace
+from datetime import UTC, datetime
 from random import Random
 from typing import Final
 
 from payk.simulator.options import SimulatorOptions
 from payk.simulator.record import octets_of
 from payk.simulator.rule import AT_ONCE, DELIVERED_SOON, Fate, Rule
-from payk.smpp import CommandStatus, ReplaceSm, SubmitSm
+from payk.smpp import CommandStatus, ReplaceSm, SubmitSm, smpp_time
 
 __all__ = ["MESSAGES_REMEMBERED", "Script", "time_fault"]
 
@@ -21,7 +21,7 @@ MESSAGES_REMEMBERED: Final = 100_000
 
 _LONGEST_NUMBER: Final = 15
 """Digits (ITU-T E.164); a name, too, has no more characters. A ``+`` may stand before a number."""
-_is_time: Final = re.compile(r"(?:[0-9]{15}[+\-R])?").fullmatch  # SMPP 3.4 section 7.1.1
+_ANY_MOMENT: Final = datetime(2000, 1, 1, tzinfo=UTC)  # that relative times count from; their sum is not looked at
 _BAD_SOURCE: Final = Fate(CommandStatus.ESME_RINVSRCADR)
 _BAD_DESTINATION: Final = Fate(CommandStatus.ESME_RINVDSTADR)
 _REFUSED: Final = Fate(CommandStatus.ESME_RSUBMITFAIL)
@@ -31,12 +31,20 @@ _EARLY_ANSWER: Final = 0.2
 
 
 def time_fault(pdu: SubmitSm | ReplaceSm) -> CommandStatus | None:
-    """What answers times that are not written as the specification says."""
+    """What answers times that cannot be read."""
     if not _is_time(pdu.validity_period):
         return CommandStatus.ESME_RINVEXPIRY
     if not _is_time(pdu.schedule_delivery_time):
         return CommandStatus.ESME_RINVSCHED
     return None
+
+
+def _is_time(text: str) -> bool:
+    try:
+        smpp_time.parse_time(text, _ANY_MOMENT)
+    except ValueError:
+        return False
+    return True
 
 
 class Script:

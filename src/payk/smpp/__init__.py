@@ -1,10 +1,29 @@
 """SMPP 3.4 (5.0-tolerant), sans-IO: PDUs, codec, session, receipts. No sockets, no clock, no logging.
 
 `Session` is the door for both roles; `encode` and `decode` for single PDUs; `parse_receipt` for what operators report.
+
+Where a rule lives::
+
+    which PDUs there are, their fields, how long each may be         pdu, layout; parameters and tlv for the values
+    which status answers an unreadable field                         layout
+    octets to PDUs and back                                          codec: generated, else careful and wire
+    how long a PDU may be, where it ends                             framing
+    what a command_status means for a message                        status
+    who may send what in which state                                 state
+    which response answers which request                             answering
+    sequence numbers, window, time-outs, late answers                pending
+    enquire_link, silence                                            liveness
+    how many errors of the peer are too many                         faults
+    the timers and limits, with their defaults                       options
+    what a session does with all these                               session
+    who is let in at a server's door, passwords being guessed        admission
+    receipts: which they are, what they say, their dates             receipt, receipt_date, network_error
+    times, user data headers                                         smpp_time, udh
 """
 
 from payk.smpp import receipt, smpp_time
 from payk.smpp.admission import Admission, AdmissionOptions, TooMany, Visitor
+from payk.smpp.answering import refusal
 from payk.smpp.codec import decode, encode
 from payk.smpp.command import CommandId
 from payk.smpp.errors import (
@@ -84,7 +103,7 @@ from payk.smpp.pdu import (
 from payk.smpp.receipt import Receipt, encode_receipt_text, parse_receipt
 from payk.smpp.receipt_date import parse_receipt_date
 from payk.smpp.recent import Tally
-from payk.smpp.session import Session, refusal
+from payk.smpp.session import Session
 from payk.smpp.state import Role, State
 from payk.smpp.status import STATUS_CLASSES, CommandStatus, StatusClass, classify, status_name
 from payk.smpp.tlv import Tag, Tlv, find_tlv, tlv_int, tlv_text

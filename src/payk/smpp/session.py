@@ -13,8 +13,10 @@ reported after it. A session that has ended (`Session.closed`) wants its last oc
 from __future__ import annotations
 
 from collections import deque
+from contextlib import suppress
 from typing import Any, Final, cast
 
+from payk.smpp.answering import answers, refusal_of
 from payk.smpp.codec import decode, encode
 from payk.smpp.command import RESPONSE_BIT, CommandId
 from payk.smpp.errors import FramingError, LocalError, PduError, WindowFull, WrongState
@@ -32,8 +34,8 @@ from payk.smpp.event import (
     ResponseReceived,
     UnbindReceived,
 )
+from payk.smpp.faults import Faults
 from payk.smpp.framing import BOUND_LIMIT, HEADER_SIZE, Framer
-from payk.smpp.layout import LAYOUTS
 from payk.smpp.liveness import Liveness, Verdict
 from payk.smpp.options import SessionOptions
 from payk.smpp.pdu import (
@@ -49,23 +51,19 @@ from payk.smpp.pdu import (
     UnbindResp,
     UnknownPdu,
 )
-from payk.smpp.pending import Pending
+from payk.smpp.pending import Entry, Pending
 from payk.smpp.recent import Recent
 from payk.smpp.state import BINDS, BOUND_AS, MAY_RECEIVE, MAY_SEND, NO_RESPONSE, Role, State
 from payk.smpp.status import CommandStatus, status_name
 
-__all__ = ["Session", "refusal"]
+__all__ = ["Session"]
 
-_RESPONSE_OF: Final = {int(layout.pdu.command_id): layout.response for layout in LAYOUTS if layout.response}
 _COMMAND_IDS: Final = frozenset(map(int, CommandId))
 _BOUND: Final = frozenset({State.BOUND_TX, State.BOUND_RX, State.BOUND_TRX})
 _BOUND_STATES: Final = _BOUND | {State.UNBINDING}
 _NOTHING: Final[frozenset[CommandId]] = frozenset()
 
-_ERRORS_BEFORE_BIND: Final = 3
-_STRAY_NACKS_A_MINUTE: Final = 3
 _FLOOD_SPAN: Final = 10.0
-_ODDITIES_TOLD: Final = 100
 _TLS_RECORDS: Final = (b"\x16\x03", b"\x15\x03")  # a handshake, an alert
 
 
@@ -93,11 +91,8 @@ class Session:
         self._leave_deadline: float | None = None
         self._unbind_sent = False
         self._paused_until = 0.0
-        self._errors = Recent(options.max_errors_per_minute)
-        self._stray_nacks = Recent(_STRAY_NACKS_A_MINUTE)
+        self._faults = Faults(options.max_errors_per_minute)
         self._enquiries = Recent(options.enquire_flood, _FLOOD_SPAN)
-        self._errors_before_bind = 0
-        self._oddities: set[str] = set()
 
     # What it is
 
@@ -216,7 +211,7 @@ class Session:
         answer to this request.
         """
         self._now = now
-        if response.command_id not in (request.command_id | RESPONSE_BIT, CommandId.GENERIC_NACK):
+        if not answers(response, request):
             raise LocalError(f"{response.command_id.name} does not answer {request.command_id.name}")
         if self.closed:
             return False
@@ -293,8 +288,8 @@ class Session:
         is_smpp = self._liveness is not None or exc.command_id in _COMMAND_IDS
         head = exc.head[:HEADER_SIZE] if is_smpp else exc.head
         self._events.append(PeerError(f"{exc}; it began with {head.hex()}"))
-        is_response = exc.command_id is not None and exc.command_id & RESPONSE_BIT
-        if not is_response and not exc.head.startswith(_TLS_RECORDS):
+        # Even what claims to be a response: which PDU it is cannot be believed. But two must never nack each other.
+        if exc.command_id != CommandId.GENERIC_NACK and not exc.head.startswith(_TLS_RECORDS):
             self._out.append(encode(GenericNack(CommandStatus.ESME_RINVCMDLEN, exc.sequence_number or 0)))
         self._end("the stream cannot be followed")
 
@@ -348,10 +343,8 @@ class Session:
     def _on_response(self, pdu: Response, now: float) -> None:
         number = pdu.sequence_number
         if entry := self._pending.waiting(number):
-            if _answers(pdu, entry.request):
-                self._pending.settle(number)
-                self._timeouts = 0
-                self._events.append(ResponseReceived(entry.token, entry.request, pdu, now - entry.sent_at))
+            if answers(pdu, entry.request):
+                self._complete(entry, pdu, now)
             else:
                 self._pending.bury(number)
                 reason = f"answered by {pdu.command_id.name.lower()}"
@@ -360,16 +353,21 @@ class Session:
             self._unbind_when_idle(now)
         elif control := self._pending.control(number):
             self._on_control_response(number, control, pdu, now)
-        elif (buried := self._pending.tombstone(number)) and _answers(pdu, buried.request):
+        elif (buried := self._pending.tombstone(number)) and answers(pdu, buried.request):
             self._pending.settle_tombstone(number)
             self._events.append(LateResponse(buried.token, buried.request, pdu))
         else:
             self._fault(f"{pdu.command_id.name.lower()} to no request", now)
-            if isinstance(pdu, GenericNack) and self._stray_nacks.add(now):
-                self._end("too many generic_nack to no request", farewell=True)
+            if isinstance(pdu, GenericNack) and (enough := self._faults.count_stray_nack(now)):
+                self._end(enough, farewell=True)
+
+    def _complete(self, entry: Entry, pdu: Response, now: float) -> None:
+        self._pending.settle(pdu.sequence_number)
+        self._timeouts = 0
+        self._events.append(ResponseReceived(entry.token, entry.request, pdu, now - entry.sent_at))
 
     def _on_control_response(self, number: int, request: Request, pdu: Response, now: float) -> None:
-        if not _answers(pdu, request):
+        if not answers(pdu, request):
             self._fault(f"{request.command_id.name.lower()} answered by {pdu.command_id.name.lower()}", now)
             return
         self._pending.settle_control(number)
@@ -410,26 +408,18 @@ class Session:
             self._end(f"bind refused: {status_name(exc.command_status)}")
 
     def _answer(self, command_id: int, sequence_number: int, status: int) -> None:
-        self._out.append(encode(_negative(command_id, status), sequence_number))
+        self._out.append(encode(refusal_of(command_id, status), sequence_number))
 
     def _fault(self, description: str, now: float) -> None:
         """Tell it and count it; too many end the session."""
         self._events.append(PeerError(description))
-        if self._liveness is None:
-            self._errors_before_bind += 1
-            if self._errors_before_bind >= _ERRORS_BEFORE_BIND:
-                self._end("too many errors before the bind")
-        elif self._errors.add(now):
-            self._end("too many errors", farewell=True)
+        if enough := self._faults.count(now, bound=self._liveness is not None):
+            self._end(enough, farewell=True)
 
     def _tolerate(self, pdu: Pdu, oddities: list[str]) -> None:
         """Tell each kind of oddity once."""
-        for oddity in oddities:
-            if isinstance(pdu, UnknownPdu) or len(self._oddities) == _ODDITIES_TOLD:
-                return
-            description = f"{pdu.command_id.name.lower()}: {oddity}"
-            if description not in self._oddities:
-                self._oddities.add(description)
+        if not isinstance(pdu, UnknownPdu):
+            for description in self._faults.news(pdu.command_id.name.lower(), oddities):
                 self._events.append(PeerError(description, counted=False))
 
     # Sending
@@ -471,6 +461,17 @@ class Session:
             now=now,
         )
 
+    def _read_answers_left(self) -> None:
+        """What was held back of the peer is dropped, but answers in between have arrived: they complete requests."""
+        with suppress(FramingError):
+            self._frames.extend(self._framer.take())
+        for frame in self._frames:
+            if int.from_bytes(frame[4:8], "big") & RESPONSE_BIT:
+                response = cast(Response, decode(frame))  # or an unknown one, which answers nothing
+                entry = self._pending.waiting(response.sequence_number)
+                if entry and answers(response, entry.request):
+                    self._complete(entry, response, self._now)
+
     def _abandon(self, reason: str) -> None:
         for entry in self._pending.abandon():
             self._events.append(RequestUncertain(entry.token, entry.request, reason))
@@ -482,6 +483,7 @@ class Session:
         if farewell and self._state in _BOUND_STATES and not self._unbind_sent:
             self._send_control(Unbind())
         self._enter(State.CLOSED)
+        self._read_answers_left()
         self._abandon(reason)
         self._events.append(Closed(reason))
         self._frames.clear()
@@ -539,16 +541,3 @@ class Session:
                 self._liveness.asked(now)
             case Verdict.DEAD:
                 self._end("the peer is silent", farewell=True)
-
-
-def refusal(request: Request, command_status: int) -> Response:
-    """The negative response of the request's own kind; generic_nack if there is none."""
-    return _negative(request.command_id, command_status)
-
-
-def _negative(command_id: int, command_status: int) -> Response:
-    return _RESPONSE_OF.get(command_id, GenericNack)(command_status=command_status)
-
-
-def _answers(response: Response, request: Request) -> bool:
-    return response.command_id in (request.command_id | RESPONSE_BIT, CommandId.GENERIC_NACK)

@@ -1,0 +1,28 @@
+"""Which response answers which request (SMPP 3.4 section 5.1.2.1)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from payk.smpp.command import RESPONSE_BIT, CommandId
+from payk.smpp.layout import LAYOUTS
+from payk.smpp.pdu import GenericNack, Request, Response
+
+__all__ = ["answers", "refusal", "refusal_of"]
+
+_RESPONSE_OF: Final = {int(layout.pdu.command_id): layout.response for layout in LAYOUTS if layout.response}
+
+
+def answers(response: Response, request: Request) -> bool:
+    """Whether it is of the request's own kind, or a generic_nack."""
+    return response.command_id in (request.command_id | RESPONSE_BIT, CommandId.GENERIC_NACK)
+
+
+def refusal(request: Request, command_status: int) -> Response:
+    """The negative response of the request's own kind; generic_nack if there is none."""
+    return refusal_of(request.command_id, command_status)
+
+
+def refusal_of(command_id: int, command_status: int) -> Response:
+    """As `refusal`, for a request that could not be read."""
+    return _RESPONSE_OF.get(command_id, GenericNack)(command_status=command_status)
