@@ -224,6 +224,12 @@ class TestRate:
         refuse(control, 6.0)
         assert control.rate(6.0) == pytest.approx(0.17)
 
+    def test_what_is_refused_while_there_is_no_share_leaves_a_rate_for_the_next_one(self) -> None:
+        control = RateControl(0.0, 0.0)
+        refuse(control, 1.0, QUEUE_FULL)
+        control.set_contract(50.0, 2.0)
+        assert control.ready_at(1, 6.0) < 8.0
+
     def test_nothing_was_saved_up_after_a_cut(self) -> None:
         control = cut_at_100(contract=1000.0)
         assert control.available(10.0) == 0
@@ -330,6 +336,16 @@ class TestPause:
         assert control.rate(10.0) == pytest.approx(85)
         refuse(control, 15.0, QUEUE_FULL)
         assert control.rate(15.0) == pytest.approx(85)
+
+    @pytest.mark.parametrize("contract", [100.0, None])
+    def test_a_link_with_little_to_send_finds_its_rate_again(self, contract: float | None) -> None:
+        control = RateControl(contract, 0.0)
+        for second in (0.0, 7.0):
+            control.accepted(written_at=second, now=second)
+            refuse(control, second + 2.0, QUEUE_FULL)
+        assert control.rate(15.0) == pytest.approx(1, abs=0.1)
+        control.accepted(written_at=80.0, now=80.0)
+        assert control.rate(80.0) == contract
 
 
 class TestCongestion:

@@ -77,3 +77,11 @@ def test_generic_nack_refuses_too() -> None:
 
 def test_a_generic_nack_that_refuses_nothing_leaves_it_open() -> None:
     assert outcome_of(1, GenericNack(), {}) == Uncertain(1, "answered by GenericNack")
+
+
+@pytest.mark.parametrize(
+    ("answered", "smsc_id"),
+    [("A1", "A1"), ("  A1 ", "A1"), (" ", ""), (None, ""), ("f" * 255, "f" * 255), ("f" * 5_000, "")],
+)
+def test_the_id_of_an_answer(answered: str | None, smsc_id: str) -> None:
+    assert outcome_of(1, SubmitSmResp(message_id=answered), {}) == Accepted(1, smsc_id)

@@ -34,6 +34,7 @@ NONE, ENROUTE, DELIVERED, ACCEPTED, EXPIRED = S.NONE, S.ENROUTE, S.DELIVERED, S.
 UNDELIVERABLE, UNKNOWN, REJECTED = S.UNDELIVERABLE, S.UNKNOWN, S.REJECTED
 OTHER_PHONE = "992918888888"
 TIME_OUT = Uncertain(1, "time-out")
+TIME_OUT_OF_2 = Uncertain(2, "time-out")
 PARKED = Settled(None)
 
 
@@ -49,6 +50,14 @@ async def unanswered(scene: Scene, **changes: object) -> Claim:
     claim = await scene.claimed(**changes)
     await scene.record(claim, *(Uncertain(part, "time-out") for part in claim.open_parts))
     return claim
+
+
+def whole_texts(scene: Scene) -> None:
+    """The operator gets every text whole, as message_payload."""
+    operator = scene.directory.value.operators[scene.operator]
+    link = replace(operator.links[0], long_text=LongText.PAYLOAD)
+    operators = {**scene.directory.value.operators, scene.operator: replace(operator, links=(link,))}
+    scene.directory.value = replace(scene.directory.value, operators=operators)
 
 
 async def retry_parked(scene: Scene) -> list[Settled]:
@@ -235,6 +244,74 @@ async def test_a_late_answer_without_an_id_is_found_by_its_addresses_too(scene: 
     await record_late_answers(scene.db, [late], scene.wait)
     [settled] = await scene.receive(scene.report("777"))
     assert (settled.message_id, settled.became) == (claim.message_id, DELIVERED)
+
+
+async def test_parts_of_one_message_without_ids_whose_receipts_come_together(scene: Scene) -> None:
+    claim = await scene.claimed(parts=3)
+    await scene.record(claim, *(Accepted(part, "") for part in (1, 2, 3)))
+    settled = await scene.receive(scene.report(), scene.report(), scene.report())
+    assert [row.parts for row in settled] == [(1,), (2,), (3,)]
+    assert await scene.state(claim.message_id) is DELIVERED
+
+
+async def test_parts_without_ids_whose_receipts_come_over_two_processes(scene: Scene, second: Database) -> None:
+    for number in range(10):
+        phone = f"99290000010{number}"
+        claim = await scene.claimed(parts=2, phone=phone)
+        await scene.record(claim, Accepted(1, ""), Accepted(2, ""))
+        reports = [scene.report(source=phone)]
+        await asyncio.gather(*(settle_receipts(db, reports, scene.wait) for db in (scene.db, second)))
+        assert await scene.state(claim.message_id) is DELIVERED
+
+
+@pytest.mark.parametrize("together", [True, False])
+async def test_a_receipt_names_the_part_that_had_no_id(scene: Scene, together: bool) -> None:
+    """Its next receipts are known by that id; those of its neighbour are the other ones."""
+    claim = await scene.claimed(parts=2)
+    await scene.record(claim, Accepted(1, ""), Accepted(2, "0"))
+    reports = [scene.report(id_, state) for state in (ENROUTE, DELIVERED) for id_ in ("778", "0777")]
+    batches = [reports] if together else [[report] for report in reports]
+    settled = [row for batch in batches for row in await scene.receive(*batch)]
+    assert [row.parts for row in settled] == [(1,), (2,), (1,), (2,)]
+    assert await scene.state(claim.message_id) is DELIVERED
+    assert await scene.count("unnamed_part") == 0
+
+
+async def test_a_repeated_receipt_is_not_given_to_the_next_message_without_an_id(scene: Scene) -> None:
+    first = await handed_over(scene, "")
+    await scene.receive(scene.report("777"))
+    second = await handed_over(scene, "")
+    assert [row.message_id for row in await scene.receive(scene.report("777"))] == [first]
+    assert await scene.state(second) is ENROUTE
+
+
+@pytest.mark.parametrize("mode", [IdMode.LEARN, IdMode.RAW, IdMode.HEX_DEC, IdMode.DEC_HEX])
+async def test_a_name_is_found_again_in_every_mode(scene: Scene, mode: IdMode) -> None:
+    message_id = await handed_over(scene, "")
+    for state in (ACCEPTED, DELIVERED):
+        [settled] = await scene.receive(scene.report("00777", state, id_mode=mode))
+        assert (settled.message_id, settled.became) == (message_id, state)
+
+
+async def test_a_second_try_without_an_id_beside_a_first_one_that_had_none(scene: Scene) -> None:
+    """One part was taken at once, the other at its second try: both receipts are theirs."""
+    claim = await scene.claimed(parts=2)
+    await scene.record(claim, Accepted(1, ""), Uncertain(2, "time-out"))
+    await scene.bring_due()
+    await stage_due(scene.db, 10)
+    [again] = await scene.claim()
+    await scene.record(again, Accepted(2, ""))
+    settled = [(await scene.receive(scene.report()))[0] for _ in range(2)]
+    assert [row.parts for row in settled] == [(1,), (2,)]
+    assert await scene.state(claim.message_id) is DELIVERED
+
+
+async def test_late_answers_without_ids_for_a_whole_text_are_one_submit(scene: Scene) -> None:
+    whole_texts(scene)
+    claim = await unanswered(scene, parts=2)
+    answers = [LateAnswer(claim.message_id, scene.operator, scene.link, part, claim.try_number, "") for part in (1, 2)]
+    await record_late_answers(scene.db, answers, scene.wait)
+    assert await scene.receive(scene.report()) == [Settled(claim.message_id, (1, 2), DELIVERED)]
 
 
 # -- order, duplicates, states
@@ -465,9 +542,52 @@ async def test_any_word_of_the_operator_on_an_uncertain_part_stops_its_repeat(sc
     """It has the message: that is all one needs to know."""
     for state in (ENROUTE, ACCEPTED, None):
         claim = await unanswered(scene)
-        await scene.receive(scene.report("new", state))
+        await scene.receive(scene.report(f"new{state}", state))
         assert await scene.places(claim.message_id) == {"awaiting"}
         assert await scene.state(claim.message_id) is (state or ENROUTE)
+
+
+@pytest.mark.parametrize("smsc_ids", ["new", ()])
+@pytest.mark.parametrize("together", [True, False])
+async def test_after_its_first_receipt_an_uncertain_part_is_known(
+    scene: Scene, smsc_ids: str | tuple[()], together: bool
+) -> None:
+    claim = await unanswered(scene)
+    reports = [scene.report(smsc_ids, state) for state in (ENROUTE, ACCEPTED, DELIVERED)]
+    for batch in [reports] if together else [[report] for report in reports]:
+        await scene.receive(*batch)
+    assert await scene.state(claim.message_id) is DELIVERED
+    assert await scene.count("unnamed_part") == 0 and await scene.count("parked_receipt") == 0
+
+
+async def test_a_part_that_got_its_id_is_not_found_by_addresses_any_more(scene: Scene) -> None:
+    """Also where the receipt that named it is repeated at once."""
+    await unanswered(scene)
+    await scene.receive(scene.report("new", ENROUTE), scene.report("new", ENROUTE))
+    assert await scene.count("unnamed_part") == 0
+    assert await scene.receive(scene.report("newer")) == [PARKED]
+
+
+async def test_a_neighbour_that_is_on_its_way_may_have_the_same_reference(scene: Scene) -> None:
+    """References count on: the second part of a message has that of the next message's first one."""
+    first = await scene.claimed(parts=2)
+    await scene.record(first, Accepted(1, "a"), TIME_OUT_OF_2)
+    second = await scene.claimed()
+    reference = user_message_reference(second.message_id, 1)
+    assert reference == user_message_reference(first.message_id, 2)
+    assert await scene.receive(scene.report("b", reference=reference)) == [PARKED]
+    await scene.record(second, Accepted(1, "b"))
+    assert [row.message_id for row in await retry_parked(scene)] == [second.message_id]
+
+
+async def test_an_id_in_another_base_proves_nothing_while_another_message_is_on_its_way(scene: Scene) -> None:
+    """The receipt is ahead of its answer, and 10 read as hexadecimal is the id of an older message."""
+    old = await handed_over(scene, "16")
+    new = await scene.claimed()
+    assert await scene.receive(scene.report("10")) == [PARKED]
+    await scene.record(new, Accepted(1, "10"))
+    assert [row.message_id for row in await retry_parked(scene)] == [new.message_id]
+    assert await scene.state(old) is ENROUTE
 
 
 async def test_a_receipt_stops_the_repeat_of_its_part_alone(scene: Scene) -> None:
@@ -499,10 +619,7 @@ async def test_a_repeat_that_is_claimed_goes_back_without_the_part_that_was_take
 
 async def test_a_whole_text_that_was_never_answered_is_one_submit(scene: Scene) -> None:
     """message_payload again: one submit_sm carried all parts, and one receipt settles them."""
-    operator = scene.directory.value.operators[scene.operator]
-    link = replace(operator.links[0], long_text=LongText.PAYLOAD)
-    operators = {**scene.directory.value.operators, scene.operator: replace(operator, links=(link,))}
-    scene.directory.value = replace(scene.directory.value, operators=operators)
+    whole_texts(scene)
     by_address, by_echo = await unanswered(scene, parts=2), await unanswered(scene, parts=2, phone=OTHER_PHONE)
     echo = user_message_reference(by_echo.message_id, 1)
     settled = await scene.receive(scene.report("x"), scene.report("y", source=OTHER_PHONE, reference=echo))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import asyncpg
 import pytest
 
@@ -37,13 +39,30 @@ async def test_migrating_twice_does_nothing_the_second_time(empty_dsn: str) -> N
 
 
 async def test_two_processes_migrate_at_the_same_instant(empty_dsn: str) -> None:
-    import asyncio
-
     first, second = await Database.open(empty_dsn), await Database.open(empty_dsn)
     done = await asyncio.gather(migrate(first), migrate(second))
     assert sorted(len(steps) for steps in done) == [0, len(migrations())]
     await first.close()
     await second.close()
+
+
+async def test_migrating_gives_way_to_the_version_that_serves(empty_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its transactions lock the same tables in an order of their own, and none of them fails."""
+    db, steps = await Database.open(empty_dsn), migrations()
+    with monkeypatch.context() as before:
+        before.setattr("payk.store.migrations.migrations", lambda: steps[:1])
+        await migrate(db)
+    async with db.transaction() as serving:
+        await serving.execute("select from receipt_key")
+        migrating = asyncio.create_task(migrate(db))
+        async with db.connection() as looking:
+            waiting = "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
+            while not await looking.fetch(waiting):
+                await asyncio.sleep(0.01)
+        columns = "message_id, operator_id, link_id, part, raw_state"
+        await serving.execute(f"insert into receipt ({columns}) values (100000000, 1, 1, 1, '')")
+    assert [step.number for step in await migrating] == [step.number for step in steps[1:]]
+    await db.close()
 
 
 async def test_a_database_that_holds_something_else_is_refused(empty_dsn: str) -> None:

@@ -325,6 +325,14 @@ async def test_a_receipt_ends_the_doubt(scene: Scene) -> None:
     assert found.events[2].until == found.events[3].at
 
 
+async def test_an_id_that_came_with_a_receipt_is_told_with_its_submit(scene: Scene) -> None:
+    claim = await scene.claimed()
+    await scene.record(claim, Accepted(1, ""))
+    await scene.receive(scene.report("777", S.ENROUTE))
+    receipt = ("receipt", 1, "tcell", "777", S.ENROUTE, "DELIVRD", "000")
+    assert await history(scene, claim.message_id) == [*BEGIN, ("submitted", 1, 1, "tcell", "777"), receipt]
+
+
 # -- receipts
 
 
@@ -332,7 +340,8 @@ async def test_a_receipt_that_came_first_is_told_once_it_is_matched(scene: Scene
     claim = await scene.claimed()
     await scene.receive(scene.report("a1", network_error=b"027"))
     assert await history(scene, claim.message_id) == BEGIN
-    early = await scene.record(claim, Accepted(1, "a1"))
+    await scene.execute("update message set accepted_at = now() - interval '9 seconds'")
+    early = await scene.record(claim, Accepted(1, "a1"), age=5)
     assert await history(scene, claim.message_id) == [*BEGIN, ("submitted", 1, 1, "tcell", "a1")]
     await settle_parked(scene.db, early, scene.directory, scene.wait)
     assert await history(scene, claim.message_id) == [

@@ -197,9 +197,11 @@ class OutcomeRecorder:
     async def _record_late(self, early: list[int]) -> None:
         """Late answers, after the outcomes that they correct."""
         ready = [answer for answer in self._late if (answer.message_id, answer.try_number) not in self._held]
-        if ready:
-            early += await record_late_answers(self._db, ready, self._wait)
-            self._late = [answer for answer in self._late if answer not in ready]
+        for start in range(0, len(ready), MOST):
+            batch = ready[start : start + MOST]
+            early += await record_late_answers(self._db, batch, self._wait)
+            done = set(batch)
+            self._late = [answer for answer in self._late if answer not in done]
 
     def _log_outcomes(self, record: Recorded) -> None:
         for outcome in record.outcomes:

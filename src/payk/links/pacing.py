@@ -320,7 +320,7 @@ class RateControl:
 
     @property
     def _slowest(self) -> float:
-        return _SLOWEST if self._contract is None else min(_SLOWEST, self._contract / 2)
+        return min(_SLOWEST, self._contract / 2) if self._contract else _SLOWEST
 
     def _in_vain(self, written_at: float, now: float) -> bool:
         """Whether cuts do not make the operator refuse less: then the rate grows until it refuses more."""
@@ -343,7 +343,8 @@ class RateControl:
     def _cut(self, factor: float, now: float) -> Slowdown:
         before, taken = self.rate(now), self._taken(now)
         step = _FAST_STEP if self._guesses(now) else _STEP
-        self._limit = _Limit(max(self._slowest, factor * taken), step * taken, now, taken)
+        # Where nothing was taken lately it must grow all the same.
+        self._limit = _Limit(max(self._slowest, factor * taken), step * max(taken, _SLOWEST), now, taken)
         self._start_anew(now)
         self._bucket.set_rate(self.rate(now), now)
         self._bucket.empty(now + _BREATH)

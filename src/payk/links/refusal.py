@@ -20,6 +20,8 @@ _KINDS: Final = {
     StatusClass.BIND: RefusalKind.LINK,  # the operator took our account away under an open session
 }
 
+_LONGEST_ID: Final = 255  # characters; SMPP has 64 (3.4, 5.2.23), and no index of the store holds a thousand
+
 
 def status_overrides(status_classes: Mapping[int, str]) -> dict[int, StatusClass]:
     """A link's setting `status_classes` as `classify` wants it. ValueError for an unknown class."""
@@ -31,14 +33,20 @@ def outcome_of(part: int, response: Response, overrides: Mapping[int, StatusClas
     status = response.command_status
     if isinstance(response, SubmitSmResp):
         if status == CommandStatus.ESME_ROK:
-            return Accepted(part, response.message_id or "")
+            return Accepted(part, _smsc_id(response))
         status_class = classify(status, response.tlvs, overrides)
     elif status == CommandStatus.ESME_ROK:
         return Uncertain(part, f"answered by {type(response).__name__}")
     else:
         status_class = classify(status, (), overrides, answer=response.command_id)
     if status_class is StatusClass.OK:
-        return Accepted(part, response.message_id or "" if isinstance(response, SubmitSmResp) else "")
+        return Accepted(part, _smsc_id(response) if isinstance(response, SubmitSmResp) else "")
     if status_class is StatusClass.PERMANENT and status == CommandStatus.ESME_RINVDSTADR:
         return Refused(part, status, RefusalKind.NUMBER)
     return Refused(part, status, _KINDS[status_class])
+
+
+def _smsc_id(response: SubmitSmResp) -> str:
+    """As receipts will write it: without the blanks that fill a field. What is far too long is no id."""
+    smsc_id = (response.message_id or "").strip()
+    return smsc_id if len(smsc_id) <= _LONGEST_ID else ""

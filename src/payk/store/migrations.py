@@ -6,18 +6,22 @@ payk.migration. Everything lives in a schema of its own, `payk`, so that a datab
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 from dataclasses import dataclass
 from importlib.resources import files
 
 from payk.store.database import Connection, Database
-from payk.store.errors import NotOurs, SchemaMissing, SchemaNewer
+from payk.store.errors import NotOurs, SchemaMissing, SchemaNewer, StoreBusy
 
 __all__ = ["Migration", "check_schema", "clock_difference", "migrate", "migrations"]
 
 LOWEST_SERVER_VERSION = 15
 _LOCK = "payk.migrate"
+_TRIES = 60
+_PAUSE = 0.5
+"""Seconds between two tries, for those who waited behind the first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +46,23 @@ def migrations() -> list[Migration]:
 async def migrate(db: Database, *, first_message_id: int | None = None) -> list[Migration]:
     """Bring the schema up to this code; returns what was run. `first_message_id` is for a new database only.
 
-    Raises NotOurs and SchemaNewer, whose text is one line that says what to do.
+    The version before may serve meanwhile. Its locks and ours come in different orders, and everybody waits behind who
+    waits for a whole table: so this gives way before a deadlock is found, and tries again.
+    Raises NotOurs and SchemaNewer, whose text is one line that says what to do; StoreBusy after a minute of trying.
     """
+    for _ in range(_TRIES - 1):
+        try:
+            return await _migrate(db, first_message_id)
+        except StoreBusy:
+            await asyncio.sleep(_PAUSE)
+    return await _migrate(db, first_message_id)
+
+
+async def _migrate(db: Database, first_message_id: int | None) -> list[Migration]:
     async with db.transaction(timeout=600.0) as connection:
         await connection.execute("set local statement_timeout = 0")
         await connection.execute("select pg_advisory_xact_lock(hashtext($1))", _LOCK)
+        await connection.execute("set local lock_timeout = '0.8s'")  # deadlock_timeout is 1 s
         known = migrations()
         present = await _present(connection)
         _refuse_newer(present, known)

@@ -25,7 +25,7 @@ from payk.store.commits import transaction_id, was_committed
 from payk.store.database import Connection, Database
 from payk.store.errors import OutcomeUnknown, StoreUnavailable
 from payk.store.queries import sql
-from payk.store.resending import drop_parts
+from payk.store.resending import drop_parts, keep_unnamed
 from payk.store.wakeups import Flow
 
 __all__ = [
@@ -121,14 +121,9 @@ async def record_late_answers(db: Database, answers: Sequence[LateAnswer], wait:
             connection,
             [(0.0, a.message_id, a.operator_id, a.link_id, a.part, a.try_number, a.smsc_id) for a in answers],
         )
-        await _insert_unnamed(
-            connection,
-            [
-                (a.message_id, 0.0, a.operator_id, user_message_reference(a.message_id, a.part), a.part, a.try_number)
-                for a in answers
-                if is_unnamed(a.smsc_id)
-            ],
-        )
+        unnamed = [(a.message_id, a.part, a.try_number) for a in answers if is_unnamed(a.smsc_id)]
+        if unnamed:
+            await keep_unnamed(connection, unnamed)
         await drop_parts(connection, [(answer.message_id, answer.part) for answer in answers], wait)
     return early
 
@@ -150,11 +145,6 @@ async def _insert_keys(connection: Connection, rows: list[tuple[object, ...]]) -
     await connection.execute(sql("outcomes.insert_receipt_keys"), *columns(rows))
     found = await connection.fetch(sql("outcomes.early_receipts"), [row[2] for row in rows], [row[6] for row in rows])
     return [row[0] for row in found]
-
-
-async def _insert_unnamed(connection: Connection, rows: list[tuple[object, ...]]) -> None:
-    if rows:
-        await connection.execute(sql("outcomes.insert_unnamed_parts"), *columns(rows))
 
 
 async def _write_facts(connection: Connection, records: Sequence[Recorded]) -> list[int]:
@@ -179,7 +169,8 @@ async def _write_facts(connection: Connection, records: Sequence[Recorded]) -> l
                 case Refused(part=part, command_status=status):
                     refusals.append((claim.message_id, operator_id, claim.link_id, status, part, number))
     early = await _insert_keys(connection, keys)
-    await _insert_unnamed(connection, unnamed)
+    if unnamed:
+        await connection.execute(sql("outcomes.insert_unnamed_parts"), *columns(unnamed))
     if uncertain:
         await connection.execute(sql("outcomes.insert_uncertain_parts"), *columns(uncertain))
     if refusals:

@@ -7,7 +7,7 @@ them. A receipt that fits no submit is parked and tried again: it may be ahead o
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -17,12 +17,12 @@ import asyncpg
 from payk.domain.directory import CurrentDirectory
 from payk.domain.message import MessageState
 from payk.domain.operator import IdMode
-from payk.domain.receipt import ReceiptReport, ReceiptWait, destination_fits, id_forms, number_of
+from payk.domain.receipt import IdForm, ReceiptReport, ReceiptWait, destination_fits, id_forms, number_of
 from payk.domain.states import CORRECTABLE, advance, fold, is_final
 from payk.store.arrays import array_literal, columns
 from payk.store.database import Connection, Database
 from payk.store.queries import sql
-from payk.store.resending import drop_messages, drop_parts
+from payk.store.resending import drop_messages, drop_parts, keep_unnamed
 
 __all__ = [
     "Inbound",
@@ -76,6 +76,11 @@ class _Match:
     """It turns out that the operator took them."""
     unnamed: bool = False
     """The operator gave them no id."""
+    reference: int = 0
+    attempt: int = 0
+    submitted_at: datetime | None = None
+    name: str | None = None
+    """The id that this receipt gives to parts that had none, as an answer would have."""
     shows: IdMode | None = None
 
 
@@ -184,9 +189,8 @@ async def _settle(
 ) -> list[Settled]:
     matches = await _match_keys(connection, reports, range(len(reports)), learned)
     unmatched = [index for index in range(len(reports)) if index not in matches and not reports[index].by_text_alone]
-    if unmatched and (by_address := await _match_addresses(connection, reports, unmatched)):
-        # An answer may have been recorded between the two looks.
-        matches |= by_address | await _match_keys(connection, reports, by_address, learned)
+    if unmatched:
+        matches |= await _match_addresses(connection, reports, unmatched, learned)
     said = await _advance(connection, reports, matches, wait) if matches else _Said()
     parked = [reports[index] for index in unmatched if index not in matches]
     if parked:
@@ -215,11 +219,7 @@ async def _match_keys(
     learned: Mapping[int, IdMode],
 ) -> dict[int, _Match]:
     """The best submit whose id and destination fit: by the form of its id, and of equal ones the newest."""
-    forms = {
-        index: id_forms(report.smsc_ids, report.id_mode, learned.get(report.link_id, IdMode.RAW))
-        for index in indexes
-        for report in (reports[index],)
-    }
+    forms = {index: _forms(reports[index], learned) for index in indexes}
     wanted = [
         (index, reports[index].operator_id, form.rank, form.text, form.written)
         for index, of_index in forms.items()
@@ -229,6 +229,7 @@ async def _match_keys(
         return {}
     matches: dict[int, _Match] = {}
     of_submit: dict[int, tuple[int, str, int]] = {}
+    unsure: list[tuple[object, ...]] = []
     for row in await connection.fetch(sql("receipts.find_keys"), *columns(wanted)):
         index, found = row["ord"], matches.get(row["ord"])
         if found is not None:
@@ -240,49 +241,108 @@ async def _match_keys(
         if fits or (fits is None and not form.confirmed_by_destination):
             matches[index] = _Match(row["message_id"], (row["part"],), shows=form.shows)
             of_submit[index] = (row["message_id"], row["smsc_id"], row["attempt"])
+            if form.shows not in (None, reports[index].id_mode, learned.get(reports[index].link_id, IdMode.RAW)):
+                unsure.append((index, row["message_id"], row["phone"]))
+    if unsure:  # in another base than expected it may be the id of a message that is not answered yet
+        for row in await connection.fetch(sql("receipts.others_on_their_way"), *columns(unsure)):
+            del matches[row["ord"]]
     return matches
 
 
+def _forms(report: ReceiptReport, learned: Mapping[int, IdMode]) -> list[IdForm]:
+    return id_forms(report.smsc_ids, report.id_mode, learned.get(report.link_id, IdMode.RAW))
+
+
 async def _match_addresses(
-    connection: Connection, reports: Sequence[ReceiptReport], unmatched: Sequence[int]
+    connection: Connection,
+    reports: Sequence[ReceiptReport],
+    unmatched: Sequence[int],
+    learned: Mapping[int, IdMode],
 ) -> dict[int, _Match]:
     """Of the submits that have no id, the one whose reference the receipt echoes, else the only one that fits.
 
-    Where another message is on its way to the same number, the addresses alone prove nothing: the receipt may be ahead
-    of that one's answer.
+    A receipt that has an id names its part, and the next ones are matched by that. Where another message is on its way
+    to the same number, neither proves anything: the receipt may be ahead of that one's answer.
     """
     wanted = []
     for index in unmatched:
         report = reports[index]
         wanted += [
-            (index, report.operator_id, number)
+            (index, report.operator_id, number, report.reference)
             for number in {number_of(report.source), number_of(report.destination)}
             if number
         ]
-    if not wanted:
+    if not wanted or not await connection.fetch(sql("receipts.find_by_address"), *columns(wanted)):
         return {}
+    # A receipt takes its part from the ones behind it, on other processes too.
+    await connection.execute(sql("receipts.lock_addresses"), sorted({operator_id for _, operator_id, *_ in wanted}))
     candidates: dict[int, list[asyncpg.Record]] = defaultdict(list)
     for row in await connection.fetch(sql("receipts.find_by_address"), *columns(wanted)):
         candidates[row["ord"]].append(row)
-    matches = {index: _match_address(reports[index], rows) for index, rows in candidates.items()}
-    return {index: match for index, match in matches.items() if match is not None}
+    # An answer may have been recorded between the looks.
+    by_id = await _match_keys(connection, reports, unmatched, learned)
+    return by_id | _hand_out(reports, candidates, by_id.keys(), learned)
+
+
+def _hand_out(
+    reports: Sequence[ReceiptReport],
+    candidates: Mapping[int, Sequence[asyncpg.Record]],
+    matched: Collection[int],
+    learned: Mapping[int, IdMode],
+) -> dict[int, _Match]:
+    """Candidates to receipts, in the order of the receipts: a part that got its id, or its end, is gone."""
+    matches: dict[int, _Match] = {}
+    named: dict[tuple[int, int, str], _Match] = {}  # by operator, message and id
+    gone: set[tuple[int, int]] = set()
+    for index in sorted(candidates.keys() - matched):
+        report, rows = reports[index], candidates[index]
+        form = next(iter(_forms(report, learned)), None)
+        if form is not None:
+            names = [(report.operator_id, row["message_id"], form.text) for row in rows]
+            known = next((named[name] for name in names if name in named), None)
+            if known is not None:
+                matches[index] = _Match(known.message_id, known.parts)
+                continue
+        match = _match_address(report, [row for row in rows if (row["message_id"], row["reference"]) not in gone])
+        if match is None:
+            continue
+        if form is not None:
+            match = replace(match, name=_as_answered(form))
+            named[report.operator_id, match.message_id, form.text] = match
+        if form is not None or _ends(report.state):
+            gone.add((match.message_id, match.reference))
+        matches[index] = match
+    return matches
+
+
+def _as_answered(form: IdForm) -> str:
+    """The id of a receipt as an answer would have written it."""
+    return form.written if form.written.lower().lstrip("0") == form.text else form.text
 
 
 def _match_address(report: ReceiptReport, rows: Sequence[asyncpg.Record]) -> _Match | None:
-    if report.reference is not None:
-        rows = [row for row in rows if row["reference"] == report.reference]
-    else:
+    if report.reference is None:
         addresses = (report.destination.casefold(), report.source.casefold())
         rows = [row for row in rows if row["sender"].casefold() in addresses]
-        if any(row["another"] for row in rows):
-            return None
-    if rows and all(row["taken"] for row in rows):
-        rows = _of_one_submit(_submitted_at(rows, report.operator_submitted_at))
+    if any(row["another"] for row in rows):
+        return None
+    if all(row["taken"] for row in rows):
+        rows = _submitted_at(rows, report.operator_submitted_at)
+    rows = _of_one_submit(rows)
     if len({(row["message_id"], row["reference"]) for row in rows}) != 1:
         return None
     parts = tuple(sorted({row["part"] for row in rows}))
     taken = [bool(row["taken"]) for row in rows]
-    return _Match(rows[0]["message_id"], parts, uncertain=not all(taken), unnamed=any(taken))
+    last = max(rows, key=lambda row: row["attempt"])
+    return _Match(
+        rows[0]["message_id"],
+        parts,
+        uncertain=not all(taken),
+        unnamed=any(taken),
+        reference=last["reference"],
+        attempt=last["attempt"],
+        submitted_at=last["submitted_at"],
+    )
 
 
 def _submitted_at(rows: Sequence[asyncpg.Record], date: datetime | None) -> Sequence[asyncpg.Record]:
@@ -295,9 +355,10 @@ def _submitted_at(rows: Sequence[asyncpg.Record], date: datetime | None) -> Sequ
 
 def _of_one_submit(rows: Sequence[asyncpg.Record]) -> Sequence[asyncpg.Record]:
     """Unnamed parts of one message: whichever a receipt speaks of, the message becomes the same, so the first one."""
-    if len({row["message_id"] for row in rows}) != 1:
+    unnamed = [row for row in rows if row["taken"]]
+    if not unnamed or len({row["message_id"] for row in rows}) != 1:
         return rows
-    first = min(rows, key=lambda row: (row["part"], row["attempt"]))
+    first = min(unnamed, key=lambda row: (row["part"], row["attempt"]))
     return [row for row in rows if row["reference"] == first["reference"]]
 
 
@@ -323,15 +384,34 @@ async def _advance(
     uncertain = [(match.message_id, part) for match in matches.values() if match.uncertain for part in match.parts]
     if uncertain:
         await drop_parts(connection, uncertain, wait)
+    await _name(connection, reports, matches)
+    return said
+
+
+async def _name(connection: Connection, reports: Sequence[ReceiptReport], matches: Mapping[int, _Match]) -> None:
+    """Parts without an id get the one of their receipt; without one, they are found by addresses until they end."""
+    found = [(reports[index], match, part) for index, match in matches.items() for part in match.parts]
     named = [
-        (match.message_id, part)
-        for index, match in matches.items()
-        if match.unnamed and _ends(reports[index].state)
-        for part in match.parts
+        (match.submitted_at, match.message_id, report.operator_id, report.link_id, part, match.attempt, match.name)
+        for report, match, part in found
+        if match.name is not None
     ]
     if named:
-        await connection.execute(sql("receipts.forget_unnamed"), *columns(named))
-    return said
+        await connection.execute(sql("receipts.name_parts"), *columns(named))
+    taken = [
+        (match.message_id, part, match.attempt)
+        for _, match, part in found
+        if match.uncertain and not match.unnamed and match.name is None
+    ]
+    if taken:
+        await keep_unnamed(connection, taken)
+    done = [
+        (match.message_id, part)
+        for report, match, part in found
+        if (match.uncertain or match.unnamed) and (match.name is not None or _ends(report.state))
+    ]
+    if done:
+        await connection.execute(sql("receipts.forget_unnamed"), *columns(done))
 
 
 def _say(

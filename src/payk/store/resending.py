@@ -9,7 +9,7 @@ from payk.store.arrays import columns
 from payk.store.database import Connection
 from payk.store.queries import sql
 
-__all__ = ["drop_messages", "drop_parts"]
+__all__ = ["drop_messages", "drop_parts", "keep_unnamed"]
 
 
 async def drop_parts(connection: Connection, parts: Sequence[tuple[int, int]], wait: ReceiptWait) -> None:
@@ -24,6 +24,11 @@ async def drop_parts(connection: Connection, parts: Sequence[tuple[int, int]], w
     await connection.execute(sql("resending.drop_staged_parts"), *given)
     await connection.execute(sql("resending.drop_waiting_parts"), *given)
     await connection.execute(sql("resending.await_emptied"), given[0], wait.wait, wait.grace)
+
+
+async def keep_unnamed(connection: Connection, parts: Sequence[tuple[int, int, int]]) -> None:
+    """These (message_id, part, attempt) were uncertain, and were taken without an id."""
+    await connection.execute(sql("resending.keep_unnamed"), *columns(sorted(set(parts))))
 
 
 async def drop_messages(connection: Connection, message_ids: Sequence[int]) -> None:

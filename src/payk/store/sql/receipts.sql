@@ -7,26 +7,61 @@ join receipt_key k on k.operator_id = g.operator_id and lower(ltrim(k.smsc_id, '
 join message m on m.message_id = k.message_id
 order by g.ord, g.rank, k.smsc_id <> g.written, k.submitted_at desc;
 
+-- name: others_on_their_way
+-- Of receipts with the message they were matched with: those to whose number another message is just being submitted.
+-- From the claimed ones on, which the windows keep few; there are numbers that got a million messages.
+with claimed as materialized (
+    select message_id from waiting where claimed_by is not null
+), on_its_way as materialized (
+    select m.message_id, m.phone from claimed c join message m on m.message_id = c.message_id
+    where m.phone = any($3::text[])
+)
+select g.ord from unnest($1::integer[], $2::bigint[], $3::text[]) as g (ord, message_id, phone)
+where exists (select from on_its_way o where o.phone = g.phone and o.message_id <> g.message_id);
+
 -- name: find_by_address
--- Uncertain and unnamed parts to the number that a receipt speaks of, and whether another message is on its way there.
+-- Uncertain and unnamed parts to the number that a receipt speaks of (with the reference it echoes, if it does), the
+-- newest of very many; and whether another message is on its way there, looked for as above.
+with claimed as materialized (
+    select message_id from waiting where claimed_by is not null
+), on_its_way as materialized (
+    select m.message_id, m.phone from claimed c join message m on m.message_id = c.message_id
+    where m.phone = any($3::text[])
+)
 select g.ord, u.message_id, u.part, u.attempt, u.reference, u.sender, u.submitted_at, u.taken,
-       exists (select from waiting w join message m on m.message_id = w.message_id
-               where w.claimed_by is not null and w.message_id <> u.message_id and m.phone = g.phone) as another
-from unnest($1::integer[], $2::integer[], $3::text[]) as g (ord, operator_id, phone)
+       exists (select from on_its_way o where o.phone = g.phone and o.message_id <> u.message_id) as another
+from unnest($1::integer[], $2::integer[], $3::text[], $4::integer[]) as g (ord, operator_id, phone, reference)
 cross join lateral (
-    select message_id, part, attempt, reference, sender, submitted_at, false as taken from uncertain_part
-    where operator_id = g.operator_id and phone = g.phone and settled_at is null
-    union all
-    select message_id, part, attempt, reference, sender, submitted_at, true from unnamed_part
-    where operator_id = g.operator_id and phone = g.phone
+    select p.* from (
+        select message_id, part, attempt, reference, sender, submitted_at, false as taken from uncertain_part
+        where operator_id = g.operator_id and phone = g.phone and settled_at is null
+        union all
+        select message_id, part, attempt, reference, sender, submitted_at, true from unnamed_part
+        where operator_id = g.operator_id and phone = g.phone
+    ) p
+    -- Of a message that ended otherwise, or long ago, no receipt is expected any more.
+    join message s on s.message_id = p.message_id
+     and (s.state in (0, 1, 6) or s.state = 7 and p.submitted_at > now() - interval '5 days')
+    where g.reference is null or p.reference = g.reference
+    order by p.submitted_at desc, p.message_id, p.part limit 100
 ) u
--- Of a message that ended otherwise, or long ago, no receipt is expected any more.
-join message s on s.message_id = u.message_id
- and (s.state in (0, 1, 6) or s.state = 7 and u.submitted_at > now() - interval '5 days')
 order by g.ord, u.submitted_at desc, u.message_id, u.part;
 
+-- name: lock_addresses
+-- Receipts of these operators are matched by addresses one transaction at a time; taken before any row is locked.
+select pg_advisory_xact_lock(hashtext('payk.addresses'), operator_id)
+from (select operator_id from unnest($1::integer[]) as g (operator_id) order by operator_id) o;
+
+-- name: name_parts
+-- Remembers the ids that receipts gave to parts. Older partitions are dropped one day.
+insert into receipt_key (submitted_at, message_id, operator_id, link_id, part, attempt, smsc_id)
+select greatest(g.submitted_at, now() - interval '30 days'), g.message_id, g.operator_id, g.link_id, g.part, g.attempt,
+       g.smsc_id
+from unnest($1::timestamptz[], $2::bigint[], $3::integer[], $4::integer[], $5::smallint[], $6::smallint[], $7::text[])
+    as g (submitted_at, message_id, operator_id, link_id, part, attempt, smsc_id);
+
 -- name: forget_unnamed
--- Unnamed parts whose final receipt was found.
+-- Unnamed parts that a receipt gave an id to, or whose final receipt was found.
 delete from unnamed_part u using unnest($1::bigint[], $2::smallint[]) as g (message_id, part)
 where u.message_id = g.message_id and u.part = g.part;
 

@@ -57,3 +57,10 @@ delete from staged where message_id = any($1::bigint[]);
 -- name: drop_waiting
 -- The same of those in the queue; what is claimed is on its way.
 delete from waiting where message_id = any($1::bigint[]) and claimed_by is null;
+
+-- name: keep_unnamed
+-- Uncertain parts that turned out to be taken, without an id: their next receipts are found by addresses.
+insert into unnamed_part (message_id, submitted_at, operator_id, reference, part, attempt, phone, sender)
+select u.message_id, u.submitted_at, u.operator_id, u.reference, u.part, u.attempt, u.phone, u.sender
+from unnest($1::bigint[], $2::smallint[], $3::smallint[]) as g (message_id, part, attempt)
+join uncertain_part u on u.message_id = g.message_id and u.part = g.part and u.attempt = g.attempt;

@@ -14,9 +14,14 @@ where m.client_id = $1 and m.message_id = $2;
 
 -- name: find_submits
 -- The parts that operators took, and their ids. Nothing is submitted before $2, so older partitions are not read.
-select k.submitted_at as at, k.part, k.attempt, o.name as operator, nullif(k.smsc_id, '') as smsc_id
+-- A receipt may have given an id to one whose answer gave none, or never came; that of the latter is told there.
+select distinct on (k.part, k.attempt) k.submitted_at as at, k.part, k.attempt, o.name as operator,
+       nullif(k.smsc_id, '') as smsc_id
 from receipt_key k left join operator o on o.operator_id = k.operator_id
-where k.message_id = $1 and k.submitted_at >= $2;
+where k.message_id = $1 and k.submitted_at >= $2
+  and not exists (select from uncertain_part u where u.message_id = k.message_id and u.part = k.part
+                  and u.attempt = k.attempt and u.submitted_at = k.submitted_at)
+order by k.part, k.attempt, ltrim(k.smsc_id, '0') = '', k.submitted_at;
 
 -- name: find_uncertain
 -- The parts that were written and not answered, and when it turned out that the operator has them.
