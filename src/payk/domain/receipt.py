@@ -93,8 +93,6 @@ def state_of(message_state: int | None) -> MessageState | None:
 class IdForm(NamedTuple):
     """One form that the id of a receipt may have had in the answer to its submit."""
 
-    rank: int
-    """Order of look-up: what is found at a lower rank wins."""
     text: str
     """As the store compares: lower case, without leading zeros."""
     written: str
@@ -122,7 +120,7 @@ def id_forms(smsc_ids: Sequence[str], mode: IdMode, learned: IdMode = IdMode.RAW
         if text not in forms:
             unsure = mode is IdMode.LEARN and (each is not IdMode.RAW or learned is not IdMode.RAW)
             shows = None if len(text) == 1 else each
-            forms[text] = IdForm(len(forms), text, written, shows, unsure)
+            forms[text] = IdForm(text, written, shows, unsure)
     return list(forms.values())
 
 

@@ -31,7 +31,10 @@ def parse_receipt_date(text: str, zone: tzinfo, near: datetime) -> datetime | No
     """
     if len(text) > _LONGEST:  # before it is remembered
         return None
-    return min(_readings(text, zone), key=lambda moment: abs(moment - near), default=None)
+    readings = _readings(text, zone)
+    if len(readings) == 1:  # nearly always
+        return readings[0]
+    return min(readings, key=lambda moment: abs(moment - near), default=None)
 
 
 @lru_cache(maxsize=4096)  # thousands of receipts a second carry the same minute

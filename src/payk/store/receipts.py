@@ -81,6 +81,7 @@ class _Match:
     submitted_at: datetime | None = None
     name: str | None = None
     """The id that this receipt gives to parts that had none, as an answer would have."""
+    phone: str = ""
     shows: IdMode | None = None
 
 
@@ -218,18 +219,40 @@ async def _match_keys(
     indexes: Iterable[int],
     learned: Mapping[int, IdMode],
 ) -> dict[int, _Match]:
-    """The best submit whose id and destination fit: by the form of its id, and of equal ones the newest."""
-    forms = {index: _forms(reports[index], learned) for index in indexes}
+    """The best submit whose id and destination fit: by the form of its id, and of equal ones the newest.
+
+    Nearly all are found by the form that is expected of their link; the others are looked for only without it.
+    """
+    expected: dict[int, list[IdForm]] = {}
+    others: dict[int, list[IdForm]] = {}
+    for index in indexes:
+        report = reports[index]
+        mode = _expected_mode(report, learned)
+        for form in _forms(report, learned):
+            (expected if form.shows in (None, mode) else others).setdefault(index, []).append(form)
+    matches = await _look_up(connection, reports, expected)
+    others = {index: forms for index, forms in others.items() if index not in matches}
+    if unsure := await _look_up(connection, reports, others):
+        # In another base it may be the id of a message that is not answered yet.
+        rows = [(index, match.message_id, match.phone) for index, match in unsure.items()]
+        early = {row["ord"] for row in await connection.fetch(sql("receipts.others_on_their_way"), *columns(rows))}
+        matches |= {index: match for index, match in unsure.items() if index not in early}
+    return matches
+
+
+async def _look_up(
+    connection: Connection, reports: Sequence[ReceiptReport], forms: Mapping[int, Sequence[IdForm]]
+) -> dict[int, _Match]:
+    """The submits that these forms find, by receipt."""
     wanted = [
-        (index, reports[index].operator_id, form.rank, form.text, form.written)
+        (index, reports[index].operator_id, rank, form.text, form.written)
         for index, of_index in forms.items()
-        for form in of_index
+        for rank, form in enumerate(of_index)
     ]
     if not wanted:
         return {}
     matches: dict[int, _Match] = {}
     of_submit: dict[int, tuple[int, str, int]] = {}
-    unsure: list[tuple[object, ...]] = []
     for row in await connection.fetch(sql("receipts.find_keys"), *columns(wanted)):
         index, found = row["ord"], matches.get(row["ord"])
         if found is not None:
@@ -239,14 +262,13 @@ async def _match_keys(
         form = forms[index][row["rank"]]
         fits = destination_fits(row["phone"], row["sender"], reports[index].source, reports[index].destination)
         if fits or (fits is None and not form.confirmed_by_destination):
-            matches[index] = _Match(row["message_id"], (row["part"],), shows=form.shows)
+            matches[index] = _Match(row["message_id"], (row["part"],), phone=row["phone"], shows=form.shows)
             of_submit[index] = (row["message_id"], row["smsc_id"], row["attempt"])
-            if form.shows not in (None, reports[index].id_mode, learned.get(reports[index].link_id, IdMode.RAW)):
-                unsure.append((index, row["message_id"], row["phone"]))
-    if unsure:  # in another base than expected it may be the id of a message that is not answered yet
-        for row in await connection.fetch(sql("receipts.others_on_their_way"), *columns(unsure)):
-            del matches[row["ord"]]
     return matches
+
+
+def _expected_mode(report: ReceiptReport, learned: Mapping[int, IdMode]) -> IdMode:
+    return learned.get(report.link_id, IdMode.RAW) if report.id_mode is IdMode.LEARN else report.id_mode
 
 
 def _forms(report: ReceiptReport, learned: Mapping[int, IdMode]) -> list[IdForm]:
