@@ -6,6 +6,7 @@ import asyncio
 import os
 import time
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -191,7 +192,8 @@ class Payk:
                 program.kill()
         left = self.processes()
         for process in left:
-            process.kill()
+            with suppress(psutil.NoSuchProcess):  # it ended by itself meanwhile
+                process.kill()
         psutil.wait_procs(left, timeout=5)
         if os.path.lexists(self.home):
             remove_home(self.home)
