@@ -272,7 +272,7 @@ def _expected_mode(report: ReceiptReport, learned: Mapping[int, IdMode]) -> IdMo
 
 
 def _forms(report: ReceiptReport, learned: Mapping[int, IdMode]) -> list[IdForm]:
-    return id_forms(report.smsc_ids, report.id_mode, learned.get(report.link_id, IdMode.RAW))
+    return id_forms(report.smsc_ids, report.id_mode, _expected_mode(report, learned))
 
 
 async def _match_addresses(
@@ -412,7 +412,12 @@ async def _advance(
 
 async def _name(connection: Connection, reports: Sequence[ReceiptReport], matches: Mapping[int, _Match]) -> None:
     """Parts without an id get the one of their receipt; without one, they are found by addresses until they end."""
-    found = [(reports[index], match, part) for index, match in matches.items() for part in match.parts]
+    found = [
+        (reports[index], match, part)
+        for index, match in matches.items()
+        if match.uncertain or match.unnamed
+        for part in match.parts
+    ]
     named = [
         (match.submitted_at, match.message_id, report.operator_id, report.link_id, part, match.attempt, match.name)
         for report, match, part in found
@@ -427,11 +432,7 @@ async def _name(connection: Connection, reports: Sequence[ReceiptReport], matche
     ]
     if taken:
         await keep_unnamed(connection, taken)
-    done = [
-        (match.message_id, part)
-        for report, match, part in found
-        if (match.uncertain or match.unnamed) and (match.name is not None or _ends(report.state))
-    ]
+    done = [(match.message_id, part) for report, match, part in found if match.name is not None or _ends(report.state)]
     if done:
         await connection.execute(sql("receipts.forget_unnamed"), *columns(done))
 

@@ -24,6 +24,7 @@ from payk.web.answers import Answer, send_answer
 from payk.web.api.events import Timelines
 from payk.web.api.openapi import document
 from payk.web.api.paths import Methods, SmsPaths
+from payk.web.api.question import Questions
 from payk.web.api.send import Sending
 from payk.web.api.status import Statuses
 from payk.web.auth import Authenticator
@@ -128,10 +129,11 @@ class PublicSite(Site):
         options = options or PublicOptions()
         super().__init__({**_health(readiness), **documentation(document())}, options.trusted_proxies)
         authenticator = Authenticator(directory, options.trusted_proxies, clock)
+        questions = Questions(intake, authenticator, clock, options.answer_timeout)
         self._sms = SmsPaths(
             Sending(intake, authenticator, clock, options.answer_timeout),
-            Statuses(status_reader, intake, authenticator, clock, options.answer_timeout),
-            Timelines(timeline_reader, intake, authenticator, clock, options.answer_timeout),
+            Statuses(status_reader, questions),
+            Timelines(timeline_reader, questions),
         )
 
     def find(self, exchange: Exchange) -> Methods | None:

@@ -7,13 +7,10 @@ from typing import Any
 
 import msgspec
 
-from payk.clock import Clock
-from payk.intake import Intake
 from payk.smpp import parse_network_error, status_name
 from payk.store.timeline import EventKind, Timeline, TimelineEvent, TimelineReader
 from payk.web.answers import Answer
-from payk.web.api.status import asked_id, not_found
-from payk.web.auth import Authenticator
+from payk.web.api.question import Questions, not_found
 from payk.web.exchange import Exchange
 
 __all__ = ["Timelines"]
@@ -24,26 +21,14 @@ _encode = msgspec.json.Encoder().encode
 class Timelines:
     """Tells what happened to one message of the calling client."""
 
-    def __init__(
-        self,
-        reader: TimelineReader,
-        intake: Intake,
-        authenticator: Authenticator,
-        clock: Clock,
-        answer_timeout: float,
-    ) -> None:
+    def __init__(self, reader: TimelineReader, questions: Questions) -> None:
         self._reader = reader
-        self._intake = intake
-        self._authenticator = authenticator
-        self._clock = clock
-        self._answer_timeout = answer_timeout
+        self._questions = questions
 
     async def one(self, exchange: Exchange) -> Answer:
         """The timeline of the message whose id the path names."""
-        client = self._authenticator.client(exchange)
-        message_id = asked_id(exchange)
-        timeout = self._intake.store_timeout(self._clock.monotonic() + self._answer_timeout)
-        timeline = await self._reader.timeline(client.client_id, message_id, timeout)
+        client_id, message_id, timeout = self._questions.asked(exchange)
+        timeline = await self._reader.timeline(client_id, message_id, timeout)
         if timeline is None:
             raise not_found(exchange)
         return Answer(200, _encode(_body(timeline)))

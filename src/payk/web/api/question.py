@@ -1,0 +1,51 @@
+"""What every question about one message begins with: who asks, for which message, and how long the store may take."""
+
+from __future__ import annotations
+
+from payk.clock import Clock
+from payk.domain.errors import Code, quoted
+from payk.intake import Intake
+from payk.web.auth import Authenticator
+from payk.web.exchange import Exchange
+from payk.web.problems import Problem
+
+__all__ = ["Questions", "not_found"]
+
+_ID_DIGITS = 18
+"""The most digits an id can have: message ids are 64-bit."""
+
+
+class Questions:
+    """`answer_timeout`: seconds within which a question is answered."""
+
+    def __init__(self, intake: Intake, authenticator: Authenticator, clock: Clock, answer_timeout: float) -> None:
+        self._intake = intake
+        self._authenticator = authenticator
+        self._clock = clock
+        self._answer_timeout = answer_timeout
+
+    def asked(self, exchange: Exchange) -> tuple[int, int, float]:
+        """client_id, message_id and the seconds that the store may take.
+
+        Raises Problem: no valid key, MessageIdInvalid, MessageNotFound where no message can have the id.
+        """
+        client = self._authenticator.client(exchange)
+        message_id = _asked_id(exchange)
+        timeout = self._intake.store_timeout(self._clock.monotonic() + self._answer_timeout)
+        return client.client_id, message_id, timeout
+
+
+def not_found(exchange: Exchange) -> Problem:
+    """No message of this client has the id that the path names."""
+    return Problem(Code.MESSAGE_NOT_FOUND, f"This client has no message {quoted(exchange.message_id)}.")
+
+
+def _asked_id(exchange: Exchange) -> int:
+    written = exchange.message_id
+    if not (written.isascii() and written.isdigit()):
+        detail = f"{quoted(written)} is no MessageId: the path is /api/v1/sms/ and the digits of an id."
+        raise Problem(Code.MESSAGE_ID_INVALID, detail)
+    digits = written.lstrip("0")
+    if len(digits) > _ID_DIGITS:
+        raise not_found(exchange)
+    return int(digits or "0")
