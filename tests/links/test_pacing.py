@@ -165,7 +165,7 @@ class TestRate:
             control = RateControl(contract, 0.0)
             refuse(control, 1.0)
             guesses.append(control.rate(1.0))
-        assert guesses == pytest.approx([8.5, 85, 8.5, 4.25])
+        assert guesses == pytest.approx([25.5, 85, 25.5, 4.25])
 
     def test_refusals_of_what_was_written_before_a_cut_belong_to_it(self) -> None:
         control = cut_at_100()

@@ -297,7 +297,7 @@ class TestThrottling:
             assert bench.results[0].outcomes == (throttled,)
             pace = bench.link.pace
             assert pace.rate is not None
-            assert 8 < pace.rate < 12
+            assert 25 < pace.rate < 29
             assert (pace.contract, pace.throttled) == (None, 1)
             assert bench.link.capacity() == 0
             at = bench.link.capacity_at()
@@ -369,7 +369,7 @@ class TestThrottling:
             assert len(smsc.submits) == 3
 
     async def test_what_was_asked_for_before_a_cut_does_not_queue_here(self) -> None:
-        """A hundred messages that a slow link would keep for ten seconds are better off where priorities count."""
+        """A hundred messages that a slow link would keep for seconds are better off where priorities count."""
         async with operator(on_submit=refuse(CommandStatus.ESME_RTHROTTLED, 1)) as smsc, link_to(smsc) as bench:
             await bench.bound()
             bench.link.submit(message(0))
@@ -378,7 +378,7 @@ class TestThrottling:
                 bench.link.submit(message(number))
             await bench.until(lambda: len(bench.results) == 101)
             kinds = Counter(type(result.outcomes[0]) for result in bench.results)
-            assert 5 <= kinds[Accepted] <= 15
+            assert 18 <= kinds[Accepted] <= 32
             assert kinds == {Refused: 1, Accepted: kinds[Accepted], Unsent: 100 - kinds[Accepted]}
 
     async def test_all_binds_slow_down_together(self) -> None:

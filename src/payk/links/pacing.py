@@ -176,7 +176,7 @@ _FEW: Final = 50  # answers that say how much is refused, where a second brings 
 _LATELY: Final = 30.0  # seconds that they say it for
 _SOME: Final = 10  # answers, at least, that say it
 _TELLING: Final = 20  # submits taken in a second that say what the operator takes, rather than what it was given
-_GUESS: Final = (10.0, 0.1)  # what it takes if it was given less: a rate, or a share of the contract
+_GUESS: Final = (30.0, 0.1)  # what it takes if it was given less: a rate, or a share of the contract
 
 _CUT: Final = 0.15  # of the rate, if `_MUCH` or more is refused; less if less is
 _MUCH: Final = 0.07
