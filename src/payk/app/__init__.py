@@ -1,0 +1,16 @@
+"""The composition root: what each command of the server does, from settings to the end.
+
+opening.py   what every command stands on: database, secret key, errors in one line
+centre.py    `payk serve`: the engines, their start and their stop
+trying.py    `payk up`
+check.py     `payk check`
+changing.py  `payk migrate`, `payk apply`
+"""
+
+from payk.app.centre import serve
+from payk.app.changing import apply, migrate
+from payk.app.check import check
+from payk.app.opening import StartError, run
+from payk.app.trying import up
+
+__all__ = ["StartError", "apply", "check", "migrate", "run", "serve", "up"]

@@ -1,0 +1,209 @@
+"""The centre itself: settings -> database -> engines in one TaskGroup, and the order in which they start and stop.
+
+Start: sockets (a taken port is known before anything runs), database, schema, directory, incarnation, then maintenance,
+dispatch and the doors. Stop (SIGTERM or SIGINT): the doors close first, so that nothing new is accepted; links drain
+and unbind; the last outcomes are written; leases are given back; the database goes last.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import signal
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+from payk.app.opening import opened, secret_key
+from payk.clock import Clock
+from payk.dispatch import Dispatcher, DispatchOptions
+from payk.domain.directory import CurrentDirectory
+from payk.domain.receipt import ReceiptWait
+from payk.intake import Intake
+from payk.logs import get_logger
+from payk.maintenance import all_duties, keep
+from payk.registry.follow import Follower
+from payk.registry.follow import load as load_directory
+from payk.registry.secrets import SecretBox
+from payk.settings import Role, Settings
+from payk.store.accept import GroupCommit
+from payk.store.database import Database
+from payk.store.embedded import EmbeddedPostgres
+from payk.store.errors import StoreError
+from payk.store.listening import tell
+from payk.store.migrations import check_schema
+from payk.store.processes import Incarnation, live_roles
+from payk.store.statuses import StatusReader
+from payk.store.timeline import TimelineReader
+from payk.store.upkeep import ensure_partitions
+from payk.web.health import Readiness
+from payk.web.server import HttpServer, listen
+from payk.web.site import ManagementSite, PublicOptions, PublicSite
+
+__all__ = ["Doors", "address", "announce", "listen_at_doors", "run_centre", "serve", "stop_signal"]
+
+log = get_logger("app")
+
+DOOR_PATIENCE = 6
+"""Seconds that requests under way get when the process stops."""
+
+
+async def serve(settings: Settings, roles: frozenset[Role]) -> None:
+    """Run roles until SIGTERM or SIGINT."""
+    stop = stop_signal()
+    doors = listen_at_doors(settings, roles)
+    async with opened(settings) as (db, embedded):
+        await check_schema(db)
+        await run_centre(settings, roles, db, embedded, doors, stop, announce)
+
+
+def stop_signal() -> asyncio.Event:
+    """An event that SIGTERM, SIGINT and the end of our terminal set; a second signal changes nothing."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup ignores it
+        loop.add_signal_handler(signal.SIGHUP, stop.set)
+    return stop
+
+
+@dataclass(frozen=True, slots=True)
+class Doors:
+    """Sockets that listen before anything else starts; connections wait in them until the centre runs."""
+
+    api: Any
+    admin: Any
+
+
+def listen_at_doors(settings: Settings, roles: frozenset[Role]) -> Doors:
+    api = listen(settings.host, settings.port) if Role.API in roles else None
+    return Doors(api, listen(settings.admin_host, settings.admin_port))
+
+
+def address(listener: Any) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def announce(doors: Doors) -> None:
+    if doors.api is not None:
+        print(f"API          {address(doors.api)}")
+    print(f"management   {address(doors.admin)}", flush=True)
+
+
+async def run_centre(
+    settings: Settings,
+    roles: frozenset[Role],
+    db: Database,
+    embedded: EmbeddedPostgres | None,
+    doors: Doors,
+    stop: asyncio.Event,
+    announce: Callable[[Doors], None],
+) -> None:
+    """Run the engines of `roles` until `stop`, then stop them in order."""
+    key = secret_key(settings)
+    clock, random = Clock(), Random()
+    await ensure_partitions(db)
+    directory = CurrentDirectory(await load_directory(db))
+    incarnation = Incarnation(db, clock, roles=[str(role) for role in roles], lease=settings.lease)
+    await incarnation.begin()
+    wait = ReceiptWait(settings.receipt_wait, settings.receipt_grace)
+    rules = settings.retry_rules
+    readiness = _readiness(db, settings.lease)
+
+    async with asyncio.TaskGroup() as group:
+        engines: list[asyncio.Task[None]] = []
+
+        def start(coroutine: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+            task = group.create_task(coroutine, name=name)
+            engines.append(task)
+            return task
+
+        if embedded is not None:
+            start(embedded.supervise(), "database supervisor")
+        start(incarnation.run(), "heartbeat")
+        start(tell(db), "wake-ups")
+        start(Follower(db, directory).run(), "registry follower")
+        if Role.MAINTENANCE in roles:
+            for duty in all_duties(db, directory, random, rules=rules, wait=wait):
+                start(keep(duty, db, incarnation), f"duty {duty.name}")
+        sending = None
+        if Role.DISPATCH in roles:
+            dispatcher = Dispatcher(
+                db,
+                directory,
+                incarnation,
+                open_password=SecretBox(key).open,
+                options=DispatchOptions(rules, wait, {int(lane): weight for lane, weight in settings.weights.items()}),
+                clock=clock,
+                random=random,
+            )
+            sending = group.create_task(dispatcher.run(), name="dispatcher")
+        servers = [HttpServer(ManagementSite(readiness), doors.admin, patience=DOOR_PATIENCE)]
+        if doors.api is not None:
+            site = _public_site(settings, group, engines, db, directory, key, clock, readiness)
+            servers.append(HttpServer(site, doors.api, patience=DOOR_PATIENCE))
+        serving = [group.create_task(server.run(), name="http server") for server in servers]
+        _spare_collector()
+        announce(doors)
+
+        await stop.wait()
+        log.info("stopping")
+        for server in servers:
+            server.stop()
+        if sending is not None:
+            sending.cancel()
+        await asyncio.wait([*serving, *([sending] if sending else [])])
+        for engine in engines:
+            engine.cancel()
+    with suppress(StoreError):  # the leases lapse by themselves
+        await incarnation.end()
+
+
+def _spare_collector() -> None:
+    """What is loaded by now stays; messages leave no cycles behind, so looking for some less often is enough."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
+
+
+def _public_site(
+    settings: Settings,
+    group: asyncio.TaskGroup,
+    engines: list[asyncio.Task[None]],
+    db: Database,
+    directory: CurrentDirectory,
+    key: bytes,
+    clock: Clock,
+    readiness: Readiness,
+) -> PublicSite:
+    commits, statuses = GroupCommit(db), StatusReader(db)
+    engines += [*commits.start(group), *statuses.start(group)]
+    return PublicSite(
+        Intake(db, directory, commits, key, clock),
+        statuses,
+        TimelineReader(db),
+        directory,
+        readiness,
+        clock,
+        PublicOptions(settings.answer_timeout, settings.trusted_proxies),
+    )
+
+
+def _readiness(db: Database, lease: float) -> Readiness:
+    """Ready = the database answers and has our schema; a role that runs nowhere is worth a warning."""
+
+    async def ready() -> tuple[bool, list[str]]:
+        try:
+            await check_schema(db)
+            running = await live_roles(db, lease)
+        except StoreError as error:
+            return False, [str(error).splitlines()[0]]
+        return True, [
+            f"no process with the role {role} is alive" for role in ("dispatch", "maintenance") if role not in running
+        ]
+
+    return ready

@@ -1,0 +1,37 @@
+"""Commands that change the database and end: `payk migrate`, `payk apply`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from payk.app.opening import opened, secret_key
+from payk.registry.change import apply as apply_file
+from payk.registry.file import load as load_file
+from payk.registry.secrets import SecretBox
+from payk.settings import Settings
+from payk.store.migrations import check_schema
+from payk.store.migrations import migrate as migrate_schema
+
+__all__ = ["apply", "migrate"]
+
+
+async def migrate(settings: Settings, first_message_id: int | None) -> None:
+    """Bring the schema up to this version."""
+    async with opened(settings) as (db, _):
+        done = await migrate_schema(db, first_message_id=first_message_id)
+    for step in done:
+        print(f"ran migration {step.number:04d} {step.name}")
+    if not done:
+        print("the schema is up to date")
+
+
+async def apply(settings: Settings, file: Path, dry_run: bool) -> None:
+    """Make the registry what a file says and print the difference."""
+    content = load_file(file, os.environ)
+    async with opened(settings) as (db, _):
+        await check_schema(db)
+        author = f"payk apply {file.name} by {os.environ.get('USER') or os.getuid()}"
+        difference = await apply_file(db, SecretBox(secret_key(settings)), content, author=author, dry_run=dry_run)
+    for line in difference.lines():
+        print(line)

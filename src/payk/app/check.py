@@ -1,0 +1,92 @@
+"""`payk check`: a line on everything that a centre needs, and whether it is well."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from payk.app.opening import StartError, opened, secret_key
+from payk.domain.directory import Directory
+from payk.domain.operator import IdMode, Link
+from payk.registry.change import apply as apply_file
+from payk.registry.errors import RegistryError
+from payk.registry.file import load as load_file
+from payk.registry.follow import load as load_directory
+from payk.registry.secrets import SecretBox
+from payk.settings import Settings
+from payk.store.database import Database
+from payk.store.embedded import EmbeddedError
+from payk.store.errors import StoreError
+from payk.store.migrations import check_schema, clock_difference
+from payk.store.receipts import LearnedIdMode, learned_id_modes
+
+__all__ = ["check"]
+
+CLOCK_TOLERANCE = 2.0
+"""Seconds that this machine's clock may differ from the database's before `payk check` complains."""
+LINK_PATIENCE = 3.0
+"""Seconds that `payk check` gives an operator to take a connection."""
+
+
+async def check(settings: Settings, file: Path | None) -> bool:
+    """Look at settings, database, schema, clock, key and links, print a line on each; whether all is well."""
+    findings: list[tuple[bool, str]] = [(True, "settings are readable")]
+    try:
+        async with opened(settings) as (db, _):
+            findings += await _check_database(settings, db, file)
+    except (EmbeddedError, StoreError) as error:
+        findings.append((False, f"database: {error}"))
+    for fine, finding in findings:
+        print(f"{'ok   ' if fine else 'FAIL '} {finding}")
+    return all(fine for fine, _ in findings)
+
+
+async def _check_database(settings: Settings, db: Database, file: Path | None) -> list[tuple[bool, str]]:
+    findings = [(True, "database answers")]
+    try:
+        await check_schema(db)
+        findings.append((True, "schema is up to date"))
+    except StoreError as error:
+        return [*findings, (False, f"schema: {error}")]
+    ahead = await clock_difference(db)
+    findings.append((abs(ahead) < CLOCK_TOLERANCE, f"clock differs from the database's by {ahead:+.3f} s"))
+    try:
+        box = SecretBox(secret_key(settings))
+        if file is not None:
+            await apply_file(db, box, load_file(file, os.environ), author="payk check", dry_run=True)
+            findings.append((True, f"{file} can be applied"))
+        findings += await _check_links(await load_directory(db), box, await learned_id_modes(db))
+    except (RegistryError, StartError) as error:
+        findings += [(False, line) for line in str(error).splitlines()]
+    return findings
+
+
+async def _check_links(
+    directory: Directory, box: SecretBox, learned: Mapping[int, LearnedIdMode]
+) -> list[tuple[bool, str]]:
+    findings = []
+    for link in directory.links().values():
+        where = f"link {link.name} at {link.host}:{link.port}"
+        try:
+            box.open(link.password)
+            async with asyncio.timeout(LINK_PATIENCE):
+                _, writer = await asyncio.open_connection(link.host, link.port)
+            writer.close()
+        except RegistryError as error:
+            findings.append((False, f"{where}: {error}"))
+        except (OSError, TimeoutError) as error:
+            findings.append((False, f"{where} is not reachable: {str(error) or 'no answer'}"))
+        else:
+            findings.append((True, f"{where} is reachable; {_ids_of(link, learned.get(link.link_id))}"))
+    return findings
+
+
+def _ids_of(link: Link, learned: LearnedIdMode | None) -> str:
+    """How the ids in its receipts relate to those in its answers, in words."""
+    if link.id_mode is not IdMode.LEARN:
+        return f"ids in receipts: {link.id_mode}, pinned"
+    if learned is None:
+        return "ids in receipts: none matched yet"
+    return f"ids in receipts: {learned.mode}, learned {learned.since:%Y-%m-%d %H:%M} UTC"
