@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from bench import loop
+from bench import loop, promises
 from bench.codec import CODEC_PAIRS
 from bench.figure import Reading
 from bench.reference import RAW_STRUCT
@@ -21,4 +21,4 @@ def _loops(seconds: float) -> list[Reading]:
     return loop.measure((RAW_STRUCT, CODEC_PAIRS, SEGMENT_SHORT, SEGMENT_LONG), seconds)
 
 
-FAMILIES: Final[tuple[Family, ...]] = (_loops,)
+FAMILIES: Final[tuple[Family, ...]] = (_loops, promises.measure)

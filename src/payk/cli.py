@@ -212,6 +212,70 @@ def check(
         raise typer.Exit(2)
 
 
+@command_line.command()
+def processes(
+    as_json: Annotated[bool, typer.Option("--json", envvar="PAYK_JSON", help="Print one line of JSON.")] = False,
+    home: Home = None,
+) -> None:
+    """Show the live processes with their roles and duties, and who holds which bind in what state."""
+    with _server_parts("processes"):
+        settings = _settings({"home": home})
+        from payk import app
+
+        app.run(app.processes(settings, as_json))
+
+
+@command_line.command()
+def recover(
+    release: Annotated[
+        bool, typer.Option("--release", envvar="PAYK_RECOVER_RELEASE", help="Send what is chosen: back to the queue.")
+    ] = False,
+    give_up: Annotated[
+        bool, typer.Option("--give-up", envvar="PAYK_RECOVER_GIVE_UP", help="End what is chosen as Unknown.")
+    ] = False,
+    type_: Annotated[
+        Literal["common", "otp", "batch"] | None,
+        typer.Option("--type", envvar="PAYK_RECOVER_TYPE", help="Only messages of this type."),
+    ] = None,
+    label: Annotated[
+        str | None, typer.Option(metavar="LABEL", envvar="PAYK_RECOVER_LABEL", help="Only messages with this label.")
+    ] = None,
+    younger_than: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS", min=0, envvar="PAYK_RECOVER_YOUNGER_THAN", help="Only those accepted since then."
+        ),
+    ] = None,
+    older_than: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS", min=0, envvar="PAYK_RECOVER_OLDER_THAN", help="Only those accepted before then."
+        ),
+    ] = None,
+    ids_ahead: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=0,
+            max=1_000_000_000,
+            envvar="PAYK_RECOVER_IDS_AHEAD",
+            help="Ids to pass over, for those that were given away and are lost. [default: by the rate before]",
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", envvar="PAYK_DRY_RUN", help="Show what is at risk and change nothing.")
+    ] = False,
+    home: Home = None,
+) -> None:
+    """Go on after a restore, or a failover that lost commits: what may have been sent is set aside until released."""
+    with _server_parts("recover"):
+        settings = _settings({"home": home})
+        from payk import app
+
+        choice = app.choice(type_, label, younger_than, older_than)
+        app.run(app.recover(settings, choice, releases=release, gives_up=give_up, ahead=ids_ahead, dry_run=dry_run))
+
+
 def _print_scripted_numbers(wanted: bool) -> None:
     if wanted:
         with _server_parts("simulate"):

@@ -60,6 +60,8 @@ COMMAND_VARIABLES = frozenset(
     for name in (
         # Options of single commands; settings.py of the server does not read them.
         *("URL", "API_KEY", "JSON", "DRY_RUN", "FIRST_MESSAGE_ID"),
+        *("RECOVER_RELEASE", "RECOVER_GIVE_UP", "RECOVER_TYPE", "RECOVER_LABEL", "RECOVER_YOUNGER_THAN"),
+        *("RECOVER_OLDER_THAN", "RECOVER_IDS_AHEAD"),
         *("SEND_TO", "SEND_TEXT", "SEND_SENDER", "SEND_TYPE", "SEND_PRIORITY", "SEND_LABEL"),
         *("SEND_CLIENT_MESSAGE_ID", "SEND_WAIT", "STATUS_EVENTS"),
         *("SIMULATOR_SYSTEM_ID", "SIMULATOR_PASSWORD", "SIMULATOR_HOST", "SIMULATOR_MAX_BINDS", "SIMULATOR_LATENCY"),
@@ -73,7 +75,7 @@ COMMAND_VARIABLES = frozenset(
 """Variables that options of single commands read (payk.cli)."""
 
 RESERVED_VARIABLES = frozenset(
-    PREFIX + name for name in ("ADMIN_URL", "ADMIN_TOKEN", "QUEUE_MAX", "RETENTION_DAYS", "OTP_TEXT_MINUTES")
+    PREFIX + name for name in ("ADMIN_URL", "ADMIN_TOKEN", "RETENTION_DAYS", "OTP_TEXT_MINUTES")
 )
 """Names that later versions read; they may already be set."""
 
@@ -223,6 +225,13 @@ class Settings(BaseSettings):
     )
     answer_timeout: float = _seconds(
         5, 0.5, 60, "Every POST is answered within this time, counted from the last byte of its body."
+    )
+    queue_max: int = _setting(
+        20_000_000,
+        "messages, at least 1",
+        "How many messages may wait to be handed to an operator, scheduled ones included. Batch is refused from 80 % of"
+        " it on, Common from 95 %, Otp at the end.",
+        ge=1,
     )
     lease: float = _seconds(
         10,

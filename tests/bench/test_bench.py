@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from bench import promises
 from bench.__main__ import main
 from bench.figure import Figure, Reading
 from bench.reference import RAW_STRUCT
@@ -17,7 +18,8 @@ from bench.segmentation import LONG_TEXTS, SHORT_TEXTS
 from payk.text import Encoding, segment
 
 ROOT = Path(__file__).parents[2]
-FIGURES = {"raw_struct_per_s", "codec_pairs_per_s", "segment_short_per_s", "segment_long_per_s"}
+LOOPS = {"raw_struct_per_s", "codec_pairs_per_s", "segment_short_per_s", "segment_long_per_s"}
+FIGURES = LOOPS | {figure.name for figure in promises.FIGURES}
 
 
 def reading(figure: Figure, best: float) -> Reading:

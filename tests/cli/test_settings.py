@@ -33,6 +33,7 @@ def test_defaults(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert (settings.uncertain_hold, settings.retry_for) == (60, 86_400)
     assert (settings.answer_timeout, settings.lease, settings.heartbeat) == (5, 10, 2)
     assert settings.weights == {Lane.COMMON_HIGH: 16, Lane.COMMON_NORMAL: 8, Lane.COMMON_LOW: 2, Lane.BATCH: 1}
+    assert settings.queue_max == 20_000_000
     assert settings.trusted_proxies == ()
     assert settings.simulator_port == 0
     assert (settings.log_format, settings.log_level) == (None, "info")
@@ -88,6 +89,8 @@ def test_secrets_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
             "16:8",
             "PAYK_LANE_WEIGHTS: '16:8' should be four whole numbers such as 16:8:2:1 (Common High, Normal, Low, Batch)",
         ),
+        ("PAYK_QUEUE_MAX", "0", "PAYK_QUEUE_MAX: '0' should be greater than or equal to 1"),
+        ("PAYK_QUEUE_MAX", "many", "PAYK_QUEUE_MAX: 'many' should be a valid integer"),
         ("PAYK_LANE_WEIGHTS", "1:1:1:0", "PAYK_LANE_WEIGHTS: 0 should be greater than or equal to 1"),
         (
             "PAYK_TRUSTED_PROXIES",
@@ -190,7 +193,14 @@ def test_a_misspelt_variable(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(
     "variable",
-    ["PAYK_API_KEY", "PAYK_URL", "PAYK_SIMULATOR_RATE", "PAYK_ADMIN_TOKEN", "PAYK_QUEUE_MAX", "PAYK_TEST_DATABASE_URL"],
+    [
+        "PAYK_API_KEY",
+        "PAYK_URL",
+        "PAYK_SIMULATOR_RATE",
+        "PAYK_ADMIN_TOKEN",
+        "PAYK_RETENTION_DAYS",
+        "PAYK_TEST_DATABASE_URL",
+    ],
 )
 def test_names_of_commands_later_versions_and_tests_are_known(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
     monkeypatch.setenv(variable, "1")

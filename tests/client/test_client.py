@@ -57,15 +57,15 @@ def centre() -> Iterator[FakeCentre]:
 def ask(request: pytest.FixtureRequest, centre: FakeCentre) -> Ask:
     """`ask("send", message)` calls the method of a fresh client; `url`, `retries` are the client's."""
 
-    def blocking(method: str, *args: Any, url: str = centre.url, retries: int = 4) -> Any:
+    def blocking(method: str, *args: Any, url: str = centre.url, retries: int = 4, **options: Any) -> Any:
         with Client(url, KEY, retries=retries) as client:
-            result = getattr(client, method)(*args)
+            result = getattr(client, method)(*args, **options)
             return list(result) if method == "watch" else result
 
-    def nonblocking(method: str, *args: Any, url: str = centre.url, retries: int = 4) -> Any:
+    def nonblocking(method: str, *args: Any, url: str = centre.url, retries: int = 4, **options: Any) -> Any:
         async def call() -> Any:
             async with AsyncClient(url, KEY, retries=retries) as client:
-                result = getattr(client, method)(*args)
+                result = getattr(client, method)(*args, **options)
                 return [status async for status in result] if method == "watch" else await result
 
         return asyncio.run(call())
@@ -161,6 +161,39 @@ def test_a_lost_connection_is_tried_again_under_the_same_id(centre: FakeCentre, 
     assert ask("send", HELLO).message_id == "123861959"
     first, second = centre.requests
     assert first.body == second.body
+
+
+@pytest.mark.parametrize(("method", "given"), [("send", HELLO), ("send_bulk", [HELLO, HELLO])])
+def test_calls_with_one_idempotency_key_are_one_request(centre: FakeCentre, ask: Ask, method: str, given: Any) -> None:
+    centre.will_answer(DROP, Answer(body={**TAKEN.body, "Added": 2}))
+    ask(method, given, idempotency_key="request-17")
+    ask(method, given, idempotency_key="request-17")
+    ask(method, given, idempotency_key="request-18")
+    ask(method, given)
+    *same, other, without = centre.requests
+    assert [request.headers["idempotency-key"] for request in same] == ["request-17"] * 3
+    assert same[0].body == same[1].body == same[2].body
+    assert other.headers["idempotency-key"] == "request-18"
+    assert "idempotency-key" not in without.headers
+    items = [request.body if method == "send_bulk" else [request.body] for request in (same[0], other, without)]
+    ids = [item["ClientMessageId"] for body in items for item in body]
+    assert len(set(ids)) == len(ids)  # no message is taken for another one
+
+
+def test_a_single_and_a_bulk_with_one_idempotency_key_are_two_requests(centre: FakeCentre, ask: Ask) -> None:
+    centre.will_answer(Answer(body={**TAKEN.body, "Added": 1}))
+    sent = ask("send", HELLO, idempotency_key="request-17")
+    ask("send_bulk", [HELLO], idempotency_key="request-17")
+    assert centre.requests[0].body["ClientMessageId"] == sent.client_message_id
+    assert centre.requests[1].body[0]["ClientMessageId"] != sent.client_message_id
+
+
+@pytest.mark.parametrize("key", ["", " ", "two words", "k" * 256, "ключ", "line\n"])
+def test_what_is_no_idempotency_key_is_not_sent(centre: FakeCentre, ask: Ask, key: str) -> None:
+    for method, given in (("send", HELLO), ("send_bulk", [HELLO])):
+        with pytest.raises(ValueError, match="1 to 255 visible ASCII"):
+            ask(method, given, idempotency_key=key)
+    assert centre.requests == []
 
 
 @pytest.mark.parametrize(

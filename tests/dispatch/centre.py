@@ -26,8 +26,8 @@ from payk.simulator import Simulator, SimulatorOptions
 from payk.store.accept import insert_messages
 from payk.store.database import Database
 from payk.store.errors import StoreUnavailable
+from payk.store.incarnation import Incarnation
 from payk.store.listening import tell
-from payk.store.processes import Incarnation
 from tests.end_to_end.record import Record
 from tests.store.rows import new_message
 

@@ -39,6 +39,49 @@ async def test_receipts_are_refused_for_the_moment_and_come_again(
         assert await connection.fetchval("select count(distinct message_id) from receipt_key") == len(PHONES)
 
 
+async def test_sessions_outlast_a_database_that_is_away_for_many_leases(
+    database: Database, through: Database, network: Network, tmp_path: Path
+) -> None:
+    """An operator that takes one bind, and would lock out whoever comes back too soon."""
+    async with running_operator(tmp_path, max_binds=1) as operator:
+        await configure(database, {"tcell": {"port": operator.port}})
+        async with running_centre(through, lease=0.4) as centre:
+            await accept(database, *PHONES[:10])
+            await centre.all_become(S.DELIVERED)
+            number = centre.incarnation.number
+            await network.down()
+            await asyncio.sleep(2.4)
+            assert not centre.incarnation.held()
+            await accept(database, *PHONES[10:20])  # through another network
+            await centre.holds(1)
+            await network.up()
+            await centre.all_become(S.DELIVERED)
+            assert centre.incarnation.number == number
+        assert {line["bind"] for line in await operator.submits()} == {1}
+        assert await operator.times_submitted() == dict.fromkeys(PHONES[:20], 1)
+
+
+async def test_sessions_are_left_in_the_end(
+    database: Database,
+    through: Database,
+    network: Network,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Perhaps only our own way is cut, and others wait for the binds."""
+    monkeypatch.setattr("payk.dispatch.binds.KEEP_WITHOUT_DATABASE", 0.8)
+    async with running_operator(tmp_path, max_binds=1) as operator:
+        await configure(database, {"tcell": {"port": operator.port}})
+        async with running_centre(through, lease=0.4) as centre:
+            await centre.bound()
+            await network.down()
+            await centre.holds()
+            await network.up()
+            await accept(database, *PHONES[:10])
+            await centre.all_become(S.DELIVERED)
+        assert await operator.times_submitted() == dict.fromkeys(PHONES[:10], 1)
+
+
 @pytest.mark.parametrize("cut", [Cut.AFTER, Cut.BEFORE])
 async def test_commits_that_are_not_confirmed_send_nothing_twice(
     database: Database, through: Database, network: Network, tmp_path: Path, cut: Cut

@@ -14,7 +14,7 @@ import pytest
 from payk.domain.message import MessageState, SmsType
 from payk.domain.receipt import ReceiptWait
 from payk.domain.retry import RetryRules
-from payk.store import processes
+from payk.store import incarnation as incarnations
 from payk.store.database import Database
 from tests.dispatch.centre import Centre, Operator, accept, configure, running_centre
 
@@ -31,7 +31,7 @@ def process(dsn: str, monkeypatch: pytest.MonkeyPatch) -> Starts:
     @asynccontextmanager
     async def start(machine: str, **options: Any) -> AsyncIterator[Centre]:
         db = await Database.open(dsn)
-        monkeypatch.setattr(processes, "host_identity", lambda: machine)
+        monkeypatch.setattr(incarnations, "host_identity", lambda: machine)
         async with running_centre(db, **options) as centre:
             yield centre
         await db.close()
@@ -126,6 +126,29 @@ async def test_who_lost_its_lease_submits_nothing_more(database: Database, opera
     # Batch: what was claimed and never answered is not repeated.
     times = await operator.times_submitted()
     assert set(times.values()) == {1}
+
+
+async def test_who_was_held_for_dead_unbinds_before_it_comes_back(
+    database: Database, operator: Operator, process: Starts
+) -> None:
+    await configure(database, {"tcell": {"port": operator.port, "rate": 100, "binds": 2}})
+    async with process("a", lease=0.8) as centre:
+        await centre.bound(2)
+        number = centre.incarnation.number
+        await accept(database, *PHONES[:60])
+        await operator.record.wait_for(20)
+        async with database.connection() as connection:
+            await connection.execute("update process set ended_at = now() where incarnation = $1", number)
+        await centre.wait_for(
+            "select count(*) = 2 from bind_lease where bound_at is not null and incarnation > $1", number
+        )
+        await centre.all_become(S.DELIVERED, within=20)
+        assert centre.incarnation.number > number
+    binds = [line["bind"] for line in await operator.submits()]
+    assert set(binds) <= {1, 2, 3, 4} and max(binds[-10:]) > 2  # sessions of the one came before those of the other
+    assert max(place for place, bind in enumerate(binds) if bind < 3) < min(
+        place for place, bind in enumerate(binds) if bind > 2
+    )
 
 
 async def test_what_a_killed_process_had_claimed_is_sent_by_another(

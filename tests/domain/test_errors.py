@@ -8,7 +8,7 @@ from payk.domain.errors import ERRORS, Code, Field, quoted
 
 STATUSES = {
     400: {
-        *("JsonInvalid", "MessageIdInvalid", "AllMessagesRejected", "HttpInvalid"),
+        *("JsonInvalid", "MessageIdInvalid", "AllMessagesRejected", "IdempotencyKeyInvalid", "HttpInvalid"),
         *("PhoneNumberRequired", "PhoneNumberInvalid", "PhoneNumberNotRoutable"),
         *("TextRequired", "TextInvalid", "TextTooLong"),
         *("SenderAddressRequired", "SenderAddressTooLong", "SenderAddressInvalid"),
@@ -19,10 +19,11 @@ STATUSES = {
     403: {"ClientSuspended", "SenderAddressNotAllowed"},
     404: {"MessageNotFound", "PathNotFound"},
     405: {"MethodNotAllowed"},
+    409: {"IdempotencyKeyReused"},
     413: {"PayloadTooLarge"},
     429: {"RateLimitExceeded"},
     500: {"InternalError"},
-    503: {"ServiceUnavailable"},
+    503: {"ServiceUnavailable", "QueueFull"},
     504: {"OutcomeUnknown"},
 }
 """Written out from docs/en/api.md, "Errors"."""

@@ -159,10 +159,12 @@ class Payk:
         """That of the operator of `payk up`."""
         return Record(self.home / "simulator.jsonl")
 
-    def start(self, *arguments: str, **environment: str) -> Program:
+    def start(self, *arguments: str, script: Path | None = None, **environment: str) -> Program:
         """A command that runs until it is told to stop."""
         name = f"{arguments[0]}-{next(self._number)}"
-        program = Program(*arguments, environment=self.environment | environment, folder=self.folder, name=name)
+        program = Program(
+            *arguments, environment=self.environment | environment, folder=self.folder, name=name, script=script
+        )
         self._programs.append(program)
         return program
 

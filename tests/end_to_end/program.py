@@ -23,8 +23,8 @@ POLL = 0.02
 Ended = subprocess.CompletedProcess[str]
 
 
-def _command(arguments: Sequence[str]) -> list[str]:
-    return [sys.executable, "-m", "payk", *arguments]
+def _command(arguments: Sequence[str], script: Path | None = None) -> list[str]:
+    return [sys.executable, *(("-m", "payk") if script is None else ("-P", str(script))), *arguments]
 
 
 def _environment(given: Mapping[str, str]) -> dict[str, str]:
@@ -47,13 +47,16 @@ async def run(*arguments: str, environment: Mapping[str, str], folder: Path) -> 
 
 
 class Program:
-    """A command that runs until it is told to stop. What it writes goes to files in `folder`."""
+    """A command that runs until it is told to stop. What it writes goes to files in `folder`. `script`: run it by this
+    in place of `payk`."""
 
-    def __init__(self, *arguments: str, environment: Mapping[str, str], folder: Path, name: str) -> None:
+    def __init__(
+        self, *arguments: str, environment: Mapping[str, str], folder: Path, name: str, script: Path | None = None
+    ) -> None:
         self._out, self._err = folder / f"{name}.out", folder / f"{name}.err"
         with self._out.open("wb") as out, self._err.open("wb") as err:
             self.process = subprocess.Popen(
-                _command(arguments),
+                _command(arguments, script),
                 env=_environment(environment),
                 cwd=folder,
                 stdin=subprocess.DEVNULL,

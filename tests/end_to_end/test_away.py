@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -12,50 +11,16 @@ import httpx
 import psutil
 import pytest
 
-from payk.store.embedded import EmbeddedPostgres
 from payk.store.embedded.postmaster import Postmaster
 from tests.end_to_end.conftest import SHORT_WAITS
 from tests.end_to_end.payk import MESSAGE, Centre, Payk, registry
-from tests.homes import remove_home
+from tests.end_to_end.server import Server
 
 FIRST_ANSWER = 5.0
 KNOWN_AWAY = 3.0
 """Seconds in which a POST is answered when the database goes away, and while it is known to be away."""
-
-
-class Server:
-    """A PostgreSQL that is not Payk's to supervise."""
-
-    def __init__(self, home: Path) -> None:
-        self._home = home
-        self._postgres = EmbeddedPostgres(home)
-        self.dsn = ""
-
-    async def start(self) -> None:
-        self.dsn = await self._postgres.start()
-
-    async def stop(self) -> None:
-        await self._postgres.stop()
-
-    def _family(self) -> list[psutil.Process]:
-        assert self._postgres.pid is not None
-        postmaster = psutil.Process(self._postgres.pid)
-        return [postmaster, *postmaster.children(recursive=True)]
-
-    async def freeze(self) -> None:
-        """It takes connections still, and answers nothing."""
-        for process in self._family():
-            process.send_signal(signal.SIGSTOP)
-
-    async def thaw(self) -> None:
-        for process in self._family():
-            process.send_signal(signal.SIGCONT)
-
-    async def close(self) -> None:
-        if self._postgres.pid is not None:
-            await self.thaw()
-        await self._postgres.stop()
-        remove_home(self._home)
+RETURN = 5.0
+"""Seconds from its return until all goes on; what is sent then is delivered in as many."""
 
 
 @pytest.fixture
@@ -122,12 +87,12 @@ async def test_the_database_away(payk: Payk, server: Server, how: str) -> None:
     await asyncio.sleep(4)
 
     await return_()
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + RETURN
     while (await centre.http.get("/health/ready")).status_code != 200:
         assert time.monotonic() < deadline
         await asyncio.sleep(0.1)
     accepted = await centre.send("992900900902")
-    await centre.wait_for(accepted, "Delivered", within=15)
+    await centre.wait_for(accepted, "Delivered", within=RETURN)
     await centre.wait_for(on_its_way, "Delivered", within=30)
     assert centre.program.runs
     assert {line["destination"] for line in operator.record.submits() if line["octets"]} == {
@@ -155,11 +120,11 @@ async def test_the_embedded_database_dies_and_is_started_again(tmp_path: Path) -
         postmaster = next(process for process in payk.processes() if is_postmaster(process))
         postmaster.kill()
         await refusal_or_answer(centre)
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + RETURN
         while (answer := await centre.http.post("/api/v1/sms", json=MESSAGE)).status_code != 200:
             assert time.monotonic() < deadline
             await asyncio.sleep(0.1)
-        await centre.wait_for(answer.json()["MessageId"], "Delivered", within=15)
+        await centre.wait_for(answer.json()["MessageId"], "Delivered", within=RETURN)
         await centre.program.stop()
         assert payk.processes() == []
     finally:

@@ -31,6 +31,23 @@ async def test_the_same_client_message_id_sent_to_both_at_once_is_one_message(pa
         ]
 
 
+async def test_the_same_idempotency_key_sent_to_both_at_once_is_one_message(payk_on_server: Payk) -> None:
+    await payk_on_server.apply(registry(2775))
+    doors = await asyncio.gather(*(payk_on_server.serve("--roles", "api") for _ in range(2)))
+    for turn in range(ROUNDS):
+        headers = {"Idempotency-Key": f"request-{turn}"}
+        path, body = ("/api/v1/sms", MESSAGE) if turn % 2 else ("/api/v1/sms/bulk?MessageIds=true", [MESSAGE] * 2)
+        requests = [door.http.post(path, json=body, headers=headers) for door in (*doors, *doors)]
+        answers = await asyncio.gather(*requests)
+        assert [answer.status_code for answer in answers] == [200] * 4
+        assert len({answer.content for answer in answers}) == 1
+        repeated = [answer.headers.get("X-Payk-Repeated") for answer in answers]
+        assert sorted(repeated, key=str) == [None, "true", "true", "true"]
+        other = await doors[turn % 2].http.post(path, json=[], headers=headers)
+        assert other.json()["MessageResult"] == ("JsonInvalid" if turn % 2 else "IdempotencyKeyReused")
+    assert await stored(payk_on_server) == ROUNDS // 2 + ROUNDS // 2 * 2
+
+
 async def test_ids_grow_for_requests_that_follow_each_other_on_any_process(payk_on_server: Payk) -> None:
     await payk_on_server.apply(registry(2775))
     doors = await asyncio.gather(*(payk_on_server.serve("--roles", "api") for _ in range(2)))

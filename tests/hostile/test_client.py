@@ -16,7 +16,6 @@ from random import Random
 
 import pytest
 
-from payk import smpp_connection
 from payk.clock import Clock
 from payk.domain.operator import TlsSettings
 from payk.domain.outcome import Accepted, RefusalKind, Refused, Uncertain
@@ -379,9 +378,8 @@ async def test_14_an_operator_that_reads_nothing_after_the_bind() -> None:
 
 @pytest.mark.parametrize("how", ["cut off", "reset"])
 async def test_14_octets_half_written(how: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    if how == "cut off":
-        monkeypatch.setattr(smpp_connection, "WRITE_TIMEOUT", 0.3)
-    async with link(window=100_000) as stage:
+    monkeypatch.setattr("payk.smpp_connection.connection.WRITE_TIMEOUT", 0.3)
+    async with link(window=100_000, response_timeout=0.3 if how == "cut off" else 30.0) as stage:
         wire = await stage.bound()
         wire.stop_reading()
         while stage.bench.link.capacity():

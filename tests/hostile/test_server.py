@@ -14,7 +14,6 @@ from random import Random
 
 import pytest
 
-from payk import smpp_connection
 from payk.clock import Clock
 from payk.smpp import AdmissionOptions, SessionOptions, TooMany, pending, session
 from tests.hostile.case import Case
@@ -407,7 +406,7 @@ def large_request() -> bytes:
 @pytest.mark.parametrize("how", ["cut off", "reset"])
 async def test_14_a_peer_that_does_not_read(how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if how == "cut off":
-        monkeypatch.setattr(smpp_connection, "WRITE_TIMEOUT", 0.3)
+        monkeypatch.setattr("payk.smpp_connection.connection.WRITE_TIMEOUT", 0.3)
     async with operator(tmp_path) as stage:
         victim = await stage.victim()
         assert (await victim.wire.ask(large_request()))[8:12] == b"\0\0\0\x45"

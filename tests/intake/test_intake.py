@@ -15,7 +15,8 @@ from payk.clock import Clock
 from payk.domain.account import Client
 from payk.domain.directory import CurrentDirectory
 from payk.domain.errors import Code, Field, Rejection
-from payk.intake import Intake, Refused, Request
+from payk.domain.queue_limit import QueueLimit
+from payk.intake import Intake, QueueDepth, Refused, Request
 from payk.store.accept import GroupCommit
 from payk.store.database import Database
 from payk.store.errors import StoreUnavailable
@@ -49,7 +50,8 @@ async def intake_on(db: Database, secret: bytes = SECRET) -> AsyncIterator[Intak
             commits.start(group)
 
     running = asyncio.create_task(engines())
-    yield Intake(db, CurrentDirectory(directory()), commits, secret, Clock())
+    depth = QueueDepth(db, QueueLimit(1_000_000), Clock())
+    yield Intake(db, CurrentDirectory(directory()), commits, depth, secret, Clock())
     running.cancel()
     await asyncio.wait([running])
 

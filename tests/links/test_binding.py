@@ -7,10 +7,11 @@ import asyncio
 import pytest
 
 from payk.domain.operator import BindMode
-from payk.links import Timing
-from payk.smpp import BindReceiver, BindTransceiver, BindTransmitter, CommandStatus
+from payk.links import Timing, backoff
+from payk.links.backoff import Trouble
+from payk.smpp import Bind, BindReceiver, BindTransceiver, BindTransmitter, CommandStatus
 from tests.links.raw_smsc import answer_to, raw_operator, read_pdu
-from tests.links.smsc import answer_none, link_to, message, operator
+from tests.links.smsc import Smsc, answer_none, link_to, message, operator
 
 
 async def test_a_transceiver_bind_says_what_the_settings_say() -> None:
@@ -142,6 +143,22 @@ async def test_an_operator_that_still_holds_the_old_session() -> None:
         assert (status.bound, status.last_error) == (False, "ESME_RALYBND")
         assert status.waiting_for == "operator to free the bind"
         assert bench.link.capacity() == 0
+
+
+async def test_the_first_try_after_the_operator_freed_the_old_session_binds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The waits between the tries, a minute and more, are those of test_backoff; here they are short."""
+    monkeypatch.setitem(backoff._ROWS, Trouble.STILL_BOUND, backoff._Row(0.02, 0.1, 1.0, 1.1))
+    freed = asyncio.Event()
+
+    def on_bind(smsc: Smsc, pdu: Bind) -> int:
+        return 0 if freed.is_set() else CommandStatus.ESME_RALYBND
+
+    async with operator(on_bind=on_bind) as smsc, link_to(smsc) as bench:
+        await bench.until(lambda: len(smsc.binds) == 4)
+        freed.set()
+        await bench.bound()
+        assert len(smsc.binds) == 5
+        assert bench.link.binds[0].last_error == "ESME_RALYBND"
 
 
 @pytest.mark.parametrize(

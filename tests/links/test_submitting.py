@@ -15,7 +15,7 @@ from payk.domain.outcome import Accepted, RefusalKind, Refused, SubmissionResult
 from payk.links import Link, PaceStatus, Timing
 from payk.smpp import BindTransmitter, CommandStatus, SubmitSm, SubmitSmResp, Tag, Tlv, find_tlv, parse_udh
 from payk.smpp_connection import SmppConnection
-from tests.links.smsc import Smsc, answer_all, answer_none, link_to, message, operator, refuse
+from tests.links.smsc import Smsc, answer_all, answer_none, link_to, message, operator, receipt, refuse
 
 LONG = "0123456789" * 40  # 3 parts
 
@@ -578,20 +578,23 @@ class TestLoss:
 
 
 class TestLease:
-    async def test_nothing_is_written_without_it(self) -> None:
+    async def test_nothing_is_written_without_it_and_the_sessions_stay(self) -> None:
         async with operator() as smsc, link_to(smsc, binds=[1, 2]) as bench:
             await bench.bound(2)
             bench.lease[0] = False
             assert (bench.link.capacity(), bench.link.capacity_at()) == (0, None)
-            bench.link.submit(message(text=LONG))
-            assert not any(status.bound for status in bench.link.binds)
+            bench.link.submit(message(1, text=LONG))
             await bench.until(lambda: bench.results)
             assert bench.results[0].outcomes == (Unsent(1), Unsent(2), Unsent(3))
-            await bench.until(lambda: smsc.closed == 2)
-            assert (smsc.unbinds, smsc.submits) == (2, [])
-            assert {status.last_error for status in bench.link.binds} == {"lease lapsed"}
+            smsc.deliver(smsc.peers[0], [receipt()])
+            await bench.until(lambda: bench.deliveries)
+            bench.deliveries[0].respond(CommandStatus.ESME_RX_T_APPN)
+            await bench.until(lambda: smsc.answers)  # whoever has lost its database can say so
             bench.lease[0] = True
-            await bench.bound(2)
+            bench.link.submit(message(2))
+            await bench.until(lambda: len(bench.results) == 2)
+            assert bench.results[1].outcomes == (Accepted(1, "1"),)
+            assert (smsc.unbinds, smsc.connections) == (0, 2)
 
     async def test_it_is_asked_before_each_part(self) -> None:
         def on_submit(smsc: Smsc, peer: SmppConnection, pdu: SubmitSm) -> None:
@@ -605,15 +608,57 @@ class TestLease:
             assert bench.results[0].outcomes == (Accepted(1, "x"), Unsent(2), Unsent(3))
             assert len(smsc.submits) == 1
 
-    async def test_what_was_written_before_is_uncertain(self) -> None:
-        async with operator(on_submit=answer_none) as smsc, link_to(smsc) as bench:
+    async def test_between_the_question_and_the_write_it_may_lapse_all_the_same(self) -> None:
+        """The last one asks at the write itself: then the session ends, and the operator has seen nothing."""
+        async with operator() as smsc, link_to(smsc) as bench:
             await bench.bound()
-            bench.link.submit(message(1))
+            bench.link.submit(message())
             bench.lease[0] = False
-            bench.link.submit(message(2))
-            await bench.until(lambda: len(bench.results) == 2)
-            kinds = {key: type(result.outcomes[0]) for key, result in bench.by_message().items()}
-            assert kinds == {message(1).message_id: Uncertain, message(2).message_id: Unsent}
+            await bench.until(lambda: bench.results)
+            assert [type(outcome) for outcome in bench.results[0].outcomes] == [Uncertain]
+            await bench.until(lambda: smsc.closed)
+            assert (smsc.submits, smsc.unbinds) == ([], 0)
+
+
+class TestLapse:
+    """Whoever leased the binds finds that they may be another's by now."""
+
+    async def test_every_session_ends_at_once_with_an_unbind(self) -> None:
+        async with operator() as smsc, link_to(smsc, binds=[1, 2]) as bench:
+            await bench.bound(2)
+            bench.link.lapse()
+            assert not any(status.bound for status in bench.link.binds)
+            await bench.until(lambda: smsc.closed == 2 and bench.link.binds == [])
+            assert (smsc.unbinds, smsc.connections) == (2, 2)
+            bench.link.want_binds([1, 2])
+            await bench.bound(2)
+
+    async def test_nothing_is_waited_for(self) -> None:
+        async with operator(on_submit=answer_none) as smsc, link_to(smsc, timing=Timing(stagger=0), window=1) as bench:
+            await bench.bound()
+            bench.link.submit(message(text=LONG))
+            await bench.until(lambda: smsc.submits)
+            async with asyncio.timeout(1):
+                bench.link.lapse()
+                await bench.until(lambda: bench.results)
+                await bench.until(lambda: smsc.unbinds == 1 and bench.link.binds == [])
+            assert [type(outcome) for outcome in bench.results[0].outcomes] == [Uncertain, Unsent, Unsent]
+
+    async def test_a_submit_that_is_not_written_yet_is_not_written_for_an_unbind(self) -> None:
+        async with operator() as smsc, link_to(smsc) as bench:
+            await bench.bound()
+            bench.link.submit(message())
+            bench.link.lapse()
+            await bench.until(lambda: bench.results and smsc.closed)
+            assert (smsc.submits, smsc.unbinds) == ([], 0)
+
+    async def test_a_bind_under_way_is_given_up(self) -> None:
+        async with operator(on_bind=lambda smsc, pdu: None) as smsc, link_to(smsc, timing=Timing()) as bench:
+            await bench.until(lambda: smsc.binds)
+            async with asyncio.timeout(1):
+                bench.link.lapse()
+                await bench.until(lambda: bench.link.binds == [])
+            assert len(smsc.binds) == 1
 
 
 class TestStop:
@@ -675,6 +720,8 @@ async def test_exactly_one_result_whatever_happens() -> None:
                 bench.link.want_binds(random.sample([1, 2, 3], 2))
             if random.random() < 0.02:
                 bench.lease[0] = not bench.lease[0]
+            if random.random() < 0.01:
+                bench.link.lapse()
             await asyncio.sleep(0.005)
         await bench.link.stop()
 

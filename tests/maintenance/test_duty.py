@@ -10,10 +10,10 @@ import pytest
 
 from payk.clock import Clock
 from payk.maintenance import Duty, keep
-from payk.store import processes
+from payk.store import incarnation as incarnations
 from payk.store.database import Database
 from payk.store.errors import StoreUnavailable
-from payk.store.processes import Incarnation
+from payk.store.incarnation import Incarnation
 
 
 class Rounds:
@@ -46,7 +46,7 @@ def incarnation_of(database: Database, monkeypatch: pytest.MonkeyPatch) -> Calla
     """A process on a machine of its own: neighbours of one machine would look each other up by their numbers."""
 
     async def begin(machine: str) -> Incarnation:
-        monkeypatch.setattr(processes, "host_identity", lambda: machine)
+        monkeypatch.setattr(incarnations, "host_identity", lambda: machine)
         incarnation = Incarnation(database, Clock(), roles=["maintenance"], lease=10)
         await incarnation.begin()
         return incarnation

@@ -19,7 +19,6 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from payk import smpp_connection
 from payk.smpp import (
     Admission,
     AdmissionOptions,
@@ -319,7 +318,7 @@ async def test_reading_pauses_and_resumes_with_the_session() -> None:
 
 
 async def test_a_peer_that_does_not_read_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(smpp_connection, "WRITE_TIMEOUT", 0.1)
+    monkeypatch.setattr("payk.smpp_connection.connection.WRITE_TIMEOUT", 0.1)
     ours = Log()
     async with raw_peer(ours, window=1000) as (connection, _peer):
         payload = (Tlv(Tag.MESSAGE_PAYLOAD, bytes(60_000)),)
@@ -529,7 +528,7 @@ class TestTheDoorWithTls:
     async def test_those_that_have_not_agreed_on_tls_count(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(smpp_connection, "_TLS_HANDSHAKE", 1.0)
+        monkeypatch.setattr("payk.smpp_connection.door._TLS_HANDSHAKE", 1.0)
         server_side, client_side = contexts(tmp_path)
         admission = Admission(AdmissionOptions(max_unbound_per_address=2))
         async with smsc(Log(answer_everything), server_side, admission) as port:

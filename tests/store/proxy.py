@@ -1,4 +1,4 @@
-"""A network between Payk and PostgreSQL that can be cut, at a word of ours or at one of the protocol."""
+"""A network between Payk and PostgreSQL that can be slow, or cut, at a word of ours or at one of the protocol."""
 
 from __future__ import annotations
 
@@ -41,6 +41,8 @@ class Network:
         self._word = b""
         self._cut = Cut.BEFORE
         self._writers: set[asyncio.StreamWriter] = set()
+        self.delay = 0.0
+        """Seconds that every answer takes longer, so every round trip does."""
         self.met = asyncio.Event()
         """Set once the awaited word came by, and in the case of `AFTER` and `SILENCE` was answered."""
 
@@ -105,16 +107,32 @@ class Network:
         lost: asyncio.Event,
         ends: tuple[asyncio.StreamWriter, ...],
     ) -> None:
-        with contextlib.suppress(OSError):
-            while data := await upstream.read(65_536):
-                if lost.is_set():
-                    self.met.set()
-                    if self._cut is Cut.AFTER:
-                        break
-                    continue
-                writer.write(data)
+        on_their_way: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue()
+        bearer = asyncio.create_task(_bear(on_their_way, writer))
+        try:
+            with contextlib.suppress(OSError):
+                while data := await upstream.read(65_536):
+                    if lost.is_set():
+                        self.met.set()
+                        if self._cut is Cut.AFTER:
+                            break
+                        continue
+                    on_their_way.put_nowait((asyncio.get_running_loop().time() + self.delay, data))
+            if not writer.transport.is_closing():
+                await on_their_way.join()
+        finally:
+            bearer.cancel()
         for end in ends:
             end.transport.abort()
+
+
+async def _bear(answers: asyncio.Queue[tuple[float, bytes]], writer: asyncio.StreamWriter) -> None:
+    """Hand answers on in order, each when it is due."""
+    while True:
+        due, data = await answers.get()
+        await asyncio.sleep(due - asyncio.get_running_loop().time())
+        writer.write(data)
+        answers.task_done()
 
 
 @contextlib.asynccontextmanager

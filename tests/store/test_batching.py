@@ -205,3 +205,36 @@ async def test_a_stop_amid_a_batch_leaves_nobody_waiting(items: list[int]) -> No
     async with asyncio.timeout(1):
         results = await asyncio.gather(*callers, return_exceptions=True)
     assert all(isinstance(result, StoreError) for result in results)
+
+
+async def test_a_batch_whose_time_runs_out_is_tried_again_for_those_who_have_more() -> None:
+    """Surely nothing of it was stored; only the item that was late fails."""
+    batches: list[list[int]] = []
+
+    async def write(items: Sequence[int], timeout: float) -> list[int]:
+        batches.append(list(items))
+        if 0 in items:
+            await asyncio.sleep(timeout)
+            raise StoreUnavailable("too slow")
+        return [10 * item for item in items]
+
+    async with batching(write) as batcher:
+        callers = [asyncio.create_task(batcher.put(item, timeout)) for item, timeout in ((1, 5), (0, 0.1), (2, 5))]
+        results = await asyncio.gather(*callers, return_exceptions=True)
+    assert isinstance(results[1], StoreUnavailable) and results[::2] == [10, 20]
+    assert batches == [[1, 0, 2], [1, 2]]
+
+
+async def test_a_batch_that_fails_before_its_time_is_not_tried_again() -> None:
+    """The database is away: every item is told at once."""
+    batches: list[list[int]] = []
+
+    async def write(items: Sequence[int], timeout: float) -> list[int]:
+        batches.append(list(items))
+        raise StoreUnavailable("away")
+
+    async with batching(write) as batcher:
+        callers = [asyncio.create_task(batcher.put(item, timeout)) for item, timeout in ((1, 60), (2, 5))]
+        results = await asyncio.gather(*callers, return_exceptions=True)
+    assert all(isinstance(result, StoreUnavailable) for result in results)
+    assert batches == [[1, 2]]

@@ -17,8 +17,9 @@ from payk.domain.account import BulkPolicy, Client
 from payk.domain.directory import CurrentDirectory, Directory
 from payk.domain.message import SmsType
 from payk.domain.operator import Link, Operator
+from payk.domain.queue_limit import QueueLimit
 from payk.domain.route import Route, RouteTable
-from payk.intake import Intake
+from payk.intake import Intake, QueueDepth
 from payk.store.accept import GroupCommit
 from payk.store.database import Database
 from payk.store.statuses import StatusReader
@@ -71,9 +72,10 @@ def directory() -> Directory:
 
 @dataclass(frozen=True, slots=True)
 class Centre:
-    """A running site and its database. `http` carries the key of client `demo`."""
+    """A running site and its database. `http` carries the key of client `demo`; `depth` counts when it is told to."""
 
     db: Database
+    depth: QueueDepth
     directory: CurrentDirectory
     server: HttpServer
     http: httpx.AsyncClient
@@ -115,12 +117,15 @@ async def _ready() -> tuple[bool, list[str]]:
 
 
 @contextlib.asynccontextmanager
-async def centre_on(db: Database, options: PublicOptions | None = None, *, patience: int = 6) -> AsyncIterator[Centre]:
+async def centre_on(
+    db: Database, options: PublicOptions | None = None, *, patience: int = 6, queue_max: int = 1_000_000
+) -> AsyncIterator[Centre]:
     """The public site over `db`, with the clients above; `patience` as in HttpServer."""
     clock = Clock()
     current = CurrentDirectory(directory())
     commits, statuses = GroupCommit(db), StatusReader(db)
-    intake = Intake(db, current, commits, b"k" * 32, clock)
+    depth = QueueDepth(db, QueueLimit(queue_max), clock)
+    intake = Intake(db, current, commits, depth, b"k" * 32, clock)
     site = PublicSite(intake, statuses, TimelineReader(db), current, _ready, clock, options)
     server = HttpServer(site, listen("127.0.0.1", 0), patience=patience)
 
@@ -134,7 +139,7 @@ async def centre_on(db: Database, options: PublicOptions | None = None, *, patie
     async with httpx.AsyncClient(
         base_url=f"http://127.0.0.1:{server.port}", headers={"X-Api-Key": key_of(1)}, timeout=20
     ) as http:
-        yield Centre(db, current, server, http)
+        yield Centre(db, depth, current, server, http)
     server.stop()
     await serving
     running.cancel()

@@ -16,10 +16,12 @@ from payk.store.database import Database
 from payk.web.server import HttpServer, ListenError, listen
 from payk.web.site import ManagementSite
 from tests.web.answers import raw_json, raw_problem
-from tests.web.centre import MESSAGE, centre_on, key_of
+from tests.web.centre import MESSAGE, Centre, centre_on, key_of
 
 BODY = json.dumps(MESSAGE).encode()
 HEAD = f"POST /api/v1/sms HTTP/1.1\r\nX-Api-Key: {key_of(1)}\r\nContent-Length: {len(BODY)}\r\n\r\n".encode()
+KEY = {"Idempotency-Key": "request-17"}
+KEYED = HEAD.replace(b"\r\n\r\n", b"\r\nIdempotency-Key: request-17\r\n\r\n")
 
 
 async def ready() -> tuple[bool, list[str]]:
@@ -103,6 +105,20 @@ async def test_the_unread_end_of_a_body_is_given_up_with_an_answer(database: Dat
         assert await centre.count() == 0
 
 
+@pytest.mark.parametrize(("head", "retryable"), [(HEAD, False), (KEYED, True)], ids=["plain", "with a key"])
+async def test_what_the_store_still_has_when_the_server_stops_is_not_known(
+    database: Database, head: bytes, retryable: bool
+) -> None:
+    async with centre_on(database, patience=1) as centre, no_connection_free(database):
+        reader, writer = await asyncio.open_connection("127.0.0.1", centre.server.port)
+        writer.write(head + BODY)
+        await asyncio.sleep(0.1)
+        centre.server.stop()
+        answer = raw_problem(await asyncio.wait_for(reader.read(), 10), "OutcomeUnknown")
+        assert answer["Retryable"] is retryable
+        writer.close()
+
+
 @contextlib.asynccontextmanager
 async def no_connection_free(db: Database) -> AsyncIterator[None]:
     """While the block runs, whatever wants to go to the store waits."""
@@ -110,6 +126,13 @@ async def no_connection_free(db: Database) -> AsyncIterator[None]:
         for _ in range(16):
             await held.enter_async_context(db.connection())
         yield
+
+
+async def put(centre: Centre) -> asyncio.Task[httpx.Response]:
+    """Send a message whose caller stays; it has reached the store, or waits for it, when this returns."""
+    staying = asyncio.create_task(centre.send(MESSAGE))
+    await asyncio.sleep(0.1)
+    return staying
 
 
 async def leave(port: int, request: bytes) -> None:
@@ -125,24 +148,32 @@ async def leave(port: int, request: bytes) -> None:
 async def test_a_caller_that_hangs_up_before_its_batch_is_stored_sends_nothing(database: Database) -> None:
     async with centre_on(database) as centre:
         async with no_connection_free(database):
+            staying = [await put(centre), await put(centre)]  # a batch for each of the two writers of the group commit
             for _ in range(5):
                 await leave(centre.server.port, HEAD + BODY)
-            staying = asyncio.create_task(centre.send(MESSAGE))
-            await asyncio.sleep(0.2)
-        assert (await staying).status_code == 200
-        # The group commit's two writers had taken a batch each before anybody left; the rest was withdrawn.
-        assert await centre.count() <= 1 + 2
+            await leave(centre.server.port, KEYED + BODY)
+            staying.append(await put(centre))
+        assert [(await one).status_code for one in staying] == [200] * 3
+        assert await centre.count() == 3
+        first = await centre.send(BODY, **KEY)
+        assert "x-payk-repeated" not in first.headers  # the key was left free
+        assert await centre.count() == 4
 
 
-async def test_a_caller_of_a_bulk_that_hangs_up_before_it_is_stored_sends_nothing(database: Database) -> None:
+@pytest.mark.parametrize("name", ["", f"Idempotency-Key: {KEY['Idempotency-Key']}\r\n"], ids=["plain", "with a key"])
+async def test_a_caller_of_a_bulk_that_hangs_up_before_it_is_stored_sends_nothing(
+    database: Database, name: str
+) -> None:
     body = json.dumps([MESSAGE] * 10).encode()
-    head = f"POST /api/v1/sms/bulk HTTP/1.1\r\nX-Api-Key: {key_of(1)}\r\nContent-Length: {len(body)}\r\n\r\n"
+    head = f"POST /api/v1/sms/bulk HTTP/1.1\r\nX-Api-Key: {key_of(1)}\r\n{name}Content-Length: {len(body)}\r\n\r\n"
     async with centre_on(database) as centre:
         async with no_connection_free(database):
             await leave(centre.server.port, head.encode() + body)
             await asyncio.sleep(0.1)
         assert (await centre.bulk([MESSAGE])).json() == {"Added": 1}
         assert await centre.count() == 1
+        first = await centre.bulk(body, **KEY)
+        assert (first.json(), "x-payk-repeated" in first.headers) == ({"Added": 10}, False)
 
 
 def test_no_answer_waits_for_an_acknowledgement() -> None:

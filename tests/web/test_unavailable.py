@@ -93,32 +93,54 @@ async def test_refusals_need_no_database(centre: Centre, wire: Wire) -> None:
 
 
 WITH_ID = {**MESSAGE, "ClientMessageId": "order-17"}
+KEY = {"Idempotency-Key": "request-17"}
+FORGETFUL = {"client": 6}
 
 
 @pytest.mark.parametrize(
-    ("path", "body", "retryable"),
+    ("path", "body", "options", "retryable"),
     [
-        ("/api/v1/sms", MESSAGE, False),
-        ("/api/v1/sms", WITH_ID, True),
-        ("/api/v1/sms/bulk", [WITH_ID, {**WITH_ID, "ClientMessageId": "order-18"}], True),
-        ("/api/v1/sms/bulk", [WITH_ID, MESSAGE], False),
+        ("/api/v1/sms", MESSAGE, {}, False),
+        ("/api/v1/sms", WITH_ID, {}, True),
+        ("/api/v1/sms", WITH_ID, FORGETFUL, False),
+        ("/api/v1/sms", MESSAGE, KEY, True),
+        ("/api/v1/sms", MESSAGE, KEY | FORGETFUL, True),
+        ("/api/v1/sms/bulk", [WITH_ID, {**WITH_ID, "ClientMessageId": "order-18"}], {}, True),
+        ("/api/v1/sms/bulk", [WITH_ID, MESSAGE], {}, False),
+        ("/api/v1/sms/bulk", [WITH_ID, MESSAGE], KEY, True),
     ],
 )
 async def test_a_commit_that_is_not_confirmed_is_504(
-    centre: Centre, wire: Wire, path: str, body: Any, retryable: bool
+    centre: Centre, wire: Wire, path: str, body: Any, options: dict[str, Any], retryable: bool
 ) -> None:
     wire.become(State.LOSE_COMMIT)
-    response, seconds = await timed(centre.send(body, path=path))
-    assert problem(response, "OutcomeUnknown")["Retryable"] is retryable
+    response, seconds = await timed(centre.send(body, path=path, **options))
+    answer = problem(response, "OutcomeUnknown")
+    assert answer["Retryable"] is retryable
+    assert "Idempotency-Key or ClientMessageId" in answer["Detail"]
     assert seconds < ANSWER_TIMEOUT + 0.5
 
 
-async def test_the_repeat_of_an_unconfirmed_request_finds_it(centre: Centre, wire: Wire) -> None:
+@pytest.mark.parametrize(("path", "body"), [("/api/v1/sms", WITH_ID), ("/api/v1/sms/bulk", [WITH_ID])])
+@pytest.mark.parametrize("headers", [{}, KEY], ids=["id", "key"])
+async def test_the_repeat_of_an_unconfirmed_request_finds_it(
+    centre: Centre, wire: Wire, path: str, body: Any, headers: dict[str, str]
+) -> None:
     wire.become(State.LOSE_COMMIT)
-    problem(await centre.send(WITH_ID), "OutcomeUnknown")
+    problem(await centre.send(body, path=path, **headers), "OutcomeUnknown")
     wire.become(State.OPEN)
     await until_it_works(centre)
-    again = await centre.send(WITH_ID)
+    again = await centre.send(body, path=path, **headers)
     assert again.status_code == 200
-    assert again.headers["x-payk-repeated"] == "true"
+    if path == "/api/v1/sms" or headers:
+        assert again.headers["x-payk-repeated"] == "true"
+    else:
+        assert again.json()["Repeated"] == 1
     assert await centre.count() == 1
+
+
+async def test_without_a_database_it_is_not_known_what_is_kept(centre: Centre, wire: Wire) -> None:
+    """A refusal would say that nothing was taken, and with a key that is not sure."""
+    wire.become(State.CUT)
+    problem(await centre.send({}, **KEY), "ServiceUnavailable")
+    problem(await centre.bulk([{}], **KEY), "ServiceUnavailable")

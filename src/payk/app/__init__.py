@@ -4,13 +4,17 @@ opening.py   what every command stands on: database, secret key, errors in one l
 centre.py    `payk serve`: the engines, their start and their stop
 trying.py    `payk up`
 check.py     `payk check`
+processes.py `payk processes`
 changing.py  `payk migrate`, `payk apply`
+recovery.py  `payk recover`
 """
 
 from payk.app.centre import serve
 from payk.app.changing import apply, migrate
 from payk.app.check import check
 from payk.app.opening import StartError, run
+from payk.app.processes import processes
+from payk.app.recovery import choice, recover
 from payk.app.trying import up
 
-__all__ = ["StartError", "apply", "check", "migrate", "run", "serve", "up"]
+__all__ = ["StartError", "apply", "check", "choice", "migrate", "processes", "recover", "run", "serve", "up"]

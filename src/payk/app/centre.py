@@ -20,8 +20,9 @@ from payk.app.opening import opened, secret_key
 from payk.clock import Clock
 from payk.dispatch import Dispatcher, DispatchOptions
 from payk.domain.directory import CurrentDirectory
+from payk.domain.queue_limit import QueueLimit
 from payk.domain.receipt import ReceiptWait
-from payk.intake import Intake
+from payk.intake import Intake, QueueDepth
 from payk.logs import get_logger
 from payk.maintenance import all_duties, keep
 from payk.registry.follow import Follower
@@ -29,15 +30,18 @@ from payk.registry.follow import load as load_directory
 from payk.registry.secrets import SecretBox
 from payk.settings import Role, Settings
 from payk.store.accept import GroupCommit
+from payk.store.continuity import look
 from payk.store.database import Database
 from payk.store.embedded import EmbeddedPostgres
 from payk.store.errors import StoreError
+from payk.store.incarnation import Incarnation
 from payk.store.listening import tell
 from payk.store.migrations import check_schema
-from payk.store.processes import Incarnation, live_roles
+from payk.store.processes import live_roles
 from payk.store.statuses import StatusReader
 from payk.store.timeline import TimelineReader
 from payk.store.upkeep import ensure_partitions
+from payk.store.watch import DatabaseWatch
 from payk.web.health import Readiness
 from payk.web.server import HttpServer, listen
 from payk.web.site import ManagementSite, PublicOptions, PublicSite
@@ -110,9 +114,11 @@ async def run_centre(
     directory = CurrentDirectory(await load_directory(db))
     incarnation = Incarnation(db, clock, roles=[str(role) for role in roles], lease=settings.lease)
     await incarnation.begin()
+    watch = DatabaseWatch(db, clock) if embedded is None else DatabaseWatch(db, clock, embedded.disk_is_full)
+    await watch.look()
     wait = ReceiptWait(settings.receipt_wait, settings.receipt_grace)
     rules = settings.retry_rules
-    readiness = _readiness(db, settings.lease)
+    readiness = _readiness(db, watch)
 
     async with asyncio.TaskGroup() as group:
         engines: list[asyncio.Task[None]] = []
@@ -125,6 +131,7 @@ async def run_centre(
         if embedded is not None:
             start(embedded.supervise(), "database supervisor")
         start(incarnation.run(), "heartbeat")
+        start(watch.run(), "database watch")
         start(tell(db), "wake-ups")
         start(Follower(db, directory).run(), "registry follower")
         if Role.MAINTENANCE in roles:
@@ -181,29 +188,37 @@ def _public_site(
     readiness: Readiness,
 ) -> PublicSite:
     commits, statuses = GroupCommit(db), StatusReader(db)
-    engines += [*commits.start(group), *statuses.start(group)]
+    depth = QueueDepth(db, QueueLimit(settings.queue_max), clock)
+    engines += [*commits.start(group), *statuses.start(group), group.create_task(depth.run(), name="queue depth")]
+
+    async def ready() -> tuple[bool, list[str]]:
+        is_ready, warnings = await readiness()
+        return is_ready, [*warnings, *depth.warnings()]
+
     return PublicSite(
-        Intake(db, directory, commits, key, clock),
+        Intake(db, directory, commits, depth, key, clock),
         statuses,
         TimelineReader(db),
         directory,
-        readiness,
+        ready,
         clock,
         PublicOptions(settings.answer_timeout, settings.trusted_proxies),
     )
 
 
-def _readiness(db: Database, lease: float) -> Readiness:
-    """Ready = the database answers and has our schema; a role that runs nowhere is worth a warning."""
+def _readiness(db: Database, watch: DatabaseWatch) -> Readiness:
+    """Ready = the database answers and has our schema; a role that runs nowhere and what the watch sees is told."""
 
     async def ready() -> tuple[bool, list[str]]:
         try:
             await check_schema(db)
-            running = await live_roles(db, lease)
+            running = await live_roles(db)
+            held = (await look(db)).why_held
         except StoreError as error:
             return False, [str(error).splitlines()[0]]
-        return True, [
-            f"no process with the role {role} is alive" for role in ("dispatch", "maintenance") if role not in running
-        ]
+        if held is not None:
+            return False, [held]
+        nowhere = [role for role in ("api", "dispatch", "maintenance") if role not in running]
+        return True, [*(f"no process with the role {role} is alive" for role in nowhere), *watch.warnings]
 
     return ready

@@ -16,6 +16,7 @@ from payk.registry.file import load as load_file
 from payk.registry.follow import load as load_directory
 from payk.registry.secrets import SecretBox
 from payk.settings import Settings
+from payk.store.continuity import look
 from payk.store.database import Database
 from payk.store.embedded import EmbeddedError
 from payk.store.errors import StoreError
@@ -50,6 +51,8 @@ async def _check_database(settings: Settings, db: Database, file: Path | None) -
         findings.append((True, "schema is up to date"))
     except StoreError as error:
         return [*findings, (False, f"schema: {error}")]
+    held = (await look(db)).why_held
+    findings.append((held is None, held or "no history was lost"))
     ahead = await clock_difference(db)
     findings.append((abs(ahead) < CLOCK_TOLERANCE, f"clock differs from the database's by {ahead:+.3f} s"))
     try:

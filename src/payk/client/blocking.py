@@ -33,16 +33,20 @@ class Client:
         self._http = httpx.Client(**transport_options(url, api_key, timeout))
         self._retries = retries
 
-    def send(self, message: Message) -> SentMessage:
-        """Hand over one message. Returns once the centre has stored it; raises PaykError."""
-        return self._run(send_steps(message, self._retries))
+    def send(self, message: Message, *, idempotency_key: str | None = None) -> SentMessage:
+        """Hand over one message. Returns once the centre has stored it; raises PaykError.
 
-    def send_bulk(self, messages: Sequence[Message]) -> BulkResult:
+        A call that is repeated with the same `idempotency_key` within 12 hours gets the same answer and sends nothing
+        twice; with another message it is a BadRequest.
+        """
+        return self._run(send_steps(message, self._retries, idempotency_key))
+
+    def send_bulk(self, messages: Sequence[Message], *, idempotency_key: str | None = None) -> BulkResult:
         """Hand over many messages (at most 50,000) at once. Bad ones are named in the result and spoil no good one.
 
-        Raises AllRejected where none was taken, and any other PaykError.
+        `idempotency_key` as of `send`. Raises AllRejected where none was taken, and any other PaykError.
         """
-        return self._run(bulk_steps(messages, self._retries))
+        return self._run(bulk_steps(messages, self._retries, idempotency_key))
 
     def status(self, message_id: str | int) -> Status:
         """The status of a message. Raises NotFound for an id that is not of this client, and any other PaykError."""
@@ -97,6 +101,6 @@ class Client:
                 answer = None
                 continue
             try:
-                answer = self._http.request(step.method, step.path, content=step.content)
+                answer = self._http.request(step.method, step.path, content=step.content, headers=step.headers)
             except httpx.RequestError as exc:
                 answer = exc

@@ -12,7 +12,7 @@ PaykError
     +-- NotFound            404: no such message of this client
     +-- TooManyRequests     429: nothing was taken, repeat after `.retry_after` seconds
     +-- ServiceUnavailable  503: nothing was taken, repeat after `.retry_after` seconds
-    +-- OutcomeUnknown      504: taken or not; repeat with the same client_message_id
+    +-- OutcomeUnknown      504: taken or not; repeat with the same client_message_id or idempotency_key
 """
 
 from __future__ import annotations
@@ -125,4 +125,4 @@ class ServiceUnavailable(ApiError):
 
 
 class OutcomeUnknown(ApiError):
-    """The centre does not know whether it took the request; repeating it under the same id is safe."""
+    """The centre does not know whether it took the request; repeating it under the same id or key is safe."""

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Generator, Iterator, Sequence
+import re
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
-from uuid import uuid4
+from uuid import UUID, uuid4, uuid5
 
 import httpx
 
@@ -23,6 +24,10 @@ from payk.client.result import BulkResult, SentMessage, Status
 from payk.client.timeline import Timeline
 
 __all__ = ["Call", "Pause", "bulk_steps", "events_steps", "poll_pauses", "send_steps", "status_steps"]
+
+_KEY = re.compile("[!-~]{1,255}")
+_IDS = UUID("6d4dd7c3-4f7a-4a0e-9c53-7a0a4a1f2b6e")
+"""The namespace of ids that follow from idempotency keys."""
 
 AGAIN = frozenset({429, 502, 503, 504})
 """HTTP statuses that are tried again. 502 is a proxy in front of a centre that is just being restarted."""
@@ -38,6 +43,12 @@ class Call:
     method: str
     path: str
     content: bytes | None = None
+    idempotency_key: str | None = None
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Those of this request alone."""
+        return {} if self.idempotency_key is None else {"Idempotency-Key": self.idempotency_key}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,17 +58,22 @@ class Pause:
     seconds: float
 
 
-def send_steps(message: Message, retries: int) -> Generator[Any, Any, SentMessage]:
-    """POST /api/v1/sms."""
-    message = _identified(message)
-    response = yield from _attempts(Call("POST", "/api/v1/sms", _json(message.body())), retries)
+def send_steps(message: Message, retries: int, idempotency_key: str | None = None) -> Generator[Any, Any, SentMessage]:
+    """POST /api/v1/sms. ValueError for what is no idempotency key."""
+    message = _identified(message, idempotency_key, "one")
+    call = Call("POST", "/api/v1/sms", _json(message.body()), _checked(idempotency_key))
+    response = yield from _attempts(call, retries)
     return read_sent(response, message.client_message_id or "")
 
 
-def bulk_steps(messages: Sequence[Message], retries: int) -> Generator[Any, Any, BulkResult]:
-    """POST /api/v1/sms/bulk."""
-    body = _json([_identified(message).body() for message in messages])
-    response = yield from _attempts(Call("POST", "/api/v1/sms/bulk?MessageIds=true", body), retries)
+def bulk_steps(
+    messages: Sequence[Message], retries: int, idempotency_key: str | None = None
+) -> Generator[Any, Any, BulkResult]:
+    """POST /api/v1/sms/bulk. ValueError for what is no idempotency key."""
+    identified = [_identified(message, idempotency_key, str(place)) for place, message in enumerate(messages)]
+    body = _json([message.body() for message in identified])
+    call = Call("POST", "/api/v1/sms/bulk?MessageIds=true", body, _checked(idempotency_key))
+    response = yield from _attempts(call, retries)
     return read_bulk(response)
 
 
@@ -85,9 +101,21 @@ def _path(message_id: str | int) -> str:
     return f"/api/v1/sms/{quote(str(message_id), safe='')}"
 
 
-def _identified(message: Message) -> Message:
-    """The message with a ClientMessageId: what makes a repeated request harmless."""
-    return message if message.client_message_id else replace(message, client_message_id=str(uuid4()))
+def _identified(message: Message, idempotency_key: str | None, place: str) -> Message:
+    """The message with a ClientMessageId: what makes a repeated request harmless.
+
+    Under an idempotency key the body is the same whenever the call is repeated, so the id follows from the key.
+    """
+    if message.client_message_id:
+        return message
+    own = uuid4() if idempotency_key is None else uuid5(_IDS, f"{place} {idempotency_key}")
+    return replace(message, client_message_id=str(own))
+
+
+def _checked(idempotency_key: str | None) -> str | None:
+    if idempotency_key is not None and not _KEY.fullmatch(idempotency_key):
+        raise ValueError("an idempotency key consists of 1 to 255 visible ASCII characters")
+    return idempotency_key
 
 
 def _json(body: object) -> bytes:

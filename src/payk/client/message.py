@@ -35,7 +35,7 @@ class Message:
 
     `client_message_id` is the caller's own id: the same id with the same number, sender, text and `scheduled_at` within
     12 hours gives the first message again and sends nothing twice. Without one the SDK makes one per call, so that its
-    own retries are safe; give one yourself where your program may repeat a call.
+    own retries are safe; give one yourself, or the call an idempotency key, where your program may repeat a call.
     """
 
     phone_number: str

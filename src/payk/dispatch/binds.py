@@ -1,9 +1,9 @@
 """Which binds are ours, and which operators are up: leases in the database, followed once a second.
 
 A bind is held by one incarnation. Its lease is asked for here and ends with the incarnation; whether it holds at the
-moment of a write is asked of the incarnation itself (Incarnation.held). While the database is away sessions stay as
-they are for three lease lengths: answers and enquire_link go on. A process that was held for dead comes back as
-a new incarnation, which holds nothing: its links unbind before their binds are leased again.
+moment of a write is asked of the incarnation itself (Incarnation.held). While the database is away sessions stay:
+answers, enquire_link and temporary refusals go on. A process that was held for dead, or that stood still for longer
+than its lease, closes its sessions before it does anything else; they are bound again when their binds are leased anew.
 """
 
 from __future__ import annotations
@@ -16,15 +16,24 @@ from payk.links import Link
 from payk.logs import get_logger
 from payk.store.database import Database
 from payk.store.errors import StoreError
-from payk.store.processes import Incarnation, held_binds, lease_binds, note_binds, operators_up, release_binds
+from payk.store.incarnation import Incarnation
+from payk.store.processes import BindNote, held_binds, lease_binds, note_binds, operators_up, release_binds
 
 __all__ = ["BindKeeper"]
 
 log = get_logger("dispatch")
 
 ROUND = 0.5
-KEEP_WITHOUT_LEASE = 3
-"""Lease lengths for which sessions are kept while the database is away."""
+KEEP_WITHOUT_DATABASE = 300.0
+"""Seconds without a heartbeat after which sessions are left.
+
+From within a process two cases look alike. The database is away for all: then nobody can take over, and whoever keeps
+its sessions goes on at once, with no receipt lost and no operator that is asked to bind dozens of sessions anew. Or
+only our way to it is cut: then others lease our binds after one lease, and where the operator counts sessions theirs
+are refused (ESME_RALYBND) until ours are gone. The first is the common one, restarts and failovers of a database among
+it, and takes minutes; the second must end by itself. Submits stop with the lease in both.
+"""
+NOT_RUNNING = BindNote(False, "its link to start", None)
 
 
 class BindKeeper:
@@ -44,10 +53,16 @@ class BindKeeper:
         self._links = links
         self._on_change = on_change
         self._look = asyncio.Event()
-        self._noted: dict[tuple[int, int], bool] = {}
+        self._noted: dict[tuple[int, int], BindNote] = {}
         self._noted_by = 0
         self.up: frozenset[int] = frozenset()
         """Operators that some live process is bound to."""
+        incarnation.when_lapsed(self._lapse)
+
+    def _lapse(self) -> None:
+        """What this process leased is lost: its sessions end before anything else is written on them."""
+        for link in self._links.values():
+            link.lapse()
 
     def changed(self) -> None:
         """A bind came up or went down, or a link came or went."""
@@ -60,8 +75,7 @@ class BindKeeper:
                 await self._round()
             except StoreError as error:
                 log.warning("binds could not be leased", error=str(error))
-            if self._incarnation.silent_for() > KEEP_WITHOUT_LEASE * self._incarnation.lease:
-                # Perhaps only our own way to the database is cut: another process cannot bind while we hold on.
+            if self._incarnation.silent_for() > KEEP_WITHOUT_DATABASE:
                 for link in self._links.values():
                     link.want_binds(())
             try:
@@ -91,7 +105,7 @@ class BindKeeper:
             link.want_binds({bind.number for bind in of_link})
         await self._note(number, mine)
         await self._release(number, mine - wanted)
-        up = await operators_up(self._db, self._incarnation.lease)
+        up = await operators_up(self._db)
         if up != self.up:
             self.up = up
             self._on_change()
@@ -99,10 +113,15 @@ class BindKeeper:
     async def _note(self, number: int, mine: set[tuple[int, int]]) -> None:
         if number != self._noted_by:
             self._noted, self._noted_by = {}, number
-        bound = {(link.link_id, status.number): status.bound for link in self._links.values() for status in link.binds}
-        news = {key: bound.get(key, False) for key in mine if bound.get(key, False) != self._noted.get(key, False)}
+        notes = {
+            (link.link_id, status.number): BindNote(status.bound, status.waiting_for, status.last_error)
+            for link in self._links.values()
+            for status in link.binds
+        }
+        news = {key: notes.get(key, NOT_RUNNING) for key in mine}
+        news = {key: note for key, note in news.items() if note != self._noted.get(key)}
         if news:
-            await note_binds(self._db, number, news.items())
+            await note_binds(self._db, number, news)
             self._noted |= news
 
     async def _release(self, number: int, unwanted: set[tuple[int, int]]) -> None:
@@ -114,4 +133,4 @@ class BindKeeper:
         }
         if left:
             await release_binds(self._db, number, left)
-            self._noted = {key: bound for key, bound in self._noted.items() if key not in left}
+            self._noted = {key: note for key, note in self._noted.items() if key not in left}

@@ -28,8 +28,8 @@ from payk.logs import get_logger
 from payk.registry.errors import SecretError
 from payk.store.claims import Claim
 from payk.store.database import Database
+from payk.store.incarnation import Incarnation
 from payk.store.outcomes import LateAnswer
-from payk.store.processes import Incarnation
 from payk.store.wakeups import Flow
 
 __all__ = ["DispatchOptions", "Dispatcher"]
@@ -99,6 +99,7 @@ class Dispatcher:
             wait=options.wait,
             on_early=self._receipts.try_parked,
         )
+        db.last_commits.claims = self._recorder.ids
 
     @property
     def links(self) -> Mapping[int, Link]:
@@ -158,6 +159,7 @@ class Dispatcher:
             on_deliver=self._receipts.take,
             on_change=self._link_changed,
             on_late=self._late,
+            on_room=lambda: self._wake_pump(settings.link_id),
             clock=self._clock,
             random=self._random,
         )
@@ -211,7 +213,10 @@ class Dispatcher:
 
     def _link_changed(self, link: Link) -> None:
         self._keeper.changed()
-        running = self._running.get(link.link_id)
+        self._wake_pump(link.link_id)
+
+    def _wake_pump(self, link_id: int) -> None:
+        running = self._running.get(link_id)
         if running is not None:
             running.pump.wake()
 
@@ -242,9 +247,7 @@ class Dispatcher:
 
     def _result(self, result: SubmissionResult) -> None:
         self._recorder.take(result)
-        running = self._running.get(result.link_id)
-        if running is not None:
-            running.pump.wake()
+        self._wake_pump(result.link_id)
 
     def _late(self, link_id: int, submission: Submission, part: int, smsc_id: str) -> None:
         link = self._directory.link_of(link_id)

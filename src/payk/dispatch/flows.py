@@ -104,7 +104,8 @@ class FlowBoard:
             try:
                 self.replace(await present_flows(db), since)
             except StoreError as error:
-                log.warning("cannot look for waiting messages", error=str(error))
+                if not db.away:  # of that the watch tells (payk.store.watch)
+                    log.warning("cannot look for waiting messages", error=str(error))
             try:
                 async with asyncio.timeout(REFRESH):
                     await self._look.wait()

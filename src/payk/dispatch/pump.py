@@ -20,8 +20,8 @@ from payk.logs import get_logger
 from payk.store.claims import Claim, Quota, claim_rows
 from payk.store.database import Database
 from payk.store.errors import StoreError
+from payk.store.incarnation import Incarnation
 from payk.store.outcomes import put_back_unknown
-from payk.store.processes import Incarnation
 from payk.store.wakeups import Flow
 
 __all__ = ["InFlight", "Pump"]
@@ -157,7 +157,8 @@ class Pump:
         try:
             claims = await claim_rows(self._db, number, self._link.link_id, quotas)
         except StoreError as error:
-            log.warning("claim failed", link=self._link.settings.name, error=str(error))
+            if not self._db.away:  # of that the watch tells (payk.store.watch)
+                log.warning("claim failed", link=self._link.settings.name, error=str(error))
             self._doubtful = number
             return False
         self._in_flight.add(number, claims)

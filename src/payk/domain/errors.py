@@ -52,16 +52,19 @@ class Code(StrEnum):
     CLIENT_MESSAGE_ID_TOO_LONG = "ClientMessageIdTooLong"
     ALL_MESSAGES_REJECTED = "AllMessagesRejected"
     MESSAGE_ID_INVALID = "MessageIdInvalid"
+    IDEMPOTENCY_KEY_INVALID = "IdempotencyKeyInvalid"
     HTTP_INVALID = "HttpInvalid"
     UNAUTHORIZED = "Unauthorized"
     CLIENT_SUSPENDED = "ClientSuspended"
     MESSAGE_NOT_FOUND = "MessageNotFound"
     PATH_NOT_FOUND = "PathNotFound"
     METHOD_NOT_ALLOWED = "MethodNotAllowed"
+    IDEMPOTENCY_KEY_REUSED = "IdempotencyKeyReused"
     PAYLOAD_TOO_LARGE = "PayloadTooLarge"
     RATE_LIMIT_EXCEEDED = "RateLimitExceeded"
     INTERNAL_ERROR = "InternalError"
     SERVICE_UNAVAILABLE = "ServiceUnavailable"
+    QUEUE_FULL = "QueueFull"
     OUTCOME_UNKNOWN = "OutcomeUnknown"
 
 
@@ -95,16 +98,19 @@ ERRORS: Mapping[Code, ErrorKind] = {
     Code.CLIENT_MESSAGE_ID_TOO_LONG: ErrorKind(400, "Client message id is too long"),
     Code.ALL_MESSAGES_REJECTED: ErrorKind(400, "No message of this request was taken"),
     Code.MESSAGE_ID_INVALID: ErrorKind(400, "Message id is invalid"),
+    Code.IDEMPOTENCY_KEY_INVALID: ErrorKind(400, "Idempotency key is invalid"),
     Code.HTTP_INVALID: ErrorKind(400, "The request is not well-formed HTTP"),
     Code.UNAUTHORIZED: ErrorKind(401, "A valid API key is required"),
     Code.CLIENT_SUSPENDED: ErrorKind(403, "This client is suspended"),
     Code.MESSAGE_NOT_FOUND: ErrorKind(404, "Message is not known"),
     Code.PATH_NOT_FOUND: ErrorKind(404, "There is nothing at this path"),
     Code.METHOD_NOT_ALLOWED: ErrorKind(405, "This method is not allowed here"),
+    Code.IDEMPOTENCY_KEY_REUSED: ErrorKind(409, "This idempotency key belongs to another request"),
     Code.PAYLOAD_TOO_LARGE: ErrorKind(413, "The request is too large"),
     Code.RATE_LIMIT_EXCEEDED: ErrorKind(429, "Too many requests", retryable=True),
     Code.INTERNAL_ERROR: ErrorKind(500, "Payk failed to answer"),
     Code.SERVICE_UNAVAILABLE: ErrorKind(503, "The service is unavailable for the moment", retryable=True),
+    Code.QUEUE_FULL: ErrorKind(503, "The queue is full", retryable=True),
     # Retryable only where the repeat would be recognised; the door knows.
     Code.OUTCOME_UNKNOWN: ErrorKind(504, "It is not known whether the request was taken"),
 }

@@ -58,6 +58,9 @@ class Traffic(Protocol):
 
     def answered_late(self, part: PartOnItsWay, response: Response) -> None: ...
 
+    def has_room(self, bind: Bind) -> None:
+        """The operator reads again: `free_window` may be above 0."""
+
 
 class Bind:
     """Bind number `number` of a link. `turn()` says in how many seconds it may be tried, and takes that turn."""
@@ -91,9 +94,9 @@ class Bind:
         self._timing = timing
         self._backoff = Backoff(random)
         self._log = get_logger("links").bind(link=settings.name, bind=number)
+        self._legs: list[Leg] = []  # of the present session
         self._transmitter: Leg | None = None  # while submits may be written
         self._over: asyncio.Future[Ending] | None = None  # the end of the present session
-        self._lapsed = False  # it ends because its lease is not held any more
         self._scope: asyncio.Timeout | None = None  # expires when we are to leave
         self._leaving = False
         self._going_down = False
@@ -156,9 +159,12 @@ class Bind:
         self._finish(Ending(Trouble.BROKEN, error))
 
     def lapse(self) -> None:
-        """The lease is not held any more: unbind at once, and bind again only when it is."""
-        self._lapsed = True
-        self._finish(Ending(Trouble.BROKEN, "lease lapsed"))
+        """The lease is lost: before this returns the session is cut, and no submit is written any more; then leave."""
+        for leg in self._legs:
+            leg.cut("lease lapsed")
+        if self._bound_at is not None:
+            self._log.warning("bind cut: its lease lapsed")
+        self.leave()
 
     def _finish(self, ending: Ending) -> None:
         if self._over is not None and not self._over.done():
@@ -177,10 +183,9 @@ class Bind:
             return
         self._waiting_for = "operator to answer"
         self._held = 0.0
-        self._lapsed = False
         ending = await self._hold_session()
         self._last_error = ending.error
-        if self._lapsed or self._leaving:
+        if self._leaving:
             return
         delay = self._backoff.delay(ending.trouble, held=self._held)
         self._waiting_for = _WAITING_FOR[ending.trouble]
@@ -192,7 +197,7 @@ class Bind:
     async def _hold_session(self) -> Ending:
         """Bind, and wait for the end; why it came."""
         over = self._over = asyncio.get_running_loop().create_future()
-        legs: list[Leg] = []
+        legs = self._legs = []
 
         def on_end(ending: Ending) -> None:
             if self._over is over:  # not a leg of the session before
@@ -205,8 +210,10 @@ class Bind:
                     self._password,
                     kind,
                     timing=self._timing,
+                    lease_held=self._lease_held,
                     on_event=self._on_event,
                     on_end=on_end,
+                    on_room=lambda: self._traffic.has_room(self),
                 )
                 legs.append(leg)
                 await leg.open()
@@ -244,11 +251,11 @@ class Bind:
         self._on_change()
 
     async def _take_down(self, legs: list[Leg]) -> None:
-        """In order: the answers to what was written, then unbind. Where the lease is gone, unbind at once."""
+        """In order: the answers to what was written, then unbind."""
         self._close_door()
         self._going_down = True
         try:
-            await asyncio.gather(*(leg.leave(at_once=self._lapsed) for leg in legs))
+            await asyncio.gather(*(leg.leave() for leg in legs))
         finally:
             self._going_down = False
             for leg in legs:

@@ -70,7 +70,8 @@ class BindError(Exception):
 
 
 class Leg:
-    """Tells `on_event(leg, event)` what the session says, `on_end(ending)` when a bound session ends."""
+    """Tells `on_event(leg, event)` what the session says, `on_end(ending)` when a bound session ends, and `on_room()`
+    when the operator reads again. Requests are written only while `lease_held`, whenever the operator reads them."""
 
     def __init__(
         self,
@@ -79,15 +80,19 @@ class Leg:
         kind: BindKind,
         *,
         timing: Timing,
+        lease_held: Callable[[], bool],
         on_event: Callable[[Leg, Event], None],
         on_end: Callable[[Ending], None],
+        on_room: Callable[[], None],
     ) -> None:
         self._settings = settings
         self._password = password
         self._kind = kind
         self._timing = timing
+        self._lease_held = lease_held
         self._tell = on_event
         self._on_end = on_end
+        self._on_room = on_room
         self._connection: SmppConnection | None = None
         self._takes_hints = True
         self._bound: asyncio.Future[Ending | None] = asyncio.get_running_loop().create_future()
@@ -98,7 +103,14 @@ class Leg:
         try:
             tls = None if settings.tls is None else client_context(settings.tls)
             self._connection = await connect(
-                settings.host, settings.port, self._session, self._on_event, timeout=self._timing.connect, ssl=tls
+                settings.host,
+                settings.port,
+                self._session,
+                self._on_event,
+                timeout=self._timing.connect,
+                ssl=tls,
+                may_request=self._lease_held,
+                on_room=self._on_room,
             )
             self._connection.send_request(
                 _BIND_PDUS[self._kind](
@@ -140,17 +152,16 @@ class Leg:
         response = DeliverSmResp if isinstance(request, DeliverSm) else DataSmResp
         self._connection.send_response(request, response(command_status=command_status))
 
-    async def leave(self, *, at_once: bool = False) -> None:
+    async def leave(self) -> None:
         """Unbind and close; all events were told by its end.
 
-        In order: the answers to what was submitted, then unbind, then the answer to that. `at_once` waits for neither.
+        In order: the answers to what was submitted, then unbind, then the answer to that.
         """
         if self._connection is None:
             return
-        if not at_once:
-            self._connection.unbind()
-            if await self._closes_within(self._timing.leave):
-                return
+        self._connection.unbind()
+        if await self._closes_within(self._timing.leave):
+            return
         self._connection.close()
         if not await self._closes_within(self._timing.close):
             self._connection.abort()
@@ -160,6 +171,11 @@ class Leg:
         """Unbind and close without waiting for anything."""
         if self._connection is not None:
             self._connection.close()
+
+    def cut(self, reason: str) -> None:
+        """End it before this returns: no submit is written any more, an unbind is if none is on its way."""
+        if self._connection is not None:
+            self._connection.cut(reason)
 
     async def _closes_within(self, seconds: float) -> bool:
         assert self._connection is not None

@@ -26,8 +26,9 @@ class Link:
     """Keeps the wanted binds up and submits messages over them.
 
     `on_result` is called once per submission, `on_change` when a bind came up, went down or is gone, both never from
-    within a method of the link; `on_deliver` for what the operator sends by itself, `on_late` as `Submitter` says.
-    `lease_held` is asked at each write of a submit_sm and before each bind.
+    within a method of the link; `on_deliver` for what the operator sends by itself, `on_late` and `on_room` as
+    `Submitter` says. `lease_held` is asked at each write of a submit_sm and before each bind; whoever finds that the
+    lease was lost calls `lapse`.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class Link:
         clock: Clock,
         random: Random,
         on_late: Callable[[int, Submission, int, str], None] | None = None,
+        on_room: Callable[[], None] = lambda: None,
         timing: Timing | None = None,
     ) -> None:
         self._settings = settings
@@ -61,7 +63,13 @@ class Link:
         self._ended.set()
         self._log = get_logger("links").bind(link=settings.name)
         self._submitter = Submitter(
-            settings, self._binds, lease_held=lease_held, on_result=on_result, on_late=on_late, clock=clock
+            settings,
+            self._binds,
+            lease_held=lease_held,
+            on_result=on_result,
+            on_late=on_late,
+            on_room=on_room,
+            clock=clock,
         )
 
     @property
@@ -89,6 +97,13 @@ class Link:
             if number not in self._wanted:
                 bind.leave()
         self._reconsider.set()
+
+    def lapse(self) -> None:
+        """What was leased is lost: before this returns every session is cut, with an unbind where nothing is on its
+        way before it, and no submit is written any more. Binds come back by `want_binds` only."""
+        self._wanted = frozenset()
+        for bind in list(self._binds.values()):
+            bind.lapse()
 
     async def run(self) -> None:
         """Keep the wanted binds up until `stop`."""

@@ -59,7 +59,10 @@ class Submitter:
     """`binds` is the link's own mapping, live.
 
     `on_late(link_id, submission, part, smsc_id)` is told of an operator's id that came after its part was given back as
-    `Uncertain`.
+    `Uncertain`; `on_room()` that `capacity` may be above 0 because an operator reads again.
+
+    Without the lease nothing is written, and what waits goes back; the sessions stay, for that may be a matter of a
+    moment. Whoever knows that it is lost says so to the binds (`payk.links.bind.Bind.lapse`).
     """
 
     def __init__(
@@ -70,6 +73,7 @@ class Submitter:
         lease_held: Callable[[], bool],
         on_result: Callable[[SubmissionResult], None],
         on_late: Callable[[int, Submission, int, str], None] | None,
+        on_room: Callable[[], None],
         clock: Clock,
     ) -> None:
         self._settings = settings
@@ -77,6 +81,7 @@ class Submitter:
         self._lease_held = lease_held
         self._on_result = on_result
         self._on_late = on_late
+        self._on_room = on_room
         self._clock = clock
         self._encoder = PartsEncoder(settings)
         self._overrides = status_overrides(settings.status_classes)
@@ -166,6 +171,10 @@ class Submitter:
             if isinstance(outcome, Accepted):
                 self._on_late(self._settings.link_id, part.message.submission, number, outcome.smsc_id)
 
+    def has_room(self, bind: Bind) -> None:
+        self._write_from(bind)
+        self._on_room()
+
     def _refused(self, bind: Bind, part: PartOnItsWay, command_status: int, kind: RefusalKind) -> None:
         if kind is RefusalKind.THROTTLED:
             self._throttled(part, command_status)
@@ -253,7 +262,7 @@ class Submitter:
         """Write what waits at a bind, as far as its window and the rate go."""
         while bind.waiting and bind.free_window > 0:
             if not self._lease_held():
-                self._lapse()
+                bind.hand_back()
                 return
             now = self._clock.monotonic()
             if not self._pace.take(now):
@@ -285,11 +294,6 @@ class Submitter:
         elif self._timer is None:
             loop = asyncio.get_running_loop()
             self._timer = loop.call_later(max(_SHORTEST_WAIT, delay), self._write_waiting)
-
-    def _lapse(self) -> None:
-        self._log.error("lease lapsed before a write: unbinding")
-        for bind in list(self._binds.values()):
-            bind.lapse()
 
     def _hand_back_all(self) -> None:
         for bind in list(self._binds.values()):

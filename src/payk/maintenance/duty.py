@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from payk.logs import get_logger
 from payk.store.database import Database
 from payk.store.errors import StoreError
-from payk.store.processes import Incarnation, lease_duty
+from payk.store.incarnation import Incarnation
+from payk.store.processes import lease_duty
 
 __all__ = ["Duty", "keep"]
 
@@ -35,7 +36,8 @@ async def keep(duty: Duty, db: Database, incarnation: Incarnation) -> None:
             if incarnation.held() and await lease_duty(db, incarnation.number, duty.name):
                 done = await duty.run_once()
         except StoreError as error:
-            log.warning("duty failed", duty=duty.name, error=str(error))
+            if not db.away:  # of that the watch tells (payk.store.watch)
+                log.warning("duty failed", duty=duty.name, error=str(error))
         except Exception:  # a defect in one duty must not stop the others
             log.exception("duty failed", duty=duty.name)
         await asyncio.sleep(0 if done > 0 else duty.interval)

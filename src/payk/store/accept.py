@@ -1,31 +1,47 @@
-"""The verb that takes a message in: one transaction stores it, its place in the queue and its idempotency key."""
+"""The verb that takes messages in: one transaction stores them, their places in the queue, the digests by which repeats
+are recognised, and the answers to requests with a key.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from typing import TypeVar
 
 from payk.domain.message import Priority, SmsType, lane_of, rank_of
 from payk.store.arrays import columns
-from payk.store.batching import Batcher
+from payk.store.batching import LEAST_TIME, Batcher
 from payk.store.commits import was_committed
 from payk.store.database import Connection, Database
-from payk.store.errors import OutcomeUnknown, StoreBusy, StoreUnavailable
+from payk.store.errors import HistoryUnknown, OutcomeUnknown, StoreBusy, StoreUnavailable
+from payk.store.kept_answers import AnswerKey, KeptAnswer, claim_keys, rewrite_answers
 from payk.store.queries import sql
 from payk.store.wakeups import Flow
 
-__all__ = ["GroupCommit", "Inserted", "NewMessage", "insert_messages", "label_key"]
+__all__ = [
+    "GroupCommit",
+    "Inserted",
+    "Keyed",
+    "NewMessage",
+    "NewRequest",
+    "insert_messages",
+    "insert_requests",
+    "label_key",
+]
 
 # The first of two requests with one ClientMessageId no longer counts when it ended so; the second one is sent.
 _FAILED = frozenset({3, 4, 5, 8})
 _TAKE_OVER_ROUNDS = 5
 CHUNK = 1_000
 """Messages of one statement."""
-NEIGHBOUR_WAIT = 0.2
+NEIGHBOUR_WAIT = 0.05
+"""Seconds that a batch waits for what is being stored elsewhere. Then it is split, and who waits longer waits apart."""
+APART = 4
+"""Requests of a process that wait apart at the same time, each on a connection."""
 Item = TypeVar("Item")
 
 
@@ -71,6 +87,28 @@ class Inserted:
     repeated: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Keyed:
+    """The wish that the answer to a request be kept; `render` makes its octets of the rows of all its messages."""
+
+    key: AnswerKey
+    render: Callable[[Sequence[Inserted]], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class NewRequest:
+    """The messages of one request: all are stored, or, where its answer is kept already, none."""
+
+    messages: Sequence[NewMessage]
+    keyed: Keyed | None = None
+
+
+_Drawn = tuple[int, NewMessage]
+"""A message with the id that was drawn for it."""
+_Taken = list[Inserted] | KeptAnswer
+"""What became of a request: a row per message, in order, or what is kept under its key."""
+
+
 def label_key(label: str | None) -> int:
     """A signed 32-bit key for a label; two labels that share one merely share their turns."""
     return 0 if label is None else zlib.crc32(label.encode("utf-8", "surrogatepass")) - 2**31
@@ -79,36 +117,75 @@ def label_key(label: str | None) -> int:
 async def insert_messages(
     db: Database, messages: Sequence[NewMessage], *, timeout: float, lock_wait: float | None = None
 ) -> list[Inserted]:
-    """Store `messages` in one transaction; one answer each, in order.
+    """Store `messages` in one transaction; a row each, in order. Waits and raises as insert_requests."""
+    [rows] = await insert_requests(db, [NewRequest(messages)], timeout=timeout, lock_wait=lock_wait)
+    assert not isinstance(rows, KeptAnswer)  # that is for requests with a key
+    return rows
 
-    A request with the same digest that is being stored elsewhere is waited for, `lock_wait` seconds at most (default:
-    as long as there is time). Raises StoreUnavailable (nothing was stored), StoreRefused (the same), StoreBusy (the
-    wait was too long) and OutcomeUnknown (the COMMIT was not confirmed and could not be looked up).
+
+async def insert_requests(
+    db: Database, requests: Sequence[NewRequest], *, timeout: float, lock_wait: float | None = None
+) -> list[_Taken]:
+    """Store the messages of `requests` in one transaction; what became of each, in order. No two have the same key.
+
+    A request with the same key or digest that is being stored elsewhere is waited for, `lock_wait` seconds at most
+    (default: as long as there is time). Raises StoreUnavailable (nothing was stored), StoreRefused (the same),
+    StoreBusy (the wait was too long) and OutcomeUnknown (the COMMIT was not confirmed and could not be looked up).
     """
-    if not messages:
-        return []
     deadline = asyncio.get_running_loop().time() + timeout
-    xid: str | None = None
+    messages = [message for request in requests for message in request.messages]
+    mark: str | None = None
     ids: list[int] = []
+    new: list[_Drawn] = []
     try:
         async with db.transaction(timeout) as connection:
             for chunk in _chunks(messages):
-                ids += [row[0] for row in await connection.fetch(sql("accept.draw_ids"), len(chunk))]
-            firsts = await _claim_digests(connection, messages, ids, timeout * 0.9 if lock_wait is None else lock_wait)
-            new = [
-                (message_id, message)
-                for message_id, message in zip(ids, messages, strict=True)
-                if message_id not in firsts
-            ]
+                ids += await _draw_ids(connection, len(chunk))
+            may_wait = any(each.keyed for each in requests) or any(message.repeat_digest for message in messages)
+            if may_wait:
+                wait = timeout * 0.9 if lock_wait is None else lock_wait
+                await connection.execute(f"set local lock_timeout = {max(1, int(wait * 1000))}")
+            pairs = iter(zip(ids, messages, strict=True))
+            drawn = [list(islice(pairs, len(request.messages))) for request in requests]
+            kept = await _claim_keys(connection, requests, drawn)
+            todo = [pair for answer, own in zip(kept, drawn, strict=True) if answer is None for pair in own]
+            firsts = await _claim_digests(connection, todo)
+            if may_wait:  # a table that is being migrated is not what a batch is split for
+                await connection.execute("set local lock_timeout = 0")
+            new = [(message_id, message) for message_id, message in todo if message_id not in firsts]
             for rows in _chunks(new):
-                xid = await connection.fetchval(sql("accept.insert_messages"), *columns(_rows(rows)))
+                mark = await connection.fetchval(sql("accept.insert_messages"), *columns(_rows(rows)))
+            taken = [
+                answer or [Inserted(firsts.get(message_id, message_id), message_id in firsts) for message_id, _ in own]
+                for answer, own in zip(kept, drawn, strict=True)
+            ]
+            await _mend_answers(connection, requests, taken)
     except OutcomeUnknown as error:
         # Without an id nothing was stored: there was nothing but repeats.
-        if xid is None or not await was_committed(db, xid, deadline):
+        if mark is None or not await was_committed(db, mark, deadline, is_there=_is_stored(new[0])):
             raise StoreUnavailable("the transaction was rolled back") from error
     if new:
+        db.last_commits.taken([message_id for message_id, _ in new])
         db.wakeups.add((message.flow, message_id) for message_id, message in new if message.scheduled_at is None)
-    return [Inserted(firsts.get(message_id, message_id), message_id in firsts) for message_id in ids]
+    return taken
+
+
+def _is_stored(first: tuple[int, NewMessage]) -> Callable[[Connection], Awaitable[bool]]:
+    """Asks whether a transaction's first message is there, and with it all others."""
+    message_id, message = first
+    values = (message_id, message.client_id, message.phone, message.text)
+
+    async def is_stored(connection: Connection) -> bool:
+        return bool(await connection.fetchval(sql("accept.was_stored"), *values))
+
+    return is_stored
+
+
+async def _draw_ids(connection: Connection, count: int) -> list[int]:
+    rows = await connection.fetch(sql("accept.draw_ids"), count)
+    if len(rows) < count:
+        raise HistoryUnknown
+    return [row[0] for row in rows]
 
 
 def _chunks(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
@@ -127,20 +204,43 @@ def _rows(new: Sequence[tuple[int, NewMessage]]) -> list[tuple[object, ...]]:
     ]  # fmt: skip
 
 
-async def _claim_digests(
-    connection: Connection, messages: Sequence[NewMessage], ids: Sequence[int], lock_wait: float
-) -> dict[int, int]:
+async def _claim_keys(
+    connection: Connection, requests: Sequence[NewRequest], drawn: Sequence[Sequence[_Drawn]]
+) -> list[KeptAnswer | None]:
+    """Claim keys, with the answers as they are if no message is a repeat; what is kept under those that are held."""
+    answers = {
+        request.keyed.key: request.keyed.render([Inserted(message_id, repeated=False) for message_id, _ in own])
+        for request, own in zip(requests, drawn, strict=True)
+        if request.keyed is not None
+    }
+    if not answers:
+        return [None] * len(requests)
+    held = await claim_keys(connection, answers)
+    return [None if request.keyed is None else held.get(request.keyed.key) for request in requests]
+
+
+async def _mend_answers(connection: Connection, requests: Sequence[NewRequest], taken: Sequence[_Taken]) -> None:
+    """Write answers anew that were claimed before messages turned out to be repeats."""
+    answers = {
+        request.keyed.key: request.keyed.render(rows)
+        for request, rows in zip(requests, taken, strict=True)
+        if request.keyed is not None and not isinstance(rows, KeptAnswer) and any(row.repeated for row in rows)
+    }
+    if answers:
+        await rewrite_answers(connection, answers)
+
+
+async def _claim_digests(connection: Connection, drawn: Sequence[_Drawn]) -> dict[int, int]:
     """The drawn ids that turned out to be repeats, each with the id of its first."""
     keyed: dict[tuple[int, bytes], tuple[int, int]] = {}  # (client, digest) -> (drawn id, window)
     repeats: dict[int, int] = {}
-    for message_id, message in zip(ids, messages, strict=True):
+    for message_id, message in drawn:
         if message.repeat_digest is not None:
             first = keyed.setdefault((message.client_id, message.repeat_digest), (message_id, message.repeat_window))
             if first[0] != message_id:
                 repeats[message_id] = first[0]
     if not keyed:
         return {}
-    await connection.execute(f"set local lock_timeout = {max(1, int(lock_wait * 1000))}")
     open_keys = sorted(keyed)  # the same order in every process, else two of them deadlock
     done: set[int] = set()
     for keys in _chunks(open_keys):
@@ -154,7 +254,7 @@ async def _claim_digests(
     else:
         raise StoreBusy("the same request is being repeated faster than it can be stored")
     # A repeat inside this batch answers what its first answers.
-    return {drawn: repeats.get(first, first) for drawn, first in repeats.items()}
+    return {message_id: repeats.get(first, first) for message_id, first in repeats.items()}
 
 
 def _key_columns(
@@ -213,17 +313,61 @@ class GroupCommit:
     """Single requests of the same instant share one transaction."""
 
     def __init__(self, db: Database, *, workers: int = 2) -> None:
-        async def write(messages: Sequence[NewMessage], timeout: float) -> list[Inserted]:
-            # Nobody's neighbour waits long: a batch with a digest that is being stored elsewhere is split.
-            wait = None if len(messages) == 1 else NEIGHBOUR_WAIT
-            return await insert_messages(db, messages, timeout=timeout, lock_wait=wait)
-
-        self._batcher: Batcher[NewMessage, Inserted] = Batcher(write, max_items=500, workers=workers)
+        self._db = db
+        self._batcher: Batcher[NewRequest, _Taken] = Batcher(self._write, max_items=500, workers=workers)
+        self._apart = asyncio.Semaphore(APART)
 
     def start(self, group: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
         """Run the writers in `group`."""
         return self._batcher.start(group, "group commit")
 
-    async def insert(self, message: NewMessage, timeout: float) -> Inserted:
-        """Store one message; raises as insert_messages. Withdrawn if cancelled before its batch was taken."""
-        return await self._batcher.put(message, timeout)
+    async def insert(self, message: NewMessage, timeout: float, keyed: Keyed | None = None) -> Inserted | KeptAnswer:
+        """Store one message, unless an answer is kept under its key: then that.
+
+        Raises as insert_requests, and KeyReused. Withdrawn if cancelled before its batch was taken.
+        """
+        deadline = asyncio.get_running_loop().time() + timeout
+        request = NewRequest((message,), keyed)
+        try:
+            taken = await self._batcher.put(request, timeout)
+        except StoreBusy:
+            taken = await self._insert_apart(request, deadline)
+        if not isinstance(taken, KeptAnswer):
+            return taken[0]
+        return taken if keyed is None else taken.to(keyed.key)
+
+    async def _insert_apart(self, request: NewRequest, deadline: float) -> _Taken:
+        """Wait for what is being stored elsewhere with nobody behind; its process may have stopped amid it."""
+        try:
+            async with asyncio.timeout_at(deadline):
+                await self._apart.acquire()
+        except TimeoutError as exc:
+            raise StoreBusy("too many requests wait for others like them that are being stored") from exc
+        try:
+            left = deadline - asyncio.get_running_loop().time()
+            return (await insert_requests(self._db, [request], timeout=max(left, LEAST_TIME)))[0]
+        finally:
+            self._apart.release()
+
+    async def _write(self, requests: Sequence[NewRequest], timeout: float) -> list[_Taken]:
+        """Store a batch; of requests with the same key the first, whose answer the others get."""
+        firsts: dict[tuple[int, bytes], NewRequest] = {}
+        alone = [request for request in requests if request is _first_of_its_key(request, firsts)]
+        stored = await insert_requests(self._db, alone, timeout=timeout, lock_wait=NEIGHBOUR_WAIT)
+        if len(alone) == len(requests):
+            return stored
+        taken = {id(request): outcome for request, outcome in zip(alone, stored, strict=True)}
+        return [_of_repeat(request, _first_of_its_key(request, firsts), taken) for request in requests]
+
+
+def _first_of_its_key(request: NewRequest, firsts: dict[tuple[int, bytes], NewRequest]) -> NewRequest:
+    """The first request with the key of this one, which is this one where none came before."""
+    return request if request.keyed is None else firsts.setdefault(request.keyed.key.name, request)
+
+
+def _of_repeat(request: NewRequest, first: NewRequest, taken: dict[int, _Taken]) -> _Taken:
+    """What a request gets where the first with its key got what stands in `taken`."""
+    outcome = taken[id(first)]
+    if request is first or first.keyed is None or isinstance(outcome, KeptAnswer):
+        return outcome
+    return KeptAnswer(first.keyed.key.body_digest, first.keyed.render(outcome))

@@ -1,8 +1,8 @@
 """Adaptive batches: a lone item waits for nobody, and under load a batch fills while the one before it is written.
 
 An item is answered exactly once: by its result, by the error of its own batch, or by StoreUnavailable when its time
-was up before it was taken. A batch that the database refuses is split until the bad item stands alone, so that no
-neighbour sees it.
+was up before it was taken. A batch that the database refuses is split until the bad item stands alone, and one whose
+time runs out is tried again with the items that have more: no item fails for what a neighbour is, or has.
 """
 
 from __future__ import annotations
@@ -16,12 +16,15 @@ from typing import Generic, TypeVar
 from payk.logs import get_logger
 from payk.store.errors import StoreBusy, StoreError, StoreRefused, StoreUnavailable
 
-__all__ = ["Batcher"]
+__all__ = ["LEAST_TIME", "Batcher"]
 
 log = get_logger("store")
 
 PATIENCE = 0.02
 """Seconds that a worker waits for another to finish before it writes beside it."""
+
+LEAST_TIME = 0.05
+"""Seconds that a batch is given at least. Whoever has no more left when the time of a batch runs out fails with it."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -102,9 +105,9 @@ class Batcher(Generic[Item, Result]):
         batch = [entry for entry in batch if entry[2] > now]
         if not batch:
             return
-        timeout = min(entry[2] for entry in batch) - now
+        deadline = max(min(entry[2] for entry in batch), now + LEAST_TIME)
         try:
-            results = await self._write([entry[0] for entry in batch], max(timeout, 0.05))
+            results = await self._write([entry[0] for entry in batch], deadline - now)
         except (StoreRefused, StoreBusy) as error:
             if len(batch) == 1:
                 self._fail(batch, error)
@@ -112,6 +115,14 @@ class Batcher(Generic[Item, Result]):
             middle = len(batch) // 2
             await self._write_batch(batch[:middle])
             await self._write_batch(batch[middle:])
+        except StoreUnavailable as error:
+            soon = asyncio.get_running_loop().time() + LEAST_TIME
+            if soon < deadline:  # not for want of time: it would be the same again
+                self._fail(batch, error)
+                return
+            self._fail([entry for entry in batch if entry[2] <= soon], error)
+            self._queue.extendleft(entry for entry in reversed(batch) if entry[2] > soon)
+            self._some.set()
         except StoreError as error:
             self._fail(batch, error)
         except Exception:  # a defect: its callers are answered, and the workers go on for the others

@@ -10,11 +10,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
 
 import asyncpg
 
 from payk.clock import Clock
 from payk.store.errors import OutcomeUnknown, StoreBusy, StoreRefused, StoreUnavailable
+from payk.store.last_commits import LastCommits
 from payk.store.wakeups import Wakeups
 
 __all__ = ["Connection", "Database"]
@@ -35,6 +37,8 @@ SESSION = {
 }
 
 CONNECT_TIMEOUT = 2.0
+ROLLBACK_TIMEOUT = 1.0
+NO_ROOM = "No space left on device"
 AWAY_PAUSE = 0.5
 """Seconds after a failed connect in which callers are refused at once instead of queueing up behind it."""
 
@@ -80,6 +84,13 @@ def _is_about_the_data(error: asyncpg.PostgresError) -> bool:
     return sqlstate.startswith(("22", "23", "54"))
 
 
+def _is_for_want_of_room(error: Exception) -> bool:
+    """Whether the server's disk is full; of a connection that it cannot take it says so by the text alone."""
+    return isinstance(error, asyncpg.PostgresError) and (
+        isinstance(error, asyncpg.DiskFullError) or NO_ROOM in str(error)
+    )
+
+
 def _told(error: Exception) -> str:
     """What may be told of an error: not its DETAIL, nor the value after an argument's number, for those quote texts."""
     first = (str(error) or type(error).__name__).splitlines()[0]
@@ -98,7 +109,11 @@ class Database:
         self._pool = pool
         self._clock = clock
         self._away_until: float | None = None
+        self._why_away = ""
+        self._full_at = float("-inf")
+        self._epoch = clock.now().timestamp() - clock.monotonic()  # the server's clock when our monotonic was 0
         self.wakeups = Wakeups()
+        self.last_commits = LastCommits()
 
     @classmethod
     async def open(cls, dsn: str, *, max_connections: int = 16, clock: Clock | None = None) -> Database:
@@ -142,6 +157,23 @@ class Database:
         """Known to be unreachable: the last attempt failed and none has succeeded since."""
         return self._away_until is not None
 
+    @property
+    def why_away(self) -> str:
+        """What the last attempt that failed found; empty where the database is not known to be away."""
+        return self._why_away if self.away else ""
+
+    def was_full_since(self, moment: float) -> bool:
+        """Whether the server refused something for want of room after `moment` (Clock.monotonic)."""
+        return self._full_at > moment
+
+    def tell_time(self, clock: float, *, at: float) -> None:
+        """The server's clock showed `clock`, seconds of the epoch, at `at` (Clock.monotonic)."""
+        self._epoch = clock - at
+
+    def now(self) -> datetime:
+        """The present by the server's clock as it was told last, by ours until then: what processes compare."""
+        return datetime.fromtimestamp(self._epoch + self._clock.monotonic(), UTC)
+
     @asynccontextmanager
     async def connection(self, timeout: float = 10.0) -> AsyncIterator[Connection]:
         """A connection in autocommit. StoreUnavailable, StoreBusy or StoreRefused; after `timeout` s the first."""
@@ -171,8 +203,7 @@ class Database:
         try:
             yield connection
         except BaseException as error:
-            self._drop(connection)
-            await self._release(connection)
+            await self._part_with(connection, error)
             if not isinstance(error, Exception):
                 raise
             noted = translate(error) if isinstance(error, SLOW) else self._noted(error)
@@ -197,9 +228,28 @@ class Database:
 
     def _noted(self, error: Exception) -> Exception:
         translated = translate(error)
-        if type(translated) is StoreUnavailable:
-            self._away_until = self._clock.monotonic() + AWAY_PAUSE
+        if _is_for_want_of_room(error):
+            self._full_at = self._clock.monotonic()  # what needs no room is done all the same
+        elif type(translated) is StoreUnavailable:
+            self._away_until, self._why_away = self._clock.monotonic() + AWAY_PAUSE, str(translated)
         return translated
+
+    async def _part_with(self, connection: Connection, error: BaseException) -> None:
+        """Give back a connection whose use failed: closed, for what is open on it then ends at the server too.
+
+        A server whose disk is full may not be able to take another one: that is rolled back and kept.
+        """
+        kept = False
+        try:
+            if isinstance(error, asyncpg.DiskFullError):
+                with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                    async with asyncio.timeout(ROLLBACK_TIMEOUT):
+                        await connection.execute("rollback")
+                        kept = True
+        finally:
+            if not kept:
+                self._drop(connection)
+            await self._release(connection)
 
     @staticmethod
     def _drop(connection: Connection) -> None:

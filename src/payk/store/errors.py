@@ -3,8 +3,10 @@
 StoreError
 +-- StoreUnavailable    unreachable or refusing; surely nothing was written
     +-- StoreBusy       another transaction held a row for too long
+    +-- HistoryUnknown  the database was restored, or lost commits: `payk recover`
 +-- OutcomeUnknown      the connection was lost while it confirmed a COMMIT
 +-- StoreRefused        the database understood and refused the data
++-- KeyReused           the answer to a request with another body is kept under this key
 +-- SchemaError         this database cannot be served; one line, with what to do
     +-- SchemaMissing   no schema, or an older one: `payk migrate`
     +-- SchemaNewer     written by a newer Payk
@@ -13,9 +15,9 @@ StoreError
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 __all__ = [
+    "HistoryUnknown",
+    "KeyReused",
     "NotOurs",
     "OutcomeUnknown",
     "SchemaError",
@@ -40,16 +42,26 @@ class StoreBusy(StoreUnavailable):
     """Another transaction holds what this one needs; surely nothing was written, and trying again may succeed."""
 
 
-class OutcomeUnknown(StoreError):
-    """The connection was lost while it confirmed a COMMIT; `message_ids` were drawn for what it held."""
+class HistoryUnknown(StoreUnavailable):
+    """The database is on a line of history that nobody vouched for (payk.store.continuity): it gives no ids away."""
 
-    def __init__(self, message_ids: Sequence[int] = ()) -> None:
+    def __init__(self) -> None:
+        super().__init__("the database was restored, or lost commits; see `payk recover`")
+
+
+class OutcomeUnknown(StoreError):
+    """The connection was lost while it confirmed a COMMIT."""
+
+    def __init__(self) -> None:
         super().__init__("the connection to the database was lost while it confirmed a COMMIT")
-        self.message_ids = tuple(message_ids)
 
 
 class StoreRefused(StoreError):
     """The database refused the data itself; trying again gives the same."""
+
+
+class KeyReused(StoreError):
+    """The answer to a request with another body is kept under this key; nothing was written."""
 
 
 class SchemaError(StoreError):

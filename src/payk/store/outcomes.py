@@ -7,7 +7,7 @@ operators gave and answers that never came, are written all the same, and what a
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import asyncpg
@@ -21,9 +21,10 @@ from payk.domain.retry import Again, Attempt, Decision, RetryRules, decide, unce
 from payk.domain.states import advance, fold, is_final
 from payk.store.arrays import array_literal, columns
 from payk.store.claims import Claim
-from payk.store.commits import transaction_id, was_committed
+from payk.store.commits import transaction_mark, was_committed
 from payk.store.database import Connection, Database
 from payk.store.errors import OutcomeUnknown, StoreUnavailable
+from payk.store.last_commits import Submit
 from payk.store.queries import sql
 from payk.store.resending import drop_parts, keep_unnamed
 from payk.store.wakeups import Flow
@@ -89,17 +90,37 @@ async def record_outcomes(
     to write an outcome twice could take a message away from the claim that followed.
     """
     records = sorted(records, key=lambda record: record.claim.message_id)
-    xid = ""
+    mark = ""
     try:
         async with db.transaction(timeout) as connection:
-            xid = await transaction_id(connection)
+            mark = await transaction_mark(connection)
             early = await _write_facts(connection, records)
             flows = await _leave_claims(connection, incarnation, records, wait)
     except OutcomeUnknown as error:
-        if not await was_committed(db, xid, deadline=None):
+        if not await was_committed(db, mark, deadline=None, is_there=_has_left(records[0].claim, incarnation)):
             raise StoreUnavailable("the transaction was rolled back") from error
+    db.last_commits.recorded(_submits(records))
     db.wakeups.add(flows)
     return early
+
+
+def _has_left(claim: Claim, incarnation: int) -> Callable[[Connection], Awaitable[bool]]:
+    """Asks whether a message has left its claim, as all of its transaction do together."""
+
+    async def has_left(connection: Connection) -> bool:
+        return not await connection.fetch(sql("outcomes.still_claimed"), incarnation, [claim.message_id])
+
+    return has_left
+
+
+def _submits(records: Sequence[Recorded]) -> Iterator[Submit]:
+    """The submits that leave a row behind whatever becomes of the message."""
+    return (
+        (record.claim.message_id, outcome.part, record.claim.try_number)
+        for record in records
+        for outcome in record.outcomes
+        if isinstance(outcome, Accepted | Uncertain)
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,28 +1,27 @@
-"""Incarnations, their heartbeats, and the leases of binds and duties that live and lapse with them."""
+"""Rows of incarnations, and the leases of binds and duties that live and lapse with them (payk.store.incarnation)."""
 
 from __future__ import annotations
 
-import asyncio
-import os
-import socket
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from datetime import datetime
 
-from payk.clock import Clock
-from payk.logs import get_logger
+from payk.store.arrays import columns
 from payk.store.database import Database
-from payk.store.errors import StoreError
 from payk.store.queries import sql
 
 __all__ = [
-    "Ended",
+    "Beat",
+    "BindNote",
+    "Heartbeat",
     "HeldBind",
-    "Incarnation",
+    "beats",
+    "end_dead",
     "end_process",
     "end_silent",
     "heartbeat",
     "held_binds",
+    "is_registered",
     "lease_binds",
     "lease_duty",
     "live_roles",
@@ -31,8 +30,6 @@ __all__ = [
     "register",
     "release_binds",
 ]
-
-log = get_logger("store")
 
 Bind = tuple[int, int]
 """link_id and number of a bind."""
@@ -48,12 +45,33 @@ class HeldBind:
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
-    """An incarnation that was ended for its silence."""
+class BindNote:
+    """How a leased bind stands, for everybody to see."""
+
+    bound: bool
+    waiting_for: str | None
+    """What keeps it from being bound."""
+    last_error: str | None
+    """Why it came down or was refused last."""
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """The last heartbeat of an incarnation; `at`, by the database's clock, only tells one heartbeat from the next."""
 
     incarnation: int
+    at: datetime
     host: str
     pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """What a heartbeat found: its number, the database's line of history, and whether that is known (continuity)."""
+
+    beats: int
+    line: str
+    known: bool
 
 
 async def register(db: Database, *, host: str, pid: int, roles: Collection[str]) -> int:
@@ -62,10 +80,17 @@ async def register(db: Database, *, host: str, pid: int, roles: Collection[str])
         return int(await connection.fetchval(sql("processes.register"), host, pid, sorted(roles)))
 
 
-async def heartbeat(db: Database, incarnation: int, *, timeout: float) -> bool:
-    """Say that it is alive; False when somebody ended it."""
+async def heartbeat(db: Database, incarnation: int, *, timeout: float) -> Heartbeat | None:
+    """Say that it is alive; None when it was ended, or is not known."""
     async with db.connection(timeout) as connection:
-        return await connection.fetchval(sql("processes.heartbeat"), incarnation) is not None
+        row = await connection.fetchrow(sql("processes.heartbeat"), incarnation)
+    return None if row is None else Heartbeat(*row)
+
+
+async def is_registered(db: Database, incarnation: int) -> bool:
+    """Whether the database knows of it, ended or not."""
+    async with db.connection() as connection:
+        return bool(await connection.fetchval(sql("processes.is_registered"), incarnation))
 
 
 async def end_process(db: Database, incarnation: int) -> None:
@@ -74,14 +99,24 @@ async def end_process(db: Database, incarnation: int) -> None:
         await connection.execute(sql("processes.end_process"), incarnation)
 
 
-async def end_silent(db: Database, lease: float, *, timeout: float) -> list[Ended]:
-    """End the incarnations that were silent for `lease` seconds. Their claims and leases are free from here on.
-
-    Only a process whose own heartbeats went through all that time may call this: else the silence was the database's.
-    """
+async def beats(db: Database, *, timeout: float) -> list[Beat]:
+    """The last heartbeats of all incarnations that have not ended."""
     async with db.connection(timeout) as connection:
-        rows = await connection.fetch(sql("processes.end_silent"), lease)
-    return [Ended(*row) for row in rows]
+        return [Beat(*row) for row in await connection.fetch(sql("processes.beats"))]
+
+
+async def end_silent(db: Database, silent: Sequence[Beat], *, timeout: float) -> list[Beat]:
+    """End those of `silent` (at least one) that have not beaten since. What they held is free from then on."""
+    rows = columns([(beat.incarnation, beat.at) for beat in silent])
+    async with db.connection(timeout) as connection:
+        ended = {row["incarnation"] for row in await connection.fetch(sql("processes.end_silent"), *rows)}
+    return [beat for beat in silent if beat.incarnation in ended]
+
+
+async def end_dead(db: Database, incarnations: Collection[int]) -> None:
+    """End incarnations whose processes are known to be gone."""
+    async with db.connection() as connection:
+        await connection.execute(sql("processes.end_dead"), list(incarnations))
 
 
 async def lease_binds(db: Database, incarnation: int, binds: Iterable[Bind]) -> None:
@@ -108,23 +143,17 @@ async def release_binds(db: Database, incarnation: int, binds: Iterable[Bind]) -
         )
 
 
-async def note_binds(db: Database, incarnation: int, bound: Iterable[tuple[Bind, bool]]) -> None:
-    """Say which binds are bound, so that every dispatcher knows which operators are up."""
-    given = sorted(bound)
+async def note_binds(db: Database, incarnation: int, notes: Mapping[Bind, BindNote]) -> None:
+    """Say how leased binds stand, so that every dispatcher knows which operators are up, and everybody what is not."""
+    rows = [(*bind, note.bound, note.waiting_for, note.last_error) for bind, note in sorted(notes.items())]
     async with db.connection() as connection:
-        await connection.execute(
-            sql("processes.note_binds"),
-            incarnation,
-            [bind[0] for bind, _ in given],
-            [bind[1] for bind, _ in given],
-            [up for _, up in given],
-        )
+        await connection.execute(sql("processes.note_binds"), incarnation, *columns(rows))
 
 
-async def operators_up(db: Database, lease: float) -> frozenset[int]:
+async def operators_up(db: Database) -> frozenset[int]:
     """The operators that some live process is bound to."""
     async with db.connection() as connection:
-        return frozenset(row[0] for row in await connection.fetch(sql("processes.operators_up"), lease))
+        return frozenset(row[0] for row in await connection.fetch(sql("processes.operators_up")))
 
 
 async def lease_duty(db: Database, incarnation: int, duty: str) -> bool:
@@ -133,116 +162,7 @@ async def lease_duty(db: Database, incarnation: int, duty: str) -> bool:
         return await connection.fetchval(sql("processes.lease_duty"), incarnation, duty) is not None
 
 
-async def live_roles(db: Database, lease: float) -> frozenset[str]:
+async def live_roles(db: Database) -> frozenset[str]:
     """The roles that some live process has."""
     async with db.connection(timeout=2.0) as connection:
-        rows = await connection.fetch(sql("processes.live_processes"), lease)
-    return frozenset(role for row in rows for role in row["roles"])
-
-
-def host_identity() -> str:
-    """Names this machine, its boot and its process namespace: within one identity a pid can be asked about."""
-    boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()[:8]
-    namespace = Path("/proc/self/ns/pid").stat().st_ino
-    return f"{socket.gethostname()}/{boot}/{namespace}"
-
-
-async def _end_dead_neighbours(db: Database, host: str) -> list[int]:
-    """End incarnations of processes on this very machine that are no more; they need not lapse first."""
-    async with db.connection() as connection:
-        rows = await connection.fetch(sql("processes.neighbours"), host)
-        dead = [row["incarnation"] for row in rows if not _is_alive(row["pid"])]
-        if dead:
-            await connection.execute(sql("processes.end_dead"), dead)
-    return dead
-
-
-def _is_alive(pid: int) -> bool:
-    if pid == os.getpid():
-        return False  # an earlier process had the number that is ours now
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-class Incarnation:
-    """This run of this process: its number, its heartbeats, and whether its leases still hold."""
-
-    def __init__(self, db: Database, clock: Clock, *, roles: Collection[str], lease: float) -> None:
-        self._db = db
-        self._clock = clock
-        self._roles = roles
-        self._lease = lease
-        self._beat_at = float("-inf")
-        self._steady_since = float("inf")
-        self.number = 0
-        """Grows with every registration; a process that was held for dead comes back under a new one."""
-
-    @property
-    def lease(self) -> float:
-        """Seconds of silence after which others take over."""
-        return self._lease
-
-    def held(self) -> bool:
-        """Whether what this incarnation leased is surely still its own, at this moment."""
-        return self._clock.monotonic() < self._beat_at + self._lease * 0.8
-
-    def silent_for(self) -> float:
-        """Seconds since the last heartbeat that went through."""
-        return self._clock.monotonic() - self._beat_at
-
-    def steady(self) -> bool:
-        """Whether its heartbeats went through for a whole lease: then the silence of others is their own."""
-        return self.held() and self._clock.monotonic() - self._steady_since > self._lease
-
-    async def begin(self) -> None:
-        """Register. Raises StoreError."""
-        host = host_identity()
-        for number in await _end_dead_neighbours(self._db, host):
-            log.info("a dead process of this machine was ended", incarnation=number)
-        started = self._clock.monotonic()
-        self.number = await register(self._db, host=host, pid=os.getpid(), roles=self._roles)
-        self._beat_at = self._steady_since = started
-
-    async def run(self) -> None:
-        """Beat until cancelled, and end those who fell silent; after a lapse, come back under a new number.
-
-        Every process looks after the others: a duty that one of them holds could die with its holder.
-        """
-        pause = self._lease / 5
-        while True:
-            await asyncio.sleep(pause)
-            started = self._clock.monotonic()
-            try:
-                if await heartbeat(self._db, self.number, timeout=pause):
-                    self._note_beat(started)
-                    await self._end_silent(timeout=pause)
-                else:
-                    log.warning("this process was held for dead; it starts over", incarnation=self.number)
-                    self._beat_at = float("-inf")
-                    await asyncio.sleep(pause)  # links see that nothing is held, and close
-                    await self.begin()
-            except StoreError as error:
-                self._steady_since = float("inf")
-                log.warning("heartbeat failed", error=str(error))
-
-    async def _end_silent(self, *, timeout: float) -> None:
-        if self.steady():
-            for ended in await end_silent(self._db, self._lease, timeout=timeout):
-                log.warning(
-                    "process ended for its silence", incarnation=ended.incarnation, host=ended.host, pid=ended.pid
-                )
-
-    def _note_beat(self, started: float) -> None:
-        self._beat_at = started
-        if self._steady_since == float("inf"):
-            self._steady_since = started
-
-    async def end(self) -> None:
-        """Stop by itself: leases are free at once."""
-        self._beat_at = float("-inf")
-        await end_process(self._db, self.number)
+        return frozenset(row["role"] for row in await connection.fetch(sql("processes.live_roles")))

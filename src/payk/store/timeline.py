@@ -156,6 +156,7 @@ def _way(message: asyncpg.Record, tries: list[TimelineEvent]) -> Iterator[Timeli
     accepted_at, done_at = message["accepted_at"], message["done_at"]
     yield TimelineEvent(EventKind.ACCEPTED, accepted_at)
     yield from _first_wait(message, tried=bool(tries))
+    yield from _time_aside(message)
     yield from tries
     if tries:
         last = max(each.at for each in tries)
@@ -166,6 +167,16 @@ def _way(message: asyncpg.Record, tries: list[TimelineEvent]) -> Iterator[Timeli
             yield TimelineEvent(EventKind.QUEUED, last, attempt=message["next_attempt"])
     if done_at is not None:
         yield TimelineEvent(EventKind.FINAL, done_at, state=MessageState(message["state"]))
+
+
+def _time_aside(message: asyncpg.Record) -> Iterator[TimelineEvent]:
+    """While nobody knew whether it had been sent, for the database was restored (payk.store.recovery)."""
+    if message["set_aside_at"] is not None:
+        dealt_with_at = message["dealt_with_at"]
+        reason = "the database was restored: it may have been sent"
+        yield TimelineEvent(EventKind.HELD, message["set_aside_at"], reason=reason, until=dealt_with_at)
+        if message["released"]:
+            yield TimelineEvent(EventKind.QUEUED, dealt_with_at)
 
 
 def _first_wait(message: asyncpg.Record, *, tried: bool) -> Iterator[TimelineEvent]:

@@ -14,7 +14,7 @@ from payk.store.database import Connection, Database
 from payk.store.queries import sql
 from payk.store.wakeups import Flow
 
-__all__ = ["ensure_partitions", "expire", "give_up_unanswered", "prune", "stage_due"]
+__all__ = ["ensure_partitions", "expire", "finish", "give_up_unanswered", "prune", "stage_due"]
 
 
 async def stage_due(db: Database, limit: int) -> int:
@@ -36,7 +36,7 @@ async def expire(db: Database, limit: int, wait: ReceiptWait) -> int:
             rows = await connection.fetch(sql(query), limit)
             if not rows:
                 continue
-            await _finish(connection, rows, MessageState.EXPIRED, only=(MessageState.NONE,))
+            await finish(connection, rows, MessageState.EXPIRED, only=(MessageState.NONE,))
             ids = [row["message_id"] for row in rows]
             await connection.execute(sql("upkeep.drop_unsent"), ids)
             await connection.execute(sql("upkeep.await_receipts"), ids, wait.wait, wait.grace)
@@ -50,17 +50,17 @@ async def give_up_unanswered(db: Database, limit: int) -> int:
         rows = await connection.fetch(sql("upkeep.unanswered"), limit)
         if rows:
             open_states = (MessageState.NONE, MessageState.ENROUTE, MessageState.ACCEPTED)
-            await _finish(connection, rows, MessageState.UNKNOWN, only=open_states)
+            await finish(connection, rows, MessageState.UNKNOWN, only=open_states)
             await connection.execute(
                 sql("upkeep.stop_awaiting"), [row["due"] for row in rows], [row["message_id"] for row in rows]
             )
     return len(rows)
 
 
-async def _finish(
+async def finish(
     connection: Connection, rows: Sequence[asyncpg.Record], ending: MessageState, *, only: tuple[MessageState, ...]
 ) -> None:
-    """End messages, and parts of messages, that are in one of the states `only`."""
+    """End messages, and parts of messages, that are in one of the states `only`; `rows` are locked, with states."""
     changes: list[tuple[object, ...]] = []
     for row in rows:
         state = MessageState(row["state"])
@@ -101,6 +101,12 @@ async def prune(db: Database) -> dict[str, int]:
         "unnamed": _affected(unnamed),
         "processes": _affected(processes),
     }
+
+
+async def prune_kept_answers(db: Database, limit: int) -> int:
+    """Drop answers to repeated requests whose time is over, `limit` of them; returns how many."""
+    async with db.connection() as connection:
+        return _affected(await connection.execute(sql("upkeep.prune_kept_answers"), limit))
 
 
 def _affected(tag: str) -> int:

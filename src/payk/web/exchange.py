@@ -14,8 +14,8 @@ class Exchange:
     """What the handlers of a request share. `headers` by lower-case name; of a header sent twice the last counts."""
 
     __slots__ = (
-        "body_asked", "caller", "client", "headers", "is_status", "message_id", "method", "path", "receive",
-        "request_id", "scope", "storing",
+        "body_asked", "caller", "client", "headers", "idempotency_key", "is_status", "message_id", "method", "path",
+        "receive", "request_id", "scope", "storing",
     )  # fmt: skip
 
     def __init__(self, scope: Scope, receive: Receive, request_id: str) -> None:
@@ -28,6 +28,8 @@ class Exchange:
         self.caller: Caller = scope["state"]["caller"]
         self.client: Client | None = None
         """Who is calling, once the key is known."""
+        self.idempotency_key: bytes | None = None
+        """What the caller named the request by, to repeat it safely."""
         self.message_id = ""
         """The id in the path, as written."""
         self.is_status = False

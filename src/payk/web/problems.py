@@ -9,14 +9,18 @@ from typing import Any
 import msgspec
 
 from payk.domain.errors import ERRORS, Code, Rejection
+from payk.domain.queue_limit import QueueFull
 from payk.intake import Refused, Unconfirmed
-from payk.store.errors import StoreUnavailable
+from payk.store.errors import HistoryUnknown, KeyReused, StoreUnavailable
 from payk.web.answers import Answer, Header
 
 __all__ = ["Problem", "problem_answer", "problem_of"]
 
 RETRY_AFTER = 2
 """Seconds after which a caller may ask again when the store was away or did not confirm."""
+
+QUEUE_RETRY_AFTER = 5
+"""The same when the queue was full."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -63,13 +67,23 @@ def problem_of(error: Exception) -> Problem:
             return _refusal(error.rejections)
         case Rejection():
             return _refusal((error,))
+        case HistoryUnknown():
+            detail = "The store was restored and waits for its operators. Nothing was taken: it is safe to repeat this."
+            return Problem(Code.SERVICE_UNAVAILABLE, detail, retry_after=30)
         case StoreUnavailable():
             detail = "The store cannot be reached just now. Nothing was taken: it is safe to repeat the request."
             return Problem(Code.SERVICE_UNAVAILABLE, detail, retry_after=RETRY_AFTER)
+        case QueueFull():
+            name = error.sms_type.name.capitalize()
+            detail = f"The queue is full for SmsType {name}. Nothing was taken: it is safe to repeat the request."
+            return Problem(Code.QUEUE_FULL, detail, retry_after=QUEUE_RETRY_AFTER)
+        case KeyReused():
+            detail = "This Idempotency-Key came with another body in the last 12 hours; a new request needs a new key."
+            return Problem(Code.IDEMPOTENCY_KEY_REUSED, detail)
         case Unconfirmed():
             detail = (
                 "The connection to the store was lost while it confirmed. Repeat the request with the same"
-                " ClientMessageId; without one it may be sent twice."
+                " Idempotency-Key or ClientMessageId; without either it may be sent twice."
             )
             return Problem(Code.OUTCOME_UNKNOWN, detail, retryable=error.repeatable, retry_after=RETRY_AFTER)
         case _:

@@ -151,7 +151,8 @@ class ManagementSite(Site):
 
 def _given_up(exchange: Exchange) -> Problem:
     if exchange.storing:
-        return Problem(Code.OUTCOME_UNKNOWN, "The service is stopping; the request may have been taken.", retry_after=1)
+        detail = "The service is stopping; the request may have been taken."
+        return Problem(Code.OUTCOME_UNKNOWN, detail, retryable=exchange.idempotency_key is not None, retry_after=1)
     return Problem(Code.SERVICE_UNAVAILABLE, "The service is stopping; nothing was taken.", retry_after=1)
 
 

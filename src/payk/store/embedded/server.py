@@ -8,8 +8,10 @@ merely use it; one that runs `supervise` succeeds a supervisor that has gone.
 from __future__ import annotations
 
 import asyncio
+import shutil
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote
@@ -30,6 +32,7 @@ __all__ = ["EmbeddedPostgres"]
 _WATCH = 0.2  # s between two looks at the server
 _CALM = 60.0  # s of life after which a death counts as the first again
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0  # s before a server that keeps dying is started again
+_ROOM = 32_000_000  # bytes: a segment of its log has 16 MB
 _ATTACH = 60.0  # s for another process to have its server ready
 _ANSWER = 10.0  # s for one connection
 
@@ -60,6 +63,13 @@ class EmbeddedPostgres:
     def supervises(self) -> bool:
         """Whether the server is ours to restart and to stop, or another process's."""
         return self._joined is not None and self._joined[1].supervises
+
+    def disk_is_full(self) -> bool:
+        """Whether its disk lacks the room for another segment of its log; without it no server starts after a crash."""
+        if self._joined is not None:
+            with suppress(OSError):
+                return shutil.disk_usage(self._joined[0].base).free < _ROOM
+        return False
 
     async def start(self) -> str:
         """Start the server, or take over one that a killed run has left; the DSN. We are its supervisor then.
@@ -108,7 +118,7 @@ class EmbeddedPostgres:
                     pause = 0.0
                 continue
             log.warning("database_ended", home=str(self.home), pause=pause)
-            await asyncio.sleep(pause)
+            await self._pause(pause)
             pause = min(max(_FIRST_PAUSE, 2 * pause), _LONGEST_PAUSE)
             try:
                 await self._bring_up(place)
@@ -116,6 +126,15 @@ class EmbeddedPostgres:
             except (EmbeddedError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
                 log.error("database_not_restarted", home=str(self.home), reason=str(error))
             seen = time.monotonic()
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait; where the disk was full, no longer than it is."""
+        end = time.monotonic() + seconds
+        was_full = self.disk_is_full()
+        while (left := end - time.monotonic()) > 0:
+            await asyncio.sleep(min(_WATCH, left))
+            if was_full and not self.disk_is_full():
+                return
 
     async def stop(self) -> bool:
         """Leave. If nobody else uses the server it is shut down, and no process of it is left: True then.

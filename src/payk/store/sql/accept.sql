@@ -1,6 +1,7 @@
 -- name: draw_ids
--- $1 ids for messages that are about to be stored; ids grow for requests that follow each other, on any process.
-select nextval('message_id') as message_id from generate_series(1, $1::integer);
+-- $1 ids for messages that are about to be stored; ids grow for requests that follow each other, on any process. None on
+-- a line of history that is not known: they may have been given away on another one.
+select nextval('message_id') as message_id from generate_series(1, $1::integer) where line_is_known();
 
 -- name: claim_digests
 -- Takes the digests nobody holds for these ids. What is missing in the answer is held by another message.
@@ -65,8 +66,12 @@ from unnest($1::integer[], $2::bytea[], $3::bigint[]) as t (client_id, digest, n
 order by t.client_id, t.digest, days.day
 on conflict (day, client_id, digest) do update set message_id = excluded.message_id, at = now();
 
+-- name: was_stored
+-- Whether this very message is in the store, where its transaction cannot be asked for any more.
+select exists (select from message where message_id = $1 and client_id = $2 and phone = $3 and text = $4);
+
 -- name: insert_messages
--- Stores new messages: those that may go now into the queue, the others staged. Answers the transaction's id.
+-- Stores new messages: those that may go now into the queue, the others staged. Answers the transaction's mark.
 with fresh as materialized (
     select g.*, now() as accepted_at,
            case when g.expires_in > 0
@@ -92,4 +97,4 @@ with fresh as materialized (
     insert into staged (due, message_id, expires_at, client_id, label_key, queue_id, lane, rank)
     select scheduled_at, message_id, expires_at, client_id, label_key, queue_id, lane, rank from fresh where later
 )
-select pg_current_xact_id()::text as xid;
+select history_line() || '@' || pg_current_xact_id() as mark;

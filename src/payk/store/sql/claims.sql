@@ -37,7 +37,7 @@ with flow as (
     select * from unnest($3::integer[], $4::smallint[], $5::integer[], $6::smallint[], $7::integer[], $8::bigint[],
                          $9::integer[])
         as f (queue_id, lane, client_id, rank, label_key, low, quota)
-    where exists (select from process where incarnation = $1 and ended_at is null)
+    where exists (select from process where incarnation = $1 and ended_at is null) and line_is_known()
 ), picked as materialized (
     select p.message_id from flow f cross join lateral (
         select w.message_id from waiting w

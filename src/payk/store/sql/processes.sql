@@ -1,10 +1,15 @@
 -- name: register
 -- A new incarnation; whatever it will hold lapses with it.
-insert into process (host, pid, roles) values ($1, $2, $3) returning incarnation;
+insert into process (host, pid, roles, line) values ($1, $2, $3, history_line()) returning incarnation;
 
 -- name: heartbeat
--- Still alive; no row means that somebody found this incarnation silent for too long and ended it.
-update process set heartbeat_at = now() where incarnation = $1 and ended_at is null returning incarnation;
+-- Still alive; no row means that this incarnation was ended for its silence, or that the database has lost it.
+update process set heartbeat_at = now(), beats = beats + 1 where incarnation = $1 and ended_at is null
+returning beats, history_line() as line, line_is_known() as known;
+
+-- name: is_registered
+-- Whether the database knows of an incarnation, ended or not.
+select exists (select from process where incarnation = $1);
 
 -- name: end_process
 -- Ends an incarnation that stops by itself and gives its leases back.
@@ -12,11 +17,16 @@ with binds as (delete from bind_lease where incarnation = $1),
      duties as (delete from duty_lease where incarnation = $1)
 update process set ended_at = now() where incarnation = $1 and ended_at is null;
 
+-- name: beats
+-- The incarnations that have not ended, each with its last heartbeat.
+select incarnation, heartbeat_at, host, pid from process where ended_at is null;
+
 -- name: end_silent
--- Ends the incarnations that have not been heard of for one lease length.
-update process set ended_at = now(), lapsed = true
-where ended_at is null and heartbeat_at < now() - make_interval(secs => $1::double precision)
-returning incarnation, host, pid;
+-- Ends incarnations of which these are still the last heartbeats.
+update process p set ended_at = now(), lapsed = true
+from unnest($1::bigint[], $2::timestamptz[]) as g (incarnation, heartbeat_at)
+where p.incarnation = g.incarnation and p.heartbeat_at = g.heartbeat_at and p.ended_at is null
+returning p.incarnation;
 
 -- name: lease_binds
 -- Takes the binds that nobody alive holds.
@@ -39,20 +49,23 @@ delete from bind_lease b using unnest($2::integer[], $3::smallint[]) as g (link_
 where b.link_id = g.link_id and b.number = g.number and b.incarnation = $1;
 
 -- name: note_binds
--- Says which leased binds are bound (since when) and which are not.
-update bind_lease b set bound_at = case when g.bound then coalesce(b.bound_at, now()) end
-from unnest($2::integer[], $3::smallint[], $4::boolean[]) as g (link_id, number, bound)
-where b.link_id = g.link_id and b.number = g.number and b.incarnation = $1 and (b.bound_at is not null) <> g.bound;
+-- Says which leased binds are bound (since when), and what the others wait for.
+update bind_lease b
+set bound_at = case when g.bound then coalesce(b.bound_at, now()) end,
+    waiting_for = g.waiting_for, last_error = g.last_error
+from unnest($2::integer[], $3::smallint[], $4::boolean[], $5::text[], $6::text[])
+    as g (link_id, number, bound, waiting_for, last_error)
+where b.link_id = g.link_id and b.number = g.number and b.incarnation = $1;
 
 -- name: operators_up
 -- The operators that some live process is bound to.
 select distinct k.operator_id
 from bind_lease b join process p using (incarnation) join link k using (link_id)
-where b.bound_at is not null and p.ended_at is null
-  and p.heartbeat_at > now() - make_interval(secs => $1::double precision);
+where b.bound_at is not null and p.ended_at is null;
 
 -- name: lease_duty
--- Says that a duty is ours already, or takes it where nobody alive holds it. Writes nothing in the ordinary case.
+-- Says that a duty is ours already, or takes it where nobody alive holds it. Writes nothing in the ordinary case. On an
+-- unknown line of history nothing may be expired, staged or given up.
 with ours as (
     select duty from duty_lease where duty = $2 and incarnation = $1
 ), taken as (
@@ -61,17 +74,11 @@ with ours as (
     where exists (select from process p where p.incarnation = duty_lease.incarnation and p.ended_at is not null)
     returning duty
 )
-select duty from ours union all select duty from taken;
+select duty from (select duty from ours union all select duty from taken) as held where line_is_known();
 
--- name: live_processes
--- The processes that are alive, for readiness and `payk check`.
-select incarnation, host, pid, roles, started_at, heartbeat_at from process
-where ended_at is null and heartbeat_at > now() - make_interval(secs => $1::double precision)
-order by incarnation;
-
--- name: neighbours
--- Incarnations on one machine that have not ended.
-select incarnation, pid from process where host = $1 and ended_at is null;
+-- name: live_roles
+-- The roles that some process has which has not ended.
+select distinct unnest(roles) as role from process where ended_at is null;
 
 -- name: end_dead
 -- Ends incarnations whose processes are known to be gone.

@@ -6,10 +6,12 @@ set transaction isolation level repeatable read, read only;
 -- A message of a client, and where it waits; a claimed one is being handed over, hence Enroute.
 select m.accepted_at, m.scheduled_at, m.done_at, m.parts, w.message_id is not null as queued, s.due as held_until,
        case when m.state = 0 and w.claimed_by is not null then 1 else m.state end as state,
-       coalesce(w.attempt + w.uncertain_count, s.attempt + s.uncertain_count) + 1 as next_attempt
+       coalesce(w.attempt + w.uncertain_count, s.attempt + s.uncertain_count) + 1 as next_attempt,
+       a.set_aside_at, a.dealt_with_at, a.released
 from message m
 left join waiting w on w.message_id = m.message_id
 left join staged s on s.message_id = m.message_id
+left join set_aside a on a.message_id = m.message_id
 where m.client_id = $1 and m.message_id = $2;
 
 -- name: find_submits

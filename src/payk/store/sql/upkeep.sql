@@ -87,6 +87,17 @@ delete from parked_receipt where received_at < now() - interval '72 hours';
 -- Parts without an id whose final receipt is not expected any more (find_by_address).
 delete from unnamed_part where submitted_at < now() - interval '33 days';
 
+-- name: prune_kept_answers
+-- Kept answers whose 12 hours are over, with an hour to spare for who is just reading one.
+delete from kept_answer k
+using (
+    select client_id, digest from kept_answer
+    where at < now() - interval '13 hours'
+    order by at limit $1
+    for update skip locked
+) old
+where k.client_id = old.client_id and k.digest = old.digest;
+
 -- name: prune_processes
 -- Incarnations that ended a week ago and hold nothing.
 delete from process p

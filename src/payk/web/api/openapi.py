@@ -12,6 +12,7 @@ from payk.domain.errors import ERRORS, Code, Field
 from payk.domain.message import MessageState, Priority, SmsType
 from payk.store.timeline import EventKind
 from payk.web.api.body import BULK, SINGLE
+from payk.web.api.idempotency import HEADER, KEY_MAX
 from payk.web.api.reading import BULK_ITEMS
 
 __all__ = ["document"]
@@ -22,7 +23,14 @@ _ID = "123861959"
 
 _FIELD_CODES = [code for code in Code if any(code.startswith(field) for field in Field)]
 _ALWAYS = (Code.UNAUTHORIZED, Code.CLIENT_SUSPENDED, Code.RATE_LIMIT_EXCEEDED, Code.SERVICE_UNAVAILABLE)
-_POST = (Code.JSON_INVALID, Code.PAYLOAD_TOO_LARGE, Code.OUTCOME_UNKNOWN)
+_POST = (
+    Code.JSON_INVALID,
+    Code.IDEMPOTENCY_KEY_INVALID,
+    Code.IDEMPOTENCY_KEY_REUSED,
+    Code.PAYLOAD_TOO_LARGE,
+    Code.QUEUE_FULL,
+    Code.OUTCOME_UNKNOWN,
+)
 
 
 def document() -> dict[str, Any]:
@@ -63,12 +71,13 @@ def _send() -> dict[str, Any]:
         "summary": "Send one message",
         "description": f"At most {SINGLE.octets:,} octets; gzip is understood. Answered once the message is stored.",
         "operationId": "sendMessage",
+        "parameters": [_idempotency_key()],
         "requestBody": _body(_reference("Message")),
         "responses": {
             "200": _answer(
                 "Taken, or a repeat of a request that was",
                 _reference("Taken"),
-                {"X-Payk-Repeated": _header("`true` when the same ClientMessageId was taken before.")},
+                {"X-Payk-Repeated": _header("`true` when the same key or ClientMessageId was taken before.")},
             ),
             **_errors(*_FIELD_CODES, *_POST, *_ALWAYS),
         },
@@ -89,11 +98,16 @@ def _send_bulk() -> dict[str, Any]:
                 "in": "query",
                 "description": "`true` adds the ids, one per item.",
                 "schema": {"type": "boolean", "default": False},
-            }
+            },
+            _idempotency_key(),
         ],
         "requestBody": _body({"type": "array", "maxItems": BULK_ITEMS, "items": _reference("Message")}),
         "responses": {
-            "200": _answer("All or some were taken", _reference("BulkTaken")),
+            "200": _answer(
+                "All or some were taken, or a repeat of a request that was",
+                _reference("BulkTaken"),
+                {"X-Payk-Repeated": _header("`true` when a request with the same key was taken before.")},
+            ),
             **_errors(Code.ALL_MESSAGES_REJECTED, *_POST, *_ALWAYS),
         },
     }
@@ -131,6 +145,19 @@ def _id_in_path() -> dict[str, Any]:
         "description": "The MessageId that the request was answered with.",
         "schema": {"type": "integer", "format": "int64", "minimum": 0},
         "example": int(_ID),
+    }
+
+
+def _idempotency_key() -> dict[str, Any]:
+    return {
+        "name": HEADER,
+        "in": "header",
+        "description": (
+            "Your own name for this request: repeated within 12 hours with the same body it gets the same answer and"
+            " sends nothing twice."
+        ),
+        "schema": {"type": "string", "minLength": 1, "maxLength": KEY_MAX, "pattern": "^[!-~]+$"},
+        "example": "0f4c2c8e-5a4e-4f0b-9d8e-3c1c6f1f7a10",
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -11,8 +12,11 @@ import msgspec
 from payk.clock import Clock
 from payk.domain.errors import Code
 from payk.intake import BulkResult, Intake, ItemRefusal
+from payk.store.accept import Inserted
+from payk.store.kept_answers import KeptAnswer
 from payk.web.answers import Answer
 from payk.web.api.body import BULK, SINGLE, receive_body, unpack_body
+from payk.web.api.idempotency import idempotency_key
 from payk.web.api.reading import read_bulk, read_message
 from payk.web.auth import Authenticator
 from payk.web.exchange import Exchange
@@ -36,28 +40,44 @@ class Sending:
     async def one(self, exchange: Exchange) -> Answer:
         """Take one message; answered only after it is durably stored."""
         client = self._authenticator.client(exchange)
-        body = await receive_body(exchange, SINGLE)
+        key = idempotency_key(exchange)
+        packed = await receive_body(exchange, SINGLE)
         deadline = self._clock.monotonic() + self._answer_timeout
-        request = read_message(await unpack_body(exchange, body, SINGLE))
+        body = await unpack_body(exchange, packed, SINGLE)
+        request = read_message(body)
         exchange.storing = True
         with exchange.caller.cancels():
-            taken = await self._intake.accept(request, client, deadline)
-        answer = b'{"MessageId":"%d","MessageResult":"OK","MessageError":false}' % taken.message_id
-        return Answer(200, answer, headers=_REPEATED if taken.repeated else ())
+            once = None if key is None else await self._intake.once(client, "/api/v1/sms", key, body, _taken)
+            taken = await self._intake.accept(request, client, deadline, once)
+        if isinstance(taken, KeptAnswer):
+            return _repeated(taken)
+        return Answer(200, _taken(taken), headers=_REPEATED if taken.repeated else ())
 
     async def bulk(self, exchange: Exchange) -> Answer:
         """Take many messages in one transaction; bad ones do not spoil good ones, unless the client is set so."""
         client = self._authenticator.client(exchange)
-        body = await receive_body(exchange, BULK)
+        key = idempotency_key(exchange)
+        packed = await receive_body(exchange, BULK)
         deadline = self._clock.monotonic() + self._answer_timeout
+        answer = partial(_bulk_taken, with_ids=_wants_ids(exchange.scope["query_string"]))
         exchange.storing = True
         with exchange.caller.cancels():
-            requests = read_bulk(await unpack_body(exchange, body, BULK))
-            result = await self._intake.accept_bulk(requests, client, deadline)
-        return _bulk_answer(result, with_ids=_wants_ids(exchange.scope["query_string"]))
+            body = await unpack_body(exchange, packed, BULK)
+            requests = read_bulk(body)
+            once = None if key is None else await self._intake.once(client, "/api/v1/sms/bulk", key, body, answer)
+            taken = await self._intake.accept_bulk(requests, client, deadline, once)
+        return _repeated(taken) if isinstance(taken, KeptAnswer) else Answer(200, answer(taken))
 
 
-def _bulk_answer(result: BulkResult, *, with_ids: bool) -> Answer:
+def _repeated(kept: KeptAnswer) -> Answer:
+    return Answer(200, kept.octets, headers=_REPEATED)
+
+
+def _taken(row: Inserted) -> bytes:
+    return b'{"MessageId":"%d","MessageResult":"OK","MessageError":false}' % row.message_id
+
+
+def _bulk_taken(result: BulkResult, *, with_ids: bool) -> bytes:
     """The answer of a bulk. Raises Problem (AllMessagesRejected) when nothing was taken because of refusals."""
     taken = [row for row in result.inserted if row is not None]
     rejections = [_rejection(refusal) for refusal in result.refusals]
@@ -72,7 +92,7 @@ def _bulk_answer(result: BulkResult, *, with_ids: bool) -> Answer:
     repeated = sum(row.repeated for row in taken)
     if repeated:
         answer["Repeated"] = repeated
-    return Answer(200, _encode(answer))
+    return _encode(answer)
 
 
 def _rejection(refusal: ItemRefusal) -> dict[str, Any]:

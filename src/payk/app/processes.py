@@ -1,0 +1,114 @@
+"""`payk processes`: who is alive, in which roles, with which duties and binds; and the binds that nobody holds."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from rich.console import Console
+from rich.table import Table
+
+from payk.app.opening import opened
+from payk.domain.directory import CurrentDirectory, Directory
+from payk.registry.follow import load as load_directory
+from payk.settings import Settings
+from payk.store.census import LeasedBind, LiveProcess, live_processes
+from payk.store.migrations import check_schema
+
+__all__ = ["processes"]
+
+WIDE = 250
+"""Columns where no terminal has to hold the rows."""
+
+
+async def processes(settings: Settings, as_json: bool) -> None:
+    """Print the live processes and all binds: as tables, or as one line of JSON."""
+    async with opened(settings) as (db, _):
+        await check_schema(db)
+        alive, directory = await live_processes(db), await load_directory(db)
+    if as_json:
+        print(_as_json(alive, directory))
+    else:
+        _print_tables(alive, directory)
+
+
+def _name(directory: Directory, link_id: int) -> str:
+    link = CurrentDirectory(directory).link_of(link_id)
+    return f"link {link_id}" if link is None else link.name
+
+
+def _unheld(alive: Sequence[LiveProcess], directory: Directory) -> list[tuple[str, int]]:
+    """Link and number of the binds that somebody should hold and nobody does."""
+    held = {(bind.link_id, bind.number) for process in alive for bind in process.binds}
+    return [
+        (link.name, number)
+        for link in directory.links().values()
+        for number in range(1, link.binds + 1)
+        if (link.link_id, number) not in held
+    ]
+
+
+def _as_json(alive: Sequence[LiveProcess], directory: Directory) -> str:
+    return json.dumps(
+        {
+            "Processes": [
+                {
+                    "Incarnation": process.incarnation,
+                    "Host": process.host,
+                    "Pid": process.pid,
+                    "Roles": process.roles,
+                    "StartedAt": _utc(process.started_at),
+                    "SilentFor": round(process.silent_for, 3),
+                    "Duties": process.duties,
+                    "Binds": [
+                        {
+                            "Link": _name(directory, bind.link_id),
+                            "Number": bind.number,
+                            "BoundSince": None if bind.bound_at is None else _utc(bind.bound_at),
+                            "WaitingFor": bind.waiting_for,
+                            "LastError": bind.last_error,
+                        }
+                        for bind in process.binds
+                    ],
+                }
+                for process in alive
+            ],
+            "HeldByNobody": [{"Link": link, "Number": number} for link, number in _unheld(alive, directory)],
+        }
+    )
+
+
+def _utc(at: datetime) -> str:
+    return f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%S}"
+
+
+def _print_tables(alive: Sequence[LiveProcess], directory: Directory) -> None:
+    columns = ("Incarnation", "Host", "Pid", "Roles", "Started (UTC)", "Heard of", "Duties")
+    table = Table(*columns, box=None, pad_edge=False)
+    for process in alive:
+        table.add_row(
+            str(process.incarnation),
+            process.host.partition("/")[0],
+            str(process.pid),
+            ", ".join(process.roles),
+            _utc(process.started_at).replace("T", " "),
+            f"{process.silent_for:.0f} s ago",
+            ", ".join(process.duties),
+        )
+    binds = Table("Bind", "Held by", "State", "Last error", box=None, pad_edge=False)
+    for process in alive:
+        for bind in process.binds:
+            where = f"{_name(directory, bind.link_id)} {bind.number}"
+            binds.add_row(where, str(process.incarnation), _state(bind), bind.last_error or "")
+    for link, number in _unheld(alive, directory):
+        binds.add_row(f"{link} {number}", "nobody", "", "")
+    console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else WIDE)
+    console.print(table, "", binds, sep="\n")
+
+
+def _state(bind: LeasedBind) -> str:
+    if bind.bound_at is not None:
+        return f"bound since {_utc(bind.bound_at).replace('T', ' ')}"
+    return "not bound" if bind.waiting_for is None else f"waits for {bind.waiting_for}"

@@ -1,0 +1,44 @@
+"""By what requests are recognised when they come again. Every digest is keyed: a plain hash of a text with a one-time
+code could be guessed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+
+from payk.intake.steps import Draft
+from payk.store.kept_answers import AnswerKey
+
+__all__ = ["Digests"]
+
+OCTETS = 16
+"""Of a digest."""
+
+SLICE = 1 << 20
+"""Octets of a body that are digested at a time: some 2 ms."""
+
+
+class Digests:
+    """`secret_key` is the same in every process, else they would not know each other's requests."""
+
+    def __init__(self, secret_key: bytes) -> None:
+        self._message_key = hmac.digest(secret_key, b"payk.intake.repeat", "sha256")
+        self._request_key = hmac.digest(secret_key, b"payk.intake.request", "sha256")
+
+    def of_draft(self, draft: Draft) -> bytes:
+        """What makes two messages of a client the same. No field holds NUL, so the joint is unambiguous."""
+        marked_id = "" if draft.client_message_id is None else f"={draft.client_message_id}"
+        instant = "" if draft.instant is None else draft.instant.isoformat()
+        fields = (str(draft.client.client_id), marked_id, draft.phone, draft.sender, instant, draft.text)
+        return hmac.digest(self._message_key, "\0".join(fields).encode(), "sha256")[:OCTETS]
+
+    async def of_request(self, client_id: int, path: str, key: bytes, body: bytes) -> AnswerKey:
+        """What makes two requests of a client the same: the path and its `key`; then the body, octet for octet."""
+        name = hmac.digest(self._request_key, b"%b\0%b" % (path.encode(), key), "sha256")
+        content = hmac.new(self._request_key, digestmod="sha256")
+        for start in range(0, len(body), SLICE):
+            content.update(memoryview(body)[start : start + SLICE])
+            if start:
+                await asyncio.sleep(0)
+        return AnswerKey(client_id, name[:OCTETS], content.digest()[:OCTETS])

@@ -1,0 +1,179 @@
+"""What takes messages in: check, find a place in the queue, store."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from payk.clock import Clock
+from payk.domain.account import BulkPolicy, Client
+from payk.domain.directory import CurrentDirectory
+from payk.domain.errors import Rejection
+from payk.domain.queue_limit import QueueFull
+from payk.intake.checking import Checking
+from payk.intake.digests import Digests
+from payk.intake.queue_depth import QueueDepth
+from payk.intake.request import BulkResult, ItemRefusal, Once, Refused, Request, Result, Unconfirmed
+from payk.store.accept import GroupCommit, Inserted, Keyed, NewMessage, NewRequest, insert_requests
+from payk.store.database import Database
+from payk.store.errors import OutcomeUnknown, StoreError, StoreUnavailable
+from payk.store.kept_answers import KeptAnswer, find_answer
+
+__all__ = ["Intake"]
+
+COMMIT_RESERVE = 0.6
+"""Seconds before the deadline at which the store is to give up, so that the answer is out in time: a COMMIT that has
+begun is given half a second more. Of less than twice that the store gets half."""
+
+BULKS_AT_ONCE = 2
+"""Bulks of a process that are stored at the same time: codes and heartbeats need connections too."""
+
+AWAY_WAIT = 2.4
+"""Seconds that a request waits for a database that is known to be away."""
+
+
+class Intake:
+    """Takes messages in. `secret_key` keys the digests by which repeats are recognised.
+
+    Deadlines are by Clock.monotonic. A request that is cancelled before its batch went to the store takes nothing.
+    """
+
+    def __init__(
+        self,
+        db: Database,
+        directory: CurrentDirectory,
+        group_commit: GroupCommit,
+        depth: QueueDepth,
+        secret_key: bytes,
+        clock: Clock,
+    ) -> None:
+        self._db = db
+        self._group_commit = group_commit
+        self._depth = depth
+        self._digests = Digests(secret_key)
+        self._checking = Checking(directory, self._digests, clock, db.now)
+        self._clock = clock
+        self._bulk_turn = asyncio.Semaphore(BULKS_AT_ONCE)
+
+    async def once(
+        self, client: Client, path: str, key: bytes, body: bytes, render: Callable[[Result], bytes]
+    ) -> Once[Result]:
+        """The wish that a request to `path` be carried out once under `key`; `render` as in Once."""
+        return Once(await self._digests.of_request(client.client_id, path, key, body), render)
+
+    async def accept(
+        self, request: Request, client: Client, deadline: float, once: Once[Inserted] | None = None
+    ) -> Inserted | KeptAnswer:
+        """Check and store one message; KeptAnswer if it was carried out before.
+
+        Raises Refused, QueueFull, StoreUnavailable (surely nothing was taken), KeyReused and Unconfirmed.
+        """
+        try:
+            message = self._checking.one(request, client)
+            self._depth.admit(1, (message.sms_type,))
+        except (Refused, QueueFull):
+            # What was taken under the key stays so, whatever the rules and the queue have become since.
+            if (kept := await self._kept(once, deadline)) is not None:
+                return kept
+            raise
+        stored = 1  # it may be, unless something else is known: cancelled or unconfirmed, the next count will show
+        try:
+            keyed = None if once is None else _keyed_single(once)
+            taken = await self._group_commit.insert(message, self.store_timeout(deadline), keyed)
+            stored = 1 if isinstance(taken, Inserted) and not taken.repeated else 0
+        except OutcomeUnknown as exc:
+            raise Unconfirmed(repeatable=once is not None or _is_recognised(message)) from exc
+        except StoreError:
+            stored = 0
+            raise
+        finally:
+            self._depth.settle(1, stored=stored)
+        return taken
+
+    async def accept_bulk(
+        self,
+        requests: Iterator[Request | Rejection],
+        client: Client,
+        deadline: float,
+        once: Once[BulkResult] | None = None,
+    ) -> BulkResult | KeptAnswer:
+        """Check many messages and store the good ones in one transaction; a Rejection stands for an unreadable item.
+
+        A client that is set to all-or-nothing has none stored when one is refused. Raises as `accept`, but Refused;
+        what `requests` raises passes through.
+        """
+        messages, refusals = await self._checking.many(requests, client, deadline)
+        good = [message for message in messages if message is not None]
+        if refusals and client.bulk is BulkPolicy.ALL_OR_NOTHING:
+            good = []
+        if not good and (refusals or once is None):  # that an empty bulk was taken is kept too
+            return await self._kept(once, deadline) or BulkResult([None] * len(messages), refusals)
+        try:
+            if good:
+                self._depth.admit(len(good), {message.sms_type for message in good})
+        except QueueFull:
+            if (kept := await self._kept(once, deadline)) is not None:
+                return kept
+            raise
+        stored = len(good)
+        try:
+            keyed = None if once is None else _keyed_bulk(once, messages, refusals)
+            taken = await self._store_bulk(good, keyed, deadline)
+            stored = 0 if isinstance(taken, KeptAnswer) else sum(not row.repeated for row in taken)
+        except OutcomeUnknown as exc:
+            raise Unconfirmed(repeatable=once is not None or all(map(_is_recognised, good))) from exc
+        except StoreError:
+            stored = 0
+            raise
+        finally:
+            self._depth.settle(len(good), stored=stored)
+        return taken if isinstance(taken, KeptAnswer) else _bulk_result(messages, refusals, taken)
+
+    def store_timeout(self, deadline: float) -> float:
+        """Seconds that the store may take, so that the answer is out at `deadline`."""
+        left = deadline - self._clock.monotonic()
+        if left <= 0:
+            raise StoreUnavailable("the time to answer in is used up")
+        timeout = max(left - COMMIT_RESERVE, left / 2)
+        return min(timeout, AWAY_WAIT) if self._db.away else timeout
+
+    async def _store_bulk(
+        self, messages: Sequence[NewMessage], keyed: Keyed | None, deadline: float
+    ) -> list[Inserted] | KeptAnswer:
+        try:
+            async with asyncio.timeout(self.store_timeout(deadline)):
+                await self._bulk_turn.acquire()
+        except TimeoutError as exc:
+            raise StoreUnavailable("other bulks took all the time there was") from exc
+        try:
+            request = NewRequest(messages, keyed)
+            [taken] = await insert_requests(self._db, [request], timeout=self.store_timeout(deadline))
+        finally:
+            self._bulk_turn.release()
+        return taken if keyed is None or not isinstance(taken, KeptAnswer) else taken.to(keyed.key)
+
+    async def _kept(self, once: Once[Any] | None, deadline: float) -> KeptAnswer | None:
+        """What a request with this key was answered before. Raises KeyReused."""
+        return None if once is None else await find_answer(self._db, once.key, self.store_timeout(deadline))
+
+
+def _keyed_single(once: Once[Inserted]) -> Keyed:
+    return Keyed(once.key, lambda rows: once.render(rows[0]))
+
+
+def _keyed_bulk(once: Once[BulkResult], messages: Sequence[NewMessage | None], refusals: list[ItemRefusal]) -> Keyed:
+    return Keyed(once.key, lambda rows: once.render(_bulk_result(messages, refusals, rows)))
+
+
+def _bulk_result(
+    messages: Sequence[NewMessage | None], refusals: list[ItemRefusal], rows: Sequence[Inserted]
+) -> BulkResult:
+    """`rows` are those of the messages that are not None."""
+    left = iter(rows)
+    return BulkResult([None if message is None else next(left) for message in messages], refusals)
+
+
+def _is_recognised(message: NewMessage) -> bool:
+    """Whether a repeat of this very message would be taken for one for as long as a caller tries."""
+    return message.client_message_id is not None and message.repeat_digest is not None

@@ -1,0 +1,206 @@
+"""The walk of one message: named steps, each of which checks one thing and notes what it made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from payk.domain.account import Client
+from payk.domain.address import check_sender_fits, normalise_phone, registered_sender
+from payk.domain.directory import Directory
+from payk.domain.errors import Code, Field, Rejection
+from payk.domain.message import Priority, SmsType
+from payk.domain.route import Route
+from payk.domain.validity import due_at, lifetime, parse_instant
+from payk.intake.request import Refused, Request
+from payk.text import count_parts, find_invalid, normalise
+
+__all__ = ["STEPS", "Draft", "walk"]
+
+LABEL_MAX = 255
+CLIENT_MESSAGE_ID_MAX = 255
+
+_CHARACTERS_PER_PART = 160  # of the roomiest encoding, GSM 03.38
+_CODE_POINTS_PER_CHARACTER = 4  # NFC makes one of at most so many
+
+
+class Draft:
+    """A message on its way through the steps: what came, and what they made of it."""
+
+    __slots__ = (
+        "broken", "client", "client_message_id", "directory", "due_at", "expires_in", "instant", "label", "now",
+        "parts", "phone", "priority", "request", "route", "sender", "sms_type", "text",
+    )  # fmt: skip
+
+    def __init__(self, request: Request, client: Client, directory: Directory, now: datetime) -> None:
+        self.request = request
+        self.client = client
+        self.directory = directory
+        self.now = now
+        self.broken: list[Rejection] = list(request.unreadable)
+        self.phone = ""
+        self.route: Route | None = None
+        self.text = ""
+        self.parts = 0
+        self.sender = ""
+        self.priority = Priority.NORMAL
+        self.sms_type: SmsType | None = None
+        self.instant: datetime | None = None
+        self.due_at: datetime | None = None
+        self.expires_in = 0
+        self.label: str | None = None
+        self.client_message_id: str | None = None
+
+
+def number_is_normal(draft: Draft) -> None:
+    """The number in its normal form."""
+    raw = _given(draft.request.phone_number)
+    if raw is None:
+        raise Rejection(Code.PHONE_NUMBER_REQUIRED, "PhoneNumber is missing.", Field.PHONE_NUMBER)
+    draft.phone = normalise_phone(raw, draft.client.default_country)
+
+
+def route_exists(draft: Draft) -> None:
+    """The route that carries the number."""
+    if not draft.phone:
+        return
+    draft.route = draft.directory.routes.choose(draft.phone)
+    if draft.route is None:
+        detail = f"No route leads to {draft.phone}."
+        raise Rejection(Code.PHONE_NUMBER_NOT_ROUTABLE, detail, Field.PHONE_NUMBER)
+
+
+def text_fits(draft: Draft) -> None:
+    """The text in NFC and the number of its parts."""
+    raw = _given(draft.request.text)
+    if raw is None:
+        raise Rejection(Code.TEXT_REQUIRED, "Text is missing or blank.", Field.TEXT)
+    most = draft.client.max_parts
+    if len(raw) > most * _CHARACTERS_PER_PART * _CODE_POINTS_PER_CHARACTER:  # not worth looking at
+        raise Rejection(Code.TEXT_TOO_LONG, f"Text needs more than {most} parts, the most allowed.", Field.TEXT)
+    fault = find_invalid(raw)
+    if fault is not None:
+        raise Rejection(Code.TEXT_INVALID, f"Text cannot be sent: {fault}.", Field.TEXT)
+    draft.text = normalise(raw)
+    encoding, draft.parts = count_parts(draft.text)
+    if draft.parts > most:
+        detail = f"Text needs {draft.parts} parts in {encoding}; at most {most} are allowed."
+        raise Rejection(Code.TEXT_TOO_LONG, detail, Field.TEXT)
+
+
+def sender_is_registered(draft: Draft) -> None:
+    """The sender as registered, which the first operator of the route carries whole."""
+    raw = _given(draft.request.sender_address)
+    if raw is None:
+        raise Rejection(Code.SENDER_ADDRESS_REQUIRED, "SenderAddress is missing.", Field.SENDER_ADDRESS)
+    draft.sender = registered_sender(raw, draft.client)
+    if draft.route is not None:
+        operator = draft.directory.operators[draft.route.operators[0]]
+        check_sender_fits(draft.sender, operator.alnum_max, operator.name)
+
+
+def priority_is_known(draft: Draft) -> None:
+    """The priority, Normal where none is given."""
+    value = draft.request.priority
+    if value is None:
+        return
+    if not Priority.LOW <= value <= Priority.HIGH:
+        raise Rejection(Code.PRIORITY_INVALID, "Priority is 0 Low, 1 Normal or 2 High.", Field.PRIORITY)
+    draft.priority = Priority(value)
+
+
+def sms_type_is_known(draft: Draft) -> None:
+    """The type, or the client's default_sms_type where none is given."""
+    value = draft.request.sms_type
+    if value is None:
+        draft.sms_type = draft.client.default_sms_type
+        if draft.sms_type is None:
+            detail = (
+                "SmsType is missing: 1 Common, 2 Otp or 3 Batch. For an integration that never sends it the operator of"
+                " this service can set default_sms_type on the client."
+            )
+            raise Rejection(Code.SMS_TYPE_REQUIRED, detail, Field.SMS_TYPE)
+        return
+    if not SmsType.COMMON <= value <= SmsType.BATCH:
+        raise Rejection(Code.SMS_TYPE_INVALID, "SmsType is 1 Common, 2 Otp or 3 Batch.", Field.SMS_TYPE)
+    draft.sms_type = SmsType(value)
+
+
+def schedule_is_near(draft: Draft) -> None:
+    """When the message is due."""
+    raw = _given(draft.request.scheduled_at)
+    if raw is not None:
+        draft.instant = parse_instant(raw)
+        draft.due_at = due_at(draft.instant, draft.now)
+
+
+def expiry_is_sensible(draft: Draft) -> None:
+    """How long the message may wait to be sent."""
+    if draft.request.expires_in is not None:
+        draft.expires_in = lifetime(draft.request.expires_in)
+
+
+def label_is_short(draft: Draft) -> None:
+    """The label."""
+    draft.label = _short_name(draft.request.sms_label, Field.SMS_LABEL, LABEL_MAX, Code.SMS_LABEL_TOO_LONG)
+
+
+def client_message_id_is_short(draft: Draft) -> None:
+    """The client's own id."""
+    draft.client_message_id = _short_name(
+        draft.request.client_message_id,
+        Field.CLIENT_MESSAGE_ID,
+        CLIENT_MESSAGE_ID_MAX,
+        Code.CLIENT_MESSAGE_ID_TOO_LONG,
+    )
+
+
+STEPS: tuple[Callable[[Draft], None], ...] = (
+    number_is_normal,
+    route_exists,
+    text_fits,
+    sender_is_registered,
+    priority_is_known,
+    sms_type_is_known,
+    schedule_is_near,
+    expiry_is_sensible,
+    label_is_short,
+    client_message_id_is_short,
+)
+"""The walk of one message. A step that raises Rejection does not stop the others: all broken fields are told."""
+
+
+def walk(request: Request, client: Client, directory: Directory, now: datetime) -> Draft:
+    """Check one message; what the steps made of it. Raises Refused."""
+    draft = Draft(request, client, directory, now)
+    for step in STEPS:
+        try:
+            step(draft)
+        except Rejection as rejection:
+            draft.broken.append(rejection)
+    if draft.broken:
+        raise Refused(_one_per_field(draft.broken))
+    return draft
+
+
+def _given(value: str | None) -> str | None:
+    return None if value is None or not value or value.isspace() else value
+
+
+def _one_per_field(broken: list[Rejection]) -> tuple[Rejection, ...]:
+    first: dict[Field | None, Rejection] = {}
+    for rejection in broken:
+        first.setdefault(rejection.field, rejection)
+    return tuple(first[field] for field in (None, *Field) if field in first)
+
+
+def _short_name(raw: str | None, field: Field, longest: int, too_long: Code) -> str | None:
+    value = _given(raw)
+    if value is None:
+        return None
+    if len(value) > longest:
+        raise Rejection(too_long, f"{field} has {len(value)} characters; at most {longest} are allowed.", field)
+    fault = find_invalid(value)
+    if fault is not None:
+        raise Rejection(Code.JSON_INVALID, f"{field} cannot be stored: {fault}.", field)
+    return value

@@ -1,0 +1,75 @@
+"""Answers that are kept under the key of their request, so that a repeat of it is answered with the same octets.
+
+A key is claimed, together with the answer, by the transaction that stores the messages of its request: there is an
+answer exactly where there are messages. Of what an answer is made, the doors know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from payk.store.arrays import columns
+from payk.store.database import Connection, Database
+from payk.store.errors import KeyReused
+from payk.store.queries import sql
+
+__all__ = ["AnswerKey", "KeptAnswer", "claim_keys", "find_answer", "rewrite_answers"]
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerKey:
+    """Under what the answer to a request is kept. Both digests are keyed."""
+
+    client_id: int
+    digest: bytes
+    """Of what the client calls the request."""
+    body_digest: bytes
+
+    @property
+    def name(self) -> tuple[int, bytes]:
+        """What is unique."""
+        return self.client_id, self.digest
+
+
+@dataclass(frozen=True, slots=True)
+class KeptAnswer:
+    """What the first request under a key was answered."""
+
+    body_digest: bytes
+    octets: bytes
+
+    def to(self, key: AnswerKey) -> KeptAnswer:
+        """This answer, for a request with the same body. Raises KeyReused."""
+        if self.body_digest != key.body_digest:
+            raise KeyReused
+        return self
+
+
+async def claim_keys(connection: Connection, answers: Mapping[AnswerKey, bytes]) -> dict[AnswerKey, KeptAnswer]:
+    """Keep `answers` for 12 hours if this transaction commits; returns the keys that are held, with what is kept there.
+
+    A transaction that is about to keep another answer under a key is waited for (lock_timeout).
+    """
+    rows = sorted((*key.name, key.body_digest, octets) for key, octets in answers.items())
+    claimed = {tuple(row) for row in await connection.fetch(sql("kept_answers.claim_keys"), *columns(rows))}
+    held = [key for key in answers if key.name not in claimed]
+    if not held:
+        return {}
+    found = await connection.fetch(sql("kept_answers.find_answers"), *columns(key.name for key in held))
+    kept = {(row["client_id"], row["digest"]): KeptAnswer(row["body_digest"], row["answer"]) for row in found}
+    return {key: kept[key.name] for key in held}
+
+
+async def rewrite_answers(connection: Connection, answers: Mapping[AnswerKey, bytes]) -> None:
+    """Keep other answers than those that this transaction claimed the keys with."""
+    await connection.execute(
+        sql("kept_answers.rewrite_answers"), *columns((*key.name, octets) for key, octets in answers.items())
+    )
+
+
+async def find_answer(db: Database, key: AnswerKey, timeout: float) -> KeptAnswer | None:
+    """What is kept under a key, None where nothing is. Raises KeyReused and StoreUnavailable."""
+    async with db.connection(timeout) as connection:
+        row = await connection.fetchrow(sql("kept_answers.find_answers"), [key.client_id], [key.digest])
+    return None if row is None else KeptAnswer(row["body_digest"], row["answer"]).to(key)
