@@ -22,6 +22,9 @@ RETRY_AFTER = 2
 QUEUE_RETRY_AFTER = 5
 """The same when the queue was full."""
 
+HELD_RETRY_AFTER = 5
+"""Seconds, where the store's processes, or people, have yet to say that it lost nothing."""
+
 _encode = msgspec.json.Encoder().encode
 
 
@@ -68,8 +71,8 @@ def problem_of(error: Exception) -> Problem:
         case Rejection():
             return _refusal((error,))
         case HistoryUnknown():
-            detail = "The store was restored and waits for its operators. Nothing was taken: it is safe to repeat this."
-            return Problem(Code.SERVICE_UNAVAILABLE, detail, retry_after=30)
+            detail = "The store changed hands or was restored and is not open yet. Nothing was taken: repeat it later."
+            return Problem(Code.SERVICE_UNAVAILABLE, detail, retry_after=HELD_RETRY_AFTER)
         case StoreUnavailable():
             detail = "The store cannot be reached just now. Nothing was taken: it is safe to repeat the request."
             return Problem(Code.SERVICE_UNAVAILABLE, detail, retry_after=RETRY_AFTER)
