@@ -5,11 +5,9 @@ BIN := $(ROOT).venv/bin/
 PYTHONS := $(BIN)python python3 python3.13 python3.12 python3.11
 ARGS ?=
 TESTS ?=
-SECONDS ?= 60
-SEED ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help up test check fmt bench fuzz requirements clean
+.PHONY: help up test check fmt bench chaos fuzz requirements clean
 
 # $(call set_up,NAME): .venv holds what requirements/NAME.txt pins, and the package itself
 define set_up
@@ -25,6 +23,7 @@ help:
 	@echo "make check         format, lint, types, import contracts"
 	@echo "make fmt           format, and mend what lint can mend"
 	@echo "make bench         how fast the parts are, into build/bench.json; ARGS=--check fails below a floor"
+	@echo "make chaos         kill, cut and stop everything under load, and look for what is lost or sent twice: SECONDS=300 RATE=500 SEED=1"
 	@echo "make fuzz          try the codec, the session, receipts and texts with hostile octets for SECONDS=60; SEED=... repeats a run"
 	@echo "make requirements  pin the dependencies anew (UPGRADE=1 takes the newest)"
 	@echo "make clean         remove .venv and every cache"
@@ -49,6 +48,14 @@ bench:
 	$(call set_up,dev)
 	@cd "$(ROOT)" && exec .venv/bin/python -m bench $(ARGS)
 
+chaos: SECONDS ?= 300
+chaos: RATE ?= 500
+chaos: SEED ?= 1
+chaos:
+	$(call set_up,dev)
+	@cd "$(ROOT)" && exec .venv/bin/python -m chaos --seconds $(SECONDS) --rate $(RATE) --seed $(SEED) $(ARGS)
+
+fuzz: SECONDS ?= 60
 fuzz:
 	$(call set_up,dev)
 	@cd "$(ROOT)" && exec .venv/bin/python -m fuzz --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))

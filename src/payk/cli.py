@@ -175,6 +175,59 @@ def migrate(
 
 
 @command_line.command()
+def backup(
+    folder: Annotated[
+        Path | None, typer.Argument(metavar="[DIR]", help="Where backups lie; made if it is not there.")
+    ] = None,
+    keep: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", min=1, envvar="PAYK_BACKUP_KEEP", help="Leave the newest N backups only. [default: all]"
+        ),
+    ] = None,
+    stop: Annotated[
+        bool, typer.Option("--stop", envvar="PAYK_BACKUP_STOP", help="Stream the log to no backup any more.")
+    ] = False,
+    home: Home = None,
+) -> None:
+    """Back the embedded database up while it serves; from then on its log is streamed to the backup."""
+    with _server_parts("backup", "server,embedded"):
+        settings = _settings({"home": home})
+        from payk import app
+
+        app.run(app.backup(settings, folder, keep=keep, stop=stop))
+
+
+@command_line.command()
+def restore(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder of `payk backup`.")],
+    to: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            envvar="PAYK_RESTORE_TO",
+            help="As of when, such as 2026-11-26T10:30:00+05:00; without a zone UTC. [default: all there is]",
+        ),
+    ] = None,
+    base: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            envvar="PAYK_RESTORE_BASE",
+            help="The base backup to begin with. [default: the newest that fits]",
+        ),
+    ] = None,
+    home: Home = None,
+) -> None:
+    """Make the embedded database what a backup holds; then nothing is sent until `payk recover`."""
+    with _server_parts("restore", "server,embedded"):
+        settings = _settings({"home": home})
+        from payk import app
+
+        app.run(app.restore(settings, folder, to=to, base=base))
+
+
+@command_line.command()
 def apply(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="TOML file of clients, operators and routes.")],
     dry_run: Annotated[

@@ -18,6 +18,7 @@ from payk.store.database import Connection, Database
 from payk.store.errors import HistoryUnknown, OutcomeUnknown
 from payk.store.incarnation import Incarnation
 from payk.store.processes import lease_duty
+from payk.store.queries import sql
 from payk.store.recovery import Choice, Counts, at_risk, give_up, ids_ahead, open_line, release
 from payk.store.timeline import read_timeline
 from payk.store.upkeep import expire
@@ -244,7 +245,7 @@ async def test_an_open_transaction_whose_client_is_gone_is_ended(scene: Scene, s
     mark = ""
     left_open = await second.dedicated()
     await left_open.execute("begin")
-    mark = str(await left_open.fetchval("select history_line() || '@' || pg_current_xact_id()"))
+    mark = str(await left_open.fetchval(sql("commits.transaction_mark")))
 
     async def is_there(_: Connection) -> bool:
         raise AssertionError("the line is known")

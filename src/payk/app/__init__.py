@@ -6,9 +6,11 @@ trying.py    `payk up`
 check.py     `payk check`
 processes.py `payk processes`
 changing.py  `payk migrate`, `payk apply`
+backup.py    `payk backup`, `payk restore`
 recovery.py  `payk recover`
 """
 
+from payk.app.backup import backup, restore
 from payk.app.centre import serve
 from payk.app.changing import apply, migrate
 from payk.app.check import check
@@ -17,4 +19,17 @@ from payk.app.processes import processes
 from payk.app.recovery import choice, recover
 from payk.app.trying import up
 
-__all__ = ["StartError", "apply", "check", "choice", "migrate", "processes", "recover", "run", "serve", "up"]
+__all__ = [
+    "StartError",
+    "apply",
+    "backup",
+    "check",
+    "choice",
+    "migrate",
+    "processes",
+    "recover",
+    "restore",
+    "run",
+    "serve",
+    "up",
+]

@@ -130,6 +130,7 @@ async def run_centre(
 
         if embedded is not None:
             start(embedded.supervise(), "database supervisor")
+            start(embedded.stream_wal(), "wal stream")
         start(incarnation.run(), "heartbeat")
         start(watch.run(), "database watch")
         start(tell(db), "wake-ups")

@@ -1,7 +1,7 @@
 """Whether a COMMIT that was never confirmed took place: the database remembers the fate of its transactions.
 
-It does so on the line of history where the transaction ran (payk.store.continuity). On another one, after a failover,
-the caller looks for what the transaction would have written.
+It does so while the server lives in which the transaction ran. After a crash, or a failover, its id may be another's:
+then the caller looks for what the transaction would have written.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ async def transaction_mark(connection: Connection) -> str:
 async def was_committed(
     db: Database, mark: str, deadline: float | None, *, is_there: Callable[[Connection], Awaitable[bool]]
 ) -> bool:
-    """Look a transaction up, again and again while the database is away; elsewhere ask `is_there` for what it wrote.
+    """Look a transaction up, again and again while the database is away; in another life of the server ask `is_there`.
 
     Raises OutcomeUnknown when no answer is to be had before `deadline` (of the event loop's clock; None = however long
     it takes).

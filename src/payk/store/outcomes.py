@@ -15,7 +15,7 @@ import asyncpg
 from payk.domain.directory import CurrentDirectory
 from payk.domain.message import MessageState, user_message_reference
 from payk.domain.operator import LongText
-from payk.domain.outcome import Accepted, PartOutcome, Refused, Uncertain
+from payk.domain.outcome import Accepted, PartOutcome, Refused, Uncertain, Unsent
 from payk.domain.receipt import ReceiptWait, is_unnamed
 from payk.domain.retry import Again, Attempt, Decision, RetryRules, decide, uncertain_policy
 from payk.domain.states import advance, fold, is_final
@@ -97,20 +97,30 @@ async def record_outcomes(
             early = await _write_facts(connection, records)
             flows = await _leave_claims(connection, incarnation, records, wait)
     except OutcomeUnknown as error:
-        if not await was_committed(db, mark, deadline=None, is_there=_has_left(records[0].claim, incarnation)):
+        if not await was_committed(db, mark, deadline=None, is_there=_were_recorded(records)):
             raise StoreUnavailable("the transaction was rolled back") from error
     db.last_commits.recorded(_submits(records))
     db.wakeups.add(flows)
     return early
 
 
-def _has_left(claim: Claim, incarnation: int) -> Callable[[Connection], Awaitable[bool]]:
-    """Asks whether a message has left its claim, as all of its transaction do together."""
+def _were_recorded(records: Sequence[Recorded]) -> Callable[[Connection], Awaitable[bool]]:
+    """Asks whether these outcomes are there: one that leaves a row behind stands for all.
 
-    async def has_left(connection: Connection) -> bool:
-        return not await connection.fetch(sql("outcomes.still_claimed"), incarnation, [claim.message_id])
+    Where none does, nothing was sent. Taken for recorded, claims that are still there go back by themselves
+    (put_back_unknown); taken for not recorded, they could go back amid the next try.
+    """
+    facts = [
+        (record.claim.message_id, outcome.part, record.claim.try_number)
+        for record in records
+        for outcome in record.outcomes
+        if not isinstance(outcome, Unsent)
+    ]
 
-    return has_left
+    async def were_recorded(connection: Connection) -> bool:
+        return not facts or bool(await connection.fetchval(sql("outcomes.was_recorded"), *facts[0]))
+
+    return were_recorded
 
 
 def _submits(records: Sequence[Recorded]) -> Iterator[Submit]:

@@ -10,6 +10,10 @@ it, watch it, restart it and stop it ourselves:
     strays.py       servers of homes that were removed
     locks.py        who of the Payks on one home supervises the server, and who merely uses it
     server.py       EmbeddedPostgres: all of it together
+    programs.py     the other programs of the wheel, which we run ourselves
+    wal_stream.py   its log, streamed into the folder of the backups
+    backup.py       base backups
+    restore.py      a database made from a backup
 """
 
 from __future__ import annotations

@@ -19,7 +19,16 @@ from pathlib import Path
 from payk.store.embedded.errors import EmbeddedError
 from payk.store.embedded.place import Place
 
-__all__ = ["DATABASE", "PORT", "SETTINGS", "USER", "initialise", "install_binaries", "write_configuration"]
+__all__ = [
+    "DATABASE",
+    "PORT",
+    "SETTINGS",
+    "USER",
+    "initialise",
+    "install_binaries",
+    "wheel_programs",
+    "write_configuration",
+]
 
 USER = "payk"
 DATABASE = "payk"
@@ -45,6 +54,8 @@ SETTINGS: Mapping[str, str] = {
     "fsync": "on",
     "full_page_writes": "on",
     "synchronous_commit": "on",
+    # what a backup that is not to be reached has yet to get; then its disk matters less than ours
+    "max_slot_wal_keep_size": "4GB",
     # short statements: no compiler, random reads cost little
     "jit": "off",
     "random_page_cost": "1.1",
@@ -72,7 +83,7 @@ def install_binaries(place: Place) -> Path:
     """The folder of `initdb` and `postgres`: the wheel's own, or as root a copy, renewed whenever the wheel is."""
     wheel = _wheel_folder()
     if not place.as_root:
-        return wheel / _PACKAGE / f"pginstall{_MAJOR}" / "bin"
+        return wheel_programs()
     copy = place.base / "binaries"
     version = copy / "version"
     if not (version.exists() and version.read_text() == binaries_version()):
@@ -80,15 +91,22 @@ def install_binaries(place: Place) -> Path:
     return copy / _PACKAGE / f"pginstall{_MAJOR}" / "bin"
 
 
+def wheel_programs() -> Path:
+    """The folder of all programs of the wheel."""
+    return _wheel_folder() / _PACKAGE / f"pginstall{_MAJOR}" / "bin"
+
+
 def binaries_version() -> str:
     """Changes with the wheel: its version and the server's size."""
-    server = _wheel_folder() / _PACKAGE / f"pginstall{_MAJOR}" / "bin" / "postgres"
+    server = wheel_programs() / "postgres"
     return f"{_WHEEL} {importlib.metadata.version(_WHEEL)}, {server.stat().st_size} bytes"
 
 
 def initialise(place: Place, binaries: Path) -> None:
     """Make the cluster if there is none, and check the one there is."""
     if not place.data.exists():
+        if (place.base / "restoring" / "data").exists():
+            raise EmbeddedError(f"a restore of {place.base} was ended half-way: run `payk restore` again")
         _make_cluster(place, binaries)
     try:
         major = (place.data / "PG_VERSION").read_text().strip()

@@ -26,6 +26,7 @@ from payk.store.embedded.place import Place
 from payk.store.embedded.postmaster import Postmaster
 from payk.store.embedded.server_log import ServerLog
 from payk.store.embedded.strays import stop_strays
+from payk.store.embedded.wal_stream import WalStream
 
 __all__ = ["EmbeddedPostgres"]
 
@@ -126,6 +127,18 @@ class EmbeddedPostgres:
             except (EmbeddedError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
                 log.error("database_not_restarted", home=str(self.home), reason=str(error))
             seen = time.monotonic()
+
+    async def stream_wal(self) -> None:
+        """Stream the log into the folder of the backups, if there is one, while we supervise; until cancelled."""
+        assert self._joined is not None, "start or attach_or_start first"
+        place, locks = self._joined
+        await WalStream(place, lambda: locks.supervises).run()
+
+    @property
+    def place(self) -> Place:
+        """Where it lives."""
+        assert self._joined is not None, "start or attach_or_start first"
+        return self._joined[0]
 
     async def _pause(self, seconds: float) -> None:
         """Wait; where the disk was full, no longer than it is."""

@@ -8,6 +8,12 @@ create function history_line() returns text language sql stable as $$
     select system_identifier || '/' || left(pg_walfile_name(pg_current_wal_lsn()), 8) from pg_control_system()
 $$;
 
+-- The line, and when its server crashed last: with a crash its statistics begin anew, and the ids of transactions that it
+-- lost are given away again.
+create function server_life() returns text language sql stable as $$
+    select concat(history_line(), '/', pg_stat_get_bgwriter_stat_reset_time())
+$$;
+
 create table continuity (
     one         boolean primary key default true check (one),
     line        text not null,               -- on which messages are taken and sent

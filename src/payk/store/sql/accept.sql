@@ -97,4 +97,4 @@ with fresh as materialized (
     insert into staged (due, message_id, expires_at, client_id, label_key, queue_id, lane, rank)
     select scheduled_at, message_id, expires_at, client_id, label_key, queue_id, lane, rank from fresh where later
 )
-select history_line() || '@' || pg_current_xact_id() as mark;
+select server_life() || '@' || pg_current_xact_id() as mark;

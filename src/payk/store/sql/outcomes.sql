@@ -134,6 +134,13 @@ with gone as (
 )
 insert into awaiting (due, message_id) select receipt_due, message_id from moved;
 
+-- name: was_recorded
+-- Whether an outcome of this part at this try is there.
+select exists (select from receipt_key where message_id = $1 and part = $2 and attempt = $3
+               and submitted_at > now() - interval '2 days')
+    or exists (select from uncertain_part where message_id = $1 and part = $2 and attempt = $3)
+    or exists (select from refusal where message_id = $1 and part = $2 and attempt = $3);
+
 -- name: insert_uncertain_parts
 -- Parts that were written and never answered.
 insert into uncertain_part (message_id, submitted_at, operator_id, link_id, reference, part, attempt, reason, phone,
