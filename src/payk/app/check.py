@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 from payk.app.opening import StartError, opened, secret_key
@@ -16,6 +18,7 @@ from payk.registry.file import load as load_file
 from payk.registry.follow import load as load_directory
 from payk.registry.secrets import SecretBox
 from payk.settings import Settings
+from payk.store.advice import durability, listening
 from payk.store.continuity import look
 from payk.store.database import Database
 from payk.store.embedded import EmbeddedError
@@ -31,44 +34,63 @@ LINK_PATIENCE = 3.0
 """Seconds that `payk check` gives an operator to take a connection."""
 
 
+class _Verdict(StrEnum):
+    OK = "ok"
+    WARN = "warn"
+    """It works, and something is unwise about it."""
+    FAIL = "FAIL"
+
+
+@dataclass(frozen=True, slots=True)
+class _Finding:
+    verdict: _Verdict
+    text: str
+
+
+def _fit(fit: bool, text: str) -> _Finding:
+    return _Finding(_Verdict.OK if fit else _Verdict.FAIL, text)
+
+
 async def check(settings: Settings, file: Path | None) -> bool:
-    """Look at settings, database, schema, clock, key and links, print a line on each; whether all is well."""
-    findings: list[tuple[bool, str]] = [(True, "settings are readable")]
+    """Look at settings, database, schema, clock, key and links, print a line on each; whether the centre can work."""
+    findings = [_fit(True, "settings are readable")]
     try:
         async with opened(settings) as (db, _):
             findings += await _check_database(settings, db, file)
     except (EmbeddedError, StoreError) as error:
-        findings.append((False, f"database: {error}"))
-    for fine, finding in findings:
-        print(f"{'ok   ' if fine else 'FAIL '} {finding}")
-    return all(fine for fine, _ in findings)
+        findings.append(_fit(False, f"database: {error}"))
+    for finding in findings:
+        print(f"{finding.verdict:5} {finding.text}")
+    return all(finding.verdict is not _Verdict.FAIL for finding in findings)
 
 
-async def _check_database(settings: Settings, db: Database, file: Path | None) -> list[tuple[bool, str]]:
-    findings = [(True, "database answers")]
+async def _check_database(settings: Settings, db: Database, file: Path | None) -> list[_Finding]:
+    findings = [_fit(True, "database answers")]
     try:
         await check_schema(db)
-        findings.append((True, "schema is up to date"))
+        findings.append(_fit(True, "schema is up to date"))
     except StoreError as error:
-        return [*findings, (False, f"schema: {error}")]
+        return [*findings, _fit(False, f"schema: {error}")]
+    findings += [
+        _Finding(_Verdict.OK if advice.fine else _Verdict.WARN, advice.text)
+        for advice in [*await durability(db), await listening(db)]
+    ]
     held = (await look(db)).why_held
-    findings.append((held is None, held or "no history was lost"))
+    findings.append(_fit(held is None, held or "no history was lost"))
     ahead = await clock_difference(db)
-    findings.append((abs(ahead) < CLOCK_TOLERANCE, f"clock differs from the database's by {ahead:+.3f} s"))
+    findings.append(_fit(abs(ahead) < CLOCK_TOLERANCE, f"clock differs from the database's by {ahead:+.3f} s"))
     try:
         box = SecretBox(secret_key(settings))
         if file is not None:
             await apply_file(db, box, load_file(file, os.environ), author="payk check", dry_run=True)
-            findings.append((True, f"{file} can be applied"))
+            findings.append(_fit(True, f"{file} can be applied"))
         findings += await _check_links(await load_directory(db), box, await learned_id_modes(db))
     except (RegistryError, StartError) as error:
-        findings += [(False, line) for line in str(error).splitlines()]
+        findings += [_fit(False, line) for line in str(error).splitlines()]
     return findings
 
 
-async def _check_links(
-    directory: Directory, box: SecretBox, learned: Mapping[int, LearnedIdMode]
-) -> list[tuple[bool, str]]:
+async def _check_links(directory: Directory, box: SecretBox, learned: Mapping[int, LearnedIdMode]) -> list[_Finding]:
     findings = []
     for link in directory.links().values():
         where = f"link {link.name} at {link.host}:{link.port}"
@@ -78,11 +100,11 @@ async def _check_links(
                 _, writer = await asyncio.open_connection(link.host, link.port)
             writer.close()
         except RegistryError as error:
-            findings.append((False, f"{where}: {error}"))
+            findings.append(_fit(False, f"{where}: {error}"))
         except (OSError, TimeoutError) as error:
-            findings.append((False, f"{where} is not reachable: {str(error) or 'no answer'}"))
+            findings.append(_fit(False, f"{where} is not reachable: {str(error) or 'no answer'}"))
         else:
-            findings.append((True, f"{where} is reachable; {_ids_of(link, learned.get(link.link_id))}"))
+            findings.append(_fit(True, f"{where} is reachable; {_ids_of(link, learned.get(link.link_id))}"))
     return findings
 
 

@@ -134,7 +134,8 @@ class Database:
             async with pool.acquire(timeout=CONNECT_TIMEOUT):
                 pass
         except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            raise StoreUnavailable(f"the database cannot be reached: {error or type(error).__name__}") from error
+            hint = " (a pooler? Payk needs PostgreSQL itself)" if "startup parameter" in str(error) else ""
+            raise StoreUnavailable(f"the database cannot be reached: {error or type(error).__name__}{hint}") from error
         return cls(dsn, pool, clock or Clock())
 
     async def close(self) -> None:
