@@ -129,11 +129,11 @@ class Payk:
         assert ended.returncode == 0, ended.stderr
         return ended.stdout
 
-    async def apply(self, content: str, *options: str) -> str:
+    async def apply(self, content: str, *options: str, **environment: str) -> str:
         """`payk apply` of a file with this content; what it printed."""
         file = self.folder / "centre.toml"
         file.write_text(content, encoding="utf-8")
-        return await self.done("apply", str(file), *options)
+        return await self.done("apply", str(file), *options, **environment)
 
     # -- what runs
 

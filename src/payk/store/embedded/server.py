@@ -31,7 +31,7 @@ from payk.store.embedded.wal_stream import WalStream
 __all__ = ["EmbeddedPostgres"]
 
 _WATCH = 0.2  # s between two looks at the server
-_CALM = 60.0  # s of life after which a death counts as the first again
+_CALM = 10.0  # s of life after which a death counts as the first again: what cannot live dies sooner
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0  # s before a server that keeps dying is started again
 _ROOM = 32_000_000  # bytes: a segment of its log has 16 MB
 _ATTACH = 60.0  # s for another process to have its server ready
