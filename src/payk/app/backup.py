@@ -29,11 +29,13 @@ async def backup(settings: Settings, folder: Path | None, *, keep: int | None, s
             print("the log is streamed to no backup any more")
             return
         try:
-            base = await back_up(embedded.place, embedded.dsn, settings.home / "secret-key", folder.absolute(), keep)
+            base = await back_up(embedded.place, embedded.dsn, settings.home / "secret-key", folder.resolve(), keep)
         except OSError as error:
             raise StartError(f"{error.filename or folder}: {error.strerror}") from error
-    print(f"{base.folder}: {base.size / 1e6:.0f} MB, can be restored to {_moment(base.ended_at)} and later")
-    print(f"the log since is streamed to {base.folder.parent / 'wal'} while Payk runs")
+    print(
+        f"{base.folder}: {base.size / 1e6:.0f} MB, can be restored to {_moment(base.ended_at)} and, by the log that is"
+        f" streamed there while Payk runs, to any time since"
+    )
 
 
 async def restore(settings: Settings, folder: Path, *, to: str | None, base: str | None) -> None:
@@ -41,7 +43,7 @@ async def restore(settings: Settings, folder: Path, *, to: str | None, base: str
     if settings.database_url is not None:
         raise StartError(_OTHER)
     try:
-        restored = await restore_database(settings.home.resolve(), folder.absolute(), to=_instant(to), name=base)
+        restored = await restore_database(settings.home.resolve(), folder.resolve(), to=_instant(to), name=base)
         key_aside = _restore_key(folder / "secret-key", settings.home / "secret-key")
     except OSError as error:
         raise StartError(f"{error.filename or folder}: {error.strerror}") from error
@@ -72,6 +74,7 @@ def _restore_key(kept: Path, file: Path) -> Path | None:
         aside = file.with_name(f"secret-key.before-{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
         file.rename(aside)
     new = file.with_name("secret-key.new")
+    new.unlink(missing_ok=True)
     new.touch(mode=0o600)
     shutil.copyfile(kept, new)
     new.rename(file)

@@ -2,20 +2,24 @@
 
 DIR/
   base-20261126T104700Z/   a base backup that is whole and verified; the time is its end, UTC
-  wal/                     the log since the first of them (wal_stream.py)
+  wal/20261126T104655Z/    the log from that time on, without a gap (wal_stream.py); each base backup goes with the last
+                           that began before it
   secret-key               without it the passwords of operators cannot be read
 """
 
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import hashlib
 import json
+import os
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import asyncpg
@@ -23,11 +27,12 @@ import asyncpg
 from payk.store.embedded.errors import EmbeddedError
 from payk.store.embedded.place import Place
 from payk.store.embedded.programs import connection_options, run_program
-from payk.store.embedded.wal_stream import SLOT, write_folder
+from payk.store.embedded.wal_stream import SLOT, end_reading, read_folder, write_folder
 
 __all__ = ["Base", "back_up", "bases", "stop_streaming"]
 
-_NAME = re.compile(r"base-(\d{8}T\d{6}Z)")
+_TIME = "%Y%m%dT%H%M%SZ"
+_BASE, _STREAM = re.compile(r"base-(\d{8}T\d{6}Z)"), re.compile(r"(\d{8}T\d{6}Z)")
 _START = re.compile(r"^START WAL LOCATION: \S+ \(file ([0-9A-F]{24})\)", re.MULTILINE)
 
 
@@ -37,6 +42,8 @@ class Base:
 
     folder: Path
     ended_at: datetime
+    wal: Path | None
+    """The folder of the log that goes on from it."""
 
     @property
     def size(self) -> int:
@@ -54,12 +61,27 @@ class Base:
 
 def bases(backups: Path) -> list[Base]:
     """The base backups in a folder, oldest first."""
-    found = []
-    for folder in backups.iterdir() if backups.is_dir() else ():
-        match = _NAME.fullmatch(folder.name)
-        if match:
-            found.append(Base(folder, datetime.strptime(match[1], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)))
-    return sorted(found, key=lambda base: base.ended_at)
+    streams = _dated(backups / "wal", _STREAM)
+    return [
+        Base(folder, at, next((stream for began, stream in reversed(streams) if began <= at), None))
+        for at, folder in _dated(backups, _BASE)
+    ]
+
+
+def _dated(parent: Path, name: re.Pattern[str]) -> list[tuple[datetime, Path]]:
+    """The folders of this name with the time in it, oldest first; none where there is no such parent."""
+    folders = parent.iterdir() if parent.is_dir() else ()
+    found = [(match[1], folder) for folder in folders if (match := name.fullmatch(folder.name))]
+    return [(datetime.strptime(at, _TIME).replace(tzinfo=UTC), folder) for at, folder in sorted(found)]
+
+
+def _next_name(backups: Path, at: datetime) -> str:
+    """`at`, or later: the times in names keep the order in which base backups and streams were made.
+
+    They have seconds only, and clocks go back; by their order a base backup finds its stream.
+    """
+    named = [*_dated(backups, _BASE), *_dated(backups / "wal", _STREAM)]
+    return f"{max([at, *(earlier + timedelta(seconds=1) for earlier, _ in named)]):{_TIME}}"
 
 
 async def back_up(place: Place, dsn: str, secret_key: Path, backups: Path, keep: int | None) -> Base:
@@ -70,20 +92,73 @@ async def back_up(place: Place, dsn: str, secret_key: Path, backups: Path, keep:
     if backups.is_relative_to(place.base) or backups.is_relative_to(place.home):
         raise EmbeddedError(f"{backups} is inside the home: a backup belongs elsewhere, best on another disk")
     backups.mkdir(mode=0o700, parents=True, exist_ok=True)
-    await _have_slot(dsn)
-    write_folder(place, backups / "wal")
-    unfinished = backups / "unfinished"
-    await asyncio.to_thread(_copy, place, secret_key, backups, unfinished)
+    with _alone(backups):
+        await _have_stream(place, dsn, backups)
+        unfinished = backups / "unfinished"
+        await asyncio.to_thread(_copy, place, secret_key, backups, unfinished)
+        ended_at = await _database_time(dsn) + timedelta(seconds=1)  # names end in seconds: none before the end
+        folder = backups / f"base-{_next_name(backups, ended_at)}"
+        unfinished.rename(folder)
+        _sync(backups)
+        found = bases(backups)
+        if keep is not None:
+            await asyncio.to_thread(_prune, backups, found[-keep:])
+    return next(base for base in found if base.folder == folder)
+
+
+@contextmanager
+def _alone(backups: Path) -> Iterator[None]:
+    """Nobody else makes a backup there meanwhile."""
+    descriptor = os.open(backups, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise EmbeddedError(f"another backup to {backups} is under way") from None
+        yield
+    finally:
+        os.close(descriptor)
+
+
+async def _have_stream(place: Place, dsn: str, backups: Path) -> None:
+    """Go on with the newest stream there if it is ours and has no gap, else begin one, with a slot of its own."""
+    streams = _dated(backups / "wal", _STREAM)
     connection = await asyncpg.connect(dsn)
     try:
-        now = (await connection.fetchval("select clock_timestamp() + interval '1 s'")).astimezone(UTC)  # names end in s
+        slot = await connection.fetchval("select wal_status from pg_replication_slots where slot_name = $1", SLOT)
+        if streams and streams[-1][1] == read_folder(place) and slot not in (None, "lost"):
+            return
+        write_folder(place, None)
+        await _drop_slot(connection)
+        await connection.execute("select pg_create_physical_replication_slot($1, true)", SLOT)
     finally:
         await connection.close()
-    base = Base(backups / f"base-{now:%Y%m%dT%H%M%SZ}", now.replace(microsecond=0))
-    unfinished.rename(base.folder)
-    if keep is not None:
-        await asyncio.to_thread(_prune, backups, bases(backups)[-keep:])
-    return base
+    folder = backups / "wal" / _next_name(backups, await _database_time(dsn))
+    folder.mkdir(mode=0o700, parents=True)
+    _sync(folder.parent)
+    write_folder(place, folder)
+
+
+async def _drop_slot(connection: asyncpg.Connection[asyncpg.Record]) -> None:
+    """If there is one; whoever reads from it is ended, as often as it comes back before it knows better."""
+    while True:
+        await end_reading(connection)
+        try:
+            await connection.execute(
+                "select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name = $1", SLOT
+            )
+        except asyncpg.ObjectInUseError:
+            continue
+        return
+
+
+async def _database_time(dsn: str) -> datetime:
+    connection = await asyncpg.connect(dsn)
+    try:
+        now: datetime = await connection.fetchval("select clock_timestamp()")
+    finally:
+        await connection.close()
+    return now.astimezone(UTC).replace(microsecond=0)
 
 
 def _copy(place: Place, secret_key: Path, backups: Path, unfinished: Path) -> None:
@@ -94,10 +169,12 @@ def _copy(place: Place, secret_key: Path, backups: Path, unfinished: Path) -> No
     run_program("pg_basebackup", *options, "--pgdata", unfinished)
     _verify(unfinished)
     if secret_key.exists():
-        copy = backups / "secret-key"
-        copy.unlink(missing_ok=True)
-        copy.touch(mode=0o600)
-        copy.write_bytes(secret_key.read_bytes())
+        new = backups / "secret-key.new"
+        new.unlink(missing_ok=True)
+        new.touch(mode=0o600)
+        new.write_bytes(secret_key.read_bytes())
+        _sync(new)
+        new.rename(backups / "secret-key")
 
 
 def _verify(folder: Path) -> None:
@@ -111,13 +188,26 @@ def _verify(folder: Path) -> None:
             raise EmbeddedError(f"{path} is not what the server sent: is the disk sound?")
 
 
+def _sync(path: Path) -> None:
+    """What this file or folder holds is on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def _prune(backups: Path, kept: Sequence[Base]) -> None:
     """Remove what nobody would restore any more."""
-    for base in bases(backups):
-        if base not in kept:
-            shutil.rmtree(base.folder)
-    if (backups / "wal").is_dir():
-        run_program("pg_archivecleanup", backups / "wal", kept[0].first_segment)
+    oldest = kept[0]
+    for at, folder in _dated(backups, _BASE):
+        if at < oldest.ended_at:
+            shutil.rmtree(folder)
+    for _, stream in _dated(backups / "wal", _STREAM):
+        if oldest.wal is not None and stream < oldest.wal:
+            shutil.rmtree(stream)
+    if oldest.wal is not None:
+        run_program("pg_archivecleanup", oldest.wal, oldest.first_segment)
 
 
 async def stop_streaming(place: Place, dsn: str) -> None:
@@ -125,31 +215,6 @@ async def stop_streaming(place: Place, dsn: str) -> None:
     write_folder(place, None)
     connection = await asyncpg.connect(dsn)
     try:
-        for _ in range(100):
-            active = await connection.fetchval("select active from pg_replication_slots where slot_name = $1", SLOT)
-            if not active:  # None: there is none
-                break
-            await asyncio.sleep(0.1)
-        await connection.execute(
-            "select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name = $1", SLOT
-        )
-    finally:
-        await connection.close()
-
-
-async def _have_slot(dsn: str) -> None:
-    """A slot that keeps the log from now on; one that has lost its place begins anew."""
-    connection = await asyncpg.connect(dsn)
-    try:
-        await connection.execute(
-            "select pg_drop_replication_slot(slot_name) from pg_replication_slots"
-            " where slot_name = $1 and wal_status = 'lost'",
-            SLOT,
-        )
-        await connection.execute(
-            "select pg_create_physical_replication_slot($1, true)"
-            " where not exists (select from pg_replication_slots where slot_name = $1)",
-            SLOT,
-        )
+        await _drop_slot(connection)
     finally:
         await connection.close()

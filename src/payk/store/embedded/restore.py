@@ -3,6 +3,9 @@
 It is made beside the one that is there, in a place of its own, and recovered there; only when it is whole they change
 places. So whatever ends a restore, the next one works, and nothing of the old database is lost. A restored database is
 on a timeline of its own, always: nothing is taken or sent on it until `payk recover` (payk.store.continuity).
+
+Each base backup is followed along its own timeline. So after a restore the times before it can still be had, those
+too that it undid: from the base backup that was made then.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import quote
 
 import asyncpg
 
@@ -54,14 +58,22 @@ async def restore(home: Path, backups: Path, *, to: datetime | None, name: str |
     try:
         if not (locks.try_supervise() and locks.try_leave()):
             raise EmbeddedError(f"Payk is running with {home}: stop it first")
-        left = Postmaster.find(place.data)
-        if left is not None:
-            await left.end()
         workshop = replace(place, base=place.base / "restoring")
-        await asyncio.to_thread(_lay_out, place, workshop, backups, base)
-        until, timeline = await _recover(place, workshop, to)
+        for data in (place.data, workshop.data):  # of a Payk that was killed
+            left = Postmaster.find(data)
+            if left is not None:
+                await left.end()
+        workshop.remove_socket_folder()
+        try:
+            await asyncio.to_thread(_lay_out, place, workshop, base)
+            until, timeline = await _recover(place, workshop, to)
+        except (EmbeddedError, OSError):
+            shutil.rmtree(workshop.data, ignore_errors=True)  # its log stays: the error names it
+            shutil.rmtree(workshop.base / "wal", ignore_errors=True)
+            raise
+        set_aside = _change_places(place, workshop)
         write_folder(place, None)  # a stream begins with a base backup of this timeline
-        return Restored(base, until, timeline, _change_places(place, workshop))
+        return Restored(base, until, timeline, set_aside)
     finally:
         locks.release()
 
@@ -85,15 +97,16 @@ def _choose(backups: Path, to: datetime | None, name: str | None) -> Base:
     return fitting[-1]
 
 
-def _lay_out(place: Place, workshop: Place, backups: Path, base: Base) -> None:
+def _lay_out(place: Place, workshop: Place, base: Base) -> None:
     """Copies of the base backup and of the log since, as the server's account may read them."""
     shutil.rmtree(workshop.base, ignore_errors=True)  # of a restore that was killed
-    segments = _segments(backups / "wal", base.first_segment)
+    segments = _segments(base)
     needed = int(_SPARE * (base.size + sum(path.stat().st_size for path in segments)))
     free = shutil.disk_usage(place.base).free
     if free < needed:
         raise EmbeddedError(f"{place.base} has {free // 1_000_000} MB of free disk; this takes {needed // 1_000_000}")
-    workshop.base.mkdir(mode=0o750)
+    workshop.base.mkdir()
+    workshop.base.chmod(0o750)  # whatever the umask: the account must pass
     wal = workshop.base / "wal"
     shutil.copytree(base.folder, workshop.data, symlinks=True)
     wal.mkdir(mode=0o700)
@@ -108,12 +121,12 @@ def _lay_out(place: Place, workshop: Place, backups: Path, base: Base) -> None:
                 os.chown(path, place.account.uid, place.account.gid, follow_symlinks=False)
 
 
-def _segments(wal: Path, first: str) -> list[Path]:
-    """Files of the log from `first` on, on any timeline, the unfinished last one too; and the history of timelines."""
+def _segments(base: Base) -> list[Path]:
+    """Files of the log that the backup goes on with, the unfinished last one too; and the history of timelines."""
     found: dict[str, Path] = {}
-    for path in sorted(wal.iterdir()) if wal.is_dir() else ():
+    for path in sorted(base.wal.iterdir()) if base.wal is not None else ():
         name = path.name.removesuffix(".partial")
-        if name.endswith(".history") or (len(name) == 24 and name[8:] >= first[8:]):
+        if name.endswith(".history") or (len(name) == 24 and name[8:] >= base.first_segment[8:]):
             found.setdefault(name, path)  # a whole one sorts before its unfinished self
     return list(found.values())
 
@@ -121,7 +134,8 @@ def _segments(wal: Path, first: str) -> list[Path]:
 async def _recover(place: Place, workshop: Place, to: datetime | None) -> tuple[datetime | None, int]:
     """Run a server in the workshop until it has read all the log that it is to, and stop it."""
     settings = {
-        "restore_command": f'cp "{workshop.base}/wal/%f" "%p"',
+        "restore_command": "cp ../wal/%f %p",  # it runs in the data folder: no path of the user's in a shell
+        "recovery_target_timeline": "current",
         "recovery_target_action": "promote",
         "recovery_target_inclusive": "on",
         **({} if to is None else {"recovery_target_time": to.isoformat()}),
@@ -132,7 +146,9 @@ async def _recover(place: Place, workshop: Place, to: datetime | None) -> tuple[
     server_log = ServerLog(workshop.log)
     server = Postmaster.launch(workshop, binaries, configuration)
     try:
-        return await _promoted(server, server_log, f"postgresql://{USER}@/{DATABASE}?host={sockets}&port={PORT}", to)
+        return await _promoted(
+            server, server_log, f"postgresql://{USER}@/{DATABASE}?host={quote(str(sockets))}&port={PORT}", to
+        )
     finally:
         await server.end()
         workshop.remove_socket_folder()
@@ -152,7 +168,6 @@ async def _promoted(
             if not await connection.fetchval("select pg_is_in_recovery()"):
                 until = await connection.fetchval("select pg_last_xact_replay_timestamp()")
                 timeline = await connection.fetchval("select left(pg_walfile_name(pg_current_wal_lsn()), 8)")
-                await connection.fetchval("select count(*) from payk.migration")
                 return until, int(timeline, 16)
         except (OSError, asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError, asyncpg.InterfaceError):
             pass  # it ends: its log says why
@@ -167,7 +182,7 @@ async def _promoted(
 
 def _change_places(place: Place, workshop: Place) -> Path | None:
     """The restored database becomes that of the home. Where this is ended half-way, no new one is made (cluster.py)."""
-    set_aside = None
+    set_aside = max(place.base.glob("data.before-*"), default=None)  # of a restore that was killed amid this
     if place.data.exists():
         set_aside = place.base / f"data.before-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
         while set_aside.exists():

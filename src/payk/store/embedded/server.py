@@ -54,6 +54,7 @@ class EmbeddedPostgres:
         self._settings = dict(settings or {})
         self._joined: tuple[Place, Locks] | None = None
         self._postmaster: Postmaster | None = None
+        self._stream: WalStream | None = None
 
     @property
     def pid(self) -> int | None:
@@ -132,7 +133,8 @@ class EmbeddedPostgres:
         """Stream the log into the folder of the backups, if there is one, while we supervise; until cancelled."""
         assert self._joined is not None, "start or attach_or_start first"
         place, locks = self._joined
-        await WalStream(place, lambda: locks.supervises).run()
+        self._stream = WalStream(place, lambda: self.dsn, lambda: locks.supervises)
+        await self._stream.run()
 
     @property
     def place(self) -> Place:
@@ -166,8 +168,10 @@ class EmbeddedPostgres:
                 place.remove_socket_folder()
             return last
         finally:
+            if self._stream is not None:
+                await self._stream.end()
             locks.release()
-            self._joined = self._postmaster = None
+            self._joined = self._postmaster = self._stream = None
 
     async def _join(self) -> tuple[Place, Locks]:
         if self._joined is not None:
