@@ -32,11 +32,13 @@ def normalise_phone(raw: str, default_country: str | None = None) -> str:
     A number of exactly the national length of `default_country`, written without + or 00, is national.
     Raises Rejection (PhoneNumberInvalid).
     """
-    bare = raw.translate(_PUNCTUATION)
-    international = bare.startswith(("+", "00"))
-    digits = bare[1 if bare[0] == "+" else 2 :] if international else bare
-    if not _NUMBER.fullmatch(digits):
-        raise _invalid_phone(raw, "7 to 15 digits with the country code, such as 992900900900")
+    digits, international = raw, False
+    if not _NUMBER.fullmatch(raw):  # most are written plainly
+        bare = raw.translate(_PUNCTUATION)
+        international = bare.startswith(("+", "00"))
+        digits = bare[1 if bare[0] == "+" else 2 :] if international else bare
+        if not _NUMBER.fullmatch(digits):
+            raise _invalid_phone(raw, "7 to 15 digits with the country code, such as 992900900900")
     if default_country and not international and len(digits) == NATIONAL_DIGITS.get(default_country):
         digits = default_country + digits
     for country, length in _EXACT_LENGTH.items():

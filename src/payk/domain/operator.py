@@ -136,8 +136,9 @@ class Operator:
     name: str
     enabled: bool = True
     links: tuple[Link, ...] = ()
+    alnum_max: int = field(init=False)
+    """The longest alphanumeric sender that every enabled link of it carries."""
 
-    @property
-    def alnum_max(self) -> int:
-        """The longest alphanumeric sender that every enabled link of it carries."""
-        return min((link.alnum_max for link in self.links if link.enabled), default=15)
+    def __post_init__(self) -> None:
+        longest = min((link.alnum_max for link in self.links if link.enabled), default=15)
+        object.__setattr__(self, "alnum_max", longest)  # it is frozen, and asked for with every message

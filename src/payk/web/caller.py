@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
+from types import TracebackType
 
 from starlette.types import Scope
 
@@ -34,23 +34,18 @@ class Caller:
         if self._waiting is not None:
             self._waiting.cancel()
 
-    @contextmanager
-    def cancels(self) -> Iterator[None]:
+    def __enter__(self) -> None:
         """While the block runs, the caller's hanging up stops it with HungUp."""
         if self.gone:
             raise HungUp
-        task = self._waiting = asyncio.current_task()
-        try:
-            yield
-        except asyncio.CancelledError:
-            if self._is_why_cancelled(task):
-                raise HungUp from None
-            raise
-        finally:
-            self._waiting = None
+        self._waiting = asyncio.current_task()
 
-    def _is_why_cancelled(self, task: asyncio.Task[object] | None) -> bool:
-        return self.gone and task is not None and task.uncancel() == 0
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        task, self._waiting = self._waiting, None
+        if isinstance(error, asyncio.CancelledError) and self.gone and task is not None and task.uncancel() == 0:
+            raise HungUp from None
 
 
 def caller_address(scope: Scope, trusted: Sequence[Network]) -> str:

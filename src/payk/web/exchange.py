@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 from starlette.types import Receive, Scope
 
 from payk.domain.account import Client
+from payk.web.answers import Answer
 from payk.web.caller import Caller
 
 __all__ = ["Exchange"]
@@ -14,8 +17,8 @@ class Exchange:
     """What the handlers of a request share. `headers` by lower-case name; of a header sent twice the last counts."""
 
     __slots__ = (
-        "body_asked", "caller", "client", "headers", "idempotency_key", "is_status", "message_id", "method", "path",
-        "receive", "request_id", "scope", "storing",
+        "answer", "body_asked", "caller", "client", "headers", "idempotency_key", "is_status", "message_id", "method",
+        "path", "receive", "request_id", "scope", "storing",
     )  # fmt: skip
 
     def __init__(self, scope: Scope, receive: Receive, request_id: str) -> None:
@@ -26,6 +29,7 @@ class Exchange:
         self.path: str = scope["path"]
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self.caller: Caller = scope["state"]["caller"]
+        self.answer: Callable[[Answer, str], Awaitable[None]] = scope["state"]["answer"]
         self.client: Client | None = None
         """Who is calling, once the key is known."""
         self.idempotency_key: bytes | None = None

@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from functools import partial
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from payk.domain.errors import Code
-from payk.web.answers import JSON
+from payk.web.answers import Answer
 from payk.web.caller import Caller
 from payk.web.problems import Problem, problem_answer
 
 __all__ = ["HttpProtocol"]
+
+_CLOSE = (b"connection", b"close")
 
 HEAD_MAX = 256 * 1024
 """Octets that request line and headers may have; some more pass, for the head is measured between reads."""
@@ -72,6 +75,7 @@ class HttpProtocol(HttpToolsProtocol):
         except (httptools.HttpParserInvalidURLError, AttributeError):
             self.url = b"*"
             super().on_headers_complete()
+        self.scope["state"]["answer"] = partial(self._answer, self.cycle)
 
     def on_message_complete(self) -> None:
         """The last octet of the request is there."""
@@ -105,15 +109,29 @@ class HttpProtocol(HttpToolsProtocol):
             return
         if self.cycle is None or self.cycle.response_complete:
             request_id = secrets.token_hex(8)
+            problem.headers.append(_CLOSE)
             answer = problem_answer(problem, request_id)
-            headers = [
-                *self.server_state.default_headers,
-                (b"content-type", JSON),
-                (b"content-length", b"%d" % len(answer.body)),
-                (b"connection", b"close"),
-                (b"x-request-id", request_id.encode()),
-                *answer.headers,
-            ]
-            head = b"".join(b"%b: %b\r\n" % header for header in headers)
-            self.transport.write(STATUS_LINE[answer.status] + head + b"\r\n" + answer.body)
+            self.transport.write(self._head(answer, request_id) + answer.body)
         self.transport.close()
+
+    async def _answer(self, cycle: RequestResponseCycle, answer: Answer, request_id: str) -> None:
+        """Write a whole answer at once: what uvicorn writes in two events costs three times as much."""
+        if self.flow.write_paused and not cycle.disconnected:
+            await self.flow.drain()
+        if cycle.disconnected:
+            return
+        if _CLOSE in answer.headers:
+            cycle.keep_alive = False
+        elif not cycle.keep_alive:
+            answer.headers = (*answer.headers, _CLOSE)
+        body = b"" if cycle.scope["method"] == "HEAD" else answer.body
+        self.transport.write(self._head(answer, request_id) + body)
+        cycle.response_started = cycle.response_complete = True
+        cycle.message_event.set()
+        if not cycle.keep_alive:
+            self.transport.close()
+        cycle.on_response()
+
+    def _head(self, answer: Answer, request_id: str) -> bytes:
+        added = b"".join([b"%b: %b\r\n" % header for header in self.server_state.default_headers])
+        return b"%b%b%b\r\n" % (STATUS_LINE[answer.status], added, answer.head(request_id))

@@ -20,7 +20,7 @@ from payk.intake import Intake
 from payk.logs import get_logger
 from payk.store.statuses import StatusReader
 from payk.store.timeline import TimelineReader
-from payk.web.answers import Answer, send_answer
+from payk.web.answers import Answer
 from payk.web.api.events import Timelines
 from payk.web.api.openapi import document
 from payk.web.api.paths import Methods, SmsPaths
@@ -68,7 +68,7 @@ class Site:
             answer = self._refuse(exchange, _given_up(exchange))
         except Exception as error:  # noqa: BLE001 - the last resort: whatever it is, it is logged and answered
             answer = self._refuse(exchange, error)
-        await send_answer(send, answer, exchange.request_id)
+        await exchange.answer(answer, exchange.request_id)
 
     def find(self, exchange: Exchange) -> Methods | None:
         """What answers the request's path, by method; None where nothing is there."""

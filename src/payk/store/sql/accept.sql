@@ -71,18 +71,19 @@ on conflict (day, client_id, digest) do update set message_id = excluded.message
 select exists (select from message where message_id = $1 and client_id = $2 and phone = $3 and text = $4);
 
 -- name: insert_messages
--- Stores new messages: those that may go now into the queue, the others staged. Answers the transaction's mark.
+-- Stores new messages: those that may go now into the queue, the others staged. Answers the transaction's mark. $7 to
+-- $17 describe kinds, each once, and every message names its own.
 with fresh as materialized (
-    select g.*, now() as accepted_at,
-           case when g.expires_in > 0
-                then greatest(g.scheduled_at, now()) + make_interval(secs => g.expires_in) end as expires_at,
-           g.scheduled_at is not null and g.scheduled_at > now() as later
-    from unnest($1::bigint[], $2::integer[], $3::integer[], $4::smallint[], $5::smallint[], $6::smallint[],
-                $7::text[], $8::text[], $9::text[], $10::text[], $11::text[], $12::timestamptz[], $13::integer[],
-                $14::integer[], $15::smallint[], $16::smallint[])
-        as g (message_id, client_id, queue_id, sms_type, priority, parts,
-              phone, sender, label, client_message_id, text, scheduled_at, expires_in,
-              label_key, lane, rank)
+    select g.*, now() as accepted_at, ($7::integer[])[kind] as client_id, ($8::integer[])[kind] as queue_id,
+           ($9::smallint[])[kind] as sms_type, ($10::smallint[])[kind] as priority, ($11::text[])[kind] as sender,
+           ($12::text[])[kind] as label, ($13::timestamptz[])[kind] as scheduled_at,
+           case when ($14::integer[])[kind] > 0
+                then greatest(($13::timestamptz[])[kind], now()) + make_interval(secs => ($14::integer[])[kind])
+                end as expires_at,
+           ($15::integer[])[kind] as label_key, ($16::smallint[])[kind] as lane, ($17::smallint[])[kind] as rank,
+           coalesce(($13::timestamptz[])[kind] > now(), false) as later
+    from unnest($1::bigint[], $2::integer[], $3::smallint[], $4::text[], $5::text[], $6::text[])
+        as g (message_id, kind, parts, phone, text, client_message_id)
 ), stored as (
     insert into message (message_id, accepted_at, scheduled_at, expires_at, client_id, queue_id, sms_type, priority,
                          parts, part_states, phone, sender, label, client_message_id, text)

@@ -46,7 +46,7 @@ class Sending:
         body = await unpack_body(exchange, packed, SINGLE)
         request = read_message(body)
         exchange.storing = True
-        with exchange.caller.cancels():
+        with exchange.caller:
             once = None if key is None else await self._intake.once(client, "/api/v1/sms", key, body, _taken)
             taken = await self._intake.accept(request, client, deadline, once)
         if isinstance(taken, KeptAnswer):
@@ -61,7 +61,7 @@ class Sending:
         deadline = self._clock.monotonic() + self._answer_timeout
         answer = partial(_bulk_taken, with_ids=_wants_ids(exchange.scope["query_string"]))
         exchange.storing = True
-        with exchange.caller.cancels():
+        with exchange.caller:
             body = await unpack_body(exchange, packed, BULK)
             requests = read_bulk(body)
             once = None if key is None else await self._intake.once(client, "/api/v1/sms/bulk", key, body, answer)
