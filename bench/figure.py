@@ -4,15 +4,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["Figure", "Reading"]
+__all__ = ["CannotRun", "Figure", "Reading"]
+
+
+class CannotRun(Exception):
+    """The benchmark cannot be run here; str() is one line that says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """``name`` ends in its unit; ``floor`` is what the best round has to reach, None where nothing is asked for."""
+    """``name`` ends in its unit. ``floor`` is what the best round has to reach and ``aim`` what it should.
+
+    Where ``less_is_better`` they are what it may be at most.
+    """
 
     name: str
     floor: float | None = None
+    aim: float | None = None
+    less_is_better: bool = False
+    digits: int = 0
+    """Behind the point, where it is shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,4 +36,15 @@ class Reading:
 
     @property
     def missed(self) -> bool:
-        return self.figure.floor is not None and self.best < self.figure.floor
+        """Whether its floor is not reached."""
+        return self._misses(self.figure.floor)
+
+    @property
+    def short_of_aim(self) -> bool:
+        """Whether its aim is not reached."""
+        return self._misses(self.figure.aim)
+
+    def _misses(self, bound: float | None) -> bool:
+        if bound is None:
+            return False
+        return self.best > bound if self.figure.less_is_better else self.best < bound

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from itertools import zip_longest
 from zoneinfo import ZoneInfo
 
@@ -28,6 +27,7 @@ from payk.store.receipts import (
     settle_receipts,
     store_inbound,
 )
+from payk.value import value
 
 __all__ = ["ReceiptRecorder"]
 
@@ -39,7 +39,7 @@ WIDEST_REFERENCE = 0xFFFF
 """A larger user_message_reference is none of ours (SMPP 3.4, 5.3.2.17: two octets)."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class _Arrived:
     delivery: Delivery
     content: ReceiptReport | Inbound

@@ -33,7 +33,7 @@ MOST = 1_000
 AWAY_PAUSE = 0.2
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class _Held:
     """One claim in flight; a message that is claimed anew is another one."""
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum, auto
 
 from payk.domain.message import SmsType
+from payk.value import value
 
 __all__ = ["Accepted", "PartOutcome", "RefusalKind", "Refused", "Submission", "SubmissionResult", "Uncertain", "Unsent"]
 
@@ -28,7 +28,7 @@ class RefusalKind(Enum):
     """The session was not fit to take it; tried again soon, on another."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Accepted:
     """The operator took the part; `smsc_id` is its id as written, "" where it gave none."""
 
@@ -36,7 +36,7 @@ class Accepted:
     smsc_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Refused:
     """The operator answered with a command_status other than ESME_ROK."""
 
@@ -45,7 +45,7 @@ class Refused:
     kind: RefusalKind
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Uncertain:
     """Written and never answered: it may or may not have been taken."""
 
@@ -53,7 +53,7 @@ class Uncertain:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Unsent:
     """Surely not written to any socket."""
 
@@ -63,7 +63,7 @@ class Unsent:
 PartOutcome = Accepted | Refused | Uncertain | Unsent
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Submission:
     """One message as a link is asked to submit it. Parts count from 1."""
 
@@ -81,7 +81,7 @@ class Submission:
     """UTC by the database's clock, when the message was claimed."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SubmissionResult:
     """The outcomes of all parts that were asked for, given back exactly once per submission."""
 

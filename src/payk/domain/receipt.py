@@ -12,12 +12,14 @@ from typing import NamedTuple
 
 from payk.domain.message import MessageState
 from payk.domain.operator import IdMode
+from payk.value import value
 
 __all__ = [
     "IdForm",
     "ReceiptReport",
     "ReceiptWait",
     "destination_fits",
+    "expected_forms",
     "id_forms",
     "is_unnamed",
     "number_of",
@@ -43,10 +45,12 @@ _LONGEST_NUMBER_ID = 16
 """Longer hexadecimal ids are digests or UUIDs, not numbers in another base."""
 _LONGEST_DECIMAL_ID = 20
 """Digits of the same number in decimal."""
+_SHORT_ID = 2
+"""Characters up to which an id may be a single digit in another base, and so read the same in every one."""
 _HEX_DIGITS = frozenset("0123456789abcdef")
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ReceiptReport:
     """One receipt as it came over a link, in plain types."""
 
@@ -124,6 +128,13 @@ def id_forms(smsc_ids: Sequence[str], mode: IdMode, learned: IdMode = IdMode.RAW
     return list(forms.values())
 
 
+def expected_forms(smsc_ids: Sequence[str], mode: IdMode, expected: IdMode) -> list[IdForm]:
+    """Those of `id_forms` that nearly all receipts are found by: in the `expected` mode, or the same in every one."""
+    if expected is IdMode.RAW and all(len(smsc_id.strip().lstrip("0")) > _SHORT_ID for smsc_id in smsc_ids):
+        return id_forms(smsc_ids, IdMode.RAW)
+    return [form for form in id_forms(smsc_ids, mode, expected) if form.shows in (None, expected)]
+
+
 _BASES = (IdMode.RAW, IdMode.HEX_DEC, IdMode.DEC_HEX)
 
 
@@ -163,6 +174,8 @@ def destination_fits(phone: str, sender: str, report_source: str, report_destina
 
     None = it names no number but our own sender's, so the addresses say nothing either way.
     """
+    if report_source == phone and sender[:1].isalpha():  # nearly all
+        return True
     ours = number_of(sender)
     numbers = [number for number in (number_of(report_source), number_of(report_destination)) if number]
     numbers = [number for number in numbers if number != ours]

@@ -9,6 +9,7 @@ from payk.domain.account import Client, UncertainPolicy
 from payk.domain.message import MessageState, SmsType
 from payk.domain.operator import Link
 from payk.domain.outcome import Accepted, PartOutcome, RefusalKind, Refused, Uncertain, Unsent
+from payk.value import value
 
 __all__ = ["Again", "Attempt", "Decision", "RetryRules", "decide", "retry_delay", "uncertain_policy"]
 
@@ -28,7 +29,7 @@ class RetryRules:
     uncertain_hold: float = 60.0
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Attempt:
     """Where a message stands when its outcomes arrive."""
 
@@ -49,7 +50,7 @@ class Again(Enum):
     """Staged for Decision.delay seconds."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Decision:
     """What becomes of a message after a submission."""
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from payk.smpp import DataSm, DeliverSm
+from payk.value import value
 
 __all__ = ["Delivery"]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Delivery:
     """A deliver_sm or data_sm as it came, on bind number `bind` of a link.
 

@@ -7,7 +7,7 @@ name the same message.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
@@ -29,6 +29,7 @@ from payk.smpp import (
     smpp_time,
 )
 from payk.text import ConcatMethod, count_parts
+from payk.value import value
 
 __all__ = ["PartsEncoder", "UnsendableError", "WirePart", "without_hints"]
 
@@ -47,7 +48,7 @@ class UnsendableError(Exception):
         self.command_status = command_status
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class WirePart:
     """One submit_sm and the parts it carries: one, or all of them where the operator does the cutting."""
 

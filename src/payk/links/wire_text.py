@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from payk.text import ConcatMethod, Encoding, Segmentation, gsm, segment
+from payk.value import value
 
 __all__ = ["TextEncoder", "WireText"]
 
@@ -16,7 +16,7 @@ _FILL_BITS: Final = {ConcatMethod.UDH8: 1}
 """Between a header of 6 octets and the next septet border; one of 7 octets ends at a border."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class WireText:
     """The parts of a text in order, without UDH; at least one."""
 

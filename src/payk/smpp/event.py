@@ -8,7 +8,7 @@ from typing import Any
 
 from payk.smpp.command import CommandId
 from payk.smpp.pdu import Bind, BindResp, Request, Response
-from payk.smpp.value import value
+from payk.value import value
 
 __all__ = [
     "BindKind",

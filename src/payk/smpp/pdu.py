@@ -15,7 +15,7 @@ from typing import ClassVar
 
 from payk.smpp.command import CommandId
 from payk.smpp.tlv import Tlv
-from payk.smpp.value import value
+from payk.value import value
 
 __all__ = [
     "AlertNotification",

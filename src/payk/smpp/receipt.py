@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from payk.smpp.parameters import EsmClass, MessageState
 from payk.smpp.pdu import DataSm, DeliverSm
 from payk.smpp.tlv import Tag, find_tlv, tlv_int, tlv_text
 from payk.smpp.udh import parse_udh
+from payk.value import value
 
 __all__ = ["Receipt", "encode_receipt_text", "parse", "parse_receipt"]
 
@@ -41,7 +41,7 @@ _LABEL: Final = re.compile(rb"(?<![\w-])(id|sub|dlvrd|submit date|done date|stat
 _WORD: Final = re.compile(rb"[^\s\0\x1C-\x1F\x85\xA0]+")  # what str.split() leaves whole, once it is latin-1
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Receipt:
     """What a receipt says, unjudged."""
 

@@ -11,7 +11,7 @@ from enum import Enum, IntEnum
 from typing import Final, NamedTuple
 
 from payk.smpp.errors import LocalError
-from payk.smpp.value import value
+from payk.value import value
 
 __all__ = ["TLV_TABLE", "Tag", "Tlv", "TlvKind", "TlvType", "find_tlv", "tlv_int", "tlv_oddities", "tlv_text"]
 

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-__all__ = ["array_literal", "columns"]
+__all__ = ["array_literal", "by_kind", "columns"]
 
 
 def columns(rows: Iterable[tuple[object, ...]]) -> list[list[object]]:
     """Rows turned into one list per column; at least one row."""
     return [list(column) for column in zip(*rows, strict=True)]
+
+
+def by_kind(rows: Iterable[tuple[object, ...]], width: int) -> list[list[object]]:
+    """For each row the number of its kind, from 1; then one list per column (`width` of them) of the kinds there are.
+
+    For columns that are the same in nearly all rows of a batch: whatever goes to the server costs time here and there,
+    and so it goes but once.
+    """
+    numbers: dict[tuple[object, ...], int] = {}
+    of_rows: list[object] = [numbers.setdefault(row, len(numbers) + 1) for row in rows]
+    return [of_rows, *(columns(numbers) if numbers else [[] for _ in range(width)])]
 
 
 def array_literal(numbers: Iterable[int]) -> str:

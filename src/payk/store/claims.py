@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 import asyncpg
@@ -12,6 +11,7 @@ from payk.domain.message import SmsType
 from payk.store.database import Database
 from payk.store.queries import sql
 from payk.store.wakeups import Flow
+from payk.value import value
 
 __all__ = ["LABELS_SHOWN", "Claim", "Quota", "claim_rows", "claims_of_ended", "present_flows"]
 
@@ -19,7 +19,7 @@ LABELS_SHOWN = 200
 """Labels of one client that are looked at together, in each lane (and rank); some write one on every message."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Quota:
     """How many messages of a flow a claim may take; none lies below message id `low`."""
 
@@ -28,7 +28,7 @@ class Quota:
     count: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Claim:
     """A claimed message with all that submitting it needs. Times are UTC by the database's clock."""
 

@@ -7,17 +7,17 @@ answer exactly where there are messages. Of what an answer is made, the doors kn
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from payk.store.arrays import columns
 from payk.store.database import Connection, Database
 from payk.store.errors import KeyReused
 from payk.store.queries import sql
+from payk.value import value
 
 __all__ = ["AnswerKey", "KeptAnswer", "claim_keys", "find_answer", "rewrite_answers"]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class AnswerKey:
     """Under what the answer to a request is kept. Both digests are keyed."""
 
@@ -32,7 +32,7 @@ class AnswerKey:
         return self.client_id, self.digest
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class KeptAnswer:
     """What the first request under a key was answered."""
 

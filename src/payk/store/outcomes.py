@@ -8,7 +8,6 @@ operators gave and answers that never came, are written all the same, and what a
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 import asyncpg
 
@@ -28,6 +27,7 @@ from payk.store.last_commits import Submit
 from payk.store.queries import sql
 from payk.store.resending import drop_parts, keep_unnamed
 from payk.store.wakeups import Flow
+from payk.value import value
 
 __all__ = [
     "LateAnswer",
@@ -39,7 +39,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Recorded:
     """The outcomes of one claim and what was decided on them."""
 
@@ -133,7 +133,7 @@ def _submits(records: Sequence[Recorded]) -> Iterator[Submit]:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class LateAnswer:
     """An operator's yes to a part, come after its time-out."""
 

@@ -10,19 +10,28 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 import asyncpg
 
 from payk.domain.directory import CurrentDirectory
 from payk.domain.message import MessageState
 from payk.domain.operator import IdMode
-from payk.domain.receipt import IdForm, ReceiptReport, ReceiptWait, destination_fits, id_forms, number_of
+from payk.domain.receipt import (
+    IdForm,
+    ReceiptReport,
+    ReceiptWait,
+    destination_fits,
+    expected_forms,
+    id_forms,
+    number_of,
+)
 from payk.domain.states import CORRECTABLE, advance, fold, is_final
-from payk.store.arrays import array_literal, columns
+from payk.store.arrays import array_literal, by_kind, columns
 from payk.store.database import Connection, Database
 from payk.store.queries import sql
 from payk.store.resending import drop_messages, drop_parts, keep_unnamed
+from payk.value import value
 
 __all__ = [
     "Inbound",
@@ -36,12 +45,13 @@ __all__ = [
     "store_inbound",
 ]
 
+_STATES: Final = {state.value: state for state in MessageState}
 _MINUTE: Final = timedelta(minutes=1)
 _CLOCKS_APART: Final = timedelta(seconds=30)
 """What an operator's clock may differ from ours where its dates decide between messages."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Settled:
     """What became of one receipt."""
 
@@ -67,7 +77,16 @@ class Inbound:
     pdu: bytes
 
 
-@dataclass(frozen=True, slots=True)
+class _Seen(NamedTuple):
+    """A message as it was when it was looked at."""
+
+    state: int
+    part_states: list[int] | None
+    receipt_due: datetime | None
+    """Set once it has left the queue."""
+
+
+@value
 class _Match:
     message_id: int
     parts: tuple[int, ...]
@@ -83,6 +102,8 @@ class _Match:
     """The id that this receipt gives to parts that had none, as an answer would have."""
     phone: str = ""
     shows: IdMode | None = None
+    seen: _Seen | None = None
+    """Its message, where it was looked at."""
 
 
 @dataclass(slots=True)
@@ -118,7 +139,12 @@ async def settle_receipts(
     Raises StoreUnavailable and OutcomeUnknown; settling the same receipts again is safe in both cases.
     """
     async with db.transaction(timeout) as connection:
-        return await _settle(connection, reports, wait, learned or {})
+        settled = await _settle(connection, reports, wait, learned or {}, locked=False)
+        if settled is None:
+            await connection.execute("rollback; begin")
+            settled = await _settle(connection, reports, wait, learned or {}, locked=True)
+    assert settled is not None  # under locks nothing changes
+    return settled
 
 
 async def settle_parked(
@@ -128,7 +154,9 @@ async def settle_parked(
     async with db.transaction() as connection:
         rows = await connection.fetch(sql("receipts.parked_by_id"), sorted(parked_ids))
         learned = {link_id: known.mode for link_id, known in (await _learned(connection)).items()}
-        return await _settle(connection, [_unparked(row, directory) for row in rows], wait, learned)
+        settled = await _settle(connection, [_unparked(row, directory) for row in rows], wait, learned, locked=True)
+    assert settled is not None  # under locks nothing changes
+    return settled
 
 
 async def parked_due(db: Database, limit: int) -> list[int]:
@@ -186,13 +214,24 @@ def _unparked(row: asyncpg.Record, directory: CurrentDirectory) -> ReceiptReport
 
 
 async def _settle(
-    connection: Connection, reports: Sequence[ReceiptReport], wait: ReceiptWait, learned: Mapping[int, IdMode]
-) -> list[Settled]:
+    connection: Connection,
+    reports: Sequence[ReceiptReport],
+    wait: ReceiptWait,
+    learned: Mapping[int, IdMode],
+    *,
+    locked: bool,
+) -> list[Settled] | None:
+    """None where a message was changed by another transaction after it was looked at, which locks rule out.
+
+    Then nothing may be committed. Locking costs as much as all the rest of a receipt, and that is rare.
+    """
     matches = await _match_keys(connection, reports, range(len(reports)), learned)
     unmatched = [index for index in range(len(reports)) if index not in matches and not reports[index].by_text_alone]
     if unmatched:
         matches |= await _match_addresses(connection, reports, unmatched, learned)
-    said = await _advance(connection, reports, matches, wait) if matches else _Said()
+    said = await _advance(connection, reports, matches, wait, locked=locked) if matches else _Said()
+    if said is None:
+        return None
     parked = [reports[index] for index in unmatched if index not in matches]
     if parked:
         await _park(connection, parked)
@@ -227,11 +266,11 @@ async def _match_keys(
     others: dict[int, list[IdForm]] = {}
     for index in indexes:
         report = reports[index]
-        mode = _expected_mode(report, learned)
-        for form in _forms(report, learned):
-            (expected if form.shows in (None, mode) else others).setdefault(index, []).append(form)
+        expected[index] = expected_forms(report.smsc_ids, report.id_mode, _expected_mode(report, learned))
     matches = await _look_up(connection, reports, expected)
-    others = {index: forms for index, forms in others.items() if index not in matches}
+    for index in expected.keys() - matches.keys():
+        forms = _forms(reports[index], learned)
+        others[index] = [form for form in forms if form not in expected[index]]
     if unsure := await _look_up(connection, reports, others):
         # In another base it may be the id of a message that is not answered yet.
         rows = [(index, match.message_id, match.phone) for index, match in unsure.items()]
@@ -254,16 +293,17 @@ async def _look_up(
     matches: dict[int, _Match] = {}
     of_submit: dict[int, tuple[int, str, int]] = {}
     for row in await connection.fetch(sql("receipts.find_keys"), *columns(wanted)):
-        index, found = row["ord"], matches.get(row["ord"])
+        index, rank, message_id, part, attempt, smsc_id, phone, sender, *seen = row
+        found = matches.get(index)
         if found is not None:
-            if (row["message_id"], row["smsc_id"], row["attempt"]) == of_submit[index]:
-                matches[index] = replace(found, parts=tuple(sorted({*found.parts, row["part"]})))
+            if (message_id, smsc_id, attempt) == of_submit[index]:
+                matches[index] = replace(found, parts=tuple(sorted({*found.parts, part})))
             continue
-        form = forms[index][row["rank"]]
-        fits = destination_fits(row["phone"], row["sender"], reports[index].source, reports[index].destination)
+        form, report = forms[index][rank], reports[index]
+        fits = destination_fits(phone, sender, report.source, report.destination)
         if fits or (fits is None and not form.confirmed_by_destination):
-            matches[index] = _Match(row["message_id"], (row["part"],), phone=row["phone"], shows=form.shows)
-            of_submit[index] = (row["message_id"], row["smsc_id"], row["attempt"])
+            matches[index] = _Match(message_id, (part,), phone=phone, shows=form.shows, seen=_Seen(*seen))
+            of_submit[index] = (message_id, smsc_id, attempt)
     return matches
 
 
@@ -385,29 +425,45 @@ def _of_one_submit(rows: Sequence[asyncpg.Record]) -> Sequence[asyncpg.Record]:
 
 
 async def _advance(
-    connection: Connection, reports: Sequence[ReceiptReport], matches: dict[int, _Match], wait: ReceiptWait
-) -> _Said:
-    """Write the receipts and the states they bring."""
-    ids = sorted({match.message_id for match in matches.values()})
-    locked = {row["message_id"]: row for row in await connection.fetch(sql("receipts.lock_messages"), ids)}
-    states = {message_id: MessageState(row["state"]) for message_id, row in locked.items()}
+    connection: Connection,
+    reports: Sequence[ReceiptReport],
+    matches: dict[int, _Match],
+    wait: ReceiptWait,
+    *,
+    locked: bool,
+) -> _Said | None:
+    """Write the receipts and the states they bring. Returns as `_settle`."""
+    before = {match.message_id: match.seen for match in matches.values() if match.seen is not None}
+    if locked or len(before) < len({match.message_id for match in matches.values()}):
+        before = await _locked(connection, {match.message_id for match in matches.values()})
+    states = {message_id: _STATES[seen.state] for message_id, seen in before.items()}
     parts = {
-        message_id: [MessageState(state) for state in row["part_states"]]
-        for message_id, row in locked.items()
-        if row["part_states"] is not None
+        message_id: [_STATES[state] for state in seen.part_states]
+        for message_id, seen in before.items()
+        if seen.part_states is not None
     }
     said = _Said()
     for index in sorted(matches):
         match, report = matches[index], reports[index]
         if report.state is not None and match.message_id in states:
             _say(said, index, report.state, match, states, parts)
-    await connection.execute(sql("receipts.insert_receipts"), *columns(_rows(reports, matches, said)))
-    await _write_states(connection, locked, states, parts)
+    if not await _write(connection, _rows(reports, matches, said), before, states, parts):
+        return None
+    queued = [
+        message_id for message_id, seen in before.items() if seen.receipt_due is None and is_final(states[message_id])
+    ]
+    if queued:
+        await drop_messages(connection, queued)
     uncertain = [(match.message_id, part) for match in matches.values() if match.uncertain for part in match.parts]
     if uncertain:
         await drop_parts(connection, uncertain, wait)
     await _name(connection, reports, matches)
     return said
+
+
+async def _locked(connection: Connection, message_ids: Collection[int]) -> dict[int, _Seen]:
+    rows = await connection.fetch(sql("receipts.lock_messages"), sorted(message_ids))
+    return {row[0]: _Seen(*row[1:]) for row in rows}
 
 
 async def _name(connection: Connection, reports: Sequence[ReceiptReport], matches: Mapping[int, _Match]) -> None:
@@ -469,45 +525,55 @@ def _ends(state: MessageState | None) -> bool:
     return state is not None and is_final(state) and state not in CORRECTABLE
 
 
-def _rows(reports: Sequence[ReceiptReport], matches: Mapping[int, _Match], said: _Said) -> list[tuple[object, ...]]:
-    """The receipts of a batch, each once: operators repeat what they think was lost."""
-    rows: dict[tuple[object, ...], tuple[object, ...]] = {}
+def _rows(
+    reports: Sequence[ReceiptReport], matches: Mapping[int, _Match], said: _Said
+) -> list[tuple[int, str | None, tuple[object, ...]]]:
+    """The receipts of a batch, each once, for operators repeat what they think was lost: message, id and the rest."""
+    rows: dict[tuple[object, ...], tuple[int, str | None, tuple[object, ...]]] = {}
     for index in sorted(matches):
         match, report = matches[index], reports[index]
         smsc_id = report.smsc_ids[0] if report.smsc_ids else None
         said_once = (match.message_id, match.parts[0], report.state, report.raw_state, report.error,
                      report.network_error, smsc_id)  # fmt: skip
-        row = (
-            match.message_id, report.operator_id, report.link_id, match.parts[0], report.state, report.raw_state,
-            report.error, report.network_error, report.done_date, report.operator_done_at, smsc_id,
-            report.received_at, index not in said.changed,
-        )  # fmt: skip
-        rows.setdefault(said_once, row)
+        if said_once not in rows:
+            kind = (
+                report.operator_id, report.link_id, match.parts[0], report.state, report.raw_state, report.error,
+                report.network_error, report.done_date, report.operator_done_at, report.received_at,
+                index not in said.changed,
+            )  # fmt: skip
+            rows[said_once] = (match.message_id, smsc_id, kind)
     return list(rows.values())
 
 
-async def _write_states(
+async def _write(
     connection: Connection,
-    locked: dict[int, asyncpg.Record],
-    states: dict[int, MessageState],
-    parts: dict[int, list[MessageState]],
-) -> None:
-    rows: list[tuple[object, ...]] = []
-    for message_id, row in locked.items():
-        state = states[message_id]
-        if message_id in parts or state != row["state"]:
-            array = array_literal(parts[message_id]) if message_id in parts else None
-            rows.append((message_id, row["state"], int(state), array, is_final(state)))
-    if not rows:
-        return
-    await connection.execute(sql("receipts.settle"), *columns(rows))
-    final = [message_id for message_id in locked if is_final(states[message_id])]
-    if final:
-        await drop_messages(connection, final)
-    due = [(locked[message_id]["receipt_due"], message_id) for message_id in final]
-    due = [(at, message_id) for at, message_id in due if at is not None]
-    if due:
-        await connection.execute(sql("receipts.stop_awaiting"), *columns(sorted(due)))
+    receipts: Sequence[tuple[int, str | None, tuple[object, ...]]],
+    before: Mapping[int, _Seen],
+    states: Mapping[int, MessageState],
+    parts: Mapping[int, list[MessageState]],
+) -> bool:
+    """Write receipts, and the states of the messages that they change; False where one is not as it was `before`."""
+    changes: list[tuple[int, datetime | None, tuple[object, ...]]] = []
+    for message_id in sorted(before):
+        seen, state = before[message_id], states[message_id]
+        if message_id in parts:
+            arrays: tuple[str | None, ...] = (array_literal(seen.part_states or ()), array_literal(parts[message_id]))
+        elif state != seen.state:
+            arrays = (None, None)
+        else:
+            continue
+        final = is_final(state)
+        changes.append((message_id, seen.receipt_due if final else None, (seen.state, int(state), final, *arrays)))
+    written = await connection.fetchval(
+        sql("receipts.settle"),
+        [row[0] for row in receipts],
+        [row[1] for row in receipts],
+        *by_kind([row[2] for row in receipts], 11),
+        [change[0] for change in changes],
+        [change[1] for change in changes],
+        *by_kind([change[2] for change in changes], 5),
+    )
+    return bool(written == len(changes))
 
 
 async def _park(connection: Connection, reports: Sequence[ReceiptReport]) -> None:

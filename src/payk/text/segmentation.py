@@ -8,7 +8,6 @@ surrogate pair, nor an emoji sequence is torn; only a cluster larger than a part
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
@@ -16,6 +15,7 @@ import regex
 
 from payk.text import gsm, ucs2
 from payk.text.form import normalise
+from payk.value import value
 
 __all__ = ["ConcatMethod", "Encoding", "Segment", "Segmentation", "capacity_of", "count_parts", "segment"]
 
@@ -40,7 +40,7 @@ class ConcatMethod(StrEnum):
     PAYLOAD = "payload"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Segment:
     """One part: its text, the same encoded (without UDH), and its length in septets or UTF-16 units."""
 
@@ -49,7 +49,7 @@ class Segment:
     units: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Segmentation:
     """A whole text (NFC) and its parts in order; there is at least one."""
 

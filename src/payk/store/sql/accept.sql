@@ -82,8 +82,8 @@ with fresh as materialized (
                 end as expires_at,
            ($15::integer[])[kind] as label_key, ($16::smallint[])[kind] as lane, ($17::smallint[])[kind] as rank,
            coalesce(($13::timestamptz[])[kind] > now(), false) as later
-    from unnest($1::bigint[], $2::integer[], $3::smallint[], $4::text[], $5::text[], $6::text[])
-        as g (message_id, kind, parts, phone, text, client_message_id)
+    from unnest($1::bigint[], $2::smallint[], $3::text[], $4::text[], $5::text[], $6::integer[])
+        as g (message_id, parts, phone, text, client_message_id, kind)
 ), stored as (
     insert into message (message_id, accepted_at, scheduled_at, expires_at, client_id, queue_id, sms_type, priority,
                          parts, part_states, phone, sender, label, client_message_id, text)

@@ -1,6 +1,7 @@
 -- name: find_keys
 -- The submits that each receipt may be of, by any form of its id: best form first, then ids written exactly so, newest.
-select g.ord, g.rank, k.message_id, k.part, k.attempt, k.smsc_id, m.phone, m.sender
+-- With the message as it is now.
+select g.ord, g.rank, k.message_id, k.part, k.attempt, k.smsc_id, m.phone, m.sender, m.state, m.part_states, m.receipt_due
 from unnest($1::integer[], $2::integer[], $3::smallint[], $4::text[], $5::text[])
     as g (ord, operator_id, rank, smsc_id, written)
 join receipt_key k on k.operator_id = g.operator_id and lower(ltrim(k.smsc_id, '0')) = g.smsc_id
@@ -75,40 +76,49 @@ insert into learned_id_mode (link_id, id_mode) select l.link_id, $2 from link l 
 on conflict (link_id) do update set id_mode = excluded.id_mode, learned_at = now()
 where learned_id_mode.id_mode <> excluded.id_mode;
 
--- name: insert_receipts
--- What operators said, for the timeline. What changed nothing may be a repetition, and is kept but once.
-insert into receipt (message_id, operator_id, link_id, part, state, raw_state, error, network_error, done_date,
-                     operator_done_at, smsc_id, received_at)
-select g.message_id, g.operator_id, g.link_id, g.part, g.state, g.raw_state, g.error, g.network_error, g.done_date,
-       g.operator_done_at, g.smsc_id, coalesce(g.received_at, now())
-from unnest($1::bigint[], $2::integer[], $3::integer[], $4::smallint[], $5::smallint[], $6::text[], $7::text[],
-            $8::bytea[], $9::text[], $10::timestamptz[], $11::text[], $12::timestamptz[], $13::boolean[])
-    as g (message_id, operator_id, link_id, part, state, raw_state, error, network_error, done_date, operator_done_at,
-          smsc_id, received_at, maybe_repeated)
-where not g.maybe_repeated or not exists (
-    select from receipt r
-    where r.message_id = g.message_id and r.part = g.part and r.operator_id = g.operator_id
-      and r.state is not distinct from g.state and r.raw_state = g.raw_state and r.error is not distinct from g.error
-      and r.network_error is not distinct from g.network_error and r.smsc_id is not distinct from g.smsc_id);
-
 -- name: lock_messages
 -- Messages that receipts speak of, locked in order.
-select message_id, state, parts, part_states, receipt_due from message
+select message_id, state, part_states, receipt_due from message
 where message_id = any($1::bigint[]) order by message_id for update;
 
 -- name: settle
--- The states that receipts bring, from the states the messages were locked in.
-update message m
-set state = g.state, part_states = coalesce(g.part_states::smallint[], m.part_states),
-    done_at = case when not g.final then null when m.state = g.state then m.done_at else now() end
-from unnest($1::bigint[], $2::smallint[], $3::smallint[], $4::text[], $5::boolean[])
-    as g (message_id, from_state, state, part_states, final)
-where m.message_id = g.message_id and m.state = g.from_state;
-
--- name: stop_awaiting
--- Final messages await nothing any more.
-delete from awaiting a using unnest($1::timestamptz[], $2::bigint[]) as g (due, message_id)
-where a.due = g.due and a.message_id = g.message_id;
+-- What operators said ($1 to $3, its kinds $4 to $14), for the timeline; the states that it brings ($15 to $17, kinds $18
+-- to $22); and final messages await nothing any more. Answers how many messages were still as they had been seen. A
+-- receipt that changed nothing may be a repetition, and is kept but once.
+with said as (
+    insert into receipt (message_id, smsc_id, operator_id, link_id, part, state, raw_state, error, network_error,
+                         done_date, operator_done_at, received_at)
+    select g.message_id, g.smsc_id, g.operator_id, g.link_id, g.part, g.state, g.raw_state, g.error, g.network_error,
+           g.done_date, g.operator_done_at, g.received_at
+    from (
+        select r.message_id, r.smsc_id, ($4::integer[])[kind] as operator_id, ($5::integer[])[kind] as link_id,
+               ($6::smallint[])[kind] as part, ($7::smallint[])[kind] as state, ($8::text[])[kind] as raw_state,
+               ($9::text[])[kind] as error, ($10::bytea[])[kind] as network_error, ($11::text[])[kind] as done_date,
+               ($12::timestamptz[])[kind] as operator_done_at,
+               coalesce(($13::timestamptz[])[kind], now()) as received_at, ($14::boolean[])[kind] as maybe_repeated
+        from unnest($1::bigint[], $2::text[], $3::integer[]) as r (message_id, smsc_id, kind)
+    ) g
+    where not g.maybe_repeated or not exists (
+        select from receipt r
+        where r.message_id = g.message_id and r.part = g.part and r.operator_id = g.operator_id
+          and r.state is not distinct from g.state and r.raw_state = g.raw_state
+          and r.error is not distinct from g.error and r.network_error is not distinct from g.network_error
+          and r.smsc_id is not distinct from g.smsc_id)
+), changed as (
+    update message m
+    set state = ($19::smallint[])[kind], part_states = coalesce(($22::text[])[kind]::smallint[], m.part_states),
+        done_at = case when not ($20::boolean[])[kind] then null
+                       when m.state = ($19::smallint[])[kind] then m.done_at
+                       else now() end
+    from unnest($15::bigint[], $16::timestamptz[], $17::integer[]) as g (message_id, due, kind)
+    where m.message_id = g.message_id and m.state = ($18::smallint[])[kind]
+      and m.part_states is not distinct from ($21::text[])[kind]::smallint[]
+    returning m.message_id
+), stopped as (
+    delete from awaiting a using unnest($15::bigint[], $16::timestamptz[]) as g (message_id, due)
+    where a.due = g.due and a.message_id = g.message_id
+)
+select count(*) from changed;
 
 -- name: park
 -- Receipts that no submit is known for, to be tried again.

@@ -1,4 +1,4 @@
-"""The decorator of the values that every message makes: PDUs, TLVs, events.
+"""The decorator of the values that every message makes: PDUs, claims, outcomes, receipts.
 
 ``@value`` is ``dataclass(frozen=True, slots=True)`` to the type checker. At run time the class is not frozen: a frozen
 dataclass sets each field through ``object.__setattr__``, which makes a submit_sm eight times as dear to construct
