@@ -129,7 +129,7 @@ class _Run:
         await rig.stop("dispatch")
         await rig.empty()
         queue_id = self.queues[_MAIN]
-        await seed_queue(rig.db, 10_000, client_id=1, queue_id=queue_id, prefix=_MAIN, label="mailing")
+        await seed_queue(rig.db, 10_000, client_id=1, queue_id=queue_id, prefix=_MAIN, label=queueing.REFILL_LABEL)
         self.read(CLAIM_10K, median(await queueing.claim_times(rig.db, queue_id, 1, 100, _MAIN)))
         await rig.empty()
         await rig.serve("dispatch", "dispatch,maintenance")

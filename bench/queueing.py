@@ -22,6 +22,7 @@ __all__ = ["claim_times", "fairness"]
 
 CLAIM: Final = 1_000
 """Messages of a claim that is measured."""
+REFILL_LABEL: Final = "mailing"
 FIRST_CLIENT, SECOND_CLIENT = "AlifBank", "Shop"
 FIRST_LABEL, SECOND_LABEL = "LabelOne", "LabelTwo"
 """By their senders the operator tells them apart."""
@@ -47,7 +48,9 @@ async def claim_times(db: Database, queue_id: int, link_id: int, claims: int, re
             await connection.execute(
                 "delete from waiting where message_id = any($1::bigint[])", [claim.message_id for claim in claimed]
             )
-        await store_backlog(db, CLAIM, client_id=flow.client_id, queue_id=queue_id, prefix=refill_prefix)
+        await seed_queue(
+            db, CLAIM, client_id=flow.client_id, queue_id=queue_id, prefix=refill_prefix, label=REFILL_LABEL
+        )
     return times
 
 

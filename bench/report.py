@@ -8,25 +8,27 @@ import platform
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from bench.figure import Reading
+from bench.figure import Figure, Reading
 from bench.reference import RAW_STRUCT
 
 __all__ = ["misses", "table", "write"]
 
 
 def table(readings: Sequence[Reading]) -> str:
-    """One line for each figure; the last column is its best over that of the raw struct."""
-    [raw] = [reading.best for reading in readings if reading.figure is RAW_STRUCT.figure]
-    rows = [("figure", "best", "median", "floor", "to raw_struct")]
+    """One line for each figure; the last column is its best over that of the raw struct, where that was measured."""
+    raw = next((reading.best for reading in readings if reading.figure is RAW_STRUCT.figure), None)
+    rows = [("figure", "best", "median", "floor", "aim", "to raw_struct")]
     for reading in readings:
-        floor = reading.figure.floor
+        figure = reading.figure
+        ratio = "" if raw is None or figure.less_is_better else f"{reading.best / raw:.4f}"
         rows.append(
             (
-                reading.figure.name,
-                f"{reading.best:,.0f}",
-                f"{reading.median:,.0f}",
-                "" if floor is None else f"{floor:,.0f}",
-                f"{reading.best / raw:.4f}",
+                figure.name,
+                _shown(reading.best, figure),
+                _shown(reading.median, figure),
+                _shown(figure.floor, figure),
+                _shown(figure.aim, figure),
+                ratio,
             )
         )
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -39,10 +41,15 @@ def table(readings: Sequence[Reading]) -> str:
     )
 
 
+def _shown(value: float | None, figure: Figure) -> str:
+    return "" if value is None else f"{value:,.{figure.digits}f}"
+
+
 def misses(readings: Iterable[Reading]) -> list[str]:
-    """One line for each figure below its floor."""
+    """One line for each figure that does not reach its floor."""
     return [
-        f"{reading.figure.name} is below its floor: {reading.best:,.0f} of {reading.figure.floor:,.0f}"
+        f"{reading.figure.name} is {'above' if reading.figure.less_is_better else 'below'} its floor:"
+        f" {_shown(reading.best, reading.figure)} of {_shown(reading.figure.floor, reading.figure)}"
         for reading in readings
         if reading.missed
     ]

@@ -38,6 +38,14 @@ _STATES: Final = {word: state for state, words in _WORDS.items() for word in wor
 _CODES: Final = frozenset(MessageState)
 
 _LABEL: Final = re.compile(rb"(?<![\w-])(id|sub|dlvrd|submit date|done date|stat|err|text):", re.IGNORECASE)
+# As Appendix B writes it, which nearly all do: every label once, in this order.
+_PLAIN: Final = re.compile(
+    rb"id:([^\s:\0\x1C-\x1F\x85\xA0]+) sub:([^\s:\0\x1C-\x1F\x85\xA0]+) dlvrd:([^\s:\0\x1C-\x1F\x85\xA0]+)"
+    rb" submit date:([^\s:\0\x1C-\x1F\x85\xA0]+) done date:([^\s:\0\x1C-\x1F\x85\xA0]+)"
+    rb" stat:([^\s:\0\x1C-\x1F\x85\xA0]+) err:([^\s:\0\x1C-\x1F\x85\xA0]+)(?: text:|\Z)",
+    re.IGNORECASE,
+)
+_NAMES: Final = ("id", "sub", "dlvrd", "submit date", "done date", "stat", "err")
 _WORD: Final = re.compile(rb"[^\s\0\x1C-\x1F\x85\xA0]+")  # what str.split() leaves whole, once it is latin-1
 
 
@@ -81,7 +89,7 @@ def parse_receipt(pdu: DeliverSm | DataSm, *, text_receipts: bool = False) -> Re
     is_receipt = message_type in _RECEIPT_TYPES or (receipted_id is not None and state_code is not None)
     if not is_receipt and not text_receipts:
         return None
-    said = dict(_fields(_text(pdu)))
+    said = _said(_text(pdu))
     if not is_receipt and not ("id" in said and "stat" in said):
         return None
     word = said.get("stat", "").upper()
@@ -115,6 +123,14 @@ def _text(pdu: DeliverSm | DataSm) -> bytes:
     if pdu.esm_class & EsmClass.UDHI and (user_data := parse_udh(text)):
         return user_data.text
     return text
+
+
+def _said(text: bytes) -> dict[str, str]:
+    """Label and value."""
+    plain = _PLAIN.match(text)
+    if plain is None:
+        return dict(_fields(text))
+    return dict(zip(_NAMES, [value.decode("latin-1") for value in plain.groups()], strict=True))
 
 
 def _fields(text: bytes) -> Iterator[tuple[str, str]]:

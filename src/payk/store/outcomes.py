@@ -18,7 +18,7 @@ from payk.domain.outcome import Accepted, PartOutcome, Refused, Uncertain, Unsen
 from payk.domain.receipt import ReceiptWait, is_unnamed
 from payk.domain.retry import Again, Attempt, Decision, RetryRules, decide, uncertain_policy
 from payk.domain.states import advance, fold, is_final
-from payk.store.arrays import array_literal, columns
+from payk.store.arrays import array_literal, by_kind, columns
 from payk.store.claims import Claim
 from payk.store.commits import transaction_mark, was_committed
 from payk.store.database import Connection, Database
@@ -93,8 +93,7 @@ async def record_outcomes(
     mark = ""
     try:
         async with db.transaction(timeout) as connection:
-            mark = await transaction_mark(connection)
-            early = await _write_facts(connection, records)
+            mark, early = await _write_facts(connection, records)
             flows = await _leave_claims(connection, incarnation, records, wait)
     except OutcomeUnknown as error:
         if not await was_committed(db, mark, deadline=None, is_there=_were_recorded(records)):
@@ -148,9 +147,9 @@ class LateAnswer:
 async def record_late_answers(db: Database, answers: Sequence[LateAnswer], wait: ReceiptWait) -> list[int]:
     """Keep the ids of late answers, and do not send those parts again. Returns as record_outcomes."""
     async with db.transaction() as connection:
-        early = await _insert_keys(
+        _, early = await _insert_keys(
             connection,
-            [(0.0, a.message_id, a.operator_id, a.link_id, a.part, a.try_number, a.smsc_id) for a in answers],
+            [(a.message_id, a.smsc_id, (0, a.operator_id, a.link_id, a.part, a.try_number)) for a in answers],
         )
         unnamed = [(a.message_id, a.part, a.try_number) for a in answers if is_unnamed(a.smsc_id)]
         if unnamed:
@@ -170,16 +169,25 @@ async def put_back_unknown(db: Database, incarnation: int, link_id: int, known: 
     return len(rows)
 
 
-async def _insert_keys(connection: Connection, rows: list[tuple[object, ...]]) -> list[int]:
-    if not rows:
-        return []
-    await connection.execute(sql("outcomes.insert_receipt_keys"), *columns(rows))
-    found = await connection.fetch(sql("outcomes.early_receipts"), [row[2] for row in rows], [row[6] for row in rows])
-    return [row[0] for row in found]
+_Key = tuple[int, str, tuple[object, ...]]
+"""Message, operator's id, and the rest: age in ms, operator, link, part, number of the try."""
 
 
-async def _write_facts(connection: Connection, records: Sequence[Recorded]) -> list[int]:
-    keys: list[tuple[object, ...]] = []
+async def _insert_keys(connection: Connection, keys: Sequence[_Key]) -> tuple[str, list[int]]:
+    """The transaction's mark, and the parked receipts that the ids may belong to."""
+    row = await connection.fetchrow(
+        sql("outcomes.insert_receipt_keys"),
+        [key[0] for key in keys],
+        [key[1] for key in keys],
+        *by_kind([key[2] for key in keys], 5),
+    )
+    assert row is not None  # it is one row whatever there is
+    return row[0], row[1]
+
+
+async def _write_facts(connection: Connection, records: Sequence[Recorded]) -> tuple[str, list[int]]:
+    """Returns as `_insert_keys`."""
+    keys: list[_Key] = []
     unnamed: list[tuple[object, ...]] = []
     uncertain: list[tuple[object, ...]] = []
     refusals: list[tuple[object, ...]] = []
@@ -188,7 +196,8 @@ async def _write_facts(connection: Connection, records: Sequence[Recorded]) -> l
         for outcome in record.outcomes:
             match outcome:
                 case Accepted(part=part, smsc_id=smsc_id):
-                    keys.append((record.age, claim.message_id, operator_id, claim.link_id, part, number, smsc_id))
+                    age = round(1000 * record.age)
+                    keys.append((claim.message_id, smsc_id, (age, operator_id, claim.link_id, part, number)))
                     if is_unnamed(smsc_id):
                         reference = record.reference(part)
                         unnamed.append((claim.message_id, record.age, operator_id, reference, part, number))
@@ -199,14 +208,14 @@ async def _write_facts(connection: Connection, records: Sequence[Recorded]) -> l
                     )  # fmt: skip
                 case Refused(part=part, command_status=status):
                     refusals.append((claim.message_id, operator_id, claim.link_id, status, part, number))
-    early = await _insert_keys(connection, keys)
+    mark, early = await _insert_keys(connection, keys) if keys else (await transaction_mark(connection), [])
     if unnamed:
         await connection.execute(sql("outcomes.insert_unnamed_parts"), *columns(unnamed))
     if uncertain:
         await connection.execute(sql("outcomes.insert_uncertain_parts"), *columns(uncertain))
     if refusals:
         await connection.execute(sql("outcomes.insert_refusals"), *columns(refusals))
-    return early
+    return mark, early
 
 
 async def _leave_claims(
@@ -218,13 +227,15 @@ async def _leave_claims(
         await connection.execute(sql("outcomes.recut"), *columns(recut))
     # Nobody speaks of a message that is handed over at the first try; the others are locked, in order.
     others = [record for record in records if record.parts > 1 or record.decision.left or record.claim.try_number > 1]
-    rows = await connection.fetch(sql("outcomes.lock_messages"), [record.claim.message_id for record in others])
-    locked = {row["message_id"]: row for row in rows}
+    locked: dict[int, asyncpg.Record] = {}
+    if others:
+        rows = await connection.fetch(sql("outcomes.lock_messages"), [record.claim.message_id for record in others])
+        locked = {row["message_id"]: row for row in rows}
     taken_away = await _write_single(connection, incarnation, [record for record in records if record.parts == 1], wait)
     several = [record for record in records if record.parts > 1]
     if several:
         taken_away += await _write_several(connection, incarnation, several, locked, wait)
-    flows = await _send_again(connection, incarnation, others, locked, wait)
+    flows = await _send_again(connection, incarnation, others, locked, wait) if others else []
     taken = [
         (record.claim.message_id, outcome.part)
         for record in taken_away
@@ -254,10 +265,11 @@ async def _write_single(
         elif state is not None:
             refused.append((message_id, record.operator_id, int(state), record.age))
     if handed:
-        rows = [(message_id, record.operator_id, record.age) for message_id, record in handed.items()]
-        found = await connection.fetch(sql("outcomes.hand_over"), incarnation, *columns(rows), wait.wait, wait.grace)
-        for row in found:
-            del handed[row[0]]
+        kinds = by_kind([(record.operator_id, round(1000 * record.age)) for record in handed.values()], 2)
+        missing = await connection.fetchval(
+            sql("outcomes.hand_over"), incarnation, list(handed), *kinds, wait.wait, wait.grace
+        )
+        handed = {message_id: handed[message_id] for message_id in missing}
     if refused:
         await connection.execute(sql("outcomes.refuse"), incarnation, *columns(refused))
     if again:

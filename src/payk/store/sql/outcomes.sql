@@ -1,9 +1,19 @@
 -- name: insert_receipt_keys
--- Remembers the ids that operators gave to parts.
-insert into receipt_key (submitted_at, message_id, operator_id, link_id, part, attempt, smsc_id)
-select now() - make_interval(secs => g.age), g.message_id, g.operator_id, g.link_id, g.part, g.attempt, g.smsc_id
-from unnest($1::double precision[], $2::bigint[], $3::integer[], $4::integer[], $5::smallint[], $6::smallint[],
-            $7::text[]) as g (age, message_id, operator_id, link_id, part, attempt, smsc_id);
+-- Remembers the ids that operators gave to parts; $4 to $8 describe kinds of them. Answers the transaction's mark, and
+-- the parked receipts that these ids may belong to.
+with stored as (
+    insert into receipt_key (submitted_at, message_id, operator_id, link_id, part, attempt, smsc_id)
+    select now() - ($4::integer[])[kind] * interval '1 ms', message_id, ($5::integer[])[kind], ($6::integer[])[kind],
+           ($7::smallint[])[kind], ($8::smallint[])[kind], smsc_id
+    from unnest($1::bigint[], $2::text[], $3::integer[]) as g (message_id, smsc_id, kind)
+)
+select server_life() || '@' || pg_current_xact_id() as mark, array(
+    select distinct p.parked_id
+    from unnest($2::text[], $3::integer[]) as g (smsc_id, kind)
+    join parked_receipt p on p.operator_id = ($5::integer[])[g.kind]
+     and lower(ltrim(p.smsc_id, '0')) = lower(ltrim(g.smsc_id, '0'))
+    where exists (select from parked_receipt) and ltrim(g.smsc_id, '0') <> ''
+) as early;
 
 -- name: insert_unnamed_parts
 -- Parts that operators took without giving them an id.
@@ -14,36 +24,28 @@ from unnest($1::bigint[], $2::double precision[], $3::integer[], $4::integer[], 
     as g (message_id, age, operator_id, reference, part, attempt)
 join message m on m.message_id = g.message_id;
 
--- name: early_receipts
--- Parked receipts that these ids may belong to.
-select distinct p.parked_id
-from unnest($1::integer[], $2::text[]) as g (operator_id, smsc_id)
-join parked_receipt p on p.operator_id = g.operator_id
- and lower(ltrim(p.smsc_id, '0')) = lower(ltrim(g.smsc_id, '0'))
-where ltrim(g.smsc_id, '0') <> '';
-
 -- name: hand_over
 -- Single-part messages that an operator has, or may have: out of the queue, None becomes Enroute, a receipt is awaited.
--- Answers those whose claim was not taken away.
+-- $4 and $5 describe kinds of them: operator, and milliseconds since the submit. Answers those whose claim was taken away.
 -- `is not distinct from` on purpose, here and below: no index serves it, so the rows are looked up by their key.
 with gone as (
     delete from waiting w
-    using unnest($2::bigint[], $3::integer[], $4::double precision[]) as g (message_id, operator_id, age)
+    using unnest($2::bigint[], $3::integer[]) as g (message_id, kind)
     where w.message_id = g.message_id and w.claimed_by is not distinct from $1
-    returning g.message_id, g.operator_id, g.age
+    returning g.message_id, ($4::integer[])[g.kind] as operator_id,
+              now() - ($5::integer[])[g.kind] * interval '1 ms' as submitted_at
 ), moved as (
     update message m
-    set state = case m.state when 6 then 6 else 1 end, operator_id = g.operator_id,
-        submitted_at = now() - make_interval(secs => g.age),
-        receipt_due = coalesce(m.expires_at + make_interval(secs => $6),
-                               now() - make_interval(secs => g.age) + make_interval(secs => $5))
+    set state = case m.state when 6 then 6 else 1 end, operator_id = g.operator_id, submitted_at = g.submitted_at,
+        receipt_due = coalesce(m.expires_at + make_interval(secs => $7), g.submitted_at + make_interval(secs => $6))
     from gone g
     where m.message_id = g.message_id and m.state in (0, 1, 6)
     returning m.receipt_due, m.message_id
 ), awaited as (
     insert into awaiting (due, message_id) select receipt_due, message_id from moved
 )
-select message_id from gone;
+select case when (select count(*) from gone) = cardinality($2::bigint[]) then '{}'
+            else array(select unnest($2::bigint[]) except select message_id from gone) end;
 
 -- name: refuse
 -- Single-part messages that were refused for good: out of the queue, final. Enroute ones were uncertain before.
