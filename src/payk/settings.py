@@ -75,9 +75,7 @@ COMMAND_VARIABLES = frozenset(
 )
 """Variables that options of single commands read (payk.cli)."""
 
-RESERVED_VARIABLES = frozenset(
-    PREFIX + name for name in ("ADMIN_URL", "ADMIN_TOKEN", "RETENTION_DAYS", "OTP_TEXT_MINUTES")
-)
+RESERVED_VARIABLES = frozenset(PREFIX + name for name in ("ADMIN_URL", "ADMIN_TOKEN"))
 """Names that later versions read; they may already be set."""
 
 
@@ -233,6 +231,22 @@ class Settings(BaseSettings):
         "How many messages may wait to be handed to an operator, scheduled ones included. Batch is refused from 80 % of"
         " it on, Common from 95 %, Otp at the end.",
         ge=1,
+    )
+    retention_days: int = _setting(
+        90,
+        "days, 0 to 3650",
+        "How long messages are kept after they were accepted, with their receipts, and what subscribers sent; 0 = for"
+        " ever. They go many at a time, and only when all of those are final.",
+        ge=0,
+        le=3650,
+    )
+    otp_text_minutes: int = _setting(
+        60,
+        "minutes, 1 to 43200",
+        "How long the text of an Otp is kept after the operator took its last part or it became final, whichever comes"
+        " first. Those of other types: `text_days` of their client.",
+        ge=1,
+        le=43_200,
     )
     lease: float = _seconds(
         10,

@@ -34,6 +34,7 @@ def test_defaults(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert (settings.answer_timeout, settings.lease, settings.heartbeat) == (5, 10, 2)
     assert settings.weights == {Lane.COMMON_HIGH: 16, Lane.COMMON_NORMAL: 8, Lane.COMMON_LOW: 2, Lane.BATCH: 1}
     assert settings.queue_max == 20_000_000
+    assert (settings.retention_days, settings.otp_text_minutes) == (90, 60)
     assert settings.trusted_proxies == ()
     assert settings.simulator_port == 0
     assert (settings.log_format, settings.log_level) == (None, "info")
@@ -50,6 +51,8 @@ def test_defaults(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         ("PAYK_HOST", "", "host", "127.0.0.1"),
         ("PAYK_HOME", "/var/lib/payk", "home", Path("/var/lib/payk")),
         ("PAYK_ROLES", "API, dispatch", "roles", {Role.API, Role.DISPATCH}),
+        ("PAYK_RETENTION_DAYS", "0", "retention_days", 0),
+        ("PAYK_OTP_TEXT_MINUTES", "1", "otp_text_minutes", 1),
         ("PAYK_RECEIPT_WAIT", "0.5e2", "receipt_wait", 50.0),
         ("PAYK_LANE_WEIGHTS", "4:3:2:1", "lane_weights", (4, 3, 2, 1)),
         ("PAYK_TRUSTED_PROXIES", "10.0.0.0/8, ::1", "trusted_proxies", (ip_network("10.0.0.0/8"), ip_network("::1"))),
@@ -90,6 +93,11 @@ def test_secrets_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
             "PAYK_LANE_WEIGHTS: '16:8' should be four whole numbers such as 16:8:2:1 (Common High, Normal, Low, Batch)",
         ),
         ("PAYK_QUEUE_MAX", "0", "PAYK_QUEUE_MAX: '0' should be greater than or equal to 1"),
+        ("PAYK_RETENTION_DAYS", "-1", "PAYK_RETENTION_DAYS: '-1' should be greater than or equal to 0"),
+        ("PAYK_RETENTION_DAYS", "3651", "PAYK_RETENTION_DAYS: '3651' should be less than or equal to 3650"),
+        ("PAYK_RETENTION_DAYS", "a week", "PAYK_RETENTION_DAYS: 'a week' should be a valid integer"),
+        ("PAYK_OTP_TEXT_MINUTES", "0", "PAYK_OTP_TEXT_MINUTES: '0' should be greater than or equal to 1"),
+        ("PAYK_OTP_TEXT_MINUTES", "43201", "PAYK_OTP_TEXT_MINUTES: '43201' should be less than or equal to 43200"),
         ("PAYK_QUEUE_MAX", "many", "PAYK_QUEUE_MAX: 'many' should be a valid integer"),
         ("PAYK_LANE_WEIGHTS", "1:1:1:0", "PAYK_LANE_WEIGHTS: 0 should be greater than or equal to 1"),
         (
@@ -198,7 +206,6 @@ def test_a_misspelt_variable(monkeypatch: pytest.MonkeyPatch) -> None:
         "PAYK_URL",
         "PAYK_SIMULATOR_RATE",
         "PAYK_ADMIN_TOKEN",
-        "PAYK_RETENTION_DAYS",
         "PAYK_TEST_DATABASE_URL",
     ],
 )

@@ -21,10 +21,36 @@ async def rescued(scene: Scene, directory: CurrentDirectory | None = None) -> in
 async def test_every_duty_runs_on_an_empty_database(scene: Scene) -> None:
     duties = all_duties(scene.db, scene.directory, Random(1), rules=scene.rules, wait=scene.wait)
     assert [duty.name for duty in duties] == [
-        "stage", "expire", "unanswered", "rescue", "parked", "partitions", "prune",
+        "stage", "expire", "unanswered", "rescue", "parked", "partitions", "prune", "wipe texts", "retention",
     ]  # fmt: skip
     assert [await duty.run_once() for duty in duties] == [0] * len(duties)
     assert all(duty.interval > 0 for duty in duties)
+
+
+async def test_what_is_kept_how_long_is_told_to_the_duties(scene: Scene) -> None:
+    claims = [await scene.claimed(sms_type=SmsType.OTP) for _ in range(2)]
+    await scene.record_all([scene.decided(claim, Accepted(1, "a")) for claim in claims])
+    await scene.receive(scene.report("a"))
+    await scene.execute("update message set state = 2, done_at = now()")
+    await scene.execute("delete from awaiting")
+    long_ago = "now() - interval '3 minutes'"
+    await scene.execute(f"update message set accepted_at = {long_ago}, submitted_at = {long_ago}, done_at = {long_ago}")
+
+    async def run(name: str, **kept: int) -> None:
+        duties = all_duties(scene.db, scene.directory, Random(1), rules=scene.rules, wait=scene.wait, **kept)
+        await next(duty for duty in duties if duty.name == name).run_once()
+
+    await run("wipe texts")
+    assert len(await scene.ids("message", "text <> ''")) == 2
+    await scene.execute("update text_walk set next_at = now()")
+    await run("wipe texts", otp_text_minutes=2)
+    assert await scene.ids("message", "text <> ''") == []
+    await scene.execute("select setval('message_id', 110000000)")
+    await scene.execute("update message set accepted_at = now() - interval '3 days'")
+    await run("retention")
+    assert await scene.count("message") == 2
+    await run("retention", retention_days=2)
+    assert await scene.count("message") == 0
 
 
 async def test_staging(scene: Scene) -> None:

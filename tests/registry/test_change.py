@@ -42,6 +42,7 @@ ODD_CLIENT = {
     "client_message_id_window": 3600,
     "bulk": "all-or-nothing",
     "max_parts": 3,
+    "text_days": 30,
     "uncertain": {"otp": "hold"},
 }
 ODD_LINK = {
@@ -137,7 +138,7 @@ async def test_every_option_arrives_where_it_belongs(applies: Applies, database:
     assert client.enabled is False
     assert client.default_sms_type is SmsType.BATCH
     assert (client.default_country, client.repeat_window, client.client_message_id_window) == ("7", 60, 3600)
-    assert (client.bulk, client.max_parts) == (BulkPolicy.ALL_OR_NOTHING, 3)
+    assert (client.bulk, client.max_parts, client.text_days) == (BulkPolicy.ALL_OR_NOTHING, 3, 30)
     assert client.uncertain == {SmsType.OTP: UncertainPolicy.HOLD}
     ((link,),) = (operator.links for operator in directory.operators.values())
     assert (link.host, link.port, link.system_id, link.enabled) == ("::1", 3550, "me", False)

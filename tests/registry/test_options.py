@@ -27,7 +27,7 @@ def default_of(field: dataclasses.Field[Any]) -> Any:
 def test_every_setting_of_the_domain_is_a_key_with_the_same_default(table: str) -> None:
     shape, keys = DOMAIN[table]
     options = {name: key for name, key in keys.items() if isinstance(key, Option)}
-    fields = {field.name: field for field in dataclasses.fields(shape) if field.name not in OWN_COLUMNS}
+    fields = {field.name: field for field in dataclasses.fields(shape) if field.init and field.name not in OWN_COLUMNS}
     assert options.keys() == fields.keys()
     for name in options.keys() - REQUIRED:
         assert options[name].decode(options[name].default) == default_of(fields[name]), name

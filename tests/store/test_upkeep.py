@@ -219,6 +219,13 @@ async def test_old_rows_go_and_young_ones_stay(scene: Scene) -> None:
             "insert into unnamed_part values (1, now() - make_interval(days => $1), 1, 1, 1, 1, '1', 'A')", days
         )
     await scene.execute("update parked_receipt set received_at = now() - interval '73 hours' where smsc_id = 'old'")
+    for message_id, days in ((1, 32), (2, 30)):
+        await scene.execute(
+            "insert into set_aside values ($1, now(), now() - make_interval(days => $2), true, null, null, 1, 1,"
+            " 1, 1, 1, 1, 1)",
+            message_id,
+            days,
+        )
     gone, holds, alive = [await register(scene.db, host="x", pid=pid, roles=[]) for pid in (7, 8, 9)]
     assert await lease_duty(scene.db, holds, "stage")
     await scene.accept()
@@ -227,9 +234,9 @@ async def test_old_rows_go_and_young_ones_stay(scene: Scene) -> None:
         await end_process(scene.db, number)
     await scene.execute("update process set ended_at = now() where incarnation = $1", holds)
     await scene.execute("update process set ended_at = ended_at - interval '8 days'")
-    assert await prune(scene.db) == {"partitions": 1, "parked": 1, "unnamed": 1, "processes": 1}
+    assert await prune(scene.db) == {"partitions": 1, "parked": 1, "unnamed": 1, "processes": 1, "set_aside": 1}
     assert await scene.value("select array_agg(smsc_id) from parked_receipt") == ["young"]
     # One that still claims a message, or holds a duty, is still to be dealt with.
     kept = await scene.value("select array_agg(incarnation order by incarnation) from process")
     assert kept == sorted([scene.incarnation, holds, alive])
-    assert await prune(scene.db) == {"partitions": 0, "parked": 0, "unnamed": 0, "processes": 0}
+    assert await prune(scene.db) == {"partitions": 0, "parked": 0, "unnamed": 0, "processes": 0, "set_aside": 0}

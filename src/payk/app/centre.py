@@ -136,7 +136,15 @@ async def run_centre(
         start(tell(db), "wake-ups")
         start(Follower(db, directory).run(), "registry follower")
         if Role.MAINTENANCE in roles:
-            for duty in all_duties(db, directory, random, rules=rules, wait=wait):
+            for duty in all_duties(
+                db,
+                directory,
+                random,
+                rules=rules,
+                wait=wait,
+                retention_days=settings.retention_days,
+                otp_text_minutes=settings.otp_text_minutes,
+            ):
                 start(keep(duty, db, incarnation), f"duty {duty.name}")
         sending = None
         if Role.DISPATCH in roles:

@@ -41,6 +41,8 @@ class Client:
     """Seconds in which a ClientMessageId is remembered."""
     bulk: BulkPolicy = BulkPolicy.PARTIAL
     max_parts: int = 20
+    text_days: int = 0
+    """Days after which texts of other types than Otp are wiped, as those are after minutes; 0 = never."""
     uncertain: Mapping[SmsType, UncertainPolicy] = field(default_factory=dict)
     """Policy of this client where it differs from the default."""
     senders: Mapping[str, str] = field(default_factory=dict)

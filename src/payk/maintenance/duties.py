@@ -7,7 +7,7 @@ from random import Random
 from payk.domain.directory import CurrentDirectory
 from payk.domain.receipt import ReceiptWait
 from payk.domain.retry import RetryRules
-from payk.maintenance import expiry, parked, partitions, pruning, rescue, staging, unanswered
+from payk.maintenance import expiry, parked, partitions, pruning, rescue, retention, staging, texts, unanswered
 from payk.maintenance.duty import Duty
 from payk.store.database import Database
 
@@ -21,6 +21,8 @@ def all_duties(
     *,
     rules: RetryRules,
     wait: ReceiptWait,
+    retention_days: int = 90,
+    otp_text_minutes: int = 60,
 ) -> list[Duty]:
     """Every duty of the centre."""
     return [
@@ -31,4 +33,6 @@ def all_duties(
         Duty("parked", 0.5, lambda: parked.run_once(db, directory, wait)),
         Duty("partitions", 60.0, lambda: partitions.run_once(db)),
         Duty("prune", 3600.0, lambda: pruning.run_once(db)),
+        Duty("wipe texts", 1.0, lambda: texts.run_once(db, otp_text_minutes)),
+        Duty("retention", 3600.0, lambda: retention.run_once(db, retention_days)),
     ]

@@ -269,6 +269,12 @@ CLIENT: Final[Mapping[str, Key]] = {
         choice(BulkPolicy), "What one bad item does to a bulk: partial or all-or-nothing.", "partial", BulkPolicy
     ),
     "max_parts": Option(integer(1, 255), "Parts that one text may have.", 20),
+    "text_days": Option(
+        integer(0, 3650, unit="days"),
+        "Days after which a text that is no Otp is wiped, counted from when the operator took its last part or the "
+        "message became final; 0 = it is kept as long as the message. Those of Otp: `PAYK_OTP_TEXT_MINUTES`.",
+        0,
+    ),
     "uncertain": Option(
         _UNCERTAIN,
         "By SmsType, resend or hold: what follows a submit that was never answered; hold on either side wins.",

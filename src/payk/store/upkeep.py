@@ -11,6 +11,7 @@ from payk.domain.receipt import ReceiptWait
 from payk.domain.states import advance, fold, is_final
 from payk.store.arrays import array_literal, columns
 from payk.store.database import Connection, Database
+from payk.store.leaving import drop_partitions
 from payk.store.queries import sql
 from payk.store.wakeups import Flow
 
@@ -86,20 +87,20 @@ async def ensure_partitions(db: Database) -> int:
 
 async def prune(db: Database) -> dict[str, int]:
     """Drop what nobody asks for any more; returns counts by kind."""
+    async with db.connection() as connection:
+        old = [tuple(row) for row in await connection.fetch(sql("upkeep.old_partitions"))]
+    left = await drop_partitions(db, old)
     async with db.connection(timeout=60.0) as connection:
-        old = await connection.fetch(sql("upkeep.old_partitions"))
-        for name, parent in old:
-            # Dropped at once it would wait for a long reader, and every insert would wait behind it.
-            await connection.execute(f'alter table "{parent}" detach partition "{name}" concurrently')
-            await connection.execute(f'drop table "{name}"')
         parked = await connection.execute(sql("upkeep.prune_parked"))
         unnamed = await connection.execute(sql("upkeep.prune_unnamed"))
         processes = await connection.execute(sql("upkeep.prune_processes"))
+        set_aside = await connection.execute(sql("recovery.prune"))
     return {
-        "partitions": len(old),
+        "partitions": len(left.dropped),
         "parked": _affected(parked),
         "unnamed": _affected(unnamed),
         "processes": _affected(processes),
+        "set_aside": _affected(set_aside),
     }
 
 

@@ -5,9 +5,13 @@ select history_line() as line, c.line as known_line, c.since, c.highest_id,
 from continuity c;
 
 -- name: missing_messages
--- Those of these messages that this database does not have.
+-- Those of these messages that this database does not have. What lies below all that is kept has grown old and gone.
 select g.message_id from unnest($1::bigint[]) as g (message_id)
-where not exists (select from message m where m.message_id = g.message_id);
+where not exists (select from message m where m.message_id = g.message_id)
+  and g.message_id >= (
+      select min(substring(pg_get_expr(c.relpartbound, c.oid) from 'FROM \(''?(\d+)')::bigint)
+      from pg_inherits i join pg_class c on c.oid = i.inhrelid
+      where i.inhparent = 'message'::regclass and not i.inhdetachpending);
 
 -- name: missing_outcomes
 -- Those of these submits, as messages, of which this database holds neither an answer nor that none came.

@@ -47,16 +47,16 @@ from route r join queue q using (queue_id) where r.prefix = any($1::text[]);
 -- name: put_clients
 -- Makes clients be as these JSON objects say.
 insert into client (name, enabled, default_sms_type, default_country, repeat_window, client_message_id_window, bulk,
-                    max_parts, uncertain)
+                    max_parts, text_days, uncertain)
 select r.name, r.enabled, r.default_sms_type, r.default_country, r.repeat_window, r.client_message_id_window, r.bulk,
-       r.max_parts, r.uncertain
+       r.max_parts, r.text_days, r.uncertain
 from jsonb_populate_recordset(null::client, $1::text::jsonb) r
 order by r.name
 on conflict (name) do update set
     enabled = excluded.enabled, default_sms_type = excluded.default_sms_type,
     default_country = excluded.default_country, repeat_window = excluded.repeat_window,
     client_message_id_window = excluded.client_message_id_window, bulk = excluded.bulk,
-    max_parts = excluded.max_parts, uncertain = excluded.uncertain;
+    max_parts = excluded.max_parts, text_days = excluded.text_days, uncertain = excluded.uncertain;
 
 -- name: put_senders
 -- Makes senders be as these JSON objects say; a name is the same in any case of letters.
