@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import zlib
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from itertools import islice
@@ -43,6 +43,8 @@ NEIGHBOUR_WAIT = 0.05
 """Seconds that a batch waits for what is being stored elsewhere. Then it is split, and who waits longer waits apart."""
 APART = 4
 """Requests of a process that wait apart at the same time, each on a connection."""
+_WAIT_WITHOUT_END = "set local lock_timeout = 0"
+"""Once digests and keys are taken: a table that is being migrated is not what a batch is split for."""
 Item = TypeVar("Item")
 
 
@@ -102,6 +104,8 @@ class NewRequest:
     keyed: Keyed | None = None
 
 
+_Key = tuple[int, bytes]
+"""A client and a digest of its own."""
 _Drawn = tuple[int, NewMessage]
 """A message with the id that was drawn for it."""
 _Taken = list[Inserted] | KeptAnswer
@@ -133,24 +137,25 @@ async def insert_requests(
     """
     deadline = asyncio.get_running_loop().time() + timeout
     messages = [message for request in requests for message in request.messages]
+    keyed = any(request.keyed for request in requests)
+    may_wait = keyed or any(message.repeat_digest for message in messages)
+    wait = timeout * 0.9 if lock_wait is None else lock_wait
     mark: str | None = None
-    ids: list[int] = []
     new: list[_Drawn] = []
     try:
-        async with db.transaction(timeout) as connection:
-            for chunk in _chunks(messages):
-                ids += await _draw_ids(connection, len(chunk))
-            may_wait = any(each.keyed for each in requests) or any(message.repeat_digest for message in messages)
-            if may_wait:
-                wait = timeout * 0.9 if lock_wait is None else lock_wait
-                await connection.execute(f"set local lock_timeout = {max(1, int(wait * 1000))}")
-            pairs = iter(zip(ids, messages, strict=True))
-            drawn = [list(islice(pairs, len(request.messages))) for request in requests]
-            kept = await _claim_keys(connection, requests, drawn)
-            todo = [pair for answer, own in zip(kept, drawn, strict=True) if answer is None for pair in own]
-            firsts = await _claim_digests(connection, todo)
-            if may_wait:  # a table that is being migrated is not what a batch is split for
-                await connection.execute("set local lock_timeout = 0")
+        async with db.transaction(timeout, lock_wait=wait if may_wait else None) as connection:
+            if may_wait and not keyed and len(messages) <= CHUNK:
+                ids, firsts = await _draw_and_claim(connection, messages)
+                drawn = _by_request(requests, ids)
+                kept: list[KeptAnswer | None] = [None] * len(requests)
+                todo = [pair for own in drawn for pair in own]
+            else:
+                drawn = _by_request(requests, await _draw_ids(connection, len(messages)))
+                kept = await _claim_keys(connection, requests, drawn)
+                todo = [pair for answer, own in zip(kept, drawn, strict=True) if answer is None for pair in own]
+                firsts = await _claim_digests(connection, todo)
+                if may_wait:
+                    await connection.execute(_WAIT_WITHOUT_END)
             new = [(message_id, message) for message_id, message in todo if message_id not in firsts]
             for rows in _chunks(new):
                 mark = await connection.fetchval(sql("accept.insert_messages"), *_columns(rows))
@@ -180,11 +185,19 @@ def _is_stored(first: tuple[int, NewMessage]) -> Callable[[Connection], Awaitabl
     return is_stored
 
 
+def _by_request(requests: Sequence[NewRequest], ids: Sequence[int]) -> list[list[_Drawn]]:
+    """The messages of each request, with the ids that were drawn for all of them."""
+    rest = iter(ids)
+    return [list(zip(islice(rest, len(request.messages)), request.messages, strict=True)) for request in requests]
+
+
 async def _draw_ids(connection: Connection, count: int) -> list[int]:
-    rows = await connection.fetch(sql("accept.draw_ids"), count)
-    if len(rows) < count:
+    ids: list[int] = []
+    for start in range(0, count, CHUNK):
+        ids += [row[0] for row in await connection.fetch(sql("accept.draw_ids"), min(CHUNK, count - start))]
+    if len(ids) < count:
         raise HistoryUnknown
-    return [row[0] for row in rows]
+    return ids
 
 
 def _chunks(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
@@ -249,35 +262,72 @@ async def _mend_answers(connection: Connection, requests: Sequence[NewRequest], 
         await rewrite_answers(connection, answers)
 
 
+async def _draw_and_claim(connection: Connection, messages: Sequence[NewMessage]) -> tuple[list[int], dict[int, int]]:
+    """Ids for the messages of a chunk, and what `_claim_digests` says of them; one statement where none is a repeat."""
+    firsts: dict[_Key, int] = {}  # where the first with a key stands
+    repeats_of: dict[int, int] = {}  # where a repeat of it stands
+    digests = [message.repeat_digest for message in messages]
+    for place, message in enumerate(messages):
+        if message.repeat_digest is not None:
+            first = firsts.setdefault((message.client_id, message.repeat_digest), place)
+            if first != place:
+                repeats_of[place], digests[place] = first, None
+    windows = [message.repeat_window for message in messages]
+    kinds = by_kind([(message.client_id, window) for message, window in zip(messages, windows, strict=True)], 2)
+    rows = await connection.fetch(sql("accept.claim_digests"), [], digests, *kinds, max(windows), True)
+    if len(rows) < len(messages):
+        raise HistoryUnknown
+    ids = [row[0] for row in rows]
+    repeats = {ids[place]: ids[first] for place, first in repeats_of.items()}
+    held = sorted(key for key, place in firsts.items() if rows[place][1])
+    if held:
+        keyed = {key: (ids[place], windows[place]) for key, place in firsts.items()}
+        await _settle(connection, held, keyed, repeats)
+        await connection.execute(_WAIT_WITHOUT_END)
+    return ids, _answered(repeats)
+
+
 async def _claim_digests(connection: Connection, drawn: Sequence[_Drawn]) -> dict[int, int]:
     """The drawn ids that turned out to be repeats, each with the id of its first."""
-    keyed: dict[tuple[int, bytes], tuple[int, int]] = {}  # (client, digest) -> (drawn id, window)
+    keyed: dict[_Key, tuple[int, int]] = {}  # drawn id, window
     repeats: dict[int, int] = {}
     for message_id, message in drawn:
         if message.repeat_digest is not None:
             first = keyed.setdefault((message.client_id, message.repeat_digest), (message_id, message.repeat_window))
             if first[0] != message_id:
                 repeats[message_id] = first[0]
-    if not keyed:
-        return {}
-    open_keys = sorted(keyed)  # the same order in every process, else two of them deadlock
-    done: set[int] = set()
-    for keys in _chunks(open_keys):
-        claimed = await connection.fetch(sql("accept.claim_digests"), *_key_columns(keys, keyed))
-        done |= {row[0] for row in claimed}
-    open_keys = [key for key in open_keys if keyed[key][0] not in done]
+    held: set[int] = set()
+    for keys in _chunks(sorted(keyed)):  # the same order in every process, else two of them deadlock
+        windows = [keyed[key][1] for key in keys]
+        kinds = by_kind([(client_id, window) for (client_id, _), window in zip(keys, windows, strict=True)], 2)
+        ids = [keyed[key][0] for key in keys]
+        rows = await connection.fetch(
+            sql("accept.claim_digests"), ids, [digest for _, digest in keys], *kinds, max(windows), False
+        )
+        held |= {row[0] for row in rows if row[1]}
+    await _settle(connection, [key for key in sorted(keyed) if keyed[key][0] in held], keyed, repeats)
+    return _answered(repeats)
+
+
+async def _settle(
+    connection: Connection, held: list[_Key], keyed: dict[_Key, tuple[int, int]], repeats: dict[int, int]
+) -> None:
+    """Note in `repeats` what the messages are that hold these keys, or take the keys over."""
     for _ in range(_TAKE_OVER_ROUNDS):
-        if not open_keys:
+        if not held:
             break
-        open_keys = await _settle_held(connection, open_keys, keyed, repeats)
+        held = await _settle_held(connection, held, keyed, repeats)
     else:
         raise StoreBusy("the same request is being repeated faster than it can be stored")
-    # A repeat inside this batch answers what its first answers.
+
+
+def _answered(repeats: Mapping[int, int]) -> dict[int, int]:
+    """A repeat inside a batch answers what its first answers."""
     return {message_id: repeats.get(first, first) for message_id, first in repeats.items()}
 
 
 def _key_columns(
-    keys: Sequence[tuple[int, bytes]], keyed: dict[tuple[int, bytes], tuple[int, int]]
+    keys: Sequence[_Key], keyed: Mapping[_Key, tuple[int, int]]
 ) -> tuple[list[int], list[bytes], list[int], list[int]]:
     return (
         [key[0] for key in keys],
@@ -289,13 +339,13 @@ def _key_columns(
 
 async def _settle_held(
     connection: Connection,
-    keys: list[tuple[int, bytes]],
-    keyed: dict[tuple[int, bytes], tuple[int, int]],
+    keys: list[_Key],
+    keyed: dict[_Key, tuple[int, int]],
     repeats: dict[int, int],
-) -> list[tuple[int, bytes]]:
+) -> list[_Key]:
     """Answer held keys with the message that holds them, or take them over; returns the keys still open."""
     rows = await connection.fetch(sql("accept.find_digests"), *_key_columns(keys, keyed)[:3])
-    holders: dict[tuple[int, bytes], list[int]] = {key: [] for key in keys}
+    holders: dict[_Key, list[int]] = {key: [] for key in keys}
     for row in rows:
         key = (row["client_id"], row["digest"])
         drawn = keyed[key][0]

@@ -183,13 +183,17 @@ class Database:
             yield connection
 
     @asynccontextmanager
-    async def transaction(self, timeout: float = 10.0) -> AsyncIterator[Connection]:
-        """A connection inside BEGIN and COMMIT. As `connection`, and OutcomeUnknown when COMMIT got no answer."""
+    async def transaction(self, timeout: float = 10.0, *, lock_wait: float | None = None) -> AsyncIterator[Connection]:
+        """A connection inside BEGIN and COMMIT. As `connection`, and OutcomeUnknown when COMMIT got no answer.
+
+        With `lock_wait` a statement that waits longer for a lock, in seconds, ends it with StoreBusy.
+        """
+        begin = "begin" if lock_wait is None else f"begin; set local lock_timeout = {max(1, int(lock_wait * 1000))}"
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout
         async with self._acquired(deadline) as connection:
             async with asyncio.timeout_at(deadline):
-                await connection.execute("begin")
+                await connection.execute(begin)
                 yield connection
             try:
                 # A COMMIT that has begun is given a moment even where the verb used its time up.

@@ -1,14 +1,16 @@
 """Telling dispatchers that there is something to send: NOTIFY after the commit, on its own.
 
 Inside the writing transaction NOTIFY serialises commits; so flows that gained messages are collected here, and one
-engine sends them, the first at once and further ones at most every 5 ms. Dispatchers look for themselves five times a
-second as well, so a wake-up that is lost costs 200 ms.
+engine sends them: the first at once, those of one-time passwords at most every 5 ms, others at most every 20 ms, for a
+dispatcher claims them no more often. Dispatchers look for themselves five times a second as well, so a wake-up that is
+lost costs 200 ms.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -55,6 +57,7 @@ class Wakeups:
     def __init__(self) -> None:
         self._flows: dict[Flow, int] = {}
         self._some = asyncio.Event()
+        self._urgent = asyncio.Event()
 
     def add(self, flows: Iterable[tuple[Flow, int]]) -> None:
         """Note flows with a message id each; call it after the commit."""
@@ -63,6 +66,8 @@ class Wakeups:
             lowest = known.get(flow)
             if lowest is None or message_id < lowest:
                 known[flow] = message_id
+                if flow.lane == Lane.OTP:
+                    self._urgent.set()
         if known:
             self._some.set()
 
@@ -70,6 +75,13 @@ class Wakeups:
         """Wait for flows and return them as the payload of one NOTIFY."""
         await self._some.wait()
         self._some.clear()
+        self._urgent.clear()
         flows, self._flows = self._flows, {}
         payload = ",".join(":".join(map(str, (*flow, lowest))) for flow, lowest in flows.items())
         return payload if len(payload) <= PAYLOAD_MAX else EVERYTHING
+
+    async def urgent(self, patience: float) -> None:
+        """Wait until a one-time password is among the flows, `patience` seconds at most."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(patience):
+                await self._urgent.wait()

@@ -4,19 +4,25 @@
 select nextval('message_id') as message_id from generate_series(1, $1::integer) where line_is_known();
 
 -- name: claim_digests
--- Takes the digests nobody holds for these ids. What is missing in the answer is held by another message.
+-- Takes the digests nobody holds for these messages; those without an id ($1 is empty then) get one drawn, as draw_ids
+-- says. Answers every id, and whether its digest is held by another message. $4 and $5 describe kinds: client, window;
+-- $6 is the widest window. With $7, where no digest is held, the transaction waits for locks without end from here on.
 -- Within a minute of midnight a key is written to both days, so that two processes meet at it whatever day each sees.
-with given as (
-    select * from unnest($1::integer[], $2::bytea[], $3::integer[], $4::bigint[])
-        as g (client_id, digest, repeat_window, message_id)
+with given as materialized (
+    select coalesce(g.message_id, nextval('message_id')) as message_id, g.digest,
+           ($4::integer[])[g.kind] as client_id, ($5::integer[])[g.kind] as repeat_window
+    from unnest($1::bigint[], $2::bytea[], $3::integer[]) as g (message_id, digest, kind)
+    where line_is_known()
 ), days as (
     select distinct d::date as day
     from unnest(array[now() - interval '1 minute', now(), now() + interval '1 minute']) as d
 ), fresh as (
     select g.* from given g
-    where not exists (
+    where g.digest is not null and not exists (
         select from idempotency k
-        where k.day >= (now() - make_interval(secs => g.repeat_window))::date and k.day < now()::date
+        where k.day >= (now() - make_interval(secs => $6))::date and k.day < now()::date
+          -- not in a form by which partitions are looked for anew for every message
+          and k.day - (now() - make_interval(secs => g.repeat_window))::date >= 0
           and k.client_id = g.client_id and k.digest = g.digest
     )
 ), claimed as (
@@ -25,9 +31,15 @@ with given as (
     from fresh cross join days
     order by fresh.client_id, fresh.digest, days.day
     on conflict do nothing
-    returning client_id, digest, message_id
+    returning message_id
+), whole as materialized (
+    select message_id from claimed group by message_id having count(*) = (select count(*) from days)
 )
-select message_id from claimed group by message_id having count(*) = (select count(*) from days);
+select g.message_id, g.digest is not null and w.message_id is null as held,
+       (select set_config('lock_timeout', '0', true) from given n
+        where $7 having count(n.digest) = (select count(*) from whole)) as waits_without_end
+from given g left join whole w on w.message_id = g.message_id
+order by g.message_id;
 
 -- name: find_digests
 -- The message that holds each digest, with its state, newest key first.

@@ -68,5 +68,5 @@ where c.claimed_by = any(array(select incarnation from process where ended_at is
 order by c.message_id limit $1;
 
 -- name: wake
--- Tells dispatchers that flows gained messages.
-select pg_notify($1, $2);
+-- Tells dispatchers that flows gained messages. A crash may lose it, so nobody waits for the disk.
+select set_config('synchronous_commit', 'off', true), pg_notify($1, $2);
