@@ -1,7 +1,7 @@
 """The pump of one link: as long as the link can take messages and there are any, claim and submit them.
 
-Claims are paced: while messages keep coming, one claim every 20 ms brings many at once instead of few each time. A
-one-time password waits for no pace.
+Claims are paced: while messages keep coming, one claim every 20 or 40 ms brings many at once instead of few each
+time. A one-time password waits for no pace.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Protocol
 
 from payk.clock import Clock
 from payk.dispatch.flows import FlowBoard
+from payk.dispatch.pace import PACE, rest
 from payk.domain.fairness import Turns
 from payk.domain.message import Lane
 from payk.links import Link
@@ -28,7 +29,6 @@ __all__ = ["InFlight", "Pump"]
 
 log = get_logger("dispatch")
 
-PACE = 0.020
 MOST = 1_000
 """Messages of one claim."""
 CHECK = 10.0
@@ -78,6 +78,7 @@ class Pump:
         self._submit = submit
         self._work = asyncio.Event()
         self._next_claim = 0.0
+        self._pace = PACE
         self._next_check = clock.monotonic() + CHECK
         self._parts = 1.0
         """Parts of a message in the last claim: places are counted in parts, messages are claimed whole."""
@@ -132,7 +133,7 @@ class Pump:
         if not await self._claim(allotted, flows):
             return AWAY_PAUSE
         if not otp:  # codes that keep coming must not hold up what follows them
-            self._next_claim = self._clock.monotonic() + PACE
+            self._next_claim = self._clock.monotonic() + self._pace
         return 0.0
 
     def _until_capacity(self) -> float | None:
@@ -161,6 +162,8 @@ class Pump:
                 log.warning("claim failed", link=self._link.settings.name, error=str(error))
             self._doubtful = number
             return False
+        emptied = len(claims) < sum(quota.count for quota in quotas)  # else the link's free places would wait
+        self._pace = rest(len(claims)) if emptied else PACE
         self._in_flight.add(number, claims)
         self._note(quotas, claims, flows, since)
         if claims:

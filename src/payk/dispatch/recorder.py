@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from random import Random
 
 from payk.clock import Clock
+from payk.dispatch.pace import rest
 from payk.domain.directory import CurrentDirectory
 from payk.domain.outcome import Accepted, Refused, SubmissionResult, Uncertain, Unsent
 from payk.domain.receipt import ReceiptWait, is_unnamed
@@ -28,7 +29,6 @@ __all__ = ["OutcomeRecorder"]
 
 log = get_logger("dispatch")
 
-PACE = 0.020
 MOST = 1_000
 AWAY_PAUSE = 0.2
 
@@ -122,10 +122,11 @@ class OutcomeRecorder:
         while True:
             await self._some.wait()
             self._some.clear()
+            recorded = self._recorded
             if not await self._record_some():
                 self._some.set()
                 await asyncio.sleep(AWAY_PAUSE)
-            await asyncio.sleep(PACE)
+            await asyncio.sleep(rest(self._recorded - recorded))
 
     async def drained(self) -> None:
         """Wait until nothing is in flight and every outcome is committed."""

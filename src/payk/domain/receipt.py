@@ -21,6 +21,7 @@ __all__ = [
     "destination_fits",
     "expected_forms",
     "id_forms",
+    "is_unmistakable",
     "is_unnamed",
     "number_of",
     "state_of",
@@ -130,9 +131,14 @@ def id_forms(smsc_ids: Sequence[str], mode: IdMode, learned: IdMode = IdMode.RAW
 
 def expected_forms(smsc_ids: Sequence[str], mode: IdMode, expected: IdMode) -> list[IdForm]:
     """Those of `id_forms` that nearly all receipts are found by: in the `expected` mode, or the same in every one."""
-    if expected is IdMode.RAW and all(len(smsc_id.strip().lstrip("0")) > _SHORT_ID for smsc_id in smsc_ids):
+    if expected is IdMode.RAW and all(map(is_unmistakable, smsc_ids)):
         return id_forms(smsc_ids, IdMode.RAW)
     return [form for form in id_forms(smsc_ids, mode, expected) if form.shows in (None, expected)]
+
+
+def is_unmistakable(smsc_id: str) -> bool:
+    """Whether an id is long enough to read differently in every base."""
+    return len(smsc_id.strip().lstrip("0")) > _SHORT_ID
 
 
 _BASES = (IdMode.RAW, IdMode.HEX_DEC, IdMode.DEC_HEX)

@@ -274,17 +274,30 @@ async def _draw_and_claim(connection: Connection, messages: Sequence[NewMessage]
                 repeats_of[place], digests[place] = first, None
     windows = [message.repeat_window for message in messages]
     kinds = by_kind([(message.client_id, window) for message, window in zip(messages, windows, strict=True)], 2)
-    rows = await connection.fetch(sql("accept.claim_digests"), [], digests, *kinds, max(windows), True)
-    if len(rows) < len(messages):
+    ids, held = await _take_digests(connection, [], digests, kinds, max(windows), then_wait=True)
+    if len(ids) < len(messages):
         raise HistoryUnknown
-    ids = [row[0] for row in rows]
     repeats = {ids[place]: ids[first] for place, first in repeats_of.items()}
-    held = sorted(key for key, place in firsts.items() if rows[place][1])
     if held:
         keyed = {key: (ids[place], windows[place]) for key, place in firsts.items()}
-        await _settle(connection, held, keyed, repeats)
+        await _settle(connection, sorted(key for key, (drawn, _) in keyed.items() if drawn in held), keyed, repeats)
         await connection.execute(_WAIT_WITHOUT_END)
     return ids, _answered(repeats)
+
+
+async def _take_digests(
+    connection: Connection,
+    ids: Sequence[int],
+    digests: Sequence[bytes | None],
+    kinds: Sequence[Sequence[object]],
+    widest: int,
+    *,
+    then_wait: bool,
+) -> tuple[list[int], set[int]]:
+    """All ids, and those whose digest is held; see accept.claim_digests."""
+    row = await connection.fetchrow(sql("accept.claim_digests"), ids, digests, *kinds, widest, then_wait)
+    assert row is not None  # it is one row whatever there is
+    return row[0], set(row[1])
 
 
 async def _claim_digests(connection: Connection, drawn: Sequence[_Drawn]) -> dict[int, int]:
@@ -301,10 +314,8 @@ async def _claim_digests(connection: Connection, drawn: Sequence[_Drawn]) -> dic
         windows = [keyed[key][1] for key in keys]
         kinds = by_kind([(client_id, window) for (client_id, _), window in zip(keys, windows, strict=True)], 2)
         ids = [keyed[key][0] for key in keys]
-        rows = await connection.fetch(
-            sql("accept.claim_digests"), ids, [digest for _, digest in keys], *kinds, max(windows), False
-        )
-        held |= {row[0] for row in rows if row[1]}
+        digests = [digest for _, digest in keys]
+        held |= (await _take_digests(connection, ids, digests, kinds, max(windows), then_wait=False))[1]
     await _settle(connection, [key for key in sorted(keyed) if keyed[key][0] in held], keyed, repeats)
     return _answered(repeats)
 

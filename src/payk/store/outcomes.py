@@ -57,6 +57,19 @@ class Recorded:
         """How many parts the link made of the message: its charset and headers may cut otherwise than counted."""
         return self.claim.parts if self.claim.parts_left is not None else len(self.outcomes)
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is the ordinary thing: a message of one part that the operator took at the first try."""
+        outcomes = self.outcomes
+        return (
+            len(outcomes) == 1
+            and isinstance(outcome := outcomes[0], Accepted)
+            and self.claim.parts == 1
+            and self.claim.parts_left is None
+            and self.claim.try_number == 1
+            and not is_unnamed(outcome.smsc_id)
+        )
+
     def reference(self, part: int) -> int:
         """The user_message_reference of the submit_sm that carried a part."""
         return user_message_reference(self.claim.message_id, 1 if self.whole else part)
@@ -90,11 +103,19 @@ async def record_outcomes(
     to write an outcome twice could take a message away from the claim that followed.
     """
     records = sorted(records, key=lambda record: record.claim.message_id)
+    plain = [record for record in records if record.is_plain]
+    others = [record for record in records if not record.is_plain] if len(plain) < len(records) else []
     mark = ""
+    early: list[int] = []
+    flows: list[tuple[Flow, int]] = []
     try:
         async with db.transaction(timeout) as connection:
-            mark, early = await _write_facts(connection, records)
-            flows = await _leave_claims(connection, incarnation, records, wait)
+            if plain:
+                mark, early = await _hand_over_plain(connection, incarnation, plain, wait)
+            if others:
+                mark, of_others = await _write_facts(connection, others)
+                early += of_others
+                flows = await _leave_claims(connection, incarnation, others, wait)
     except OutcomeUnknown as error:
         if not await was_committed(db, mark, deadline=None, is_there=_were_recorded(records)):
             raise StoreUnavailable("the transaction was rolled back") from error
@@ -218,6 +239,36 @@ async def _write_facts(connection: Connection, records: Sequence[Recorded]) -> t
     return mark, early
 
 
+async def _hand_over_plain(
+    connection: Connection, incarnation: int, records: Sequence[Recorded], wait: ReceiptWait
+) -> tuple[str, list[int]]:
+    """All that follows from plain outcomes, in one statement. Returns as `_insert_keys`."""
+    handed = {record.claim.message_id: record for record in records}
+    ids = [record.outcomes[0].smsc_id for record in records]  # type: ignore[union-attr]  # they are plain
+    mark, early, taken_away = await _hand_over(connection, incarnation, handed, ids, wait)
+    if taken_away:
+        await drop_parts(connection, [(message_id, 1) for message_id in taken_away], wait)
+    return mark, early
+
+
+async def _hand_over(
+    connection: Connection,
+    incarnation: int,
+    handed: Mapping[int, Recorded],
+    smsc_ids: Sequence[str | None],
+    wait: ReceiptWait,
+) -> tuple[str, list[int], list[int]]:
+    """Returns as `_insert_keys`, and the messages whose claim was taken away."""
+    kinds = by_kind(
+        [(round(1000 * record.age), record.operator_id, record.claim.link_id) for record in handed.values()], 3
+    )
+    row = await connection.fetchrow(
+        sql("outcomes.hand_over"), incarnation, list(handed), smsc_ids, *kinds, wait.wait, wait.grace
+    )
+    assert row is not None  # it is one row whatever there is
+    return row[0], row[1], row[2]
+
+
 async def _leave_claims(
     connection: Connection, incarnation: int, records: Sequence[Recorded], wait: ReceiptWait
 ) -> list[tuple[Flow, int]]:
@@ -265,11 +316,8 @@ async def _write_single(
         elif state is not None:
             refused.append((message_id, record.operator_id, int(state), record.age))
     if handed:
-        kinds = by_kind([(record.operator_id, round(1000 * record.age)) for record in handed.values()], 2)
-        missing = await connection.fetchval(
-            sql("outcomes.hand_over"), incarnation, list(handed), *kinds, wait.wait, wait.grace
-        )
-        handed = {message_id: handed[message_id] for message_id in missing}
+        _, _, taken_away = await _hand_over(connection, incarnation, handed, [None] * len(handed), wait)
+        handed = {message_id: handed[message_id] for message_id in taken_away}
     if refused:
         await connection.execute(sql("outcomes.refuse"), incarnation, *columns(refused))
     if again:

@@ -6,6 +6,7 @@ them. A receipt that fits no submit is parked and tried again: it may be ahead o
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -24,9 +25,10 @@ from payk.domain.receipt import (
     destination_fits,
     expected_forms,
     id_forms,
+    is_unmistakable,
     number_of,
 )
-from payk.domain.states import CORRECTABLE, advance, fold, is_final
+from payk.domain.states import CORRECTABLE, FINAL, advance, fold, is_final
 from payk.store.arrays import array_literal, by_kind, columns
 from payk.store.database import Connection, Database
 from payk.store.queries import sql
@@ -45,6 +47,8 @@ __all__ = [
     "store_inbound",
 ]
 
+_SETTLING: Final = FINAL - CORRECTABLE
+"""What a receipt may say that settles its message for good."""
 _STATES: Final = {state.value: state for state in MessageState}
 _MINUTE: Final = timedelta(minutes=1)
 _CLOCKS_APART: Final = timedelta(seconds=30)
@@ -131,20 +135,32 @@ async def settle_receipts(
     *,
     timeout: float = 10.0,
 ) -> list[Settled]:
-    """Settle or park each receipt, in one transaction; one answer each, in order.
+    """Settle or park each receipt; one answer each, in order.
+
+    Those that say the ordinary thing of an ordinary message are settled by one statement, all others in a transaction
+    behind it.
 
     `learned` tells by link_id how ids were found to relate so far, for links that are to learn it.
     One by text alone is never parked, nor matched by addresses: whoever sends such a text could wait for an id to come.
 
     Raises StoreUnavailable and OutcomeUnknown; settling the same receipts again is safe in both cases.
     """
-    async with db.transaction(timeout) as connection:
-        settled = await _settle(connection, reports, wait, learned or {}, locked=False)
-        if settled is None:
-            await connection.execute("rollback; begin")
-            settled = await _settle(connection, reports, wait, learned or {}, locked=True)
-    assert settled is not None  # under locks nothing changes
-    return settled
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + timeout
+    learned = learned or {}
+    plain = _plain(reports, learned)
+    settled = await _settle_plain(db, reports, plain, timeout) if plain else {}
+    others = [index for index in range(len(reports)) if index not in settled]
+    if others:
+        of_others = [reports[index] for index in others]
+        async with db.transaction(deadline - loop.time()) as connection:
+            rest = await _settle(connection, of_others, wait, learned, locked=False)
+            if rest is None:
+                await connection.execute("rollback; begin")
+                rest = await _settle(connection, of_others, wait, learned, locked=True)
+        assert rest is not None  # under locks nothing changes
+        settled |= zip(others, rest, strict=True)
+    return [settled[index] for index in range(len(reports))]
 
 
 async def settle_parked(
@@ -211,6 +227,48 @@ def _unparked(row: asyncpg.Record, directory: CurrentDirectory) -> ReceiptReport
         parked_id=row["parked_id"],
         received_at=row["received_at"],
     )
+
+
+def _plain(reports: Sequence[ReceiptReport], learned: Mapping[int, IdMode]) -> list[int]:
+    """The receipts that `settle_plain` may try: final, with one id, which is expected to be written as in the answer.
+
+    Of several that name the same id the first one counts, whichever way it is settled.
+    """
+    plain: list[int] = []
+    named: set[tuple[int, str]] = set()
+    for index, report in enumerate(reports):
+        known = len(named)
+        for smsc_id in report.smsc_ids:
+            named.add((report.operator_id, smsc_id.lower().lstrip("0")))
+        if (
+            len(report.smsc_ids) == 1
+            and len(named) > known
+            and report.state in _SETTLING
+            and not report.by_text_alone
+            and _expected_mode(report, learned) is IdMode.RAW
+            and is_unmistakable(report.smsc_ids[0])
+        ):
+            plain.append(index)
+    return plain
+
+
+async def _settle_plain(
+    db: Database, reports: Sequence[ReceiptReport], plain: Sequence[int], timeout: float
+) -> dict[int, Settled]:
+    """Those of the receipts that belong to messages as `settle_plain` says, with what became of them."""
+    tried = [reports[index] for index in plain]
+    kinds = by_kind(
+        [
+            (r.operator_id, r.link_id, r.state, r.raw_state, r.error, r.network_error, r.done_date, r.operator_done_at)
+            for r in tried
+        ],
+        8,
+    )
+    async with db.connection(timeout) as connection:
+        rows = await connection.fetch(
+            sql("receipts.settle_plain"), [r.smsc_ids[0] for r in tried], [r.source for r in tried], *kinds
+        )
+    return {plain[place]: Settled(message_id, (1,), tried[place].state, None, IdMode.RAW) for place, message_id in rows}
 
 
 async def _settle(

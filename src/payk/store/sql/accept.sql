@@ -5,7 +5,7 @@ select nextval('message_id') as message_id from generate_series(1, $1::integer) 
 
 -- name: claim_digests
 -- Takes the digests nobody holds for these messages; those without an id ($1 is empty then) get one drawn, as draw_ids
--- says. Answers every id, and whether its digest is held by another message. $4 and $5 describe kinds: client, window;
+-- says. Answers the ids, in order, and those whose digest is held by another message. $4 and $5 describe kinds: client, window;
 -- $6 is the widest window. With $7, where no digest is held, the transaction waits for locks without end from here on.
 -- Within a minute of midnight a key is written to both days, so that two processes meet at it whatever day each sees.
 with given as materialized (
@@ -35,11 +35,12 @@ with given as materialized (
 ), whole as materialized (
     select message_id from claimed group by message_id having count(*) = (select count(*) from days)
 )
-select g.message_id, g.digest is not null and w.message_id is null as held,
-       (select set_config('lock_timeout', '0', true) from given n
-        where $7 having count(n.digest) = (select count(*) from whole)) as waits_without_end
-from given g left join whole w on w.message_id = g.message_id
-order by g.message_id;
+select array(select message_id from given) as ids,
+       case when t.all_taken then '{}'
+            else array(select message_id from given where digest is not null except select message_id from whole)
+            end as held,
+       case when $7 and t.all_taken then set_config('lock_timeout', '0', true) end as waits_without_end
+from (select (select count(digest) from given) = (select count(*) from whole) as all_taken) t;
 
 -- name: find_digests
 -- The message that holds each digest, with its state, newest key first.

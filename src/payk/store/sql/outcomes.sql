@@ -25,27 +25,40 @@ from unnest($1::bigint[], $2::double precision[], $3::integer[], $4::integer[], 
 join message m on m.message_id = g.message_id;
 
 -- name: hand_over
--- Single-part messages that an operator has, or may have: out of the queue, None becomes Enroute, a receipt is awaited.
--- $4 and $5 describe kinds of them: operator, and milliseconds since the submit. Answers those whose claim was taken away.
+-- Single-part messages that an operator has, or may have: out of the queue, None becomes Enroute, a receipt is awaited;
+-- and the ids that it gave at the first try, null where they are kept otherwise. $5 to $7 describe kinds of messages:
+-- milliseconds since the submit, operator, link. Answers as insert_receipt_keys, and those whose claim was taken away.
 -- `is not distinct from` on purpose, here and below: no index serves it, so the rows are looked up by their key.
-with gone as (
-    delete from waiting w
-    using unnest($2::bigint[], $3::integer[]) as g (message_id, kind)
+with given as materialized (
+    select * from unnest($2::bigint[], $3::text[], $4::integer[]) as g (message_id, smsc_id, kind)
+), stored as (
+    insert into receipt_key (submitted_at, message_id, operator_id, link_id, part, attempt, smsc_id)
+    select now() - ($5::integer[])[kind] * interval '1 ms', message_id, ($6::integer[])[kind], ($7::integer[])[kind],
+           1, 1, smsc_id
+    from given where smsc_id is not null
+), gone as (
+    delete from waiting w using given g
     where w.message_id = g.message_id and w.claimed_by is not distinct from $1
-    returning g.message_id, ($4::integer[])[g.kind] as operator_id,
+    returning g.message_id, ($6::integer[])[g.kind] as operator_id,
               now() - ($5::integer[])[g.kind] * interval '1 ms' as submitted_at
 ), moved as (
     update message m
     set state = case m.state when 6 then 6 else 1 end, operator_id = g.operator_id, submitted_at = g.submitted_at,
-        receipt_due = coalesce(m.expires_at + make_interval(secs => $7), g.submitted_at + make_interval(secs => $6))
+        receipt_due = coalesce(m.expires_at + make_interval(secs => $9), g.submitted_at + make_interval(secs => $8))
     from gone g
     where m.message_id = g.message_id and m.state in (0, 1, 6)
     returning m.receipt_due, m.message_id
 ), awaited as (
     insert into awaiting (due, message_id) select receipt_due, message_id from moved
 )
-select case when (select count(*) from gone) = cardinality($2::bigint[]) then '{}'
-            else array(select unnest($2::bigint[]) except select message_id from gone) end;
+select server_life() || '@' || pg_current_xact_id() as mark, array(
+    select distinct p.parked_id
+    from given g join parked_receipt p on p.operator_id = ($6::integer[])[g.kind]
+     and lower(ltrim(p.smsc_id, '0')) = lower(ltrim(g.smsc_id, '0'))
+    where exists (select from parked_receipt) and ltrim(g.smsc_id, '0') <> ''
+) as early,
+case when (select count(*) from gone) = cardinality($2::bigint[]) then '{}'
+     else array(select message_id from given except select message_id from gone) end as taken_away;
 
 -- name: refuse
 -- Single-part messages that were refused for good: out of the queue, final. Enroute ones were uncertain before.

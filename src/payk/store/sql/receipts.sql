@@ -1,3 +1,35 @@
+-- name: settle_plain
+-- Final receipts of messages of one part that have left the queue, by the id and the number that the operator's answer
+-- and the message have: the state, what the operator said for the timeline, and that nothing is awaited any more. $4 to
+-- $11 describe kinds. Answers those that were settled. Of equal ids the one that is written so goes first, then the
+-- newest. Rows are locked in the order of their ids; one that another transaction changes is looked at anew after it.
+with found as materialized (
+    select g.ord, g.smsc_id, g.phone, g.kind, k.message_id
+    from unnest($1::text[], $2::text[], $3::integer[]) with ordinality as g (smsc_id, phone, kind, ord)
+    cross join lateral (
+        select r.message_id from receipt_key r
+        where r.operator_id = ($4::integer[])[g.kind] and lower(ltrim(r.smsc_id, '0')) = lower(ltrim(g.smsc_id, '0'))
+        order by r.smsc_id <> g.smsc_id, r.submitted_at desc limit 1
+    ) k
+    order by k.message_id
+), settled as (
+    update message m set state = ($6::smallint[])[f.kind], done_at = now()
+    from found f
+    where m.message_id = f.message_id and m.state in (0, 1, 6) and m.part_states is null and m.receipt_due is not null
+      and m.phone = f.phone and m.sender >= 'A' collate "C"  -- else the number could be our own sender's
+    returning f.ord, f.smsc_id, f.kind, m.message_id, m.receipt_due
+), said as (
+    insert into receipt (message_id, smsc_id, operator_id, link_id, part, state, raw_state, error, network_error,
+                         done_date, operator_done_at)
+    select message_id, smsc_id, ($4::integer[])[kind], ($5::integer[])[kind], 1, ($6::smallint[])[kind],
+           ($7::text[])[kind], ($8::text[])[kind], ($9::bytea[])[kind], ($10::text[])[kind],
+           ($11::timestamptz[])[kind]
+    from settled
+), stopped as (
+    delete from awaiting a using settled s where a.due = s.receipt_due and a.message_id = s.message_id
+)
+select ord::integer - 1 as index, message_id from settled;
+
 -- name: find_keys
 -- The submits that each receipt may be of, by any form of its id: best form first, then ids written exactly so, newest.
 -- With the message as it is now.
