@@ -8,10 +8,10 @@ import platform
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from bench.figure import Figure, Reading
+from bench.figure import CannotRun, Figure, Reading
 from bench.reference import RAW_STRUCT
 
-__all__ = ["misses", "table", "write"]
+__all__ = ["known", "merge", "misses", "table", "write"]
 
 
 def table(readings: Sequence[Reading]) -> str:
@@ -62,6 +62,28 @@ def write(readings: Iterable[Reading], path: Path) -> None:
         facts[reading.figure.name] = round(reading.best, 1)
         facts[f"{reading.figure.name}_median"] = round(reading.median, 1)
     facts |= {"python": platform.python_version(), "machine": platform.machine(), "cpus": os.cpu_count()}
+    _replace(facts, path)
+
+
+def merge(readings: Iterable[Reading], path: Path) -> None:
+    """The median of each figure under its name, among the figures of other runs, which stay. All or nothing."""
+    facts = known(path)
+    facts |= {reading.figure.name: round(reading.median, max(1, reading.figure.digits)) for reading in readings}
+    _replace(facts, path)
+
+
+def known(path: Path) -> dict[str, float | str | None]:
+    """What is in the file. Raises CannotRun where it is there and cannot be read."""
+    try:
+        facts: object = json.loads(path.read_text()) if path.exists() else {}
+    except (OSError, ValueError) as error:
+        raise CannotRun(f"{path} cannot be read: {error}") from error
+    if not isinstance(facts, dict):
+        raise CannotRun(f"{path} holds no figures")
+    return facts
+
+
+def _replace(facts: dict[str, float | str | None], path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f"{path.name}.new")
     try:

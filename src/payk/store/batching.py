@@ -1,4 +1,5 @@
-"""Adaptive batches: a lone item waits for nobody, and under load a batch fills while the one before it is written.
+"""Adaptive batches: a lone item waits for nobody, and under load a batch fills while the one before it is written, and
+for a moment more.
 
 An item is answered exactly once: by its result, by the error of its own batch, or by StoreUnavailable when its time
 was up before it was taken. A batch that the database refuses is split until the bad item stands alone, and one whose
@@ -23,6 +24,9 @@ log = get_logger("store")
 PATIENCE = 0.02
 """Seconds that a worker waits for another to finish before it writes beside it."""
 
+MANY = 16
+"""Items of a batch after which the next one may fill for a moment more."""
+
 LEAST_TIME = 0.05
 """Seconds that a batch is given at least. Whoever has no more left when the time of a batch runs out fails with it."""
 
@@ -36,7 +40,8 @@ class Batcher(Generic[Item, Result]):
     """Gathers items of concurrent callers and hands them to `write` a batch at a time.
 
     `write(items, timeout)` returns one result per item, in order. `workers` batches are written at once; the order
-    between them is free.
+    between them is free. After a batch of MANY items the next one fills for `gather` seconds: those whose answers are
+    just out come back with the next request, and more items share what a batch costs besides.
     """
 
     def __init__(
@@ -45,14 +50,18 @@ class Batcher(Generic[Item, Result]):
         *,
         max_items: int = 500,
         workers: int = 2,
+        gather: float = 0.0,
     ) -> None:
         self._write = write
+        self._gather = gather
         self._max_items = max_items
         self._workers = workers
         self._queue: deque[_Entry[Item, Result]] = deque()
         self._some = asyncio.Event()
         self._free = asyncio.Event()
         self._free.set()
+        self._taking = asyncio.Lock()
+        self._last_size = 0
 
     def start(self, group: asyncio.TaskGroup, name: str) -> list[asyncio.Task[None]]:
         """Run the workers in `group` until they are cancelled."""
@@ -71,17 +80,9 @@ class Batcher(Generic[Item, Result]):
 
     async def _work(self) -> None:
         while True:
-            while not self._queue:
-                self._some.clear()
-                await self._some.wait()
-            if not self._free.is_set():
-                # One full batch costs less than two halves, so a second is begun only if the first takes its time.
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(PATIENCE):
-                        await self._free.wait()
-            batch = self._take()
+            async with self._taking:
+                batch = await self._next_batch()
             if batch:
-                self._free.clear()
                 try:
                     await self._write_batch(batch)
                 except asyncio.CancelledError:
@@ -89,6 +90,23 @@ class Batcher(Generic[Item, Result]):
                     raise
                 finally:
                     self._free.set()
+
+    async def _next_batch(self) -> list[_Entry[Item, Result]]:
+        while not self._queue:
+            self._some.clear()
+            await self._some.wait()
+        if not self._free.is_set():
+            # One full batch costs less than two halves, so a second is begun only if the first takes its time.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(PATIENCE):
+                    await self._free.wait()
+        if self._gather and self._last_size >= MANY:
+            await asyncio.sleep(self._gather)
+        batch = self._take()
+        self._last_size = len(batch)
+        if batch:
+            self._free.clear()
+        return batch
 
     def _take(self) -> list[_Entry[Item, Result]]:
         batch: list[_Entry[Item, Result]] = []

@@ -22,10 +22,13 @@ class HungUp(Exception):
 
 
 class Caller:
-    """The peer of one connection. The server calls `leave` when it closes."""
+    """The peer of one connection. The server sets `task`, which answers the present request, and calls `leave` when the
+    connection closes.
+    """
 
     def __init__(self) -> None:
         self.gone = False
+        self.task: asyncio.Task[object] | None = None
         self._waiting: asyncio.Task[object] | None = None
 
     def leave(self) -> None:
@@ -38,7 +41,7 @@ class Caller:
         """While the block runs, the caller's hanging up stops it with HungUp."""
         if self.gone:
             raise HungUp
-        self._waiting = asyncio.current_task()
+        self._waiting = self.task
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None

@@ -1,0 +1,1 @@
+"""A centre with millions of messages: `make bench-large` (docs/performance.md)."""

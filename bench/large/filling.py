@@ -1,0 +1,197 @@
+"""Millions of messages: rows as the doors and the dispatcher would have left them, written by SQL as fast as it goes.
+
+A partition is taken off, filled without its indexes, given them back and attached again. Its definitions are those
+that the product gave it; only that pages of indexes are fuller than those that grew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final
+
+import asyncpg
+
+from bench.figure import CannotRun
+from bench.rig import SENDER
+from bench.traffic import TEXT
+from payk.domain.message import Lane, MessageState, SmsType
+from payk.store.accept import label_key
+from payk.store.database import Connection, Database
+from payk.store.upkeep import ensure_partitions
+
+__all__ = ["Partition", "Stock", "fill", "partitions"]
+
+_SESSION: Final = """
+set statement_timeout = 0;
+set idle_in_transaction_session_timeout = 0;
+set synchronous_commit = off;
+set maintenance_work_mem = '512MB'
+"""
+
+_PARTITIONS: Final = """
+select c.relname as name, b.bounds, b.ids[1] as low, b.ids[2] as high
+from pg_inherits i join pg_class c on c.oid = i.inhrelid
+cross join lateral (
+    select x.bounds, regexp_match(x.bounds, 'FROM \\(''?(\\d+)''?\\) TO \\(''?(\\d+)''?\\)')::bigint[] as ids
+    from (select pg_get_expr(c.relpartbound, c.oid) as bounds) x
+) b
+where i.inhparent = 'message'::regclass
+order by low
+"""
+
+_KEYS: Final = """
+select conname, pg_get_constraintdef(oid) as definition from pg_constraint
+where conrelid = $1::text::regclass and contype = 'p'
+"""
+
+_INDEXES: Final = """
+select c.relname, pg_get_indexdef(c.oid) as definition from pg_index i join pg_class c on c.oid = i.indexrelid
+where i.indrelid = $1::text::regclass and not i.indisprimary
+order by c.relname
+"""
+
+# 7919131 has no factor in common with ten millions: each number comes once in so many messages, far from the one before
+_MESSAGES: Final = """
+insert into {partition} (message_id, accepted_at, submitted_at, done_at, operator_id, state, client_id, queue_id,
+                         sms_type, priority, parts, phone, sender, label, text)
+select id, now(), {way}, 1, {queue_id}, {sms_type}, 1, 1, '{prefix}90' || lpad((id * 7919131 % 10000000)::text, 7, '0'),
+       '{sender}', '{label}', '{text}'
+from generate_series({low}::bigint, {high}::bigint - 1) id
+"""
+
+_WAITS: Final = f"null, null, null, {MessageState.NONE:d}"
+_DELIVERED: Final = f"now(), now(), 1, {MessageState.DELIVERED:d}"
+
+_WAITING: Final = """
+insert into waiting (message_id, client_id, label_key, queue_id, lane, rank)
+select id, 1, {label_key}, {queue_id}, {lane}, 1 from generate_series({low}::bigint, {high}::bigint - 1) id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """Of messages: its table, the ids from `low` to below `high` that belong to it, and its bounds in SQL."""
+
+    name: str
+    low: int
+    high: int
+    bounds: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stock:
+    """Batch messages of the first client: `delivered` of them, and behind them `queued`, in one flow of `queue_id`."""
+
+    delivered: int
+    queued: int
+    queue_id: int
+    prefix: str
+    label: str
+
+
+async def fill(db: Database, stock: Stock) -> range:
+    """Store them, those that wait from the beginning of a partition on; the ids of all. The next id comes behind them.
+
+    What autovacuum and a checkpoint would do with them in time is done.
+    """
+    await ensure_partitions(db)
+    border = (await _known(db))[-1].low
+    ids = range(border - stock.delivered, border + stock.queued)
+    async with db.connection() as connection:
+        await connection.execute("select setval('message_id', $1, false)", ids.stop)
+    await ensure_partitions(db)
+    known = await _known(db)
+    try:
+        async with asyncio.TaskGroup() as group:
+            for partition in known:
+                low, high = max(partition.low, ids.start), min(partition.high, ids.stop)
+                if low < high:
+                    group.create_task(_fill_partition(db, partition, low, high, border, stock))
+            group.create_task(_fill_queue(db, border, ids.stop, stock))
+    except ExceptionGroup as failed:
+        raise CannotRun(f"the messages could not be stored: {failed.exceptions[0]}") from failed
+    await _checkpoint(db)
+    return ids
+
+
+async def partitions(connection: Connection) -> list[Partition]:
+    """Those of messages, in the order of their ids."""
+    rows = await connection.fetch(_PARTITIONS)
+    return [Partition(row["name"], row["low"], row["high"], row["bounds"]) for row in rows]
+
+
+async def _known(db: Database) -> list[Partition]:
+    async with db.connection() as connection:
+        return await partitions(connection)
+
+
+async def _fill_partition(db: Database, partition: Partition, low: int, high: int, border: int, stock: Stock) -> None:
+    connection = await _session(db)
+    name = partition.name
+    try:
+        with _told(f"{high - low:,} rows of {name}"):
+            await connection.execute(f"alter table message detach partition {name}")
+            keys, indexes = await connection.fetch(_KEYS, name), await connection.fetch(_INDEXES, name)
+            async with connection.transaction():
+                for key in keys:
+                    await connection.execute(f"alter table {name} drop constraint {key['conname']}")
+                for index in indexes:
+                    await connection.execute(f"drop index {index['relname']}")
+                await connection.execute(
+                    _MESSAGES.format(
+                        partition=name, way=_WAITS if low >= border else _DELIVERED, queue_id=stock.queue_id,
+                        sms_type=int(SmsType.BATCH), prefix=stock.prefix, sender=SENDER, label=stock.label, text=TEXT,
+                        low=low, high=high,
+                    )
+                )  # fmt: skip
+        with _told(f"indexes of {name}"):
+            async with connection.transaction():
+                for key in keys:
+                    await connection.execute(f"alter table {name} add constraint {key['conname']} {key['definition']}")
+                for index in indexes:
+                    await connection.execute(index["definition"])
+                await connection.execute(f"alter table message attach partition {name} {partition.bounds}")
+            await connection.execute(f"vacuum (analyze) {name}")
+    finally:
+        connection.terminate()
+
+
+async def _fill_queue(db: Database, low: int, high: int, stock: Stock) -> None:
+    connection = await _session(db)
+    try:
+        with _told(f"{high - low:,} rows of waiting"):
+            await connection.execute(
+                _WAITING.format(
+                    label_key=label_key(stock.label), queue_id=stock.queue_id, lane=int(Lane.BATCH), low=low, high=high
+                )
+            )
+            await connection.execute("vacuum (analyze) waiting")
+    finally:
+        connection.terminate()
+
+
+async def _checkpoint(db: Database) -> None:
+    connection = await _session(db)
+    try:
+        with _told("checkpoint"):
+            await connection.execute("checkpoint")
+    finally:
+        connection.terminate()
+
+
+async def _session(db: Database) -> asyncpg.Connection:
+    connection = await db.dedicated()
+    await connection.execute(_SESSION)
+    return connection
+
+
+@contextmanager
+def _told(what: str) -> Iterator[None]:
+    began = time.monotonic()
+    yield
+    sys.stderr.write(f"{what}: {time.monotonic() - began:.0f} s\n")
