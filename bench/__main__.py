@@ -23,6 +23,7 @@ def main(arguments: Sequence[str] | None = None, families: Mapping[str, Family] 
     chosen = {name: family for name, family in families.items() if name in (options.only or families)}
     scale = 1.0 if options.seconds is None else options.seconds / sum(family.seconds for family in chosen.values())
     try:
+        report.known(options.output)  # before anything is measured in vain
         readings = [reading for family in chosen.values() for reading in family.measure(family.seconds * scale)]
     except CannotRun as reason:
         print(f"make bench cannot run: {reason}", file=sys.stderr)

@@ -56,8 +56,10 @@ def misses(readings: Iterable[Reading]) -> list[str]:
 
 
 def write(readings: Iterable[Reading], path: Path) -> None:
-    """The best of each figure under its name, its median beside it, and what they were measured on. All or nothing."""
-    facts: dict[str, float | str | None] = {}
+    """The best of each figure under its name, its median beside it, and what they were measured on; figures of other
+    commands stay. All or nothing.
+    """
+    facts = known(path)
     for reading in readings:
         facts[reading.figure.name] = round(reading.best, 1)
         facts[f"{reading.figure.name}_median"] = round(reading.median, 1)

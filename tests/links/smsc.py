@@ -197,6 +197,8 @@ class Bench:
     watch: Watch
     link: Link
     results: list[SubmissionResult]
+    refused: set[int]
+    """Messages whose result is not taken: ValueError."""
     deliveries: list[Delivery]
     late: list[tuple[int, Submission, int, str]]
     lease: list[bool]
@@ -246,6 +248,7 @@ async def link_to(
     lease = [True]
     lease_asked: list[bool] = []
     results: list[SubmissionResult] = []
+    refused: set[int] = set()
     deliveries: list[Delivery] = []
     late: list[tuple[int, Submission, int, str]] = []
     changes: list[list[BindStatus]] = []
@@ -253,6 +256,11 @@ async def link_to(
     def note(into: list[Any], what: Any) -> None:
         into.append(what)
         watch.changed()
+
+    def on_result(result: SubmissionResult) -> None:
+        if result.submission.message_id in refused:
+            raise ValueError(result.submission.message_id)
+        note(results, result)
 
     def lease_held() -> bool:
         note(lease_asked, lease[0])
@@ -262,7 +270,7 @@ async def link_to(
         replace(LinkSettings(7, 1, "tcell-1", "127.0.0.1", port, "payk", b""), **settings),
         password=password,
         lease_held=lease_held,
-        on_result=lambda result: note(results, result),
+        on_result=on_result,
         on_deliver=lambda delivery: note(deliveries, delivery),
         on_change=lambda link: note(changes, link.binds),
         on_late=lambda *late_one: note(late, late_one),
@@ -273,7 +281,7 @@ async def link_to(
     link.want_binds(list(binds))
     running = asyncio.create_task(link.run())
     try:
-        yield Bench(watch, link, results, deliveries, late, lease, lease_asked, changes)
+        yield Bench(watch, link, results, refused, deliveries, late, lease, lease_asked, changes)
         await link.stop()
     finally:
         running.cancel()

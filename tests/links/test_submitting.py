@@ -34,6 +34,18 @@ async def test_a_message_is_accepted_with_the_operators_id() -> None:
         assert smsc.submits[0].destination_addr == "992900900001"
 
 
+async def test_a_result_that_is_not_taken_keeps_back_no_other() -> None:
+    async with operator() as smsc, link_to(smsc, window=500, binds=[]) as bench:
+        loop, failures = asyncio.get_running_loop(), list[object]()
+        loop.set_exception_handler(lambda loop, context: failures.append(context.get("exception")))
+        bench.refused.add(message(2).message_id)
+        for number in (1, 2, 3):
+            bench.link.submit(message(number))
+        await bench.until(lambda: len(bench.results) == 2)
+        assert [result.submission for result in bench.results] == [message(1), message(3)]
+        assert [type(failure) for failure in failures] == [ValueError]
+
+
 async def test_a_pair_submits_on_its_transmitter() -> None:
     async with operator() as smsc, link_to(smsc, bind=BindMode.PAIR) as bench:
         await bench.bound()

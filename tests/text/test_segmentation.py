@@ -236,7 +236,7 @@ def test_parts_are_those_of_the_rule_spelled_out(text: str, method: ConcatMethod
 
 
 def units_of(piece: str, encoding: Encoding) -> int:
-    return gsm.septets(piece) if encoding is Encoding.GSM7 else len(piece.encode("utf-16-be")) // 2
+    return len(gsm.encode(piece)) if encoding is Encoding.GSM7 else len(piece.encode("utf-16-be")) // 2
 
 
 def spelled_out(text: str, encoding: Encoding, capacity: int) -> list[str]:

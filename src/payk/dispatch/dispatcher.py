@@ -226,8 +226,10 @@ class Dispatcher:
         client = directory.clients.get(flow.client_id)
         if client is not None and not client.enabled:
             return False
-        operators = directory.queues.get(flow.queue_id, ())
-        return next((operator for operator in operators if operator in self._keeper.up), None) == operator_id
+        for operator in directory.queues.get(flow.queue_id, ()):
+            if operator in self._keeper.up:
+                return operator == operator_id
+        return False
 
     def _submit(self, link: Link, claims: list[Claim]) -> None:
         for claim in claims:

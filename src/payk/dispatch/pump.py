@@ -31,6 +31,10 @@ log = get_logger("dispatch")
 
 MOST = 1_000
 """Messages of one claim."""
+MOST_BESIDE_CODES = 128
+"""The same while one-time passwords come: one that arrives during a claim waits until it is submitted."""
+CODES_COME = 2.0
+"""Seconds after a one-time password in which more of them are expected."""
 CHECK = 10.0
 """Seconds between two looks for claims that nobody here knows of."""
 AWAY_PAUSE = 0.2
@@ -79,6 +83,7 @@ class Pump:
         self._work = asyncio.Event()
         self._next_claim = 0.0
         self._pace = PACE
+        self._codes_until = 0.0
         self._next_check = clock.monotonic() + CHECK
         self._parts = 1.0
         """Parts of a message in the last claim: places are counted in parts, messages are claimed whole."""
@@ -124,15 +129,18 @@ class Pump:
         flows = [flow for flow in self._board.flows() if self._serves(flow)]
         if not flows:
             return None
-        otp = any(flow.lane == Lane.OTP for flow in flows)
-        early = self._next_claim - self._clock.monotonic()
-        if early > 0 and not otp:
-            return early
-        places = capacity if otp else max(1, int(capacity / self._parts))
-        allotted = self._turns.allot(min(places, MOST), flows)
+        now = self._clock.monotonic()
+        codes = [flow for flow in flows if flow.lane == Lane.OTP]
+        if codes:  # by themselves: a claim takes the longer the more it brings, and so does its submission
+            flows, self._codes_until = codes, now + CODES_COME
+        elif now < self._next_claim:
+            return self._next_claim - now
+        places = capacity if codes else max(1, int(capacity / self._parts))
+        most = MOST_BESIDE_CODES if now < self._codes_until and not codes else MOST
+        allotted = self._turns.allot(min(places, most), flows)
         if not await self._claim(allotted, flows):
             return AWAY_PAUSE
-        if not otp:  # codes that keep coming must not hold up what follows them
+        if not codes:  # codes that keep coming must not hold up what follows them
             self._next_claim = self._clock.monotonic() + self._pace
         return 0.0
 

@@ -148,7 +148,9 @@ class Intake:
             raise StoreUnavailable("other bulks took all the time there was") from exc
         try:
             request = NewRequest(messages, keyed)
-            [taken] = await insert_requests(self._db, [request], timeout=self.store_timeout(deadline))
+            [taken] = await insert_requests(
+                self._db, [request], timeout=self.store_timeout(deadline), give_way=self._group_commit.give_way
+            )
         finally:
             self._bulk_turn.release()
         return taken if keyed is None or not isinstance(taken, KeptAnswer) else taken.to(keyed.key)
@@ -170,6 +172,8 @@ def _bulk_result(
     messages: Sequence[NewMessage | None], refusals: list[ItemRefusal], rows: Sequence[Inserted]
 ) -> BulkResult:
     """`rows` are those of the messages that are not None."""
+    if len(rows) == len(messages):
+        return BulkResult(list(rows), refusals)
     left = iter(rows)
     return BulkResult([None if message is None else next(left) for message in messages], refusals)
 

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from payk.domain.operator import AddressKind
 
-__all__ = ["Address", "recipient_address", "sender_address", "sender_kind"]
+__all__ = ["Address", "recipient_ton_npi", "sender_address", "sender_kind"]
 
 _SHORT_DIGITS: Final = 8  # a number of so few digits is a short code
 _LONGEST: Final = 20  # source_addr and destination_addr hold 20 characters and a NUL
@@ -41,6 +41,6 @@ def sender_address(sender: str, ton_npi: Mapping[AddressKind, tuple[int, int]]) 
     return Address(*ton_npi[kind], sender if kind is AddressKind.ALNUM else sender.removeprefix("+"))
 
 
-def recipient_address(phone: str, ton_npi: Mapping[AddressKind, tuple[int, int]]) -> Address:
-    """The destination address for a normalised international number."""
-    return Address(*ton_npi[AddressKind.INTERNATIONAL], phone)
+def recipient_ton_npi(ton_npi: Mapping[AddressKind, tuple[int, int]]) -> tuple[int, int]:
+    """The kind of every destination address: a recipient is a normalised international number."""
+    return ton_npi[AddressKind.INTERNATIONAL]

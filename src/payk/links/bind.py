@@ -265,12 +265,12 @@ class Bind:
         match event:
             case ResponseReceived(token=PartOnItsWay() as part, response=response):
                 self._traffic.answered(self, part, response)
+            case RequestReceived(pdu=(DeliverSm() | DataSm()) as pdu, octets=octets):
+                self._on_deliver(Delivery(self._settings.link_id, self.number, pdu, octets, _once(leg, pdu)))
             case RequestUncertain(token=PartOnItsWay() as part, reason=reason):
                 self._traffic.unanswered(self, part, reason)
             case LateResponse(token=PartOnItsWay() as part, response=response):
                 self._traffic.answered_late(part, response)
-            case RequestReceived(pdu=(DeliverSm() | DataSm()) as pdu, octets=octets):
-                self._on_deliver(Delivery(self._settings.link_id, self.number, pdu, octets, _once(leg, pdu)))
             case PeerError(description=description):
                 self._log.warning("operator broke the protocol", error=description)
             case RequestReceived(pdu=pdu):

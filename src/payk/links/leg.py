@@ -29,6 +29,8 @@ from payk.smpp import (
     Event,
     InterfaceVersion,
     LocalError,
+    RequestReceived,
+    ResponseReceived,
     Role,
     Session,
     SessionOptions,
@@ -202,6 +204,8 @@ class Leg:
 
     def _on_event(self, connection: SmppConnection, event: Event) -> None:
         match event:
+            case ResponseReceived() | RequestReceived():  # nearly all of them
+                self._tell(self, event)
             case Bound(response=response):
                 # Many operators do not tell their version: then ours counts, as the link's settings have it.
                 version = tlv_int(response.tlvs, Tag.SC_INTERFACE_VERSION)

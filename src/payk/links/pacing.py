@@ -27,16 +27,13 @@ class TokenBucket:
 
     def __init__(self, rate: float | None, now: float) -> None:
         self._rate = rate
-        self._tokens = self._burst
+        self._tokens = self._burst = _burst(rate)
         self._filled_at = now
-
-    @property
-    def _burst(self) -> float:
-        return max(1.0, (self._rate or 0.0) * _BURST)
 
     def set_rate(self, rate: float | None, now: float) -> None:
         self._fill(now)
         self._rate = rate
+        self._burst = _burst(rate)
         self._tokens = min(self._tokens, self._burst)
 
     def empty(self, at: float) -> None:
@@ -54,10 +51,11 @@ class TokenBucket:
         """Take the token of one submit; False, and nothing taken, if there is none."""
         if self._rate is None:
             return True
-        if self.available(now) < 1:
+        tokens = self._tokens_at(now)
+        if tokens + _EPSILON < 1 or self._rate <= 0:
             return False
-        self._fill(now)
-        self._tokens -= 1
+        self._tokens = tokens - 1
+        self._filled_at = max(now, self._filled_at)
         return True
 
     def ready_at(self, count: int, now: float) -> float:
@@ -74,6 +72,10 @@ class TokenBucket:
     def _fill(self, now: float) -> None:
         self._tokens = self._tokens_at(now)
         self._filled_at = max(now, self._filled_at)
+
+
+def _burst(rate: float | None) -> float:
+    return max(1.0, (rate or 0.0) * _BURST)
 
 
 class _Answers:
@@ -229,6 +231,11 @@ class RateControl:
             return self._contract
         grown = self._limit.at(now)
         return grown if self._contract is None else min(grown, self._contract)
+
+    @property
+    def unlimited(self) -> bool:
+        """Any submit may leave at once, save in a pause."""
+        return self._limit is None and self._contract is None
 
     def paused(self, now: float) -> bool:
         return now < self._until

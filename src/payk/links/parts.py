@@ -9,12 +9,13 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Final, NamedTuple
+from functools import lru_cache
+from typing import Final
 
 from payk.domain.message import user_message_reference
 from payk.domain.operator import Link, ValidityForm
 from payk.domain.outcome import Submission
-from payk.links.address import Address, recipient_address, sender_address
+from payk.links.address import Address, recipient_ton_npi, sender_address
 from payk.links.wire_text import TextEncoder, WireText
 from payk.smpp import (
     CommandStatus,
@@ -34,9 +35,13 @@ from payk.value import value
 __all__ = ["PartsEncoder", "UnsendableError", "WirePart", "without_hints"]
 
 _MOST_PARTS: Final = 255  # concatenation counts no further
-_MORE: Final = (Tlv.of(Tag.MORE_MESSAGES_TO_SEND, 1),)
+_SENDERS: Final = 1_000  # whose addresses a link remembers
+_REFERENCE: Final = int(Tag.USER_MESSAGE_REFERENCE)
+_MORE: Final = Tlv.of(Tag.MORE_MESSAGES_TO_SEND, 1)
 _HINTS: Final = frozenset({Tag.USER_MESSAGE_REFERENCE, Tag.MORE_MESSAGES_TO_SEND})
 _SECOND: Final = timedelta(seconds=1)
+_absolute: Final = lru_cache(1_000)(smpp_time.format_absolute)
+"""Of whole seconds, in which many messages end."""
 _LONGEST_RELATIVE: Final = timedelta(days=99)
 
 
@@ -66,7 +71,8 @@ def without_hints(pdu: SubmitSm) -> SubmitSm:
     return pdu if len(tlvs) == len(pdu.tlvs) else replace(pdu, tlvs=tlvs)
 
 
-class _Body(NamedTuple):
+@value
+class _Body:
     """Of one part: what lies in short_message, or beside it."""
 
     short_message: bytes
@@ -81,6 +87,8 @@ class PartsEncoder:
         self._settings = settings
         self._texts = TextEncoder(settings.charset_map)
         self._method = ConcatMethod(settings.long_text.value)
+        self._source = lru_cache(_SENDERS)(lambda sender: sender_address(sender, settings.ton_npi))
+        self._dest_ton, self._dest_npi = recipient_ton_npi(settings.ton_npi)
         # 3.3 knows no TLVs; a link that wants SAR or message_payload gets these all the same.
         self._takes_tlvs = settings.interface_version >= InterfaceVersion.V3_4
 
@@ -89,7 +97,7 @@ class PartsEncoder:
 
         `UnsendableError` if the sender or the text cannot go over this link.
         """
-        source = sender_address(submission.sender, self._settings.ton_npi)
+        source = self._source(submission.sender)
         if source is None:
             raise UnsendableError("sender", CommandStatus.ESME_RINVSRCADR)
         method, whole = self._method, None
@@ -106,37 +114,43 @@ class PartsEncoder:
         if whole is not None:
             return [WirePart(whole, self._submit_sm(submission, source, text, _whole_body(text), 1, more=False))]
         wanted = range(1, total + 1) if submission.parts_left is None else submission.parts_left
+        parts: list[WirePart] = []
         numbers = [number for number in wanted if number <= total]
-        return [
-            WirePart((number,), self._submit_sm(submission, source, text, body, number, more=number != numbers[-1]))
-            for number in numbers
-            for body in (_part_body(text, method, submission.message_id, number),)
-        ]
+        for number in numbers:
+            body = _part_body(text, method, submission.message_id, number)
+            pdu = self._submit_sm(submission, source, text, body, number, more=number != numbers[-1])
+            parts.append(WirePart((number,), pdu))
+        return parts
 
     def _submit_sm(
         self, submission: Submission, source: Address, text: WireText, body: _Body, number: int, *, more: bool
     ) -> SubmitSm:
         settings = self._settings
-        destination = recipient_address(submission.phone, settings.ton_npi)
         tlvs = body.tlvs
         if self._takes_tlvs:
             reference = user_message_reference(submission.message_id, number).to_bytes(2, "big")
-            tlvs = (Tlv(Tag.USER_MESSAGE_REFERENCE, reference), *tlvs, *(_MORE if more else ()))
-        return SubmitSm(
-            service_type=settings.service_type,
-            source_addr_ton=source.ton,
-            source_addr_npi=source.npi,
-            source_addr=source.text,
-            dest_addr_ton=destination.ton,
-            dest_addr_npi=destination.npi,
-            destination_addr=destination.text,
-            esm_class=body.esm_class,
-            priority_flag=settings.priority_map.get(submission.sms_type, 0),
-            validity_period=_validity(submission, settings),
-            registered_delivery=RegisteredDelivery.ALWAYS,
-            data_coding=text.data_coding,
-            short_message=body.short_message,
-            tlvs=tlvs,
+            tlvs = (Tlv(_REFERENCE, reference), *tlvs)
+            if more:
+                tlvs = (*tlvs, _MORE)
+        return SubmitSm(  # in the order of its fields, which is half the price of their names
+            settings.service_type,
+            source.ton,
+            source.npi,
+            source.text,
+            self._dest_ton,
+            self._dest_npi,
+            submission.phone,
+            body.esm_class,
+            0,  # protocol_id
+            settings.priority_map.get(submission.sms_type, 0),
+            "",  # schedule_delivery_time
+            _validity(submission, settings),
+            RegisteredDelivery.ALWAYS,
+            0,  # replace_if_present_flag
+            text.data_coding,
+            0,  # sm_default_msg_id
+            body.short_message,
+            tlvs,
         )
 
 
@@ -171,7 +185,7 @@ def _validity(submission: Submission, settings: Link) -> str:
     if settings.validity is ValidityForm.RELATIVE:
         seconds = math.ceil((moment - submission.now).total_seconds())
         return smpp_time.format_relative(min(timedelta(seconds=seconds), _LONGEST_RELATIVE))
-    return smpp_time.format_absolute(moment)
+    return _absolute(moment)
 
 
 def _up_to_second(moment: datetime) -> datetime:

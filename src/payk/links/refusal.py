@@ -20,6 +20,7 @@ _KINDS: Final = {
     StatusClass.BIND: RefusalKind.LINK,  # the operator took our account away under an open session
 }
 
+_ROK: Final = int(CommandStatus.ESME_ROK)
 _LONGEST_ID: Final = 255  # characters; SMPP has 64 (3.4, 5.2.23), and no index of the store holds a thousand
 
 
@@ -32,10 +33,10 @@ def outcome_of(part: int, response: Response, overrides: Mapping[int, StatusClas
     """The outcome of a part from the response (perhaps a generic_nack, perhaps of another type) to its submit_sm."""
     status = response.command_status
     if isinstance(response, SubmitSmResp):
-        if status == CommandStatus.ESME_ROK:
+        if status == _ROK:
             return Accepted(part, _smsc_id(response))
         status_class = classify(status, response.tlvs, overrides)
-    elif status == CommandStatus.ESME_ROK:
+    elif status == _ROK:
         return Uncertain(part, f"answered by {type(response).__name__}")
     else:
         status_class = classify(status, (), overrides, answer=response.command_id)

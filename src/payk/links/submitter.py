@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from operator import attrgetter
 from typing import Final
 
 from payk.clock import Clock
@@ -86,6 +88,8 @@ class Submitter:
         self._encoder = PartsEncoder(settings)
         self._overrides = status_overrides(settings.status_classes)
         self._pace = RateControl(settings.rate or None, clock.monotonic())
+        self._results: deque[SubmissionResult] = deque()
+        """What is to be given back in the next turn of the loop."""
         self._timer: asyncio.TimerHandle | None = None
         self._rotation = 0
         self._refusals_told: set[int] = set()
@@ -122,21 +126,18 @@ class Submitter:
         except UnsendableError as unsendable:
             self._give_up(submission, unsendable)
             return
-        numbers = [number for part in parts for number in part.numbers]
-        asked = numbers if submission.parts_left is None else submission.parts_left
-        message = MessageOnItsWay(submission, len(asked))
-        if len(numbers) < len(asked) or not numbers:
-            # They belong to a text that another link cut in another way, and their neighbours are sent already.
-            foreign = [number for number in asked if number not in numbers]
-            self._settle(message, _unsendable(foreign, CommandStatus.ESME_RINVMSGLEN))
-            if not numbers:
-                return
+        if submission.parts_left is None:
+            message = MessageOnItsWay(submission, sum([len(part.numbers) for part in parts]))
+        else:
+            message = MessageOnItsWay(submission, len(submission.parts_left))
+            self._refuse_foreign(message, submission.parts_left, parts)
+        on_their_way = [PartOnItsWay(message, part) for part in parts]
         bind, now = self._roomiest(), self._clock.monotonic()
         if bind is None or self._pace.paused(now) or self._turn_at(now) > now + _PATIENCE:
-            self._settle(message, [Unsent(number) for number in numbers])
+            self.handed_back(on_their_way)
             return
-        bind.waiting.extend([PartOnItsWay(message, part) for part in parts])
-        self._write_from(bind)
+        bind.waiting += on_their_way
+        self._write_from(bind, now)
 
     # What became of parts: `payk.links.bind.Traffic`
 
@@ -145,22 +146,24 @@ class Submitter:
             self._settle(part.message, [Unsent(number) for number in part.wire.numbers])
 
     def answered(self, bind: Bind, part: PartOnItsWay, response: Response) -> None:
-        if response.command_status == CommandStatus.ESME_ROPTPARNOTALLWD and self._spare_hints(bind, part):
+        status = response.command_status
+        if status and status == CommandStatus.ESME_ROPTPARNOTALLWD and self._spare_hints(bind, part):
             return
+        now = self._clock.monotonic()
         outcomes = [outcome_of(number, response, self._overrides) for number in part.wire.numbers]
         match outcomes[0]:
             case Accepted():
-                if self._pace.accepted(written_at=part.written_at, now=self._clock.monotonic()):
+                if self._pace.accepted(written_at=part.written_at, now=now):
                     self._log.info("throttling over")
             case Refused(command_status=command_status, kind=kind):
                 self._refused(bind, part, command_status, kind)
         self._heed_congestion(part, response)
         self._settle(part.message, outcomes)
-        self._write_from(bind)
+        self._write_from(bind, now)
 
     def unanswered(self, bind: Bind, part: PartOnItsWay, reason: str) -> None:
         self._settle(part.message, [Uncertain(number, reason) for number in part.wire.numbers])
-        self._write_from(bind)
+        self._write_from(bind, self._clock.monotonic())
 
     def answered_late(self, part: PartOnItsWay, response: Response) -> None:
         self._heed_congestion(part, response)
@@ -172,7 +175,7 @@ class Submitter:
                 self._on_late(self._settings.link_id, part.message.submission, number, outcome.smsc_id)
 
     def has_room(self, bind: Bind) -> None:
-        self._write_from(bind)
+        self._write_from(bind, self._clock.monotonic())
         self._on_room()
 
     def _refused(self, bind: Bind, part: PartOnItsWay, command_status: int, kind: RefusalKind) -> None:
@@ -197,7 +200,7 @@ class Submitter:
         part.wire = WirePart(part.wire.numbers, pdu)
         bind.waiting.appendleft(part)
         if bind.up:
-            self._write_from(bind)
+            self._write_from(bind, self._clock.monotonic())
         else:
             bind.hand_back()
         return True
@@ -236,39 +239,56 @@ class Submitter:
         message = MessageOnItsWay(submission, len(numbers))
         self._settle(message, _unsendable(numbers, unsendable.command_status))
 
+    def _refuse_foreign(self, message: MessageOnItsWay, asked: Sequence[int], parts: Sequence[WirePart]) -> None:
+        """Parts of a text that another link cut in another way; their neighbours are sent already."""
+        numbers = [number for part in parts for number in part.numbers]
+        foreign = [number for number in asked if number not in numbers]
+        if foreign or not asked:
+            self._settle(message, _unsendable(foreign, CommandStatus.ESME_RINVMSGLEN))
+
     def _settle(self, message: MessageOnItsWay, outcomes: Sequence[PartOutcome]) -> None:
         if message.settle(outcomes):
-            result = message.result(self._settings.link_id)
-            asyncio.get_running_loop().call_soon(self._on_result, result)
+            if not self._results:
+                asyncio.get_running_loop().call_soon(self._give_results)
+            self._results.append(message.result(self._settings.link_id))
+
+    def _give_results(self) -> None:
+        results = self._results
+        try:
+            for _ in range(len(results)):
+                self._on_result(results.popleft())
+        finally:
+            if results:  # new ones; or one was not taken, and the others are given all the same
+                asyncio.get_running_loop().call_soon(self._give_results)
 
     # Writing
 
     def _turn_at(self, now: float) -> float:
         """When one more part would be written, as far as the rate goes."""
-        return self._pace.ready_at(self._waiting() + 1, now)
+        return now if self._pace.unlimited else self._pace.ready_at(self._waiting() + 1, now)
 
     def _room(self) -> int:
-        return sum(max(0, bind.room) for bind in self._binds.values())
+        return sum([max(0, bind.room) for bind in self._binds.values()])
 
     def _waiting(self) -> int:
-        return sum(len(bind.waiting) for bind in self._binds.values())
+        return sum([len(bind.waiting) for bind in self._binds.values()])
 
     def _roomiest(self) -> Bind | None:
         """The bind for a message. All its parts go over the same one: some operators do not join them otherwise."""
         binds = [bind for bind in self._binds.values() if bind.up]
-        return max(binds, key=lambda bind: bind.room, default=None)
+        return max(binds, key=attrgetter("room")) if len(binds) > 1 else next(iter(binds), None)
 
-    def _write_from(self, bind: Bind) -> None:
+    def _write_from(self, bind: Bind, now: float) -> None:
         """Write what waits at a bind, as far as its window and the rate go."""
-        while bind.waiting and bind.free_window > 0:
-            if not self._lease_held():
-                bind.hand_back()
-                return
-            now = self._clock.monotonic()
+        waiting = bind.waiting
+        room = bind.free_window if waiting else 0
+        if room and not self._lease_held():  # once for all of it: the wire asks again when it leaves
+            bind.hand_back()
+        while waiting and room:
             if not self._pace.take(now):
                 self._write_later(self._pace.ready_at(1, now) - now)
                 return
-            part = bind.waiting.popleft()
+            part = waiting.popleft()
             try:
                 bind.write(part)
             except LocalError as error:  # a field that cannot be encoded
@@ -276,6 +296,7 @@ class Submitter:
                 self._settle(part.message, _unsendable(part.wire.numbers, CommandStatus.ESME_RSUBMITFAIL))
             else:
                 part.written(now)
+                room -= 1
 
     def _write_waiting(self) -> None:
         """Write what has a place and a token; each time another bind goes first."""
@@ -285,8 +306,9 @@ class Submitter:
         binds = list(self._binds.values())
         self._rotation += 1
         first = self._rotation % max(1, len(binds))
+        now = self._clock.monotonic()
         for bind in binds[first:] + binds[:first]:
-            self._write_from(bind)
+            self._write_from(bind, now)
 
     def _write_later(self, delay: float) -> None:
         if delay == math.inf:

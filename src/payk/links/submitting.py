@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
+from operator import attrgetter
 
 from payk.domain.outcome import PartOutcome, Submission, SubmissionResult
 from payk.links.parts import WirePart
@@ -22,16 +23,16 @@ class MessageOnItsWay:
         self._outcomes: list[PartOutcome] = []
         self._missing = parts
 
-    def settle(self, outcomes: Iterable[PartOutcome]) -> bool:
+    def settle(self, outcomes: Sequence[PartOutcome]) -> bool:
         """Add the outcomes of further parts; True once none is missing."""
-        before = len(self._outcomes)
-        self._outcomes.extend(outcomes)
-        self._missing -= len(self._outcomes) - before
+        self._outcomes += outcomes
+        self._missing -= len(outcomes)
         return self._missing == 0
 
     def result(self, link_id: int) -> SubmissionResult:
-        outcomes = sorted(self._outcomes, key=lambda outcome: outcome.part)
-        return SubmissionResult(self.submission, link_id, tuple(outcomes), self.written_at)
+        if len(self._outcomes) > 1:
+            self._outcomes.sort(key=attrgetter("part"))
+        return SubmissionResult(self.submission, link_id, tuple(self._outcomes), self.written_at)
 
 
 class PartOnItsWay:

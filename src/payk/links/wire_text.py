@@ -40,14 +40,15 @@ class TextEncoder:
         that, and its septets are what is cut by. Everything else is UCS-2.
         """
         segmentation = segment(text, method=method)
-        if segmentation.encoding is Encoding.GSM7:
+        is_gsm = segmentation.encoding is Encoding.GSM7
+        if is_gsm:
             for data_coding, charset in self._octet_charsets:
                 pieces = _octet_pieces(segmentation, charset, method)
                 if pieces is not None:
                     return WireText(data_coding, pieces, segmentation.fits_one)
         if self._ucs2 is None:
             return None
-        if segmentation.encoding is Encoding.GSM7:
+        if is_gsm:
             segmentation = segment(text, method=method, encoding=Encoding.UCS2)
         return WireText(self._ucs2, tuple([part.octets for part in segmentation.segments]), segmentation.fits_one)
 

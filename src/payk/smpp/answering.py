@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
-from payk.smpp.command import RESPONSE_BIT, CommandId
 from payk.smpp.layout import LAYOUTS
 from payk.smpp.pdu import GenericNack, Request, Response
 
 __all__ = ["answers", "refusal", "refusal_of"]
 
 _RESPONSE_OF: Final = {int(layout.pdu.command_id): layout.response for layout in LAYOUTS if layout.response}
+_RESPONSE_TO: Final[Mapping[type, type]] = {layout.pdu: layout.response for layout in LAYOUTS if layout.response}
 
 
 def answers(response: Response, request: Request) -> bool:
     """Whether it is of the request's own kind, or a generic_nack."""
-    return response.command_id in (request.command_id | RESPONSE_BIT, CommandId.GENERIC_NACK)
+    kind = type(response)
+    return kind is _RESPONSE_TO.get(type(request)) or kind is GenericNack
 
 
 def refusal(request: Request, command_status: int) -> Response:

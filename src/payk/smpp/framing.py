@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from struct import Struct
 from typing import Final
 
 from payk.smpp.errors import FramingError
@@ -15,6 +16,7 @@ BOUND_LIMIT: Final = 70_000
 """Octets of the largest PDU of a bound session: 65,535 of message_payload and the rest."""
 
 _HEAD_LOGGED: Final = 64
+_command_length: Final = Struct(">I").unpack_from
 
 
 class Framer:
@@ -49,19 +51,22 @@ class Framer:
         Raises `FramingError` if the first PDU has a length below 16 or above the limit. PDUs before such a one are
         given first, without an error: one of them may be the bind that raises the limit.
         """
-        buffer = self._buffer
+        buffer, limit = self._buffer, self.limit
+        octets = b""
         frames: list[bytes] = []
         start = 0
         available = len(buffer)
         while available - start >= 4:
-            length = int.from_bytes(buffer[start : start + 4], "big")
-            if not HEADER_SIZE <= length <= self.limit:
+            (length,) = _command_length(buffer, start)
+            if not HEADER_SIZE <= length <= limit:
                 if frames:
                     break
                 raise self._impossible(length)
             if available - start < length:
                 break
-            frames.append(bytes(buffer[start : start + length]))
+            if not frames:
+                octets = bytes(buffer)  # whose slices are copied once, those of a bytearray twice
+            frames.append(octets[start : start + length])
             start += length
         if start:
             del buffer[:start]

@@ -7,9 +7,10 @@ leave a tombstone for the rest of the connection, so that a late answer still fi
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from payk.smpp.pdu import Request
+from payk.value import value
 
 __all__ = ["LAST_SEQUENCE_NUMBER", "Entry", "Pending"]
 
@@ -17,7 +18,8 @@ LAST_SEQUENCE_NUMBER: Final = 0x7FFFFFFF
 _TOMBSTONES_KEPT: Final = 10_000
 
 
-class Entry(NamedTuple):
+@value
+class Entry:
     token: Any
     request: Request
     sent_at: float
@@ -41,7 +43,7 @@ class Pending:
 
     @property
     def free(self) -> int:
-        return max(0, self._window - len(self._waiting))
+        return self._window - len(self._waiting)
 
     def sequence_number(self) -> int:
         """The next one, 1 to 0x7FFFFFFF in a ring; numbers that an answer may still come for are skipped."""

@@ -73,6 +73,7 @@ class Session:
     def __init__(self, role: Role, options: SessionOptions, now: float) -> None:
         self._role = role
         self._options = options
+        self._max_unanswered = options.max_unanswered
         self._now = now
         self._bound_as = State.OPEN
         self._enter(State.OPEN)
@@ -107,12 +108,12 @@ class Session:
     @property
     def closed(self) -> bool:
         """It has ended: write what `data_to_send` still gives and close the connection."""
-        return self._state is State.CLOSED
+        return self._is_closed
 
     @property
     def free_window(self) -> int:
         """Requests that may be sent now without waiting for an answer."""
-        return self._pending.free if self._state in _BOUND else 0
+        return self._pending.free if self._is_bound else 0
 
     @property
     def pending_count(self) -> int:
@@ -122,14 +123,14 @@ class Session:
     @property
     def wants_data(self) -> bool:
         """False while the connection should not be read, so that TCP holds the peer back."""
-        return not (self.closed or self._is_held())
+        return not (self._is_closed or self._is_held())
 
     # What goes in from the connection
 
     def receive_data(self, data: bytes, now: float) -> list[Event]:
         """Octets of the peer, cut anywhere."""
         self._now = now
-        if not self.closed:
+        if not self._is_closed:
             if self._liveness:
                 self._liveness.heard(now)
             self._framer.push(data)
@@ -152,7 +153,7 @@ class Session:
             self._read(now)
         checks = (self._check_init, self._check_pdu, self._check_pending, self._check_leave, self._check_liveness)
         for check in checks:
-            if not self.closed:
+            if not self._is_closed:
                 check(now)
         return self._take_events()
 
@@ -160,7 +161,7 @@ class Session:
         """When `tick` is due next; None once closed and everything is reported."""
         if self._events:
             return self._now
-        if self.closed:
+        if self._is_closed:
             return None
         held = self._is_held()
         if self._held_back and not held:
@@ -213,11 +214,11 @@ class Session:
         self._now = now
         if not answers(response, request):
             raise LocalError(f"{response.command_id.name} does not answer {request.command_id.name}")
-        if self.closed:
+        if self._is_closed:
             return False
         self._out.append(encode(response, request.sequence_number))
         if request.command_id not in BINDS:
-            self._unanswered = max(0, self._unanswered - 1)
+            self._one_less_waits()
         elif self._state is State.BINDING:
             if response.command_status or isinstance(response, GenericNack):
                 self._end(f"bind refused: {status_name(response.command_status)}")
@@ -229,12 +230,12 @@ class Session:
         """This request of the peer will never be answered: it no longer counts among those that wait for us."""
         self._now = now
         if request.command_id not in BINDS:
-            self._unanswered = max(0, self._unanswered - 1)
+            self._one_less_waits()
 
     def unbind(self, now: float) -> None:
         """Leave in good order: wait for open answers, unbind, close. An unbound session closes at once."""
         self._now = now
-        if self._state in _BOUND:
+        if self._is_bound:
             self._enter(State.UNBINDING)
             self._leave_deadline = now + self._options.unbind_timeout
             self._unbind_when_idle(now)
@@ -257,15 +258,16 @@ class Session:
 
     def _is_held(self) -> bool:
         """Reading stops while a bind waits for its answer, too many requests do, or enquire_link floods."""
-        return (
-            (self._state is State.BINDING and self._role is Role.SMSC)
-            or self._unanswered >= self._options.max_unanswered
-            or self._paused_until > self._now
-        )
+        return self._unanswered >= self._max_unanswered or self._owes_bind or self._paused_until > self._now
+
+    def _one_less_waits(self) -> None:
+        """Of the requests that wait for us."""
+        if self._unanswered:
+            self._unanswered -= 1
 
     def _read(self, now: float) -> None:
         took = False
-        while not self.closed and not self._is_held():
+        while not (self._is_closed or self._is_held()):
             if not self._frames:
                 try:
                     self._frames.extend(self._framer.take())
@@ -316,12 +318,12 @@ class Session:
                 self._enter(State.BINDING)
                 self._events.append(BindRequested(cast(Bind, pdu)))
                 return
-            if command_id == CommandId.OUTBIND:
-                self._enter(State.OUTBOUND)
-            elif command_id not in NO_RESPONSE:
+            if command_id not in NO_RESPONSE:
                 self._unanswered += 1
-                if self._role is Role.ESME and self._bound_as is State.BOUND_TX:
+                if self._only_transmits:
                     self._tolerate(pdu, ["on a transmitter's session"])
+            elif command_id == CommandId.OUTBIND:
+                self._enter(State.OUTBOUND)
             self._events.append(RequestReceived(pdu, octets))
         elif command_id == CommandId.ENQUIRE_LINK:
             self._out.append(encode(EnquireLinkResp(), pdu.sequence_number))
@@ -432,7 +434,7 @@ class Session:
         return number
 
     def _unbind_when_idle(self, now: float) -> None:
-        if self._state is State.UNBINDING and not self._unbind_sent and not self._pending:
+        if self._is_unbinding and not self._unbind_sent and not self._pending:
             self._send_unbind(now)
 
     def _send_unbind(self, now: float) -> None:
@@ -443,7 +445,13 @@ class Session:
     # States
 
     def _enter(self, state: State) -> None:
+        """What a state means is looked up once: reading a message asks for it many times."""
         self._state = state
+        self._is_closed = state is State.CLOSED
+        self._is_bound = state in _BOUND
+        self._is_unbinding = state is State.UNBINDING
+        self._owes_bind = state is State.BINDING and self._role is Role.SMSC  # the answer to one
+        self._only_transmits = self._bound_as is State.BOUND_TX and self._role is Role.ESME
         self._may_send = MAY_SEND[self._role].get(state, _NOTHING)
         self._may_receive = MAY_RECEIVE[self._role].get(self._bound_as if state is State.UNBINDING else state, _NOTHING)
 
@@ -478,7 +486,7 @@ class Session:
 
     def _end(self, reason: str, *, farewell: bool = False) -> None:
         """``farewell``: an unbind goes ahead of the close, so that the peer does not keep a dead session."""
-        if self.closed:
+        if self._is_closed:
             return
         if farewell and self._state in _BOUND_STATES and not self._unbind_sent:
             self._send_control(Unbind())
@@ -496,7 +504,7 @@ class Session:
     # Timers
 
     def _awaits_bind(self) -> bool:
-        return self._liveness is None and not (self._state is State.BINDING and self._role is Role.SMSC)
+        return self._liveness is None and not self._owes_bind
 
     def _check_init(self, now: float) -> None:
         if self._awaits_bind() and now >= self._init_deadline:

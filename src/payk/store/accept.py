@@ -6,14 +6,14 @@ from __future__ import annotations
 
 import asyncio
 import zlib
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from itertools import islice
 from typing import NamedTuple, TypeVar
 
 from payk.domain.message import Priority, SmsType, lane_of, rank_of
-from payk.store.arrays import by_kind
+from payk.store.arrays import by_kind, columns
 from payk.store.batching import LEAST_TIME, Batcher
 from payk.store.commits import was_committed
 from payk.store.database import Connection, Database
@@ -43,6 +43,8 @@ NEIGHBOUR_WAIT = 0.05
 """Seconds that a batch waits for what is being stored elsewhere. Then it is split, and who waits longer waits apart."""
 GATHER = 0.001
 """Seconds that a batch of single requests fills under load; all that single messages cost becomes a tenth less so."""
+GIVE_WAY = 0.02
+"""Seconds that each chunk of a bulk waits at most for single requests: their callers wait, and bulks have time."""
 APART = 4
 """Requests of a process that wait apart at the same time, each on a connection."""
 _WAIT_WITHOUT_END = "set local lock_timeout = 0"
@@ -129,13 +131,19 @@ async def insert_messages(
 
 
 async def insert_requests(
-    db: Database, requests: Sequence[NewRequest], *, timeout: float, lock_wait: float | None = None
+    db: Database,
+    requests: Sequence[NewRequest],
+    *,
+    timeout: float,
+    lock_wait: float | None = None,
+    give_way: Callable[[], Awaitable[None]] | None = None,
 ) -> list[_Taken]:
     """Store the messages of `requests` in one transaction; what became of each, in order. No two have the same key.
 
     A request with the same key or digest that is being stored elsewhere is waited for, `lock_wait` seconds at most
-    (default: as long as there is time). Raises StoreUnavailable (nothing was stored), StoreRefused (the same),
-    StoreBusy (the wait was too long) and OutcomeUnknown (the COMMIT was not confirmed and could not be looked up).
+    (default: as long as there is time). `give_way` is awaited before each statement that stores a CHUNK.
+    Raises StoreUnavailable (nothing was stored), StoreRefused (the same), StoreBusy (the wait was too long) and
+    OutcomeUnknown (the COMMIT was not confirmed and could not be looked up).
     """
     deadline = asyncio.get_running_loop().time() + timeout
     messages = [message for request in requests for message in request.messages]
@@ -144,27 +152,32 @@ async def insert_requests(
     wait = timeout * 0.9 if lock_wait is None else lock_wait
     mark: str | None = None
     new: list[_Drawn] = []
+    flows: dict[Flow, int] = {}
     try:
         async with db.transaction(timeout, lock_wait=wait if may_wait else None) as connection:
+            firsts: dict[int, int] = {}
+            kept: list[KeptAnswer | None] = [None] * len(requests)
             if may_wait and not keyed and len(messages) <= CHUNK:
                 ids, firsts = await _draw_and_claim(connection, messages)
-                drawn = _by_request(requests, ids)
-                kept: list[KeptAnswer | None] = [None] * len(requests)
-                todo = [pair for own in drawn for pair in own]
             else:
-                drawn = _by_request(requests, await _draw_ids(connection, len(messages)))
-                kept = await _claim_keys(connection, requests, drawn)
-                todo = [pair for answer, own in zip(kept, drawn, strict=True) if answer is None for pair in own]
-                firsts = await _claim_digests(connection, todo)
+                ids = await _draw_ids(connection, len(messages))
+            todo: Sequence[_Drawn] = list(zip(ids, messages, strict=True))
+            if keyed:
+                kept = await _claim_keys(connection, requests, ids)
+                todo = _of_unanswered(requests, todo, kept)
+            if keyed or len(messages) > CHUNK:
+                firsts = await _claim_digests(connection, todo) if may_wait else {}
                 if may_wait:
                     await connection.execute(_WAIT_WITHOUT_END)
-            new = [(message_id, message) for message_id, message in todo if message_id not in firsts]
+            new = [drawn for drawn in todo if drawn[0] not in firsts] if firsts else list(todo)
+            inserted: dict[int, Inserted] = {}
             for rows in _chunks(new):
-                mark = await connection.fetchval(sql("accept.insert_messages"), *_columns(rows))
-            taken = [
-                answer or [Inserted(firsts.get(message_id, message_id), message_id in firsts) for message_id, _ in own]
-                for answer, own in zip(kept, drawn, strict=True)
-            ]
+                if give_way is not None:
+                    await give_way()
+                mark = await connection.fetchval(sql("accept.insert_messages"), *_columns(rows, flows))
+                inserted |= {message_id: Inserted(message_id, repeated=False) for message_id, _ in rows}
+            inserted |= {message_id: Inserted(first, repeated=True) for message_id, first in firsts.items()}
+            taken = _by_request(requests, ids, kept, inserted)
             await _mend_answers(connection, requests, taken)
     except OutcomeUnknown as error:
         # Without an id nothing was stored: there was nothing but repeats.
@@ -172,7 +185,7 @@ async def insert_requests(
             raise StoreUnavailable("the transaction was rolled back") from error
     if new:
         db.last_commits.taken([message_id for message_id, _ in new])
-        db.wakeups.add((message.flow, message_id) for message_id, message in new if message.scheduled_at is None)
+        db.wakeups.add(flows.items())
     return taken
 
 
@@ -187,10 +200,29 @@ def _is_stored(first: tuple[int, NewMessage]) -> Callable[[Connection], Awaitabl
     return is_stored
 
 
-def _by_request(requests: Sequence[NewRequest], ids: Sequence[int]) -> list[list[_Drawn]]:
-    """The messages of each request, with the ids that were drawn for all of them."""
+def _by_request(
+    requests: Sequence[NewRequest],
+    ids: Sequence[int],
+    kept: Sequence[KeptAnswer | None],
+    inserted: Mapping[int, Inserted],
+) -> list[_Taken]:
+    """What became of each request, from what became of the ids that were drawn for the messages of all of them."""
     rest = iter(ids)
-    return [list(zip(islice(rest, len(request.messages)), request.messages, strict=True)) for request in requests]
+    drawn = [list(islice(rest, len(request.messages))) for request in requests]
+    return [answer or [inserted[each] for each in own] for answer, own in zip(kept, drawn, strict=True)]
+
+
+def _of_unanswered(
+    requests: Sequence[NewRequest], drawn: Iterable[_Drawn], kept: Sequence[KeptAnswer | None]
+) -> list[_Drawn]:
+    """The messages of the requests whose answer is not kept."""
+    rest = iter(drawn)
+    return [
+        pair
+        for request, answer in zip(requests, kept, strict=True)
+        for pair in islice(rest, len(request.messages))
+        if answer is None
+    ]
 
 
 async def _draw_ids(connection: Connection, count: int) -> list[int]:
@@ -207,48 +239,45 @@ def _chunks(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
     return (items[start : start + CHUNK] for start in range(0, len(items), CHUNK))
 
 
-def _columns(new: Sequence[_Drawn]) -> list[Sequence[object]]:
-    kinds = by_kind(
-        [
-            (
-                m.client_id,
-                m.queue_id,
-                m.sms_type,
-                m.priority,
-                m.sender,
-                m.label,
-                m.scheduled_at,
-                m.expires_in,
-                flow.label_key,
-                flow.lane,
-                flow.rank,
-            )
-            for _, m in new
-            for flow in (m.flow,)
-        ],
-        11,
-    )
+def _columns(new: Sequence[_Drawn], flows: dict[Flow, int]) -> list[Sequence[object]]:
+    """The columns of insert_messages; flows of messages that may go now are added to `flows`, with their first id."""
+    numbers: dict[tuple[object, ...], int] = {}
+    of_kinds: list[Flow] = []
+    of_rows: list[int] = []
+    for message_id, m in new:
+        kind = (m.client_id, m.queue_id, m.sms_type, m.priority, m.sender, m.label, m.scheduled_at, m.expires_in)
+        number = numbers.get(kind)
+        if number is None:
+            number = numbers[kind] = len(numbers) + 1
+            of_kinds.append(m.flow)
+            if m.scheduled_at is None:
+                flows.setdefault(m.flow, message_id)
+        of_rows.append(number)
     return [
         [message_id for message_id, _ in new],
         [m.parts for _, m in new],
         [m.phone for _, m in new],
         [m.text for _, m in new],
         [m.client_message_id for _, m in new],
-        *kinds,
+        of_rows,
+        *columns(numbers),
+        [flow.label_key for flow in of_kinds],
+        [flow.lane for flow in of_kinds],
+        [flow.rank for flow in of_kinds],
     ]
 
 
 async def _claim_keys(
-    connection: Connection, requests: Sequence[NewRequest], drawn: Sequence[Sequence[_Drawn]]
+    connection: Connection, requests: Sequence[NewRequest], ids: Sequence[int]
 ) -> list[KeptAnswer | None]:
     """Claim keys, with the answers as they are if no message is a repeat; what is kept under those that are held."""
-    answers = {
-        request.keyed.key: request.keyed.render([Inserted(message_id, repeated=False) for message_id, _ in own])
-        for request, own in zip(requests, drawn, strict=True)
-        if request.keyed is not None
-    }
-    if not answers:
-        return [None] * len(requests)
+    rest = iter(ids)
+    answers: dict[AnswerKey, bytes] = {}
+    for request in requests:
+        own = list(islice(rest, len(request.messages)))
+        if request.keyed is not None:
+            rows = [Inserted(message_id, repeated=False) for message_id in own]
+            answers[request.keyed.key] = request.keyed.render(rows)
     held = await claim_keys(connection, answers)
     return [None if request.keyed is None else held.get(request.keyed.key) for request in requests]
 
@@ -402,6 +431,10 @@ class GroupCommit:
     def start(self, group: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
         """Run the writers in `group`."""
         return self._batcher.start(group, "group commit")
+
+    async def give_way(self) -> None:
+        """Wait until no single request is being stored, GIVE_WAY seconds at most: for bulks, between their chunks."""
+        await self._batcher.idle(GIVE_WAY)
 
     async def insert(self, message: NewMessage, timeout: float, keyed: Keyed | None = None) -> Inserted | KeptAnswer:
         """Store one message, unless an answer is kept under its key: then that.

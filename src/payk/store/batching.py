@@ -60,6 +60,9 @@ class Batcher(Generic[Item, Result]):
         self._some = asyncio.Event()
         self._free = asyncio.Event()
         self._free.set()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._writing = 0
         self._taking = asyncio.Lock()
         self._last_size = 0
 
@@ -76,20 +79,31 @@ class Batcher(Generic[Item, Result]):
         future: asyncio.Future[Result] = loop.create_future()
         self._queue.append((item, future, loop.time() + timeout))
         self._some.set()
+        self._idle.clear()
         return await future
+
+    async def idle(self, patience: float) -> None:
+        """Wait until nothing waits and nothing is written, `patience` seconds at most."""
+        if not self._idle.is_set():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(patience):
+                    await self._idle.wait()
 
     async def _work(self) -> None:
         while True:
             async with self._taking:
                 batch = await self._next_batch()
-            if batch:
-                try:
-                    await self._write_batch(batch)
-                except asyncio.CancelledError:
-                    self._fail(batch, StoreUnavailable("the process is stopping"))
-                    raise
-                finally:
-                    self._free.set()
+            self._writing += 1
+            try:
+                await self._write_batch(batch)
+            except asyncio.CancelledError:
+                self._fail(batch, StoreUnavailable("the process is stopping"))
+                raise
+            finally:
+                self._writing -= 1
+                self._free.set()
+                if not self._queue and not self._writing:
+                    self._idle.set()
 
     async def _next_batch(self) -> list[_Entry[Item, Result]]:
         while not self._queue:
@@ -104,8 +118,7 @@ class Batcher(Generic[Item, Result]):
             await asyncio.sleep(self._gather)
         batch = self._take()
         self._last_size = len(batch)
-        if batch:
-            self._free.clear()
+        self._free.clear()
         return batch
 
     def _take(self) -> list[_Entry[Item, Result]]:

@@ -14,7 +14,7 @@ from typing import Final
 from payk.text.errors import UnencodableError
 from payk.text.gsm_tables import DEFAULT_ALPHABET, DEFAULT_EXTENSION, LOCKING_SHIFT, SINGLE_SHIFT
 
-__all__ = ["CR", "ESC", "LF", "decode", "encode", "foreign", "is_encodable", "pack", "septets", "unpack"]
+__all__ = ["CR", "ESC", "LF", "decode", "encode", "foreign", "is_encodable", "pack", "try_encode", "unpack"]
 
 LF: Final = 0x0A
 CR: Final = 0x0D
@@ -24,8 +24,12 @@ _ENCODING: Final = {
     **{ord(character): chr(septet) for septet, character in enumerate(DEFAULT_ALPHABET) if septet != ESC},
     **{ord(character): chr(ESC) + chr(septet) for septet, character in DEFAULT_EXTENSION.items()},
 }
+_NOT_ONE: Final = 0xFF
+_OF_ASCII: Final = bytes(
+    [ord(septets) if len(septets := _ENCODING.get(code, "")) == 1 else _NOT_ONE for code in range(256)]
+)
+"""The septet of each ASCII character, `_NOT_ONE` for those that have none or two."""
 _FOREIGN: Final = re.compile("[^" + re.escape("".join(map(chr, _ENCODING))) + "]")
-_EXTENDED: Final = re.compile("[" + re.escape("".join(DEFAULT_EXTENSION.values())) + "]")
 _SEVEN_BITS: Final = bytes(octet & 0x7F for octet in range(256))
 _ESCAPE_OR_RUN: Final = re.compile(rb"\x1b(.?)|[^\x1b]+", re.DOTALL)
 
@@ -40,17 +44,22 @@ def foreign(text: str) -> Iterator[tuple[int, str]]:
     return ((match.start(), match[0]) for match in _FOREIGN.finditer(text))
 
 
-def septets(text: str) -> int:
-    """How many septets an encodable `text` takes: one per character, two per character of the extension table."""
-    return len(text) + len(_EXTENDED.findall(text))
-
-
 def encode(text: str) -> bytes:
     """`text` as unpacked septets. Raises UnencodableError that names the first character outside the alphabet."""
-    outsider = _FOREIGN.search(text)
-    if outsider is not None:
-        raise UnencodableError(outsider[0], outsider.start(), "GSM 03.38")
-    return text.translate(_ENCODING).encode("ascii")
+    octets = try_encode(text)
+    if octets is None:
+        position, outsider = next(foreign(text))
+        raise UnencodableError(outsider, position, "GSM 03.38")
+    return octets
+
+
+def try_encode(text: str) -> bytes | None:
+    """`text` as unpacked septets; None if a character is neither in the alphabet nor its extension."""
+    if text.isascii():  # most texts are, and nearly all of them are one septet a character
+        octets = text.encode("ascii").translate(_OF_ASCII)
+        if _NOT_ONE not in octets:
+            return octets
+    return text.translate(_ENCODING).encode("ascii") if _FOREIGN.search(text) is None else None
 
 
 def decode(octets: bytes, *, locking: int | None = None, single: int | None = None) -> str:

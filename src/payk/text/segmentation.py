@@ -87,20 +87,19 @@ def segment(text: str, *, method: ConcatMethod = ConcatMethod.UDH8, encoding: En
     and for what GSM7 does not hold where it is prescribed.
     """
     text = normalise(text)
-    encoding, units = _measure(text, encoding)
+    encoding, octets, units = _encode(text, encoding)
     if _is_whole(encoding, units, method):
-        octets = gsm.encode(text) if encoding is Encoding.GSM7 else ucs2.encode(text)
         return Segmentation(encoding, text, (Segment(text, octets, units),))
-    return Segmentation(encoding, text, tuple(_cut(text, encoding, method)))
+    return Segmentation(encoding, text, tuple(_cut(text, octets, encoding, method)))
 
 
 def count_parts(text: str, method: ConcatMethod = ConcatMethod.UDH8) -> tuple[Encoding, int]:
-    """The encoding and number of parts of `segment(text, method=method)`, faster: a text of one part is not encoded."""
+    """The encoding and number of parts of `segment(text, method=method)`."""
     text = normalise(text)
-    encoding, units = _measure(text)
+    encoding, octets, units = _encode(text)
     if _is_whole(encoding, units, method):
         return encoding, 1
-    return encoding, sum(1 for _ in _cut(text, encoding, method))
+    return encoding, sum(1 for _ in _cut(text, octets, encoding, method))
 
 
 def capacity_of(encoding: Encoding, method: ConcatMethod, parts: int) -> int:
@@ -111,24 +110,29 @@ def capacity_of(encoding: Encoding, method: ConcatMethod, parts: int) -> int:
     return _WHOLE[encoding] if parts == 1 else _PART[encoding, method]
 
 
-def _measure(text: str, encoding: Encoding | None = None) -> tuple[Encoding, int]:
-    if encoding is Encoding.GSM7 or (encoding is None and gsm.is_encodable(text)):
-        return Encoding.GSM7, gsm.septets(text)
-    return Encoding.UCS2, len(ucs2.encode(text)) // 2
+def _encode(text: str, encoding: Encoding | None = None) -> tuple[Encoding, bytes, int]:
+    """In one piece: its encoding, its octets and its length in units."""
+    octets = gsm.try_encode(text) if encoding is None else None
+    if octets is not None:
+        return Encoding.GSM7, octets, len(octets)
+    if encoding is Encoding.GSM7:
+        octets = gsm.encode(text)
+        return encoding, octets, len(octets)
+    octets = ucs2.encode(text)
+    return Encoding.UCS2, octets, len(octets) // 2
 
 
 def _is_whole(encoding: Encoding, units: int, method: ConcatMethod) -> bool:
     return units <= _WHOLE[encoding] or method is ConcatMethod.PAYLOAD
 
 
-def _cut(text: str, encoding: Encoding, method: ConcatMethod) -> Iterator[Segment]:
+def _cut(text: str, octets: bytes, encoding: Encoding, method: ConcatMethod) -> Iterator[Segment]:
     capacity = _PART[encoding, method]
-    return _cut_gsm(text, capacity) if encoding is Encoding.GSM7 else _cut_ucs2(text, capacity)
+    return _cut_gsm(text, octets, capacity) if encoding is Encoding.GSM7 else _cut_ucs2(text, capacity)
 
 
-def _cut_gsm(text: str, capacity: int) -> Iterator[Segment]:
+def _cut_gsm(text: str, octets: bytes, capacity: int) -> Iterator[Segment]:
     """Parts of at most `capacity` septets. The only clusters of more than one character in this alphabet are CR LF."""
-    octets = gsm.encode(text)
     start = begin = 0  # of the open part: in `text`, in `octets`
     while begin < len(octets):
         end = begin + capacity
