@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from payk.store.accept import GroupCommit, insert_messages
+from payk.store.accept import CHUNK, GroupCommit, NewRequest, insert_messages, insert_requests
 from payk.store.database import Database
 from payk.store.errors import StoreRefused, StoreUnavailable
 from tests.store.rows import new_message
@@ -36,6 +36,29 @@ async def test_ids_grow_and_are_stored_with_their_place_in_the_queue(database: D
     async with database.connection() as connection:
         assert await connection.fetchval("select array_agg(message_id order by message_id) from waiting") == ids
         assert await connection.fetchval("select part_states from message where message_id = $1", ids[2]) == [0, 0, 0]
+
+
+async def test_a_bulk_gives_way_before_each_chunk(database: Database) -> None:
+    stored: list[int] = []
+
+    async def give_way() -> None:
+        stored.append(len(stored))
+
+    messages = [new_message(phone=f"99291{number:07d}") for number in range(2 * CHUNK + 1)]
+    [rows] = await insert_requests(database, [NewRequest(messages)], timeout=10, give_way=give_way)
+    assert len(stored) == 3
+    assert isinstance(rows, list) and [row.message_id for row in rows] == sorted(row.message_id for row in rows)
+    assert await count(database, "waiting") == len(messages)
+
+
+async def test_repeats_across_the_chunks_of_a_bulk(database: Database) -> None:
+    messages = [
+        new_message(repeat_digest=(number % CHUNK).to_bytes(16, "big"), repeat_window=60) for number in range(2 * CHUNK)
+    ]
+    rows = await insert_messages(database, messages, timeout=10)
+    assert [row.repeated for row in rows] == [False] * CHUNK + [True] * CHUNK
+    assert [row.message_id for row in rows[CHUNK:]] == [row.message_id for row in rows[:CHUNK]]
+    assert await count(database, "message") == CHUNK
 
 
 async def test_a_message_for_later_is_staged_and_one_for_the_past_is_not(database: Database) -> None:

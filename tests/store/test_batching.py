@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from payk.store.batching import Batcher
+from payk.store.batching import MANY, Batcher
 from payk.store.errors import OutcomeUnknown, StoreBusy, StoreError, StoreRefused, StoreUnavailable
 
 BAD = -1
@@ -35,9 +35,13 @@ class Writer:
 
 @asynccontextmanager
 async def batching(
-    write: Callable[[Sequence[int], float], Awaitable[Sequence[int]]], *, max_items: int = 500, workers: int = 1
+    write: Callable[[Sequence[int], float], Awaitable[Sequence[int]]],
+    *,
+    max_items: int = 500,
+    workers: int = 1,
+    gather: float = 0.0,
 ) -> AsyncIterator[Batcher[int, int]]:
-    batcher: Batcher[int, int] = Batcher(write, max_items=max_items, workers=workers)
+    batcher: Batcher[int, int] = Batcher(write, max_items=max_items, workers=workers, gather=gather)
     async with asyncio.TaskGroup() as group:
         tasks = batcher.start(group, "test")
         yield batcher
@@ -68,6 +72,33 @@ async def test_a_batch_fills_while_the_one_before_it_is_written() -> None:
         writer.gate.set()
         assert await first == 0 and await others == [10, 20, 30, 40, 50]
     assert writer.batches == [[0], [1, 2, 3], [4, 5]]
+
+
+@pytest.mark.parametrize("many", [True, False])
+async def test_after_many_items_a_batch_fills_for_a_moment(many: bool) -> None:
+    writer = Writer()
+    async with batching(writer, workers=2, gather=0.05) as batcher:
+        await results_of(batcher, range(MANY if many else MANY - 1))
+        first = asyncio.create_task(batcher.put(1, 5))
+        for _ in range(5):
+            await asyncio.sleep(0)
+        await asyncio.gather(first, batcher.put(2, 5))
+    assert writer.batches[1:] == ([[1, 2]] if many else [[1], [2]])
+
+
+async def test_idle_once_all_is_written() -> None:
+    writer = Writer()
+    async with batching(writer) as batcher:
+        await batcher.idle(0)  # nothing to wait for
+        writer.gate.clear()
+        results = asyncio.create_task(results_of(batcher, [1, 2]))
+        await writer.entered.acquire()
+        waiting = asyncio.create_task(batcher.idle(5))
+        await batcher.idle(0.001)  # patience is over
+        assert not waiting.done()
+        writer.gate.set()
+        await waiting
+        assert await results == [10, 20]
 
 
 async def test_workers_write_at_the_same_time() -> None:

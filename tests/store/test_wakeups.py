@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -52,6 +53,17 @@ async def test_there_is_nothing_to_tell_until_there_is() -> None:
     assert not waiting.done()
     wakeups.add([(A, 1)])
     assert await waiting == Wakeup({A: 1})
+
+
+async def test_a_one_time_password_is_urgent() -> None:
+    wakeups = Wakeups()
+    wakeups.add([(B, 7)])
+    began = time.monotonic()
+    await wakeups.urgent(0.02)
+    assert time.monotonic() - began >= 0.019
+    wakeups.add([(A, 8)])  # its lane is 0
+    async with asyncio.timeout(1):
+        await wakeups.urgent(60)
 
 
 async def test_too_many_flows_for_one_payload_mean_look_for_yourself() -> None:
