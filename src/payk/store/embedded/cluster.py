@@ -49,9 +49,7 @@ SETTINGS: Mapping[str, str] = {
     "shared_buffers": "256MB",
     "wal_compression": "on",
     "max_wal_size": "2GB",
-    # To fill a segment with zeros first holds up every commit for 20 to 60 ms; used ones are kept for the same reason.
-    "wal_init_zero": "off",
-    "min_wal_size": "1GB",
+    "min_wal_size": "1GB",  # used files are kept: to fill a new one with zeros holds up every commit for 20 to 60 ms
     "checkpoint_timeout": "15min",
     # a commit is on the disk when it is answered
     "fsync": "on",
