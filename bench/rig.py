@@ -86,7 +86,9 @@ class Operator:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """The one link of an operator: numbers that begin with `prefix` go over it."""
+    """The one link of an operator: numbers that begin with `prefix` go over it, under a system_id of its own, for the
+    receipts of an account come over any session of it.
+    """
 
     prefix: str
     operator: Operator
@@ -153,8 +155,8 @@ class Rig:
         for link in links:
             lines += [
                 "[[operator]]", f'name = "operator-{link.prefix}"', "[[operator.link]]", 'host = "127.0.0.1"',
-                f"port = {link.operator.port}", 'system_id = "payk"', 'password = "payk"', f"window = {link.window}",
-                f"rate = {link.rate}", "[[route]]", f'prefix = "{link.prefix}"',
+                f"port = {link.operator.port}", f'system_id = "payk-{link.prefix}"', 'password = "payk"',
+                f"window = {link.window}", f"rate = {link.rate}", "[[route]]", f'prefix = "{link.prefix}"',
                 f'operators = ["operator-{link.prefix}"]',
             ]  # fmt: skip
         file = self.home.parent / "centre.toml"

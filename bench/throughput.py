@@ -56,6 +56,9 @@ async def end_to_end(rig: Rig, url: str, operator: Operator, prefix: str, second
     last = await _all_confirmed(operator)
     if last["confirmed"] - first["confirmed"] < done.answered:
         raise CannotRun("messages were taken whose receipts never came")
+    async with rig.db.connection() as connection:
+        if await connection.fetchval("select exists (select from parked_receipt)"):
+            raise CannotRun("receipts came that belong to no message")
     in_window = late["confirmed"] - early["confirmed"]
     confirmed = in_window / (late_at - early_at)
     whole = done.answered / (last["last_confirmed_at"] - began)

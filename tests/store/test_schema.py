@@ -24,6 +24,32 @@ async def test_every_query_can_be_prepared(database: Database) -> None:
                 pytest.fail(f"{name}: {error}")
 
 
+HOT = (
+    "accept.claim_digests", "accept.insert_messages", "claims.present_flows", "claims.claim_rows", "outcomes.hand_over",
+    "outcomes.insert_receipt_keys", "outcomes.lock_messages", "receipts.settle_plain", "receipts.find_keys",
+    "receipts.settle", "statuses.message_statuses", "upkeep.stage_due", "upkeep.unanswered",
+)  # fmt: skip
+"""What is asked for every batch, or several times a second."""
+
+
+@pytest.mark.parametrize("looked_at", [False, True])
+async def test_no_hot_query_reads_a_whole_table_even_if_planned_while_it_was_empty(
+    database: Database, looked_at: bool
+) -> None:
+    connection = await database.dedicated()
+    if looked_at:
+        await connection.execute("vacuum analyze")
+    for number, name in enumerate(HOT):
+        text = all_queries()[name]
+        parameters = len((await connection.prepare(text)).get_parameters())
+        await connection.execute(f"prepare hot_{number} as {text}")
+        values = f"({', '.join(['null'] * parameters)})" if parameters else ""
+        plan = [row[0] for row in await connection.fetch(f"explain execute hot_{number}{values}")]
+        whole = [line.strip() for line in plan if "Seq Scan" in line]
+        assert whole == [], name
+    connection.terminate()
+
+
 async def test_every_query_says_what_it_does() -> None:
     assert [name for name, text in all_queries().items() if not text.startswith("-- ")] == []
 
