@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from statistics import median
@@ -11,6 +10,7 @@ from typing import Final
 
 from bench import latency, queueing, raw, throughput
 from bench.figure import Figure, Reading
+from bench.report import told
 from bench.rig import Link, Operator, Rig
 from bench.seeding import seed_queue
 from bench.wrk import find_wrk
@@ -149,5 +149,4 @@ class _Run:
 
     def read(self, figure: Figure, value: float) -> None:
         """Note a figure, and tell whoever waits for the table."""
-        self.readings.append(Reading(figure, value, value))
-        sys.stderr.write(f"{figure.name} {value:,.{figure.digits}f}\n")
+        self.readings.append(told(figure, value))

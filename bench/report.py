@@ -5,13 +5,20 @@ from __future__ import annotations
 import json
 import os
 import platform
+import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from bench.figure import CannotRun, Figure, Reading
 from bench.reference import RAW_STRUCT
 
-__all__ = ["known", "merge", "misses", "table", "write"]
+__all__ = ["known", "merge", "misses", "table", "told", "write"]
+
+
+def told(figure: Figure, value: float) -> Reading:
+    """The reading of a figure that is measured once, told at once to whoever waits for the table."""
+    sys.stderr.write(f"{figure.name} {value:,.{figure.digits}f}\n")
+    return Reading(figure, value, value)
 
 
 def table(readings: Sequence[Reading]) -> str:

@@ -21,27 +21,17 @@ from bench.rig import SENDER
 from bench.traffic import TEXT
 from payk.domain.message import Lane, MessageState, SmsType
 from payk.store.accept import label_key
-from payk.store.database import Connection, Database
+from payk.store.database import Database
+from payk.store.retention import Partition, partitions
 from payk.store.upkeep import ensure_partitions
 
-__all__ = ["Partition", "Stock", "fill", "partitions"]
+__all__ = ["Stock", "fill", "partitions_of_messages"]
 
 _SESSION: Final = """
 set statement_timeout = 0;
 set idle_in_transaction_session_timeout = 0;
 set synchronous_commit = off;
 set maintenance_work_mem = '512MB'
-"""
-
-_PARTITIONS: Final = """
-select c.relname as name, b.bounds, b.ids[1] as low, b.ids[2] as high
-from pg_inherits i join pg_class c on c.oid = i.inhrelid
-cross join lateral (
-    select x.bounds, regexp_match(x.bounds, 'FROM \\(''?(\\d+)''?\\) TO \\(''?(\\d+)''?\\)')::bigint[] as ids
-    from (select pg_get_expr(c.relpartbound, c.oid) as bounds) x
-) b
-where i.inhparent = 'message'::regclass
-order by low
 """
 
 _KEYS: Final = """
@@ -74,16 +64,6 @@ select id, 1, {label_key}, {queue_id}, {lane}, 1 from generate_series({low}::big
 
 
 @dataclass(frozen=True, slots=True)
-class Partition:
-    """Of messages: its table, the ids from `low` to below `high` that belong to it, and its bounds in SQL."""
-
-    name: str
-    low: int
-    high: int
-    bounds: str
-
-
-@dataclass(frozen=True, slots=True)
 class Stock:
     """Batch messages of the first client: `delivered` of them, and behind them `queued`, in one flow of `queue_id`."""
 
@@ -100,12 +80,12 @@ async def fill(db: Database, stock: Stock) -> range:
     What autovacuum and a checkpoint would do with them in time is done.
     """
     await ensure_partitions(db)
-    border = (await _known(db))[-1].low
+    border = (await partitions_of_messages(db))[-1].low
     ids = range(border - stock.delivered, border + stock.queued)
     async with db.connection() as connection:
         await connection.execute("select setval('message_id', $1, false)", ids.stop)
     await ensure_partitions(db)
-    known = await _known(db)
+    known = await partitions_of_messages(db)
     try:
         async with asyncio.TaskGroup() as group:
             for partition in known:
@@ -119,15 +99,9 @@ async def fill(db: Database, stock: Stock) -> range:
     return ids
 
 
-async def partitions(connection: Connection) -> list[Partition]:
-    """Those of messages, in the order of their ids."""
-    rows = await connection.fetch(_PARTITIONS)
-    return [Partition(row["name"], row["low"], row["high"], row["bounds"]) for row in rows]
-
-
-async def _known(db: Database) -> list[Partition]:
-    async with db.connection() as connection:
-        return await partitions(connection)
+async def partitions_of_messages(db: Database) -> list[Partition]:
+    """In the order of their ids."""
+    return [partition for partition in await partitions(db) if partition.parent == "message"]
 
 
 async def _fill_partition(db: Database, partition: Partition, low: int, high: int, border: int, stock: Stock) -> None:
@@ -155,7 +129,8 @@ async def _fill_partition(db: Database, partition: Partition, low: int, high: in
                     await connection.execute(f"alter table {name} add constraint {key['conname']} {key['definition']}")
                 for index in indexes:
                     await connection.execute(index["definition"])
-                await connection.execute(f"alter table message attach partition {name} {partition.bounds}")
+                bounds = f"from ({partition.low}) to ({partition.high})"
+                await connection.execute(f"alter table message attach partition {name} for values {bounds}")
             await connection.execute(f"vacuum (analyze) {name}")
     finally:
         connection.terminate()

@@ -19,6 +19,7 @@ from bench.large.filling import Stock, fill
 from bench.large.load import RATE, steady_load
 from bench.large.snapshot import snapshot
 from bench.large.switching import switch_partition
+from bench.report import told
 from bench.rig import Link, Operator, Rig
 from bench.seeding import seed_queue
 from bench.traffic import polls
@@ -199,8 +200,7 @@ class _Run:
 
     def read(self, figure: Figure, value: float) -> None:
         """Note a figure, and tell whoever waits for the table."""
-        self.readings.append(Reading(figure, value, value))
-        sys.stderr.write(f"{figure.name} {value:,.{figure.digits}f}\n")
+        self.readings.append(told(figure, value))
 
     def _stock(self, delivered: int, queued: int) -> Stock:
         return Stock(

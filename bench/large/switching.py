@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from bench.figure import CannotRun
-from bench.large.filling import partitions
+from bench.large.filling import partitions_of_messages
 from bench.rig import Rig
 from bench.traffic import singles
 from bench.wrk import Load, run_wrk
@@ -82,9 +82,10 @@ async def switch_partition(rig: Rig, url: str, prefix: str) -> Switch:
 
 async def _approach(rig: Rig, ahead: int) -> tuple[int, int]:
     """Let ids go on `ahead` of the end of their partition; the first of them, and the first of the next partition."""
+    known = await partitions_of_messages(rig.db)
     async with rig.db.connection() as connection:
         last = await connection.fetchval("select last_value from message_id")
-        here = next(each for each in await partitions(connection) if each.low <= last < each.high)
+        here = next(each for each in known if each.low <= last < each.high)
         if here.high - ahead <= last:
             raise CannotRun("a partition has too few ids for the load")
         await connection.execute("select setval('message_id', $1, false)", here.high - ahead)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
+from bench import report
 from bench.figure import CannotRun
 from bench.peers import outcome
 from bench.peers.carried import Carried, carry
@@ -39,6 +40,7 @@ def main(arguments: Sequence[str] | None = None, measure: Measure = measure) -> 
     """The exit code: 1 if ``--check`` was asked for and a figure is below its floor, 2 where it cannot be measured."""
     options = _options(arguments)
     try:
+        report.known(options.output)
         turns = measure(options.rounds, options.seconds)
     except CannotRun as reason:
         print(f"make bench-peers cannot run: {reason}", file=sys.stderr)
@@ -48,7 +50,7 @@ def main(arguments: Sequence[str] | None = None, measure: Measure = measure) -> 
     readings = outcome.readings(turns)
     print(outcome.table(turns))
     print(outcome.summary(turns))
-    outcome.merge(readings, options.output)
+    report.merge(readings, options.output)
     misses = outcome.misses(readings)
     for miss in misses:
         print(miss, file=sys.stderr)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from statistics import median
-from typing import Any, Final
+from typing import Final
 
 from bench.figure import Figure, Reading
 from bench.peers.carried import Carried
 from bench.peers.systems import KANNEL, PAYK, System
 
-__all__ = ["RATIO", "Turns", "merge", "misses", "readings", "summary", "table"]
+__all__ = ["RATIO", "Turns", "misses", "readings", "summary", "table"]
 
 RATIO: Final = Figure("end_to_end_ratio", 2.5, digits=2)
 
@@ -67,19 +65,6 @@ def misses(told: Sequence[Reading]) -> list[str]:
     for figure, value in ((reading.figure, reading.best) for reading in told if reading.missed):
         lines.append(f"{figure.name} is below its floor: {value:,.{figure.digits}f} of {figure.floor:,}")
     return lines
-
-
-def merge(told: Sequence[Reading], path: Path) -> None:
-    """Write the figures among those that are in the file, which is replaced as a whole or left as it was."""
-    facts: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
-    facts |= {reading.figure.name: round(reading.median, max(1, reading.figure.digits)) for reading in told}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f"{path.name}.new")
-    try:
-        unfinished.write_text(json.dumps(facts, indent=2) + "\n")
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def _reading(figure: Figure, rates: Sequence[float]) -> Reading:

@@ -14,7 +14,7 @@ import pytest
 from bench import report, rig
 from bench.figure import CannotRun, Figure, Reading
 from bench.large.__main__ import main
-from bench.large.filling import Stock, fill, partitions
+from bench.large.filling import Stock, fill, partitions_of_messages
 from bench.large.run import CLAIM_OLD_RATIO, CLAIM_RATIO, STATUS_RATIO, disk_needed
 from bench.large.snapshot import snapshot
 from bench.traffic import store_backlog
@@ -171,7 +171,7 @@ async def test_rows_are_what_the_doors_leave(database: Database) -> None:
         assert await connection.fetchval("select count(*) from waiting") == STOCK.queued + 1
         assert stored == ids.stop, "the next id comes right behind"
         low = ids.start + STOCK.delivered
-        assert low in [partition.low for partition in await partitions(connection)]
+        assert low in [partition.low for partition in await partitions_of_messages(database)]
 
 
 async def test_what_waits_is_one_flow_that_can_be_claimed(database: Database) -> None:

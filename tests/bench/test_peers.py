@@ -14,6 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from bench import report
 from bench.figure import CannotRun
 from bench.peers import carried, outcome, packages
 from bench.peers.__main__ import main
@@ -214,7 +215,7 @@ def test_what_is_below_a_floor_is_told_and_fails_only_a_check(
 def test_the_figures_stand_among_those_of_others(tmp_path: Path) -> None:
     output = tmp_path / "bench.json"
     output.write_text('{"codec_pairs_per_s": 1.5, "end_to_end_ratio": 9.0}')
-    outcome.merge(outcome.readings(turns([6_000], [2_000])), output)
+    report.merge(outcome.readings(turns([6_000], [2_000])), output)
     facts = json.loads(output.read_text())
     assert (facts["codec_pairs_per_s"], facts["end_to_end_ratio"]) == (1.5, 3.0)
     assert list(tmp_path.iterdir()) == [output]
