@@ -55,10 +55,7 @@ async def walk_on(db: Database, walk: Walk, otp_seconds: float) -> bool:
             return False
         # A statement of its own, before the look: what is stored in between is younger.
         passable = await connection.fetchval(sql("texts.passable"), walk.passed_after)
-        if walk.client_id == OTP:
-            look = await connection.fetchrow(sql("texts.walk_otp"), passed, passable, ROWS, BATCH)
-        else:
-            look = await connection.fetchrow(sql("texts.walk_client"), passed, passable, ROWS, BATCH, walk.client_id)
+        look = await connection.fetchrow(sql("texts.walk_on"), passed, passable, ROWS, BATCH, walk.client_id)
         assert look is not None  # it is one row of counts
         if look["texts"]:
             await _wipe(connection, look["texts"], otp_seconds)

@@ -29,30 +29,16 @@ select least(now() - make_interval(secs => $1), min(a.xact_start) - interval '1 
 from pg_stat_activity a
 where a.datname = current_database() and a.backend_xid is not null and a.pid <> pg_backend_pid();
 
--- name: walk_otp
--- Of the next $3 messages above id $1 those accepted until $2: which Otp among them have a text, at most $4; up to which
--- id they are, and when the first one behind them was accepted.
+-- name: walk_on
+-- Of the next $3 messages above id $1 those accepted until $2: which of them have a text that this walk looks for, at
+-- most $4; up to which id they are, and when the first one behind them was accepted. $5 is a client, whose messages but
+-- Otp are looked at; or 0, for the Otp of all. Only one branch is run, each by an index of its own.
 with batch as materialized (
-    select message_id, accepted_at, sms_type = 2 and text <> '' as has_text
-    from message where message_id > $1 order by message_id limit $3
-), young as (
-    select message_id, accepted_at from batch where accepted_at > $2 order by message_id limit 1
-), old as (
-    select * from batch where message_id < coalesce((select message_id from young), 9223372036854775807)
-), texts as (
-    select message_id from old where has_text order by message_id limit $4
-)
-select array(select message_id from texts order by message_id) as texts,
-       case when (select count(*) from texts) = $4 then (select max(message_id) from texts)
-            else (select max(message_id) from old) end as passed,
-       (select accepted_at from young) as next_accepted_at,
-       (select count(*) from old) as messages;
-
--- name: walk_client
--- The same of the messages of client $5 that are no Otp.
-with batch as materialized (
-    select message_id, accepted_at, sms_type <> 2 and text <> '' as has_text
-    from message where client_id = $5 and message_id > $1 order by message_id limit $3
+    (select message_id, accepted_at, sms_type = 2 and text <> '' as has_text
+     from message where $5 = 0 and message_id > $1 order by message_id limit $3)
+    union all
+    (select message_id, accepted_at, sms_type <> 2 and text <> ''
+     from message where $5 <> 0 and client_id = $5 and message_id > $1 order by message_id limit $3)
 ), young as (
     select message_id, accepted_at from batch where accepted_at > $2 order by message_id limit 1
 ), old as (
