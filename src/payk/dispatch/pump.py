@@ -82,7 +82,6 @@ class Pump:
         self._submit = submit
         self._work = asyncio.Event()
         self._next_claim = 0.0
-        self._pace = PACE
         self._codes_until = 0.0
         self._next_check = clock.monotonic() + CHECK
         self._parts = 1.0
@@ -130,18 +129,19 @@ class Pump:
         if not flows:
             return None
         now = self._clock.monotonic()
-        codes = [flow for flow in flows if flow.lane == Lane.OTP]
-        if codes:  # by themselves: a claim takes the longer the more it brings, and so does its submission
-            flows, self._codes_until = codes, now + CODES_COME
-        elif now < self._next_claim:
+        if any(flow.lane == Lane.OTP for flow in flows):  # they get all places, and so come by themselves
+            self._codes_until = now + CODES_COME
+            claimed = await self._claim(self._turns.allot(min(capacity, MOST), flows), flows)
+            return AWAY_PAUSE if claimed is None else 0.0  # codes that keep coming must not hold up what follows them
+        if now < self._next_claim:
             return self._next_claim - now
-        places = capacity if codes else max(1, int(capacity / self._parts))
-        most = MOST_BESIDE_CODES if now < self._codes_until and not codes else MOST
-        allotted = self._turns.allot(min(places, most), flows)
-        if not await self._claim(allotted, flows):
+        places = max(1, int(capacity / self._parts))
+        most = MOST_BESIDE_CODES if now < self._codes_until else MOST
+        claimed = await self._claim(self._turns.allot(min(places, most), flows), flows)
+        if claimed is None:
             return AWAY_PAUSE
-        if not codes:  # codes that keep coming must not hold up what follows them
-            self._next_claim = self._clock.monotonic() + self._pace
+        emptied = claimed < min(places, most)  # else the link's free places would wait
+        self._next_claim = self._clock.monotonic() + (rest(claimed) if emptied else PACE)
         return 0.0
 
     def _until_capacity(self) -> float | None:
@@ -158,7 +158,8 @@ class Pump:
             self._doubtful = None
         return True
 
-    async def _claim(self, allotted: Mapping[tuple[int, int, int, int, int], int], flows: list[Flow]) -> bool:
+    async def _claim(self, allotted: Mapping[tuple[int, int, int, int, int], int], flows: list[Flow]) -> int | None:
+        """Claim and submit what is allotted; how many came, None where the answer was lost."""
         lows = self._board.flows()
         quotas = [Quota(Flow(*flow), lows[Flow(*flow)], count) for flow, count in allotted.items()]
         since = self._board.mark()
@@ -169,15 +170,13 @@ class Pump:
             if not self._db.away:  # of that the watch tells (payk.store.watch)
                 log.warning("claim failed", link=self._link.settings.name, error=str(error))
             self._doubtful = number
-            return False
-        emptied = len(claims) < sum(quota.count for quota in quotas)  # else the link's free places would wait
-        self._pace = rest(len(claims)) if emptied else PACE
+            return None
         self._in_flight.add(number, claims)
         self._note(quotas, claims, flows, since)
         if claims:
             self._parts = sum(len(claim.open_parts) for claim in claims) / len(claims)
             self._submit(self._link, claims)
-        return True
+        return len(claims)
 
     def _note(self, quotas: list[Quota], claims: list[Claim], flows: list[Flow], since: int) -> None:
         got = Counter(claim.flow for claim in claims)
