@@ -158,18 +158,19 @@ async def insert_requests(
             firsts: dict[int, int] = {}
             kept: list[KeptAnswer | None] = [None] * len(requests)
             if may_wait and not keyed and len(messages) <= CHUNK:
-                ids, firsts = await _draw_and_claim(connection, messages)
+                ids, firsts = await _claim_digests(connection, messages)
+                todo = list(zip(ids, messages, strict=True))
             else:
                 ids = await _draw_ids(connection, len(messages))
-            todo: Sequence[_Drawn] = list(zip(ids, messages, strict=True))
-            if keyed:
-                kept = await _claim_keys(connection, requests, ids)
-                todo = _of_unanswered(requests, todo, kept)
-            if keyed or len(messages) > CHUNK:
-                firsts = await _claim_digests(connection, todo) if may_wait else {}
+                todo = list(zip(ids, messages, strict=True))
+                if keyed:
+                    kept = await _claim_keys(connection, requests, _of_requests(requests, ids))
+                    of_requests = zip(kept, _of_requests(requests, todo), strict=True)
+                    todo = [pair for answer, own in of_requests if answer is None for pair in own]
                 if may_wait:
-                    await connection.execute(_WAIT_WITHOUT_END)
-            new = [drawn for drawn in todo if drawn[0] not in firsts] if firsts else list(todo)
+                    unkept = [message for _, message in todo]
+                    _, firsts = await _claim_digests(connection, unkept, [message_id for message_id, _ in todo])
+            new = [pair for pair in todo if pair[0] not in firsts] if firsts else todo
             inserted: dict[int, Inserted] = {}
             for rows in _chunks(new):
                 if give_way is not None:
@@ -177,7 +178,10 @@ async def insert_requests(
                 mark = await connection.fetchval(sql("accept.insert_messages"), *_columns(rows, flows))
                 inserted |= {message_id: Inserted(message_id, repeated=False) for message_id, _ in rows}
             inserted |= {message_id: Inserted(first, repeated=True) for message_id, first in firsts.items()}
-            taken = _by_request(requests, ids, kept, inserted)
+            taken = [
+                answer or [inserted[message_id] for message_id in own]
+                for answer, own in zip(kept, _of_requests(requests, ids), strict=True)
+            ]
             await _mend_answers(connection, requests, taken)
     except OutcomeUnknown as error:
         # Without an id nothing was stored: there was nothing but repeats.
@@ -200,29 +204,10 @@ def _is_stored(first: tuple[int, NewMessage]) -> Callable[[Connection], Awaitabl
     return is_stored
 
 
-def _by_request(
-    requests: Sequence[NewRequest],
-    ids: Sequence[int],
-    kept: Sequence[KeptAnswer | None],
-    inserted: Mapping[int, Inserted],
-) -> list[_Taken]:
-    """What became of each request, from what became of the ids that were drawn for the messages of all of them."""
-    rest = iter(ids)
-    drawn = [list(islice(rest, len(request.messages))) for request in requests]
-    return [answer or [inserted[each] for each in own] for answer, own in zip(kept, drawn, strict=True)]
-
-
-def _of_unanswered(
-    requests: Sequence[NewRequest], drawn: Iterable[_Drawn], kept: Sequence[KeptAnswer | None]
-) -> list[_Drawn]:
-    """The messages of the requests whose answer is not kept."""
-    rest = iter(drawn)
-    return [
-        pair
-        for request, answer in zip(requests, kept, strict=True)
-        for pair in islice(rest, len(request.messages))
-        if answer is None
-    ]
+def _of_requests(requests: Sequence[NewRequest], items: Iterable[Item]) -> list[list[Item]]:
+    """Items that stand for the messages of all requests, one each, by request."""
+    rest = iter(items)
+    return [list(islice(rest, len(request.messages))) for request in requests]
 
 
 async def _draw_ids(connection: Connection, count: int) -> list[int]:
@@ -268,16 +253,14 @@ def _columns(new: Sequence[_Drawn], flows: dict[Flow, int]) -> list[Sequence[obj
 
 
 async def _claim_keys(
-    connection: Connection, requests: Sequence[NewRequest], ids: Sequence[int]
+    connection: Connection, requests: Sequence[NewRequest], drawn: Sequence[Sequence[int]]
 ) -> list[KeptAnswer | None]:
     """Claim keys, with the answers as they are if no message is a repeat; what is kept under those that are held."""
-    rest = iter(ids)
-    answers: dict[AnswerKey, bytes] = {}
-    for request in requests:
-        own = list(islice(rest, len(request.messages)))
-        if request.keyed is not None:
-            rows = [Inserted(message_id, repeated=False) for message_id in own]
-            answers[request.keyed.key] = request.keyed.render(rows)
+    answers = {
+        request.keyed.key: request.keyed.render([Inserted(message_id, repeated=False) for message_id in own])
+        for request, own in zip(requests, drawn, strict=True)
+        if request.keyed is not None
+    }
     held = await claim_keys(connection, answers)
     return [None if request.keyed is None else held.get(request.keyed.key) for request in requests]
 
@@ -293,62 +276,59 @@ async def _mend_answers(connection: Connection, requests: Sequence[NewRequest], 
         await rewrite_answers(connection, answers)
 
 
-async def _draw_and_claim(connection: Connection, messages: Sequence[NewMessage]) -> tuple[list[int], dict[int, int]]:
-    """Ids for the messages of a chunk, and what `_claim_digests` says of them; one statement where none is a repeat."""
+async def _claim_digests(
+    connection: Connection, messages: Sequence[NewMessage], ids: Sequence[int] | None = None
+) -> tuple[Sequence[int], dict[int, int]]:
+    """The ids of messages, and those of them that turned out to be repeats, each with the id of its first.
+
+    Without `ids` they are drawn by the same statement; that is for CHUNK messages at most. The transaction waits for
+    locks without end from here on.
+    """
     firsts: dict[_Key, int] = {}  # where the first with a key stands
     repeats_of: dict[int, int] = {}  # where a repeat of it stands
-    digests = [message.repeat_digest for message in messages]
     for place, message in enumerate(messages):
         if message.repeat_digest is not None:
             first = firsts.setdefault((message.client_id, message.repeat_digest), place)
             if first != place:
-                repeats_of[place], digests[place] = first, None
-    windows = [message.repeat_window for message in messages]
-    kinds = by_kind([(message.client_id, window) for message, window in zip(messages, windows, strict=True)], 2)
-    ids, held = await _take_digests(connection, [], digests, kinds, max(windows), then_wait=True)
-    if len(ids) < len(messages):
-        raise HistoryUnknown
+                repeats_of[place] = first
+    held: set[int] = set()
+    drawn_here = ids is None
+    if ids is None:
+        digests = [None if place in repeats_of else message.repeat_digest for place, message in enumerate(messages)]
+        ids, held = await _take_digests(connection, [], messages, digests, then_wait=True)
+        if len(ids) < len(messages):
+            raise HistoryUnknown
+    else:
+        for keys in _chunks(sorted(firsts)):  # the same order in every process, else two of them deadlock
+            places = [firsts[key] for key in keys]
+            chunk = [messages[place] for place in places]
+            digests = [message.repeat_digest for message in chunk]
+            own = [ids[place] for place in places]
+            held |= (await _take_digests(connection, own, chunk, digests, then_wait=False))[1]
     repeats = {ids[place]: ids[first] for place, first in repeats_of.items()}
     if held:
-        keyed = {key: (ids[place], windows[place]) for key, place in firsts.items()}
+        keyed = {key: (ids[place], messages[place].repeat_window) for key, place in firsts.items()}
         await _settle(connection, sorted(key for key, (drawn, _) in keyed.items() if drawn in held), keyed, repeats)
+    if held or not drawn_here:  # else the statement has said so itself
         await connection.execute(_WAIT_WITHOUT_END)
-    return ids, _answered(repeats)
+    # A repeat inside a batch answers what its first answers.
+    return ids, {message_id: repeats.get(first, first) for message_id, first in repeats.items()}
 
 
 async def _take_digests(
     connection: Connection,
     ids: Sequence[int],
+    messages: Sequence[NewMessage],
     digests: Sequence[bytes | None],
-    kinds: Sequence[Sequence[object]],
-    widest: int,
     *,
     then_wait: bool,
 ) -> tuple[list[int], set[int]]:
     """All ids, and those whose digest is held; see accept.claim_digests."""
+    kinds = by_kind([(message.client_id, message.repeat_window) for message in messages], 2)
+    widest = max(message.repeat_window for message in messages)
     row = await connection.fetchrow(sql("accept.claim_digests"), ids, digests, *kinds, widest, then_wait)
     assert row is not None  # it is one row whatever there is
     return row[0], set(row[1])
-
-
-async def _claim_digests(connection: Connection, drawn: Sequence[_Drawn]) -> dict[int, int]:
-    """The drawn ids that turned out to be repeats, each with the id of its first."""
-    keyed: dict[_Key, tuple[int, int]] = {}  # drawn id, window
-    repeats: dict[int, int] = {}
-    for message_id, message in drawn:
-        if message.repeat_digest is not None:
-            first = keyed.setdefault((message.client_id, message.repeat_digest), (message_id, message.repeat_window))
-            if first[0] != message_id:
-                repeats[message_id] = first[0]
-    held: set[int] = set()
-    for keys in _chunks(sorted(keyed)):  # the same order in every process, else two of them deadlock
-        windows = [keyed[key][1] for key in keys]
-        kinds = by_kind([(client_id, window) for (client_id, _), window in zip(keys, windows, strict=True)], 2)
-        ids = [keyed[key][0] for key in keys]
-        digests = [digest for _, digest in keys]
-        held |= (await _take_digests(connection, ids, digests, kinds, max(windows), then_wait=False))[1]
-    await _settle(connection, [key for key in sorted(keyed) if keyed[key][0] in held], keyed, repeats)
-    return _answered(repeats)
 
 
 async def _settle(
@@ -361,11 +341,6 @@ async def _settle(
         held = await _settle_held(connection, held, keyed, repeats)
     else:
         raise StoreBusy("the same request is being repeated faster than it can be stored")
-
-
-def _answered(repeats: Mapping[int, int]) -> dict[int, int]:
-    """A repeat inside a batch answers what its first answers."""
-    return {message_id: repeats.get(first, first) for message_id, first in repeats.items()}
 
 
 def _key_columns(

@@ -103,8 +103,10 @@ async def record_outcomes(
     to write an outcome twice could take a message away from the claim that followed.
     """
     records = sorted(records, key=lambda record: record.claim.message_id)
-    plain = [record for record in records if record.is_plain]
-    others = [record for record in records if not record.is_plain] if len(plain) < len(records) else []
+    plain: list[Recorded] = []
+    others: list[Recorded] = []
+    for record in records:
+        (plain if record.is_plain else others).append(record)
     mark = ""
     early: list[int] = []
     flows: list[tuple[Flow, int]] = []
