@@ -211,10 +211,10 @@ class Session(asyncio.Protocol):
             position = following
         self._rest = data[position:]
         self._operator.last_id = last_id
+        if taken:  # before it is answered, so that the time is not behind what the answer sets off
+            self._operator.submitted(self.system_id, taken, asking)
         if out:
             self._transport.write(b"".join(out))
-        if taken:
-            self._operator.submitted(self.system_id, taken, asking)
         self._unanswered -= answered
         if confirmed:
             self._operator.confirm(confirmed)
