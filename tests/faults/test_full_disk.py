@@ -28,6 +28,11 @@ RETURN = 5.0
 """Seconds from the room to the first message taken, and to its receipt."""
 FULL, ROOM = "the database's disk is full", "the database's disk has room again"
 BULK = 100
+SCENARIO = """
+[[rule]]
+destination = "99297*"
+receipt_after = [2, 20]
+"""
 
 
 class Caller:
@@ -81,7 +86,8 @@ async def scene(tmp_path: Path) -> AsyncIterator[tuple[Payk, Disk, Operator, Cen
     with small_disk(payk.home) as disk:
         try:
             await payk.done("migrate")
-            operator = await payk.simulate()
+            (tmp_path / "operator.toml").write_text(SCENARIO)
+            operator = await payk.simulate("--scenario", str(tmp_path / "operator.toml"))
             await payk.apply(registry(operator.port))
             centre = await payk.serve()
             await centre.wait_for(await centre.send(), "Delivered")
@@ -110,6 +116,18 @@ async def nothing_was_lost(centre: Centre, operator: Operator, caller: Caller) -
     assert {number: submits[number] for number in caller.taken if submits[number] != 1} == {}
     for bulk in caller.unknown:
         assert {submits[number] for number in bulk} in ({0}, {1}), "a transaction is whole"
+
+
+async def a_receipt_is_refused(operator: Operator, numbers: list[str]) -> None:
+    """With the answer after which an operator tries again later."""
+    deadline = time.monotonic() + 20
+    while not any(
+        line["status"] == CommandStatus.ESME_RX_T_APPN
+        for number in numbers
+        for line in operator.record.receipts(number)
+    ):
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.1)
 
 
 def first_part(line: dict[str, Any]) -> bool:
@@ -153,8 +171,9 @@ async def test_a_log_that_cannot_grow(scene: tuple[Payk, Disk, Operator, Centre]
     """The server ends, and cannot start again before there is room; then it does at once."""
     _, disk, operator, centre = scene
     journal, caller = Journal(centre.program), Caller(centre)
-    on_its_way = await centre.send("992000000001")  # its receipt comes while there is no database
-    await centre.wait_for(on_its_way, "Enroute")
+    on_their_way = [f"99297{number:07}" for number in range(20)]  # receipts come before, during and after
+    ids = [await centre.send(number) for number in on_their_way]
+    await centre.wait_for(ids[-1], "Enroute")
     disk.fill(leave=12)  # a log file takes 16
     await caller.until_refused()
     await journal.line(FULL)
@@ -163,12 +182,12 @@ async def test_a_log_that_cannot_grow(scene: tuple[Payk, Disk, Operator, Centre]
     assert statuses.keys() <= {503, 504} and statuses[503] > 5
     assert (await centre.http.get("/health/ready")).status_code == 503
     assert len(journal.lines("database_not_restarted")) >= 2
+    await a_receipt_is_refused(operator, on_their_way)
 
     await all_goes_on(centre, disk)
     await journal.line("the database answers again")
     await journal.line(ROOM)
-    await centre.wait_for(on_its_way, "Delivered", within=15)
-    assert CommandStatus.ESME_RX_T_APPN in {line["status"] for line in operator.record.receipts("992000000001")}
+    assert set((await centre.wait_for_all(ids, within=60)).values()) == {"Delivered"}
     await nothing_was_lost(centre, operator, caller)
     assert_the_session_stayed(journal)
     assert len(journal.lines("the database does not answer")) == 1
