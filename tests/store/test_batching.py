@@ -74,16 +74,48 @@ async def test_a_batch_fills_while_the_one_before_it_is_written() -> None:
     assert writer.batches == [[0], [1, 2, 3], [4, 5]]
 
 
-@pytest.mark.parametrize("many", [True, False])
-async def test_after_many_items_a_batch_fills_for_a_moment(many: bool) -> None:
+async def test_few_items_are_one_batch() -> None:
     writer = Writer()
+    async with batching(writer) as batcher:
+        await results_of(batcher, range(MANY))
+    assert writer.batches == [[*range(MANY)]]
+
+
+async def test_callers_that_fell_into_step_are_taken_by_halves() -> None:
+    writer = Writer()
+    callers = 8 * MANY
+
+    async def call(item: int) -> None:
+        for _ in range(5):
+            assert await batcher.put(item, 5) == 10 * item
+
     async with batching(writer, workers=2, gather=0.05) as batcher:
-        await results_of(batcher, range(MANY if many else MANY - 1))
-        first = asyncio.create_task(batcher.put(1, 5))
+        await asyncio.gather(*(call(item) for item in range(callers)))
+    assert {len(batch) for batch in writer.batches} == {callers // 2}
+
+
+async def test_under_load_a_batch_waits_for_its_share() -> None:
+    writer = Writer()
+    async with batching(writer, workers=2, gather=5.0) as batcher:
+        await results_of(batcher, range(4 * MANY))
+        lone = asyncio.create_task(batcher.put(1, 5))
         for _ in range(5):
             await asyncio.sleep(0)
-        await asyncio.gather(first, batcher.put(2, 5))
-    assert writer.batches[1:] == ([[1, 2]] if many else [[1], [2]])
+        await asyncio.gather(lone, *(batcher.put(item, 5) for item in range(2, MANY + 2)))
+    assert [len(batch) for batch in writer.batches] == [2 * MANY, 2 * MANY, MANY + 1]
+
+
+async def test_it_does_not_wait_long_for_callers_that_do_not_come() -> None:
+    writer = Writer()
+    async with batching(writer, workers=2, gather=0.05) as batcher:
+        await results_of(batcher, range(4 * MANY))
+        began = asyncio.get_running_loop().time()
+        assert await batcher.put(1, 5) == 10
+        assert 0.04 < asyncio.get_running_loop().time() - began < 1
+        began = asyncio.get_running_loop().time()
+        assert await batcher.put(2, 5) == 20
+        assert asyncio.get_running_loop().time() - began < 0.04
+    assert writer.batches[2:] == [[1], [2]]
 
 
 async def test_idle_once_all_is_written() -> None:

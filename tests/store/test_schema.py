@@ -25,7 +25,7 @@ async def test_every_query_can_be_prepared(database: Database) -> None:
 
 
 HOT = (
-    "accept.claim_digests", "accept.insert_messages", "claims.present_flows", "claims.claim_rows", "outcomes.hand_over",
+    "accept.claim_digests", "accept.take", "claims.present_flows", "claims.claim_rows", "outcomes.hand_over",
     "outcomes.insert_receipt_keys", "outcomes.lock_messages", "receipts.settle_plain", "receipts.find_keys",
     "receipts.settle", "statuses.message_statuses", "upkeep.stage_due", "upkeep.unanswered",
 )  # fmt: skip

@@ -1,6 +1,6 @@
 """The pump of one link: as long as the link can take messages and there are any, claim and submit them.
 
-Claims are paced: while messages keep coming, one claim every 20 or 40 ms brings many at once instead of few each
+Claims are paced: while messages keep coming, one claim every 20 to 100 ms brings many at once instead of few each
 time. A one-time password waits for no pace.
 """
 
@@ -13,7 +13,7 @@ from typing import Protocol
 
 from payk.clock import Clock
 from payk.dispatch.flows import FlowBoard
-from payk.dispatch.pace import PACE, rest
+from payk.dispatch.pace import PACE, after_claim
 from payk.domain.fairness import Turns
 from payk.domain.message import Lane
 from payk.links import Link
@@ -141,7 +141,7 @@ class Pump:
         if claimed is None:
             return AWAY_PAUSE
         emptied = claimed < min(places, most)  # else the link's free places would wait
-        self._next_claim = self._clock.monotonic() + (rest(claimed) if emptied else PACE)
+        self._next_claim = self._clock.monotonic() + (after_claim(claimed) if emptied else PACE)
         return 0.0
 
     def _until_capacity(self) -> float | None:

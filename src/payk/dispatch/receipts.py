@@ -9,7 +9,7 @@ from itertools import zip_longest
 from zoneinfo import ZoneInfo
 
 from payk.clock import Clock
-from payk.dispatch.pace import rest
+from payk.dispatch.pace import gather
 from payk.domain.directory import CurrentDirectory
 from payk.domain.id_modes import LearnedIdModes
 from payk.domain.operator import IdMode, Link
@@ -126,11 +126,9 @@ class ReceiptRecorder:
         while True:
             await self._some.wait()
             self._some.clear()
-            stored = 0
             while self._arrived:
                 await self._outcomes_recorded()
                 batch, self._arrived = self._arrived[:MOST], self._arrived[MOST:]
-                stored += len(batch)
                 await self._store(batch)
             if self._early:
                 early, self._early = self._early, []
@@ -138,7 +136,7 @@ class ReceiptRecorder:
                     await settle_parked(self._db, early, self._directory, self._wait)
                 except StoreError as error:
                     log.warning("parked receipts wait for their next turn", error=str(error))
-            await asyncio.sleep(rest(stored))
+            await gather(lambda: len(self._arrived))
 
     async def _recall(self) -> None:
         """What was learned of the links before; without it, it is learned again."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from random import Random
 
 from payk.clock import Clock
-from payk.dispatch.pace import rest
+from payk.dispatch.pace import gather
 from payk.domain.directory import CurrentDirectory
 from payk.domain.outcome import Accepted, Refused, SubmissionResult, Uncertain, Unsent
 from payk.domain.receipt import ReceiptWait, is_unnamed
@@ -68,6 +68,8 @@ class OutcomeRecorder:
         self._nameless: set[int] = set()
         """Links whose operator answers without an id: their receipts are found by addresses, if at all."""
         self._some = asyncio.Event()
+        self._hurry = asyncio.Event()
+        """Set where somebody waits for what was taken to be recorded."""
         self._idle = asyncio.Event()
         self._idle.set()
         self._taken = 0
@@ -122,11 +124,11 @@ class OutcomeRecorder:
         while True:
             await self._some.wait()
             self._some.clear()
-            recorded = self._recorded
+            self._hurry.clear()
             if not await self._record_some():
                 self._some.set()
                 await asyncio.sleep(AWAY_PAUSE)
-            await asyncio.sleep(rest(self._recorded - recorded))
+            await gather(lambda: len(self._results), self._hurry)
 
     async def drained(self) -> None:
         """Wait until nothing is in flight and every outcome is committed."""
@@ -138,6 +140,8 @@ class OutcomeRecorder:
         The receipt of a message follows its answer closely: recorded in this order, it need not be parked.
         """
         target = self._taken
+        if self._recorded < target:
+            self._hurry.set()
         with suppress(TimeoutError):
             async with asyncio.timeout(patience):
                 while self._recorded < target:

@@ -14,7 +14,7 @@ from typing import NamedTuple, TypeVar
 
 from payk.domain.message import Priority, SmsType, lane_of, rank_of
 from payk.store.arrays import by_kind, columns
-from payk.store.batching import LEAST_TIME, Batcher
+from payk.store.batching import LEAST_TIME, MANY, Batcher
 from payk.store.commits import was_committed
 from payk.store.database import Connection, Database
 from payk.store.errors import HistoryUnknown, OutcomeUnknown, StoreBusy, StoreUnavailable
@@ -42,7 +42,7 @@ CHUNK = 1_000
 NEIGHBOUR_WAIT = 0.05
 """Seconds that a batch waits for what is being stored elsewhere. Then it is split, and who waits longer waits apart."""
 GATHER = 0.001
-"""Seconds that a batch of single requests fills under load; all that single messages cost becomes a tenth less so."""
+"""Seconds that a batch of single requests waits at most to have its share under load (payk.store.batching)."""
 GIVE_WAY = 0.02
 """Seconds that each chunk of a bulk waits at most for single requests: their callers wait, and bulks have time."""
 APART = 4
@@ -137,60 +137,162 @@ async def insert_requests(
     timeout: float,
     lock_wait: float | None = None,
     give_way: Callable[[], Awaitable[None]] | None = None,
+    ahead: bool = False,
 ) -> list[_Taken]:
     """Store the messages of `requests` in one transaction; what became of each, in order. No two have the same key.
 
     A request with the same key or digest that is being stored elsewhere is waited for, `lock_wait` seconds at most
-    (default: as long as there is time). `give_way` is awaited before each statement that stores a CHUNK.
+    (default: as long as there is time). `give_way` is awaited before each statement that stores a CHUNK; `ahead`: more
+    will follow at once (Database.transaction).
     Raises StoreUnavailable (nothing was stored), StoreRefused (the same), StoreBusy (the wait was too long) and
     OutcomeUnknown (the COMMIT was not confirmed and could not be looked up).
     """
     deadline = asyncio.get_running_loop().time() + timeout
     messages = [message for request in requests for message in request.messages]
     keyed = any(request.keyed for request in requests)
-    may_wait = keyed or any(message.repeat_digest for message in messages)
     wait = timeout * 0.9 if lock_wait is None else lock_wait
-    mark: str | None = None
-    new: list[_Drawn] = []
-    flows: dict[Flow, int] = {}
+    stored = _Stored()
     try:
-        async with db.transaction(timeout, lock_wait=wait if may_wait else None) as connection:
-            firsts: dict[int, int] = {}
-            kept: list[KeptAnswer | None] = [None] * len(requests)
-            if may_wait and not keyed and len(messages) <= CHUNK:
-                ids, firsts = await _claim_digests(connection, messages)
-                todo = list(zip(ids, messages, strict=True))
-            else:
-                ids = await _draw_ids(connection, len(messages))
-                todo = list(zip(ids, messages, strict=True))
-                if keyed:
-                    kept = await _claim_keys(connection, requests, _of_requests(requests, ids))
-                    of_requests = zip(kept, _of_requests(requests, todo), strict=True)
-                    todo = [pair for answer, own in of_requests if answer is None for pair in own]
-                if may_wait:
-                    unkept = [message for _, message in todo]
-                    _, firsts = await _claim_digests(connection, unkept, [message_id for message_id, _ in todo])
-            new = [pair for pair in todo if pair[0] not in firsts] if firsts else todo
-            inserted: dict[int, Inserted] = {}
-            for rows in _chunks(new):
-                if give_way is not None:
-                    await give_way()
-                mark = await connection.fetchval(sql("accept.insert_messages"), *_columns(rows, flows))
-                inserted |= {message_id: Inserted(message_id, repeated=False) for message_id, _ in rows}
-            inserted |= {message_id: Inserted(first, repeated=True) for message_id, first in firsts.items()}
-            taken = [
-                answer or [inserted[message_id] for message_id in own]
-                for answer, own in zip(kept, _of_requests(requests, ids), strict=True)
-            ]
-            await _mend_answers(connection, requests, taken)
+        if keyed or len(messages) > CHUNK:
+            async with db.transaction(timeout, lock_wait=wait) as connection:
+                taken = await _store_by_steps(connection, requests, messages, stored, give_way)
+        else:
+            if give_way is not None:
+                await give_way()
+            async with db.transaction(timeout, ahead=ahead) as connection:
+                taken = _by_request(requests, await _store_at_once(connection, messages, stored, wait))
     except OutcomeUnknown as error:
-        # Without an id nothing was stored: there was nothing but repeats.
-        if mark is None or not await was_committed(db, mark, deadline, is_there=_is_stored(new[0])):
+        # Without a new message nothing was stored: there was nothing but repeats.
+        if not stored.new or not await was_committed(db, stored.mark, deadline, is_there=_is_stored(stored.new[0])):
             raise StoreUnavailable("the transaction was rolled back") from error
-    if new:
-        db.last_commits.taken([message_id for message_id, _ in new])
-        db.wakeups.add(flows.items())
+    if stored.new:
+        db.last_commits.taken([message_id for message_id, _ in stored.new])
+        db.wakeups.add(stored.flows.items())
     return taken
+
+
+class _Stored:
+    """What a transaction has stored so far."""
+
+    def __init__(self) -> None:
+        self.new: list[_Drawn] = []
+        self.flows: dict[Flow, int] = {}
+        """Flows of messages that may go now, each with its first id."""
+        self.mark = ""
+
+
+async def _store_at_once(
+    connection: Connection, messages: Sequence[NewMessage], stored: _Stored, wait: float
+) -> list[Inserted]:
+    """CHUNK messages at most, by one statement where none is a repeat; a row each, in order."""
+    firsts, repeats_of = _alike(messages)
+    alone = messages if not repeats_of else [m for place, m in enumerate(messages) if place not in repeats_of]
+    digests = [message.repeat_digest for message in alone] if firsts else []
+    ids, held = await _take(connection, alone, stored, digests=digests, wait=wait)
+    repeats: dict[int, int] = {}
+    if held:
+        drawn = list(zip(ids, alone, strict=True))
+        keyed = {
+            (m.client_id, m.repeat_digest): (message_id, m.repeat_window)
+            for message_id, m in drawn
+            if m.repeat_digest is not None
+        }
+        await connection.execute(f"set local lock_timeout = {max(1, int(wait * 1000))}")
+        await _settle(connection, sorted(key for key, (own, _) in keyed.items() if own in held), keyed, repeats)
+        await connection.execute(_WAIT_WITHOUT_END)
+        taken_over = [(own, message) for own, message in drawn if own in held and own not in repeats]
+        if taken_over:
+            await _take(connection, [message for _, message in taken_over], stored, [own for own, _ in taken_over])
+    rows = [Inserted(repeats.get(own, own), own in repeats) for own in ids]
+    if not repeats_of:
+        return rows
+    left = iter(rows)
+    by_place = {place: next(left) for place in range(len(messages)) if place not in repeats_of}
+    return [
+        by_place.get(place) or Inserted(by_place[repeats_of[place]].message_id, True) for place in range(len(messages))
+    ]
+
+
+async def _store_by_steps(
+    connection: Connection,
+    requests: Sequence[NewRequest],
+    messages: Sequence[NewMessage],
+    stored: _Stored,
+    give_way: Callable[[], Awaitable[None]] | None,
+) -> list[_Taken]:
+    """Any number, and requests with keys: ids, keys and digests first, then the messages a CHUNK at a time."""
+    ids = await _draw_ids(connection, len(messages))
+    todo = list(zip(ids, messages, strict=True))
+    kept: list[KeptAnswer | None] = [None] * len(requests)
+    if any(request.keyed for request in requests):
+        kept = await _claim_keys(connection, requests, _of_requests(requests, ids))
+        of_requests = zip(kept, _of_requests(requests, todo), strict=True)
+        todo = [pair for answer, own in of_requests if answer is None for pair in own]
+    repeats = await _claim_digests(connection, todo)
+    await connection.execute(_WAIT_WITHOUT_END)
+    new = [pair for pair in todo if pair[0] not in repeats] if repeats else todo
+    for chunk in _chunks(new):
+        if give_way is not None:
+            await give_way()
+        await _take(connection, [message for _, message in chunk], stored, [message_id for message_id, _ in chunk])
+    rows = {message_id: Inserted(repeats.get(message_id, message_id), message_id in repeats) for message_id, _ in todo}
+    taken = [
+        answer or [rows[message_id] for message_id in own]
+        for answer, own in zip(kept, _of_requests(requests, ids), strict=True)
+    ]
+    await _mend_answers(connection, requests, taken)
+    return taken
+
+
+async def _take(
+    connection: Connection,
+    messages: Sequence[NewMessage],
+    stored: _Stored,
+    ids: Sequence[int] = (),
+    *,
+    digests: Sequence[bytes | None] = (),
+    wait: float = 0.0,
+) -> tuple[Sequence[int], set[int]]:
+    """Store CHUNK messages at most, and note it; all ids, and those that were left out: their digest is held."""
+    if not messages:
+        return (), set()
+    numbers: dict[tuple[object, ...], int] = {}
+    of_kinds: list[tuple[Flow, int]] = []  # each with the place of its first message
+    of_rows: list[int] = []
+    for place, m in enumerate(messages):
+        kind = (m.client_id, m.queue_id, m.sms_type, m.priority, m.sender, m.label, m.scheduled_at, m.expires_in,
+                m.repeat_window)  # fmt: skip
+        number = numbers.get(kind)
+        if number is None:
+            number = numbers[kind] = len(numbers) + 1
+            of_kinds.append((m.flow, place))
+        of_rows.append(number)
+    row = await connection.fetchrow(
+        sql("accept.take"),
+        ids,
+        digests,
+        str(int(wait * 1000)),
+        [m.parts for m in messages],
+        [m.phone for m in messages],
+        [m.text for m in messages],
+        [m.client_message_id for m in messages],
+        of_rows,
+        *columns(numbers),
+        [flow.label_key for flow, _ in of_kinds],
+        [flow.lane for flow, _ in of_kinds],
+        [flow.rank for flow, _ in of_kinds],
+        max(m.repeat_window for m in messages),
+    )
+    assert row is not None  # it is one row whatever there is
+    ids, held, stored.mark = row[0], set(row[1]), row[2]
+    if len(ids) < len(messages):
+        raise HistoryUnknown
+    drawn = list(zip(ids, messages, strict=True))
+    stored.new += [pair for pair in drawn if pair[0] not in held] if held else drawn
+    for flow, place in of_kinds:
+        if messages[place].scheduled_at is None:
+            stored.flows.setdefault(flow, ids[place])
+    return ids, held
 
 
 def _is_stored(first: tuple[int, NewMessage]) -> Callable[[Connection], Awaitable[bool]]:
@@ -202,6 +304,10 @@ def _is_stored(first: tuple[int, NewMessage]) -> Callable[[Connection], Awaitabl
         return bool(await connection.fetchval(sql("accept.was_stored"), *values))
 
     return is_stored
+
+
+def _by_request(requests: Sequence[NewRequest], rows: list[Inserted]) -> list[_Taken]:
+    return [rows] if len(requests) == 1 else list(_of_requests(requests, rows))
 
 
 def _of_requests(requests: Sequence[NewRequest], items: Iterable[Item]) -> list[list[Item]]:
@@ -222,34 +328,6 @@ async def _draw_ids(connection: Connection, count: int) -> list[int]:
 def _chunks(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
     """A bulk goes to the database a chunk at a time, so that no other request waits long for the event loop."""
     return (items[start : start + CHUNK] for start in range(0, len(items), CHUNK))
-
-
-def _columns(new: Sequence[_Drawn], flows: dict[Flow, int]) -> list[Sequence[object]]:
-    """The columns of insert_messages; flows of messages that may go now are added to `flows`, with their first id."""
-    numbers: dict[tuple[object, ...], int] = {}
-    of_kinds: list[Flow] = []
-    of_rows: list[int] = []
-    for message_id, m in new:
-        kind = (m.client_id, m.queue_id, m.sms_type, m.priority, m.sender, m.label, m.scheduled_at, m.expires_in)
-        number = numbers.get(kind)
-        if number is None:
-            number = numbers[kind] = len(numbers) + 1
-            of_kinds.append(m.flow)
-            if m.scheduled_at is None:
-                flows.setdefault(m.flow, message_id)
-        of_rows.append(number)
-    return [
-        [message_id for message_id, _ in new],
-        [m.parts for _, m in new],
-        [m.phone for _, m in new],
-        [m.text for _, m in new],
-        [m.client_message_id for _, m in new],
-        of_rows,
-        *columns(numbers),
-        [flow.label_key for flow in of_kinds],
-        [flow.lane for flow in of_kinds],
-        [flow.rank for flow in of_kinds],
-    ]
 
 
 async def _claim_keys(
@@ -276,59 +354,41 @@ async def _mend_answers(connection: Connection, requests: Sequence[NewRequest], 
         await rewrite_answers(connection, answers)
 
 
-async def _claim_digests(
-    connection: Connection, messages: Sequence[NewMessage], ids: Sequence[int] | None = None
-) -> tuple[Sequence[int], dict[int, int]]:
-    """The ids of messages, and those of them that turned out to be repeats, each with the id of its first.
-
-    Without `ids` they are drawn by the same statement; that is for CHUNK messages at most. The transaction waits for
-    locks without end from here on.
-    """
-    firsts: dict[_Key, int] = {}  # where the first with a key stands
-    repeats_of: dict[int, int] = {}  # where a repeat of it stands
+def _alike(messages: Sequence[NewMessage]) -> tuple[dict[_Key, int], dict[int, int]]:
+    """Where the first message with each key stands, and, by their own places, where the first of repeats stands."""
+    firsts: dict[_Key, int] = {}
+    repeats_of: dict[int, int] = {}
     for place, message in enumerate(messages):
         if message.repeat_digest is not None:
             first = firsts.setdefault((message.client_id, message.repeat_digest), place)
             if first != place:
                 repeats_of[place] = first
+    return firsts, repeats_of
+
+
+async def _claim_digests(connection: Connection, drawn: Sequence[_Drawn]) -> dict[int, int]:
+    """Which messages turned out to be repeats, each with the id of its first."""
+    firsts, repeats_of = _alike([message for _, message in drawn])
+    repeats: dict[int, int] = {}
     held: set[int] = set()
-    drawn_here = ids is None
-    if ids is None:
-        digests = [None if place in repeats_of else message.repeat_digest for place, message in enumerate(messages)]
-        ids, held = await _take_digests(connection, [], messages, digests, then_wait=True)
-        if len(ids) < len(messages):
-            raise HistoryUnknown
-    else:
-        for keys in _chunks(sorted(firsts)):  # the same order in every process, else two of them deadlock
-            places = [firsts[key] for key in keys]
-            chunk = [messages[place] for place in places]
-            digests = [message.repeat_digest for message in chunk]
-            own = [ids[place] for place in places]
-            held |= (await _take_digests(connection, own, chunk, digests, then_wait=False))[1]
-    repeats = {ids[place]: ids[first] for place, first in repeats_of.items()}
+    for keys in _chunks(sorted(firsts)):  # the same order in every process, else two of them deadlock
+        chunk = [drawn[firsts[key]] for key in keys]
+        held.update(
+            await connection.fetchval(
+                sql("accept.claim_digests"),
+                [message_id for message_id, _ in chunk],
+                [digest for _, digest in keys],
+                *by_kind([(message.client_id, message.repeat_window) for _, message in chunk], 2),
+                max(message.repeat_window for _, message in chunk),
+            )
+        )
     if held:
-        keyed = {key: (ids[place], messages[place].repeat_window) for key, place in firsts.items()}
-        await _settle(connection, sorted(key for key, (drawn, _) in keyed.items() if drawn in held), keyed, repeats)
-    if held or not drawn_here:  # else the statement has said so itself
-        await connection.execute(_WAIT_WITHOUT_END)
-    # A repeat inside a batch answers what its first answers.
-    return ids, {message_id: repeats.get(first, first) for message_id, first in repeats.items()}
-
-
-async def _take_digests(
-    connection: Connection,
-    ids: Sequence[int],
-    messages: Sequence[NewMessage],
-    digests: Sequence[bytes | None],
-    *,
-    then_wait: bool,
-) -> tuple[list[int], set[int]]:
-    """All ids, and those whose digest is held; see accept.claim_digests."""
-    kinds = by_kind([(message.client_id, message.repeat_window) for message in messages], 2)
-    widest = max(message.repeat_window for message in messages)
-    row = await connection.fetchrow(sql("accept.claim_digests"), ids, digests, *kinds, widest, then_wait)
-    assert row is not None  # it is one row whatever there is
-    return row[0], set(row[1])
+        keyed = {key: (drawn[place][0], drawn[place][1].repeat_window) for key, place in firsts.items()}
+        await _settle(connection, sorted(key for key, (own, _) in keyed.items() if own in held), keyed, repeats)
+    for place, first in repeats_of.items():  # a repeat inside a request answers what its first answers
+        first_id = drawn[first][0]
+        repeats[drawn[place][0]] = repeats.get(first_id, first_id)
+    return repeats
 
 
 async def _settle(
@@ -443,7 +503,9 @@ class GroupCommit:
         """Store a batch; of requests with the same key the first, whose answer the others get."""
         firsts: dict[tuple[int, bytes], NewRequest] = {}
         alone = [request for request in requests if request is _first_of_its_key(request, firsts)]
-        stored = await insert_requests(self._db, alone, timeout=timeout, lock_wait=NEIGHBOUR_WAIT)
+        stored = await insert_requests(
+            self._db, alone, timeout=timeout, lock_wait=NEIGHBOUR_WAIT, ahead=len(alone) >= MANY
+        )
         if len(alone) == len(requests):
             return stored
         taken = {id(request): outcome for request, outcome in zip(alone, stored, strict=True)}

@@ -1,5 +1,4 @@
-"""Adaptive batches: a lone item waits for nobody, and under load a batch fills while the one before it is written, and
-for a moment more.
+"""Adaptive batches: a lone item waits for nobody, and under load a batch fills while the one before it is written.
 
 An item is answered exactly once: by its result, by the error of its own batch, or by StoreUnavailable when its time
 was up before it was taken. A batch that the database refuses is split until the bad item stands alone, and one whose
@@ -25,7 +24,7 @@ PATIENCE = 0.02
 """Seconds that a worker waits for another to finish before it writes beside it."""
 
 MANY = 16
-"""Items of a batch after which the next one may fill for a moment more."""
+"""Items of a batch that are no longer few: from twice as many on they are taken by halves."""
 
 LEAST_TIME = 0.05
 """Seconds that a batch is given at least. Whoever has no more left when the time of a batch runs out fails with it."""
@@ -40,8 +39,8 @@ class Batcher(Generic[Item, Result]):
     """Gathers items of concurrent callers and hands them to `write` a batch at a time.
 
     `write(items, timeout)` returns one result per item, in order. `workers` batches are written at once; the order
-    between them is free. After a batch of MANY items the next one fills for `gather` seconds: those whose answers are
-    just out come back with the next request, and more items share what a batch costs besides.
+    between them is free. Of many items half are taken at a time (see `_share`), and for these a batch waits `gather`
+    seconds at most: those whose answers are just out come back with the next request.
     """
 
     def __init__(
@@ -65,6 +64,8 @@ class Batcher(Generic[Item, Result]):
         self._writing = 0
         self._taking = asyncio.Lock()
         self._last_size = 0
+        self._wanted = 0
+        self._enough = asyncio.Event()
 
     def start(self, group: asyncio.TaskGroup, name: str) -> list[asyncio.Task[None]]:
         """Run the workers in `group` until they are cancelled."""
@@ -80,6 +81,8 @@ class Batcher(Generic[Item, Result]):
         self._queue.append((item, future, loop.time() + timeout))
         self._some.set()
         self._idle.clear()
+        if len(self._queue) >= self._wanted:
+            self._enough.set()
         return await future
 
     async def idle(self, patience: float) -> None:
@@ -114,16 +117,30 @@ class Batcher(Generic[Item, Result]):
             with suppress(TimeoutError):
                 async with asyncio.timeout(PATIENCE):
                     await self._free.wait()
-        if self._gather and self._last_size >= MANY:
-            await asyncio.sleep(self._gather)
-        batch = self._take()
+        share = self._share()
+        if self._gather and MANY < share > len(self._queue):
+            self._wanted = share
+            self._enough.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._gather):
+                    await self._enough.wait()
+        batch = self._take(share)
         self._last_size = len(batch)
         self._free.clear()
         return batch
 
-    def _take(self) -> list[_Entry[Item, Result]]:
+    def _share(self) -> int:
+        """How many items the next batch should have; MANY stand for all of few.
+
+        Callers who wait for their answers before they ask again fall into step: all of them are in one batch, and
+        nobody has work while it is written. Half of them at a time, there is always one half that is being read and
+        answered while the other one is written.
+        """
+        return min(self._max_items, max(MANY, (self._last_size + len(self._queue) + 1) // 2))
+
+    def _take(self, most: int) -> list[_Entry[Item, Result]]:
         batch: list[_Entry[Item, Result]] = []
-        while self._queue and len(batch) < self._max_items:
+        while self._queue and len(batch) < most:
             entry = self._queue.popleft()
             if not entry[1].done():  # else the caller went away
                 batch.append(entry)

@@ -4,21 +4,18 @@
 select nextval('message_id') as message_id from generate_series(1, $1::integer) where line_is_known();
 
 -- name: claim_digests
--- Takes the digests nobody holds for these messages; those without an id ($1 is empty then) get one drawn, as draw_ids
--- says. Answers the ids, in order, and those whose digest is held by another message. $4 and $5 describe kinds: client, window;
--- $6 is the widest window. With $7, where no digest is held, the transaction waits for locks without end from here on.
+-- Takes the digests nobody holds for these messages, and answers those whose digest is held by another one. $4 and $5
+-- describe kinds: client, window; $6 is the widest window.
 -- Within a minute of midnight a key is written to both days, so that two processes meet at it whatever day each sees.
 with given as materialized (
-    select coalesce(g.message_id, nextval('message_id')) as message_id, g.digest,
-           ($4::integer[])[g.kind] as client_id, ($5::integer[])[g.kind] as repeat_window
+    select g.message_id, g.digest, ($4::integer[])[g.kind] as client_id, ($5::integer[])[g.kind] as repeat_window
     from unnest($1::bigint[], $2::bytea[], $3::integer[]) as g (message_id, digest, kind)
-    where line_is_known()
 ), days as (
     select distinct d::date as day
     from unnest(array[now() - interval '1 minute', now(), now() + interval '1 minute']) as d
 ), fresh as (
     select g.* from given g
-    where g.digest is not null and not exists (
+    where not exists (
         select from idempotency k
         where k.day >= (now() - make_interval(secs => $6))::date and k.day < now()::date
           -- not in a form by which partitions are looked for anew for every message
@@ -35,12 +32,7 @@ with given as materialized (
 ), whole as materialized (
     select message_id from claimed group by message_id having count(*) = (select count(*) from days)
 )
-select array(select message_id from given) as ids,
-       case when t.all_taken then '{}'
-            else array(select message_id from given where digest is not null except select message_id from whole)
-            end as held,
-       case when $7 and t.all_taken then set_config('lock_timeout', '0', true) end as waits_without_end
-from (select (select count(digest) from given) = (select count(*) from whole) as all_taken) t;
+select array(select message_id from given except select message_id from whole) as held;
 
 -- name: find_digests
 -- The message that holds each digest, with its state, newest key first.
@@ -83,32 +75,75 @@ on conflict (day, client_id, digest) do update set message_id = excluded.message
 -- Whether this very message is in the store, where its transaction cannot be asked for any more.
 select exists (select from message where message_id = $1 and client_id = $2 and phone = $3 and text = $4);
 
--- name: insert_messages
--- Stores new messages: those that may go now into the queue, the others staged. Answers the transaction's mark. $7 to
--- $17 describe kinds, each once, and every message names its own.
-with fresh as materialized (
-    select g.*, now() as accepted_at, ($7::integer[])[kind] as client_id, ($8::integer[])[kind] as queue_id,
-           ($9::smallint[])[kind] as sms_type, ($10::smallint[])[kind] as priority, ($11::text[])[kind] as sender,
-           ($12::text[])[kind] as label, ($13::timestamptz[])[kind] as scheduled_at,
-           case when ($14::integer[])[kind] > 0
-                then greatest(($13::timestamptz[])[kind], now()) + make_interval(secs => ($14::integer[])[kind])
+-- name: take
+-- Stores new messages: those that may go now into the queue, the others staged. Those without an id ($1 is empty then)
+-- get one drawn, as draw_ids says, and their moment is this statement's, for the transaction may have begun before they
+-- came. Those with a digest take it, as claim_digests does, and are left out where another message holds it; for what is
+-- being stored elsewhere that is waited for $3 milliseconds, for anything else, and with 0, without end. Answers the ids,
+-- in order, those that were left out, and the transaction's mark. $9 to $20 describe kinds, each once, and every message
+-- names its own; $21 is the widest window.
+with moment as materialized (
+    select case when cardinality($1::bigint[]) = 0 then statement_timestamp() else now() end as at,
+           set_config('lock_timeout', $3, true) as waits
+), given as materialized (
+    select coalesce(g.message_id, nextval('message_id')) as message_id, g.digest, g.parts, g.phone, g.text,
+           g.client_message_id, g.kind, m.at, ($9::integer[])[g.kind] as client_id
+    from moment m
+    cross join unnest($1::bigint[], $2::bytea[], $4::smallint[], $5::text[], $6::text[], $7::text[], $8::integer[])
+        as g (message_id, digest, parts, phone, text, client_message_id, kind)
+    where (select line_is_known())
+), days as (
+    select distinct d::date as day
+    from unnest(array[statement_timestamp() - interval '1 minute', statement_timestamp(),
+                      statement_timestamp() + interval '1 minute']) as d
+), unheld as (
+    select g.* from given g
+    where g.digest is not null and not exists (
+        select from idempotency k
+        where k.day >= (statement_timestamp() - make_interval(secs => $21))::date
+          and k.day < statement_timestamp()::date
+          -- not in a form by which partitions are looked for anew for every message
+          and k.day - (statement_timestamp() - make_interval(secs => ($17::integer[])[g.kind]))::date >= 0
+          and k.client_id = g.client_id and k.digest = g.digest
+    )
+), claimed as (
+    insert into idempotency (day, client_id, digest, message_id, at)
+    select days.day, u.client_id, u.digest, u.message_id, u.at
+    from unheld u cross join days
+    order by u.client_id, u.digest, days.day
+    on conflict do nothing
+    returning message_id
+), whole as materialized (
+    select message_id from claimed group by message_id having count(*) = (select count(*) from days)
+), taken as materialized (
+    select (select count(digest) from given) = (select count(*) from whole) as all_of_them,
+           set_config('lock_timeout', '0', true) as waits
+), fresh as materialized (
+    select g.*, ($10::integer[])[kind] as queue_id, ($11::smallint[])[kind] as sms_type,
+           ($12::smallint[])[kind] as priority, ($13::text[])[kind] as sender, ($14::text[])[kind] as label,
+           ($15::timestamptz[])[kind] as scheduled_at,
+           case when ($16::integer[])[kind] > 0
+                then greatest(($15::timestamptz[])[kind], at) + make_interval(secs => ($16::integer[])[kind])
                 end as expires_at,
-           ($15::integer[])[kind] as label_key, ($16::smallint[])[kind] as lane, ($17::smallint[])[kind] as rank,
-           coalesce(($13::timestamptz[])[kind] > now(), false) as later
-    from unnest($1::bigint[], $2::smallint[], $3::text[], $4::text[], $5::text[], $6::integer[])
-        as g (message_id, parts, phone, text, client_message_id, kind)
+           ($18::integer[])[kind] as label_key, ($19::smallint[])[kind] as lane, ($20::smallint[])[kind] as rank,
+           coalesce(($15::timestamptz[])[kind] > at, false) as later
+    from taken cross join given g
+    where taken.all_of_them or g.digest is null or g.message_id in (select message_id from whole)
 ), stored as (
     insert into message (message_id, accepted_at, scheduled_at, expires_at, client_id, queue_id, sms_type, priority,
                          parts, part_states, phone, sender, label, client_message_id, text)
-    select message_id, accepted_at, scheduled_at, expires_at, client_id, queue_id, sms_type, priority,
+    select message_id, at, scheduled_at, expires_at, client_id, queue_id, sms_type, priority,
            parts, case when parts > 1 then array_fill(0::smallint, array[parts]) end,
            phone, sender, label, client_message_id, text
     from fresh
 ), queued as (
     insert into waiting (message_id, expires_at, client_id, label_key, queue_id, lane, rank)
     select message_id, expires_at, client_id, label_key, queue_id, lane, rank from fresh where not later
-), held as (
+), later as (
     insert into staged (due, message_id, expires_at, client_id, label_key, queue_id, lane, rank)
     select scheduled_at, message_id, expires_at, client_id, label_key, queue_id, lane, rank from fresh where later
 )
-select server_life() || '@' || pg_current_xact_id() as mark;
+select array(select message_id from given) as ids,
+       case when (select all_of_them from taken) then '{}'
+            else array(select message_id from given except select message_id from fresh) end as held,
+       server_life() || '@' || pg_current_xact_id() as mark;
