@@ -6,9 +6,10 @@ import asyncio
 
 import pytest
 
-from payk.store.accept import NewRequest, insert_requests
+from payk.store.accept import NewRequest, insert_messages, insert_requests
 from payk.store.database import Database
-from payk.store.errors import StoreRefused
+from payk.store.errors import StoreRefused, StoreUnavailable
+from tests.store.proxy import Cut, network_to
 from tests.store.rows import new_message
 
 BACKEND = "select pg_backend_pid()"
@@ -86,3 +87,52 @@ async def test_closing_ends_it(dsn: str, database: Database) -> None:
     await backend(second)
     await second.close()
     assert await begun(database) == 0
+
+
+async def test_a_connection_that_breaks_while_it_waits_is_replaced(dsn: str) -> None:
+    async with network_to(dsn) as network:
+        through = await Database.open(network.dsn)
+        await backend(through)
+        await network.down()
+        await network.up()
+        await asyncio.sleep(0.01)  # its end is read
+        assert await backend(through)
+        await network.down()
+        await asyncio.sleep(0.01)
+        await through.close()
+
+
+@pytest.mark.parametrize(("cut", "stored"), [(Cut.BEFORE, False), (Cut.AFTER, True)])
+async def test_a_commit_that_was_not_confirmed_is_looked_up(
+    dsn: str, database: Database, cut: Cut, stored: bool
+) -> None:
+    async with network_to(dsn) as network:
+        through = await Database.open(network.dsn)
+        await insert_requests(through, [NewRequest([new_message()])], timeout=5, ahead=True)
+        network.on("commit", cut)
+        insert = insert_requests(through, [NewRequest([new_message()])], timeout=5, ahead=True)
+        if stored:
+            assert await insert
+        else:
+            with pytest.raises(StoreUnavailable):
+                await insert
+        async with database.connection() as connection:
+            assert await connection.fetchval("select count(*) from message") == 1 + stored
+        await through.close()
+
+
+async def test_a_message_that_takes_a_digest_over_is_accepted_when_it_comes(database: Database) -> None:
+    keyed = new_message(repeat_digest=b"7" * 16, repeat_window=60)
+    [first] = await insert_messages(database, [keyed], timeout=5)
+    await backend(database)
+    async with database.connection() as connection:
+        await connection.execute(
+            "update message set state = 3, done_at = now() where message_id = $1", first.message_id
+        )
+        came = await connection.fetchval("select clock_timestamp()")
+    [[second]] = await insert_requests(database, [NewRequest([keyed])], timeout=5, ahead=True)  # type: ignore[misc]
+    assert not second.repeated
+    async with database.connection() as connection:
+        assert came <= await connection.fetchval(
+            "select accepted_at from message where message_id = $1", second.message_id
+        )

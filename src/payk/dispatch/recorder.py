@@ -124,10 +124,11 @@ class OutcomeRecorder:
         while True:
             await self._some.wait()
             self._some.clear()
-            self._hurry.clear()
             if not await self._record_some():
                 self._some.set()
                 await asyncio.sleep(AWAY_PAUSE)
+            if self._recorded == self._taken:
+                self._hurry.clear()
             await gather(lambda: len(self._results), self._hurry)
 
     async def drained(self) -> None:

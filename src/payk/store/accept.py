@@ -197,7 +197,7 @@ async def _store_at_once(
             for message_id, m in drawn
             if m.repeat_digest is not None
         }
-        await connection.execute(f"set local lock_timeout = {max(1, int(wait * 1000))}")
+        await connection.execute(f"set local lock_timeout = {_milliseconds(wait)}")
         await _settle(connection, sorted(key for key, (own, _) in keyed.items() if own in held), keyed, repeats)
         await connection.execute(_WAIT_WITHOUT_END)
         taken_over = [(own, message) for own, message in drawn if own in held and own not in repeats]
@@ -234,7 +234,8 @@ async def _store_by_steps(
     for chunk in _chunks(new):
         if give_way is not None:
             await give_way()
-        await _take(connection, [message for _, message in chunk], stored, [message_id for message_id, _ in chunk])
+        ids_of_chunk = [message_id for message_id, _ in chunk]
+        await _take(connection, [message for _, message in chunk], stored, ids_of_chunk, of_transaction=True)
     rows = {message_id: Inserted(repeats.get(message_id, message_id), message_id in repeats) for message_id, _ in todo}
     taken = [
         answer or [rows[message_id] for message_id in own]
@@ -251,9 +252,13 @@ async def _take(
     ids: Sequence[int] = (),
     *,
     digests: Sequence[bytes | None] = (),
-    wait: float = 0.0,
+    wait: float | None = None,
+    of_transaction: bool = False,
 ) -> tuple[Sequence[int], set[int]]:
-    """Store CHUNK messages at most, and note it; all ids, and those that were left out: their digest is held."""
+    """Store CHUNK messages at most, and note it; all ids, and those that were left out: their digest is held.
+
+    `of_transaction`: they are accepted at the moment of the transaction, and not of the statement.
+    """
     if not messages:
         return (), set()
     numbers: dict[tuple[object, ...], int] = {}
@@ -271,7 +276,7 @@ async def _take(
         sql("accept.take"),
         ids,
         digests,
-        str(int(wait * 1000)),
+        str(_milliseconds(wait)),
         [m.parts for m in messages],
         [m.phone for m in messages],
         [m.text for m in messages],
@@ -282,6 +287,7 @@ async def _take(
         [flow.lane for flow, _ in of_kinds],
         [flow.rank for flow, _ in of_kinds],
         max(m.repeat_window for m in messages),
+        of_transaction,
     )
     assert row is not None  # it is one row whatever there is
     ids, held, stored.mark = row[0], set(row[1]), row[2]
@@ -293,6 +299,11 @@ async def _take(
         if messages[place].scheduled_at is None:
             stored.flows.setdefault(flow, ids[place])
     return ids, held
+
+
+def _milliseconds(wait: float | None) -> int:
+    """For lock_timeout, where 0 is without end."""
+    return 0 if wait is None else max(1, int(wait * 1000))
 
 
 def _is_stored(first: tuple[int, NewMessage]) -> Callable[[Connection], Awaitable[bool]]:

@@ -23,6 +23,9 @@ log = get_logger("store")
 PATIENCE = 0.02
 """Seconds that a worker waits for another to finish before it writes beside it."""
 
+QUICK = 0.003
+"""Seconds that a quick batch takes; a full one waits so long for it. Where commits take longer two are under way."""
+
 MANY = 16
 """Items of a batch that are no longer few: from twice as many on they are taken by halves."""
 
@@ -63,7 +66,11 @@ class Batcher(Generic[Item, Result]):
         self._idle.set()
         self._writing = 0
         self._taking = asyncio.Lock()
-        self._last_size = 0
+        self._under_way = 0
+        """Items that are being written."""
+        self._callers = 0
+        self._began = 0.0
+        """When the last batch was begun."""
         self._wanted = 0
         self._enough = asyncio.Event()
 
@@ -97,6 +104,7 @@ class Batcher(Generic[Item, Result]):
             async with self._taking:
                 batch = await self._next_batch()
             self._writing += 1
+            self._under_way += len(batch)
             try:
                 await self._write_batch(batch)
             except asyncio.CancelledError:
@@ -104,7 +112,10 @@ class Batcher(Generic[Item, Result]):
                 raise
             finally:
                 self._writing -= 1
+                self._count_callers()  # now that all who come back are likely to be here
+                self._under_way -= len(batch)
                 self._free.set()
+                self._enough.set()
                 if not self._queue and not self._writing:
                     self._idle.set()
 
@@ -112,31 +123,47 @@ class Batcher(Generic[Item, Result]):
         while not self._queue:
             self._some.clear()
             await self._some.wait()
-        if not self._free.is_set():
-            # One full batch costs less than two halves, so a second is begun only if the first takes its time.
-            with suppress(TimeoutError):
-                async with asyncio.timeout(PATIENCE):
-                    await self._free.wait()
         share = self._share()
-        if self._gather and MANY < share > len(self._queue):
-            self._wanted = share
-            self._enough.clear()
+        if not self._free.is_set():
+            # One full batch costs less than two halves, so another one is begun beside it only if it is a full one too
+            # and the first is not a quick one, or if that takes its time.
+            await self._wait_for(share, PATIENCE)
             with suppress(TimeoutError):
-                async with asyncio.timeout(self._gather):
-                    await self._enough.wait()
+                async with asyncio.timeout_at(self._began + QUICK):
+                    await self._free.wait()
+        if self._gather and share < self._max_items and not await self._wait_for(share, self._gather):
+            self._callers -= self._callers // 8
         batch = self._take(share)
-        self._last_size = len(batch)
+        self._began = asyncio.get_running_loop().time()
         self._free.clear()
         return batch
 
+    async def _wait_for(self, items: int, patience: float) -> bool:
+        """Until so many wait, or a worker becomes free; False if `patience` seconds were over first."""
+        if len(self._queue) >= items:
+            return True
+        self._wanted = items
+        self._enough.clear()
+        try:
+            async with asyncio.timeout(patience):
+                return await self._enough.wait()
+        except TimeoutError:
+            return False
+
+    def _count_callers(self) -> None:
+        self._callers = max(self._callers, len(self._queue) + self._under_way)
+
     def _share(self) -> int:
-        """How many items the next batch should have; MANY stand for all of few.
+        """How many items the next batch should have: half of the callers that there were lately, all of few.
 
         Callers who wait for their answers before they ask again fall into step: all of them are in one batch, and
-        nobody has work while it is written. Half of them at a time, there is always one half that is being read and
-        answered while the other one is written.
+        nobody has work while it is written. By halves, there is always one half that is being read and answered while
+        the other one is written.
         """
-        return min(self._max_items, max(MANY, (self._last_size + len(self._queue) + 1) // 2))
+        self._count_callers()
+        callers = self._callers
+        self._callers -= callers // 50  # those that left are forgotten
+        return self._max_items if callers < 2 * MANY else min(self._max_items, (callers + 1) // 2)
 
     def _take(self, most: int) -> list[_Entry[Item, Result]]:
         batch: list[_Entry[Item, Result]] = []

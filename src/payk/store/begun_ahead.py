@@ -28,8 +28,11 @@ class BegunAhead:
         while self._kept:
             connection, timer = self._kept.pop()
             timer.cancel()
-            if not connection.is_closed():
-                return connection
+            try:
+                if not connection.is_closed():
+                    return connection
+            except asyncpg.InterfaceError:  # the pool has taken a lost connection back already
+                continue
             self._let_go(connection)
         return None
 
@@ -42,7 +45,7 @@ class BegunAhead:
         """End all of them."""
         while (connection := self.take()) is not None:
             self._let_go(connection)
-        await asyncio.gather(*self._ending)
+        await asyncio.gather(*self._ending, return_exceptions=True)
 
     def _nobody_came_for(self, connection: Connection) -> None:
         self._kept = [kept for kept in self._kept if kept[0] is not connection]

@@ -196,9 +196,10 @@ class Database:
         """A connection inside BEGIN and COMMIT. As `connection`, and OutcomeUnknown when COMMIT got no answer.
 
         With `lock_wait` a statement that waits longer for a lock, in seconds, ends it with StoreBusy. With `ahead` the
-        COMMIT begins the next one too, for verbs that will be back at once: a round trip less while callers wait. Then
-        now() is the moment of that COMMIT.
+        COMMIT begins the next one too, for verbs that will be back at once: a round trip less while callers wait. For
+        the one that finds itself begun now() is the moment when that COMMIT was sent.
         """
+        assert lock_wait is None or not ahead  # what was begun ahead was begun without
         begin = "begin" if lock_wait is None else f"begin; set local lock_timeout = {max(1, int(lock_wait * 1000))}"
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout
@@ -279,9 +280,10 @@ class Database:
         try:
             async with asyncio.timeout(ROLLBACK_TIMEOUT):
                 await connection.execute("rollback")
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        except (*UNAVAILABLE, asyncpg.PostgresError, asyncpg.InterfaceError):
             self._drop(connection)
-        await self._release(connection)
+        finally:
+            await self._release(connection)
 
     @staticmethod
     def _drop(connection: Connection) -> None:

@@ -76,15 +76,16 @@ on conflict (day, client_id, digest) do update set message_id = excluded.message
 select exists (select from message where message_id = $1 and client_id = $2 and phone = $3 and text = $4);
 
 -- name: take
--- Stores new messages: those that may go now into the queue, the others staged. Those without an id ($1 is empty then)
--- get one drawn, as draw_ids says, and their moment is this statement's, for the transaction may have begun before they
--- came. Those with a digest take it, as claim_digests does, and are left out where another message holds it; for what is
--- being stored elsewhere that is waited for $3 milliseconds, for anything else, and with 0, without end. Answers the ids,
--- in order, those that were left out, and the transaction's mark. $9 to $20 describe kinds, each once, and every message
--- names its own; $21 is the widest window.
+-- Stores new messages: those that may go now into the queue, the others staged. $1 are their ids; where it is empty they
+-- are drawn, as draw_ids says. $2 are their digests, which are taken as claim_digests does it; messages whose digest
+-- another one holds are left out. What is being stored elsewhere is waited for $3 milliseconds (0 = without end), and
+-- locks on tables without end, for a batch is not split because a table is being migrated. $4 to $7 are columns; each
+-- message names its kind by $8, and $9 to $20 describe those; $21 is the widest window. With $22 the messages are accepted
+-- at the moment of the transaction, else of the statement, for the former may have begun before they came.
+-- Answers the ids, in order, those that were left out, and the transaction's mark.
 with moment as materialized (
-    select case when cardinality($1::bigint[]) = 0 then statement_timestamp() else now() end as at,
-           set_config('lock_timeout', $3, true) as waits
+    select case when $22::boolean then now() else statement_timestamp() end as at,
+           set_config('lock_timeout', $3, true) as has_effect  -- before any digest is waited for: all rows below need `at`
 ), given as materialized (
     select coalesce(g.message_id, nextval('message_id')) as message_id, g.digest, g.parts, g.phone, g.text,
            g.client_message_id, g.kind, m.at, ($9::integer[])[g.kind] as client_id
@@ -116,8 +117,9 @@ with moment as materialized (
 ), whole as materialized (
     select message_id from claimed group by message_id having count(*) = (select count(*) from days)
 ), taken as materialized (
-    select (select count(digest) from given) = (select count(*) from whole) as all_of_them,
-           set_config('lock_timeout', '0', true) as waits
+    select t.all_of_them,
+           case when t.all_of_them is not null then set_config('lock_timeout', '0', true) end as has_effect
+    from (select (select count(digest) from given) = (select count(*) from whole) as all_of_them) t
 ), fresh as materialized (
     select g.*, ($10::integer[])[kind] as queue_id, ($11::smallint[])[kind] as sms_type,
            ($12::smallint[])[kind] as priority, ($13::text[])[kind] as sender, ($14::text[])[kind] as label,
