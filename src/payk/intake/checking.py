@@ -37,7 +37,7 @@ class Checking:
 
     def one(self, request: Request, client: Client) -> NewMessage:
         """The message of a request. Raises Refused."""
-        return self._finished(walk(request, client, self._directory.value, self._now()))
+        return self._finished(walk(request, client, self._directory.value, self._now))
 
     async def many(
         self, requests: Iterator[Request | Rejection], client: Client, deadline: float
@@ -48,13 +48,13 @@ class Checking:
         one does. Raises StoreUnavailable once `deadline` (Clock.monotonic) is over; what `requests` raises passes
         through.
         """
-        directory, now = self._directory.value, self._now()
+        directory, began = self._directory.value, self._now()  # the same for all items
         messages: list[NewMessage | None] = []
         refusals: list[ItemRefusal] = []
         more = True
         while more:
             async with self._turn:
-                more = self._slice(requests, client, directory, now, messages, refusals)
+                more = self._slice(requests, client, directory, lambda: began, messages, refusals)
             if self._clock.monotonic() > deadline:
                 raise StoreUnavailable("the time to answer in was used up by the check")
             await asyncio.sleep(0)
@@ -65,7 +65,7 @@ class Checking:
         requests: Iterator[Request | Rejection],
         client: Client,
         directory: Directory,
-        now: datetime,
+        now: Callable[[], datetime],
         messages: list[NewMessage | None],
         refusals: list[ItemRefusal],
     ) -> bool:

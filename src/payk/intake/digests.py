@@ -23,7 +23,9 @@ class Digests:
     """`secret_key` is the same in every process, else they would not know each other's requests."""
 
     def __init__(self, secret_key: bytes) -> None:
-        self._message_key = hmac.digest(secret_key, b"payk.intake.repeat", "sha256")
+        message_key = hmac.digest(secret_key, b"payk.intake.repeat", "sha256")
+        self._keyed = hmac.new(message_key, digestmod="sha256")
+        """Has taken in the key, and nothing else: a copy of it costs less than to begin with the key each time."""
         self._request_key = hmac.digest(secret_key, b"payk.intake.request", "sha256")
 
     def of_draft(self, draft: Draft) -> bytes:
@@ -31,7 +33,9 @@ class Digests:
         marked_id = "" if draft.client_message_id is None else f"={draft.client_message_id}"
         instant = "" if draft.instant is None else draft.instant.isoformat()
         fields = (str(draft.client.client_id), marked_id, draft.phone, draft.sender, instant, draft.text)
-        return hmac.digest(self._message_key, "\0".join(fields).encode(), "sha256")[:OCTETS]
+        content = self._keyed.copy()
+        content.update("\0".join(fields).encode())
+        return content.digest()[:OCTETS]
 
     async def of_request(self, client_id: int, path: str, key: bytes, body: bytes) -> AnswerKey:
         """What makes two requests of a client the same: the path and its `key`; then the body, octet for octet."""

@@ -36,7 +36,7 @@ class Draft:
         "parts", "phone", "priority", "request", "route", "sender", "sms_type", "text",
     )  # fmt: skip
 
-    def __init__(self, request: Request, client: Client, directory: Directory, now: datetime) -> None:
+    def __init__(self, request: Request, client: Client, directory: Directory, now: Callable[[], datetime]) -> None:
         self.request = request
         self.client = client
         self.directory = directory
@@ -136,7 +136,7 @@ def schedule_is_near(draft: Draft) -> None:
     raw = _given(draft.request.scheduled_at)
     if raw is not None:
         draft.instant = parse_instant(raw)
-        draft.due_at = due_at(draft.instant, draft.now)
+        draft.due_at = due_at(draft.instant, draft.now())
 
 
 def expiry_is_sensible(draft: Draft) -> None:
@@ -175,8 +175,8 @@ STEPS: tuple[Callable[[Draft], None], ...] = (
 """The walk of one message. A step that raises Rejection does not stop the others: all broken fields are told."""
 
 
-def walk(request: Request, client: Client, directory: Directory, now: datetime) -> Draft:
-    """Check one message; what the steps made of it. Raises Refused."""
+def walk(request: Request, client: Client, directory: Directory, now: Callable[[], datetime]) -> Draft:
+    """Check one message; what the steps made of it. `now` is asked only for one with ScheduledAt. Raises Refused."""
     draft = Draft(request, client, directory, now)
     for step in STEPS:
         try:

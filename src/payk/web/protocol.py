@@ -96,9 +96,16 @@ class HttpProtocol(HttpToolsProtocol):
             self._close_with(Problem(Code.HTTP_INVALID, "What was received is not well-formed HTTP/1.1."))
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Note a header; trailers after a body are none of ours."""
-        if not self._in_body:
-            super().on_header(name, value)
+        """Note a header; trailers after a body are none of ours.
+
+        What uvicorn does, written out: it runs for every line of a head, and the call would cost more than the work.
+        """
+        if self._in_body:
+            return
+        name = name.lower()
+        if name == b"expect" and value.lower() == b"100-continue":
+            self.expect_100_continue = True
+        self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         """Start the request; a target that has no path becomes one that nothing is at."""
