@@ -232,20 +232,7 @@ class Dispatcher:
         return False
 
     def _submit(self, link: Link, claims: list[Claim]) -> None:
-        for claim in claims:
-            link.submit(
-                Submission(
-                    message_id=claim.message_id,
-                    phone=claim.phone,
-                    sender=claim.sender,
-                    text=claim.text,
-                    sms_type=claim.sms_type,
-                    attempt=claim.try_number,
-                    parts_left=claim.parts_left,
-                    valid_until=claim.expires_at,
-                    now=claim.now,
-                )
-            )
+        link.submit(*map(_submission, claims))
 
     def _result(self, result: SubmissionResult) -> None:
         self._recorder.take(result)
@@ -257,3 +244,18 @@ class Dispatcher:
             self._recorder.take_late(
                 LateAnswer(submission.message_id, link.operator_id, link_id, part, submission.attempt, smsc_id)
             )
+
+
+def _submission(claim: Claim) -> Submission:
+    """In the order of its fields, which is half the price of their names."""
+    return Submission(
+        claim.message_id,
+        claim.phone,
+        claim.sender,
+        claim.text,
+        claim.sms_type,
+        claim.try_number,
+        claim.parts_left,
+        claim.expires_at,
+        claim.now,
+    )

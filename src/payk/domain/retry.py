@@ -19,6 +19,11 @@ LONGEST_DELAY = 900.0
 SESSION_DELAY = 1.0
 """The same for a part whose session was not fit to take it."""
 _TWICE = 2
+_BY_DEFAULT = {
+    SmsType.OTP: UncertainPolicy.RESEND,
+    SmsType.COMMON: UncertainPolicy.RESEND,
+    SmsType.BATCH: UncertainPolicy.HOLD,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +76,11 @@ def uncertain_policy(sms_type: SmsType, client: Client | None, link: Link | None
 
     Default: Otp and Common are sent once more, Batch is not.
     """
-    wishes = [source.uncertain[sms_type] for source in (client, link) if source and sms_type in source.uncertain]
-    if not wishes:
-        return UncertainPolicy.HOLD if sms_type is SmsType.BATCH else UncertainPolicy.RESEND
-    return UncertainPolicy.HOLD if UncertainPolicy.HOLD in wishes else UncertainPolicy.RESEND
+    of_client = client.uncertain.get(sms_type) if client else None
+    of_link = link.uncertain.get(sms_type) if link else None
+    if of_client is None and of_link is None:
+        return _BY_DEFAULT[sms_type]
+    return UncertainPolicy.HOLD if UncertainPolicy.HOLD in (of_client, of_link) else UncertainPolicy.RESEND
 
 
 def retry_delay(attempt: int, jitter: float, first: float = FIRST_DELAY) -> float:
@@ -95,6 +101,10 @@ def decide(
     outcomes: tuple[PartOutcome, ...], attempt: Attempt, policy: UncertainPolicy, rules: RetryRules, jitter: float
 ) -> Decision:
     """Settle, retry or give up. `outcomes` holds one outcome per part that was to be sent."""
+    if len(outcomes) == 1 and isinstance(taken := outcomes[0], Accepted):  # nearly all
+        return Decision(
+            {taken.part: MessageState.ENROUTE}, attempt=attempt.attempt, uncertain_count=attempt.uncertain_count
+        )
     states: dict[int, MessageState] = {}
     left: list[int] = []
     delay = 0.0

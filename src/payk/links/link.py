@@ -142,9 +142,9 @@ class Link:
         result or a change of a bind will tell."""
         return self._submitter.capacity_at()
 
-    def submit(self, submission: Submission) -> None:
-        """Submit a message; exactly one result follows, whatever happens."""
-        self._submitter.submit(submission)
+    def submit(self, *submissions: Submission) -> None:
+        """Submit messages; exactly one result follows each, whatever happens."""
+        self._submitter.submit(submissions)
 
     def _bind(self, number: int) -> Bind:
         return Bind(

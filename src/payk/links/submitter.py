@@ -10,7 +10,7 @@ import asyncio
 import logging
 import math
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import attrgetter
 from typing import Final
 
@@ -119,25 +119,37 @@ class Submitter:
         at = max(self._pace.resumes(now), self._turn_at(now) - _AHEAD)
         return at if at < math.inf else None
 
-    def submit(self, submission: Submission) -> None:
-        """Write it, or put it in line at the bind with the most room."""
+    def submit(self, submissions: Iterable[Submission]) -> None:
+        """Put each in line at the bind with the most room, and write what has a place and a token."""
+        now = self._clock.monotonic()
+        up = [] if self._pace.paused(now) else [bind for bind in self._binds.values() if bind.up]
+        tokens_go_round = len(up) > 1 and not self._pace.unlimited
+        for submission in submissions:
+            parts = self._parts_of(submission)
+            if not up or self._turn_at(now) > now + _PATIENCE:
+                self.handed_back(parts)
+                continue
+            # All its parts go over the same bind: some operators do not join them otherwise.
+            bind = up[0] if len(up) == 1 else max(up, key=attrgetter("room"))
+            bind.waiting += parts
+            if tokens_go_round:  # by the order of the messages, whichever bind they go over
+                self._write_from(bind, now)
+        for bind in up:
+            self._write_from(bind, now)
+
+    def _parts_of(self, submission: Submission) -> list[PartOnItsWay]:
+        """What is to be written of it; nothing, if it is unsendable."""
         try:
             parts = self._encoder.encode(submission)
         except UnsendableError as unsendable:
             self._give_up(submission, unsendable)
-            return
+            return []
         if submission.parts_left is None:
             message = MessageOnItsWay(submission, sum([len(part.numbers) for part in parts]))
         else:
             message = MessageOnItsWay(submission, len(submission.parts_left))
             self._refuse_foreign(message, submission.parts_left, parts)
-        on_their_way = [PartOnItsWay(message, part) for part in parts]
-        bind, now = self._roomiest(), self._clock.monotonic()
-        if bind is None or self._pace.paused(now) or self._turn_at(now) > now + _PATIENCE:
-            self.handed_back(on_their_way)
-            return
-        bind.waiting += on_their_way
-        self._write_from(bind, now)
+        return [PartOnItsWay(message, part) for part in parts]
 
     # What became of parts: `payk.links.bind.Traffic`
 
@@ -272,11 +284,6 @@ class Submitter:
 
     def _waiting(self) -> int:
         return sum([len(bind.waiting) for bind in self._binds.values()])
-
-    def _roomiest(self) -> Bind | None:
-        """The bind for a message. All its parts go over the same one: some operators do not join them otherwise."""
-        binds = [bind for bind in self._binds.values() if bind.up]
-        return max(binds, key=attrgetter("room")) if len(binds) > 1 else next(iter(binds), None)
 
     def _write_from(self, bind: Bind, now: float) -> None:
         """Write what waits at a bind, as far as its window and the rate go."""

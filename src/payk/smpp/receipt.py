@@ -38,20 +38,15 @@ _STATES: Final = {word: state for state, words in _WORDS.items() for word in wor
 _CODES: Final = frozenset(MessageState)
 
 _LABEL: Final = re.compile(rb"(?<![\w-])(id|sub|dlvrd|submit date|done date|stat|err|text):", re.IGNORECASE)
-# As Appendix B writes it, which nearly all do: every label once, in this order.
-_PLAIN: Final = re.compile(
-    rb"id:([^\s:\0\x1C-\x1F\x85\xA0]+) sub:([^\s:\0\x1C-\x1F\x85\xA0]+) dlvrd:([^\s:\0\x1C-\x1F\x85\xA0]+)"
-    rb" submit date:([^\s:\0\x1C-\x1F\x85\xA0]+) done date:([^\s:\0\x1C-\x1F\x85\xA0]+)"
-    rb" stat:([^\s:\0\x1C-\x1F\x85\xA0]+) err:([^\s:\0\x1C-\x1F\x85\xA0]+)(?: text:|\Z)",
-    re.IGNORECASE,
-)
+# As Appendix B writes it, which nearly all do: every label once, in this order. Of latin-1 text.
 _NAMES: Final = ("id", "sub", "dlvrd", "submit date", "done date", "stat", "err")
+_PLAIN: Final = re.compile(" ".join(rf"{name}:([^\s:\0]++)" for name in _NAMES) + r"(?: text:|\Z)", re.IGNORECASE)
 _WORD: Final = re.compile(rb"[^\s\0\x1C-\x1F\x85\xA0]+")  # what str.split() leaves whole, once it is latin-1
 
 
 @value
 class Receipt:
-    """What a receipt says, unjudged."""
+    """What a receipt says, unjudged. No string read from its text or its parameters holds a NUL."""
 
     message_ids: tuple[str, ...]
     """Candidates for the operator's id, as written: of the TLV, then of the text; they may differ in their base."""
@@ -84,8 +79,12 @@ def parse_receipt(pdu: DeliverSm | DataSm, *, text_receipts: bool = False) -> Re
     text that has an id and a stat is one too: anybody can send such a text, so the caller must know the id.
     """
     message_type = pdu.esm_class & EsmClass.TYPE_MASK
-    receipted_id = tlv_text(pdu.tlvs, Tag.RECEIPTED_MESSAGE_ID)
-    state_code = tlv_int(pdu.tlvs, Tag.MESSAGE_STATE)
+    receipted_id = state_code = reference = network_error_code = None
+    if tlvs := pdu.tlvs:
+        receipted_id = tlv_text(tlvs, Tag.RECEIPTED_MESSAGE_ID)
+        state_code = tlv_int(tlvs, Tag.MESSAGE_STATE)
+        reference = tlv_int(tlvs, Tag.USER_MESSAGE_REFERENCE)
+        network_error_code = find_tlv(tlvs, Tag.NETWORK_ERROR_CODE)
     is_receipt = message_type in _RECEIPT_TYPES or (receipted_id is not None and state_code is not None)
     if not is_receipt and not text_receipts:
         return None
@@ -96,20 +95,22 @@ def parse_receipt(pdu: DeliverSm | DataSm, *, text_receipts: bool = False) -> Re
     message_state = MessageState(state_code) if state_code in _CODES else _STATES.get(word)
     if not word and message_state is not None:
         word = _WORDS[message_state][0]
-    candidates = (*(receipted_id or "").split()[:1], said.get("id", ""))
-    return Receipt(
-        message_ids=tuple(dict.fromkeys(candidate for candidate in candidates if candidate)),
-        state=word,
-        message_state=message_state,
-        err=said.get("err"),
-        network_error_code=find_tlv(pdu.tlvs, Tag.NETWORK_ERROR_CODE),
-        submit_date=said.get("submit date"),
-        done_date=said.get("done date"),
-        user_message_reference=tlv_int(pdu.tlvs, Tag.USER_MESSAGE_REFERENCE),
-        source_addr=pdu.source_addr,
-        destination_addr=pdu.destination_addr,
-        intermediate=message_type == EsmClass.INTERMEDIATE_NOTIFICATION,
-        by_text_alone=not is_receipt,
+    message_ids = (receipted_id or "").split()[:1]
+    if (said_id := said.get("id")) and said_id not in message_ids:
+        message_ids.append(said_id)
+    return Receipt(  # in the order of its fields, which is a third of the price of their names
+        tuple(message_ids),
+        word,
+        message_state,
+        said.get("err"),
+        network_error_code,
+        said.get("submit date"),
+        said.get("done date"),
+        reference,
+        pdu.source_addr,
+        pdu.destination_addr,
+        message_type == EsmClass.INTERMEDIATE_NOTIFICATION,
+        not is_receipt,
     )
 
 
@@ -127,10 +128,8 @@ def _text(pdu: DeliverSm | DataSm) -> bytes:
 
 def _said(text: bytes) -> dict[str, str]:
     """Label and value."""
-    plain = _PLAIN.match(text)
-    if plain is None:
-        return dict(_fields(text))
-    return dict(zip(_NAMES, [value.decode("latin-1") for value in plain.groups()], strict=True))
+    plain = _PLAIN.match(text.decode("latin-1"))
+    return dict(_fields(text)) if plain is None else dict(zip(_NAMES, plain.groups(), strict=True))
 
 
 def _fields(text: bytes) -> Iterator[tuple[str, str]]:
