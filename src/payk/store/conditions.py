@@ -16,7 +16,7 @@ from typing import Protocol
 __all__ = ["Answer", "Conditions", "Line", "Look"]
 
 SLOW = 0.1
-"""Seconds of a round trip; above it the database counts as slow. What a request writes takes half a dozen of them."""
+"""Seconds of a round trip; above it the database counts as slow. What a request writes takes two to four of them."""
 AGREEING = 3
 """Looks in a row that make a database slow or quick: one alone may have met a checkpoint, or a busy moment of ours."""
 JUMP = 1.0
