@@ -100,7 +100,10 @@ def processor_time(pids: Iterable[int]) -> float:
     """Microseconds that these processes have worked."""
     ticks = 0
     for pid in pids:
-        fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+        try:
+            fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+        except FileNotFoundError:  # a worker of autovacuum that has ended
+            continue
         ticks += int(fields[11]) + int(fields[12])
     return 1e6 * ticks / os.sysconf("SC_CLK_TCK")
 
