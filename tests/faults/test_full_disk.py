@@ -122,9 +122,8 @@ async def a_receipt_is_refused(operator: Operator, numbers: list[str]) -> None:
     """With the answer after which an operator tries again later."""
     deadline = time.monotonic() + 20
     while not any(
-        line["status"] == CommandStatus.ESME_RX_T_APPN
-        for number in numbers
-        for line in operator.record.receipts(number)
+        line["status"] == CommandStatus.ESME_RX_T_APPN and line["source"] in numbers
+        for line in operator.record.receipts()
     ):
         assert time.monotonic() < deadline
         await asyncio.sleep(0.1)

@@ -42,4 +42,4 @@ async def gather(waiting: Callable[[], int], hurry: asyncio.Event | None = None)
 
 def after_claim(claimed: int) -> float:
     """Seconds until the next claim, where the queue was emptied by one of so many messages."""
-    return min(_LONGEST, PACE * (1 + claimed // 64))
+    return min(_LONGEST, PACE * (1 + claimed // _MANY))

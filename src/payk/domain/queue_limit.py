@@ -30,12 +30,9 @@ class QueueLimit:
     def __init__(self, most: int) -> None:
         self.most = most
         self._most = {sms_type: most * share // 100 for sms_type, share in SHARES.items()}
-        self._least = min(self._most.values())
 
     def check(self, depth: int, sms_types: Collection[SmsType]) -> None:
         """Whether so many messages may wait once a request is taken that holds these types. Raises QueueFull."""
-        if depth <= self._least:  # there is room for all, as nearly always
-            return
         sms_type = min(sms_types, key=self._most.__getitem__)
         if depth > self._most[sms_type]:
             raise QueueFull(sms_type)

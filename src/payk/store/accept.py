@@ -16,7 +16,7 @@ from payk.domain.message import Priority, SmsType, lane_of, rank_of
 from payk.store.arrays import by_kind, columns
 from payk.store.batching import LEAST_TIME, MANY, Batcher
 from payk.store.commits import was_committed
-from payk.store.database import Connection, Database
+from payk.store.database import Connection, Database, lock_timeout
 from payk.store.errors import HistoryUnknown, OutcomeUnknown, StoreBusy, StoreUnavailable
 from payk.store.kept_answers import AnswerKey, KeptAnswer, claim_keys, rewrite_answers
 from payk.store.queries import sql
@@ -160,7 +160,7 @@ async def insert_requests(
             if give_way is not None:
                 await give_way()
             async with db.transaction(timeout, ahead=ahead) as connection:
-                taken = _by_request(requests, await _store_at_once(connection, messages, stored, wait))
+                taken = [*_of_requests(requests, await _store_at_once(connection, messages, stored, wait))]
     except OutcomeUnknown as error:
         # Without a new message nothing was stored: there was nothing but repeats.
         if not stored.new or not await was_committed(db, stored.mark, deadline, is_there=_is_stored(stored.new[0])):
@@ -191,18 +191,12 @@ async def _store_at_once(
     ids, held = await _take(connection, alone, stored, digests=digests, wait=wait)
     repeats: dict[int, int] = {}
     if held:
-        drawn = list(zip(ids, alone, strict=True))
-        keyed = {
-            (m.client_id, m.repeat_digest): (message_id, m.repeat_window)
-            for message_id, m in drawn
-            if m.repeat_digest is not None
-        }
-        await connection.execute(f"set local lock_timeout = {_milliseconds(wait)}")
-        await _settle(connection, sorted(key for key, (own, _) in keyed.items() if own in held), keyed, repeats)
+        left_out = [pair for pair in zip(ids, alone, strict=True) if pair[0] in held]
+        await connection.execute(f"set local lock_timeout = {lock_timeout(wait)}")
+        repeats = await _settle(connection, left_out)
         await connection.execute(_WAIT_WITHOUT_END)
-        taken_over = [(own, message) for own, message in drawn if own in held and own not in repeats]
-        if taken_over:
-            await _take(connection, [message for _, message in taken_over], stored, [own for own, _ in taken_over])
+        taken_over = [pair for pair in left_out if pair[0] not in repeats]
+        await _take(connection, [message for _, message in taken_over], stored, [own for own, _ in taken_over])
     rows = [Inserted(repeats.get(own, own), own in repeats) for own in ids]
     if not repeats_of:
         return rows
@@ -276,7 +270,7 @@ async def _take(
         sql("accept.take"),
         ids,
         digests,
-        str(_milliseconds(wait)),
+        str(lock_timeout(wait)),
         [m.parts for m in messages],
         [m.phone for m in messages],
         [m.text for m in messages],
@@ -301,11 +295,6 @@ async def _take(
     return ids, held
 
 
-def _milliseconds(wait: float | None) -> int:
-    """For lock_timeout, where 0 is without end."""
-    return 0 if wait is None else max(1, int(wait * 1000))
-
-
 def _is_stored(first: tuple[int, NewMessage]) -> Callable[[Connection], Awaitable[bool]]:
     """Asks whether a transaction's first message is there, and with it all others."""
     message_id, message = first
@@ -315,10 +304,6 @@ def _is_stored(first: tuple[int, NewMessage]) -> Callable[[Connection], Awaitabl
         return bool(await connection.fetchval(sql("accept.was_stored"), *values))
 
     return is_stored
-
-
-def _by_request(requests: Sequence[NewRequest], rows: list[Inserted]) -> list[_Taken]:
-    return [rows] if len(requests) == 1 else list(_of_requests(requests, rows))
 
 
 def _of_requests(requests: Sequence[NewRequest], items: Iterable[Item]) -> list[list[Item]]:
@@ -380,7 +365,6 @@ def _alike(messages: Sequence[NewMessage]) -> tuple[dict[_Key, int], dict[int, i
 async def _claim_digests(connection: Connection, drawn: Sequence[_Drawn]) -> dict[int, int]:
     """Which messages turned out to be repeats, each with the id of its first."""
     firsts, repeats_of = _alike([message for _, message in drawn])
-    repeats: dict[int, int] = {}
     held: set[int] = set()
     for keys in _chunks(sorted(firsts)):  # the same order in every process, else two of them deadlock
         chunk = [drawn[firsts[key]] for key in keys]
@@ -393,25 +377,27 @@ async def _claim_digests(connection: Connection, drawn: Sequence[_Drawn]) -> dic
                 max(message.repeat_window for _, message in chunk),
             )
         )
-    if held:
-        keyed = {key: (drawn[place][0], drawn[place][1].repeat_window) for key, place in firsts.items()}
-        await _settle(connection, sorted(key for key, (own, _) in keyed.items() if own in held), keyed, repeats)
+    repeats = await _settle(connection, [pair for pair in drawn if pair[0] in held]) if held else {}
     for place, first in repeats_of.items():  # a repeat inside a request answers what its first answers
         first_id = drawn[first][0]
         repeats[drawn[place][0]] = repeats.get(first_id, first_id)
     return repeats
 
 
-async def _settle(
-    connection: Connection, held: list[_Key], keyed: dict[_Key, tuple[int, int]], repeats: dict[int, int]
-) -> None:
-    """Note in `repeats` what the messages are that hold these keys, or take the keys over."""
+async def _settle(connection: Connection, drawn: Sequence[_Drawn]) -> dict[int, int]:
+    """Which of these messages, whose digests are held, are repeats, each with the id of its first; the others take
+    their digests over.
+    """
+    keyed = {(m.client_id, m.repeat_digest): (own, m.repeat_window) for own, m in drawn if m.repeat_digest is not None}
+    held = sorted(keyed)
+    repeats: dict[int, int] = {}
     for _ in range(_TAKE_OVER_ROUNDS):
         if not held:
             break
         held = await _settle_held(connection, held, keyed, repeats)
     else:
         raise StoreBusy("the same request is being repeated faster than it can be stored")
+    return repeats
 
 
 def _key_columns(

@@ -64,7 +64,6 @@ class Batcher(Generic[Item, Result]):
         self._free.set()
         self._idle = asyncio.Event()
         self._idle.set()
-        self._writing = 0
         self._taking = asyncio.Lock()
         self._under_way = 0
         """Items that are being written."""
@@ -103,7 +102,6 @@ class Batcher(Generic[Item, Result]):
         while True:
             async with self._taking:
                 batch = await self._next_batch()
-            self._writing += 1
             self._under_way += len(batch)
             try:
                 await self._write_batch(batch)
@@ -111,12 +109,11 @@ class Batcher(Generic[Item, Result]):
                 self._fail(batch, StoreUnavailable("the process is stopping"))
                 raise
             finally:
-                self._writing -= 1
                 self._count_callers()  # now that all who come back are likely to be here
                 self._under_way -= len(batch)
                 self._free.set()
                 self._enough.set()
-                if not self._queue and not self._writing:
+                if not self._queue and not self._under_way:
                     self._idle.set()
 
     async def _next_batch(self) -> list[_Entry[Item, Result]]:

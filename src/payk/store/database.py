@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
+from functools import partial
 
 import asyncpg
 
@@ -20,7 +21,7 @@ from payk.store.errors import OutcomeUnknown, StoreBusy, StoreRefused, StoreUnav
 from payk.store.last_commits import LastCommits
 from payk.store.wakeups import Wakeups
 
-__all__ = ["Connection", "Database"]
+__all__ = ["Connection", "Database", "lock_timeout"]
 
 Connection = asyncpg.pool.PoolConnectionProxy
 
@@ -102,6 +103,11 @@ def _told(error: Exception) -> str:
     return first.partition(": ")[0] if isinstance(error, ValueError) else first
 
 
+def lock_timeout(wait: float | None) -> int:
+    """Seconds to wait for a lock as the server's setting takes them: milliseconds, 0 = without end (None)."""
+    return 0 if wait is None else max(1, int(wait * 1000))
+
+
 async def _keep_session(connection: asyncpg.Connection) -> None:
     """No RESET between uses: no verb changes the session, and a round trip a use would be a tax on each."""
 
@@ -117,7 +123,7 @@ class Database:
         self._why_away = ""
         self._full_at = float("-inf")
         self._epoch = clock.now().timestamp() - clock.monotonic()  # the server's clock when our monotonic was 0
-        self._begun_ahead = BegunAhead(self._end_begun)
+        self._begun_ahead = BegunAhead(partial(self._part_with, keep=True))
         self.wakeups = Wakeups()
         self.last_commits = LastCommits()
 
@@ -200,7 +206,7 @@ class Database:
         the one that finds itself begun now() is the moment when that COMMIT was sent.
         """
         assert lock_wait is None or not ahead  # what was begun ahead was begun without
-        begin = "begin" if lock_wait is None else f"begin; set local lock_timeout = {max(1, int(lock_wait * 1000))}"
+        begin = "begin" if lock_wait is None else f"begin; set local lock_timeout = {lock_timeout(lock_wait)}"
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout
         begun = self._begun_ahead.take() if ahead else None
@@ -224,7 +230,8 @@ class Database:
         try:
             yield connection
         except BaseException as error:
-            await self._part_with(connection, error)
+            # A server whose disk is full may not be able to take another connection.
+            await self._part_with(connection, keep=isinstance(error, asyncpg.DiskFullError))
             if not isinstance(error, Exception):
                 raise
             noted = translate(error) if isinstance(error, SLOW) else self._noted(error)
@@ -258,31 +265,20 @@ class Database:
             self._away_until, self._why_away = self._clock.monotonic() + AWAY_PAUSE, str(translated)
         return translated
 
-    async def _part_with(self, connection: Connection, error: BaseException) -> None:
-        """Give back a connection whose use failed: closed, for what is open on it then ends at the server too.
-
-        A server whose disk is full may not be able to take another one: that is rolled back and kept.
+    async def _part_with(self, connection: Connection, *, keep: bool) -> None:
+        """Give back a connection with a transaction open: closed, for that then ends at the server too, or rolled back,
+        with `keep` and if the server answers.
         """
         kept = False
         try:
-            if isinstance(error, asyncpg.DiskFullError):
-                with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            if keep:
+                with suppress(*UNAVAILABLE, asyncpg.PostgresError, asyncpg.InterfaceError):
                     async with asyncio.timeout(ROLLBACK_TIMEOUT):
                         await connection.execute("rollback")
                         kept = True
         finally:
             if not kept:
                 self._drop(connection)
-            await self._release(connection)
-
-    async def _end_begun(self, connection: Connection) -> None:
-        """Give back a connection whose next transaction was begun and not used."""
-        try:
-            async with asyncio.timeout(ROLLBACK_TIMEOUT):
-                await connection.execute("rollback")
-        except (*UNAVAILABLE, asyncpg.PostgresError, asyncpg.InterfaceError):
-            self._drop(connection)
-        finally:
             await self._release(connection)
 
     @staticmethod
