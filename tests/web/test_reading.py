@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from payk.domain.errors import Code, Field, Rejection
@@ -259,6 +259,8 @@ def told(request: Request | Rejection) -> Any:
 
 
 @given(ANY_MESSAGE)
+@example({"PhoneNumber": ""})
+@example({"Text": "a", "ClientMessageId": " \u2003"})
 def test_any_members_read_alike_alone_in_a_bulk_and_beside_half_an_emoji(members: dict[str, Any]) -> None:
     body = json.dumps(members).encode()
     alone = told(read_message(body))

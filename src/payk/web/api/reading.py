@@ -90,6 +90,14 @@ def _item(raw: msgspec.Raw) -> Request | Rejection:
 
 
 def _request(message: _Message) -> Request:
+    """Raises ValueError where a string is blank: it stands for none, which the lenient path knows."""
+    strings = (
+        message.phone_number, message.text, message.sender_address, message.scheduled_at, message.sms_label,
+        message.client_message_id,
+    )  # fmt: skip
+    for string in strings:
+        if string is not None and _is_blank(string):
+            raise ValueError
     return Request(
         message.phone_number,
         message.text,
@@ -101,6 +109,10 @@ def _request(message: _Message) -> Request:
         message.sms_label,
         message.client_message_id,
     )
+
+
+def _is_blank(string: str) -> bool:
+    return not string or string.isspace()
 
 
 # ---------------------------------------------------------------------------------------------------- the lenient path
@@ -191,7 +203,7 @@ def _lenient_request(members: _Members) -> Request:
     unreadable: list[Rejection] = []
     for name, attribute, field, read in _MEMBERS:
         value = given.get(name)
-        if value is None or (isinstance(value, str) and (not value or value.isspace())):
+        if value is None or (isinstance(value, str) and _is_blank(value)):
             continue
         try:
             setattr(request, attribute, read(value, field))
