@@ -89,6 +89,11 @@ async def _set_first_message_id(connection: Connection, first: int) -> None:
     highest = await connection.fetchval("select last_value from message_id where is_called")
     if highest is not None and highest >= first:
         raise NotOurs(f"message ids have already reached {highest}; --first-message-id must be above that")
+    imported = await connection.fetchval("select max(message_id) from imported_message")
+    if imported is not None and imported >= first:
+        raise NotOurs(f"messages of another centre have ids up to {imported}; --first-message-id must be above that")
+    if highest is None:
+        await connection.execute("update first_message_id set message_id = $1", first)
     await connection.execute("select setval('message_id', $1, false)", first)
 
 

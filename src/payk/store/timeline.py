@@ -20,7 +20,7 @@ from payk.store.database import Connection, Database
 from payk.store.errors import OutcomeUnknown, StoreUnavailable
 from payk.store.queries import sql
 
-__all__ = ["EventKind", "Timeline", "TimelineEvent", "TimelineReader", "in_order", "read_timeline"]
+__all__ = ["EventKind", "Timeline", "TimelineEvent", "TimelineReader", "in_order", "read_timeline", "timeline_within"]
 
 
 class EventKind(StrEnum):
@@ -98,12 +98,15 @@ async def read_timeline(db: Database, client_id: int, message_id: int, *, timeou
     try:
         async with db.transaction(timeout) as connection:
             await connection.execute(sql("timeline.snapshot"))
-            message = await connection.fetchrow(sql("timeline.find_message"), client_id, message_id)
-            if message is None:
-                return None
-            return await _read(connection, message_id, message)
+            return await timeline_within(connection, client_id, message_id)
     except OutcomeUnknown as error:
         raise StoreUnavailable("the connection to the database was lost") from error
+
+
+async def timeline_within(connection: Connection, client_id: int, message_id: int) -> Timeline | None:
+    """As read_timeline, in a transaction of the caller's that sees one instant (timeline.snapshot)."""
+    message = await connection.fetchrow(sql("timeline.find_message"), client_id, message_id)
+    return None if message is None else await _read(connection, message_id, message)
 
 
 class TimelineReader:
