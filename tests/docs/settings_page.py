@@ -13,7 +13,8 @@ from typing import Any
 import typer
 
 from payk.cli import command_line
-from payk.registry.options import TABLES, Option
+from payk.registry.key import Option
+from payk.registry.options import TABLES
 from payk.settings import Settings
 
 __all__ = ["PAGE", "page"]
@@ -52,6 +53,8 @@ add. [operators.md](operators.md) shows a file.
 
 TITLES = {
     "client": "Every customer of the centre, known by its name.",
+    "client.key": "What is said of single API keys of the client above it; named by the key or its digest.",
+    "client.sender": "What is said of single senders of the client above it, besides `senders` or in place of it.",
     "operator": "Every mobile network or hub, known by its name.",
     "operator.link": "Every SMPP account at the operator above it, known by its name.",
     "route": "Which operators carry a number, known by its prefix.",

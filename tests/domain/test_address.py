@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from payk.domain.account import Client
 from payk.domain.address import check_sender_fits, normalise_phone, registered_sender
 from payk.domain.errors import Code, Field, Rejection
 
+NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
 CLIENT = Client(1, "demo", senders={"alifbank": "AlifBank", "olami ashyo": "Olami Ashyo", "4545": "4545"})
 
 
@@ -99,7 +102,7 @@ def test_a_national_number_does_not_begin_with_zero() -> None:
     [("AlifBank", "AlifBank"), ("ALIFBANK", "AlifBank"), ("olami ashyo", "Olami Ashyo"), ("4545", "4545")],
 )
 def test_a_sender_is_sent_as_registered(raw: str, expected: str) -> None:
-    assert registered_sender(raw, CLIENT) == expected
+    assert registered_sender(raw, CLIENT, lambda: NOW) == expected
 
 
 @pytest.mark.parametrize(
@@ -120,14 +123,23 @@ def test_a_sender_is_sent_as_registered(raw: str, expected: str) -> None:
 )
 def test_a_sender_that_breaks_a_rule_is_refused(raw: str, code: Code) -> None:
     with pytest.raises(Rejection) as refused:
-        registered_sender(raw, CLIENT)
+        registered_sender(raw, CLIENT, lambda: NOW)
     assert (refused.value.code, refused.value.field) == (code, Field.SENDER_ADDRESS)
     refused.value.detail.encode()
 
 
+def test_an_approval_ends_at_its_moment() -> None:
+    client = Client(1, "demo", senders={"shop": "Shop"}, sender_expiry={"shop": NOW})
+    assert registered_sender("SHOP", client, lambda: NOW - timedelta(seconds=1)) == "Shop"
+    with pytest.raises(Rejection) as refused:
+        registered_sender("SHOP", client, lambda: NOW)
+    assert refused.value.code is Code.SENDER_ADDRESS_NOT_ALLOWED
+    assert refused.value.detail == "The approval of SenderAddress 'SHOP' ended 2026-11-01T12:00:00 UTC."
+
+
 def test_the_detail_of_a_foreign_sender_counts_the_names() -> None:
     with pytest.raises(Rejection) as refused:
-        registered_sender("Foo", Client(1, "demo", senders={"a": "A", "b": "B"}))
+        registered_sender("Foo", Client(1, "demo", senders={"a": "A", "b": "B"}), lambda: NOW)
     assert refused.value.detail == "SenderAddress 'Foo' is not among the 2 names registered for client 'demo'."
 
 

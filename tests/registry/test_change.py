@@ -111,7 +111,7 @@ async def test_a_whole_file_and_then_the_same_again(
 
     directory = await load(database)
     assert directory.version == 1
-    client_id = directory.client_of_key[digest(KEY)]
+    client_id = directory.keys[digest(KEY)].client_id
     client = directory.clients[client_id]
     assert (client.name, client.default_country, client.enabled) == ("demo", "992", True)
     assert client.senders == {"alifbank": "AlifBank", "alifsarmoya": "AlifSarmoya"}
@@ -181,12 +181,12 @@ async def test_a_written_sender_list_is_the_whole_list(applies: Applies, databas
     assert await applies({"client": [{"name": "demo", "senders": ["ALIFBANK", "New"]}]}) == [
         "~ sender AlifBank of client demo: name AlifBank -> ALIFBANK",
         "+ sender New of client demo",
-        "~ sender Old Name of client demo: enabled true -> false",
+        "~ sender Old Name of client demo: status approved -> withdrawn",
     ]
     (client,) = (await load(database)).clients.values()
     assert client.senders == {"alifbank": "ALIFBANK", "new": "New"}
     assert await applies({"client": [{"name": "demo", "senders": ["ALIFBANK", "New", "Old Name"]}]}) == [
-        "~ sender Old Name of client demo: enabled false -> true"
+        "~ sender Old Name of client demo: status withdrawn -> approved"
     ]
     assert len(await applies({"client": [{"name": "demo", "senders": []}]})) == 3
     (client,) = (await load(database)).clients.values()
@@ -197,19 +197,19 @@ async def test_a_suspended_client_keeps_its_keys(applies: Applies, database: Dat
     await applies(WHOLE)
     assert await applies({"client": [{"name": "demo", "enabled": False}]}) == ["~ client demo: enabled true -> false"]
     directory = await load(database)
-    assert directory.clients[directory.client_of_key[digest(KEY)]].enabled is False
+    assert directory.clients[directory.keys[digest(KEY)].client_id].enabled is False
 
 
 async def test_keys_are_only_added_and_revoked_by_name(applies: Applies, database: Database) -> None:
     await applies({"client": [{"name": "demo", "api_keys": [KEY]}]})
     await applies({"client": [{"name": "demo", "api_key_sha256": [digest(OTHER_KEY).hex()]}]})
-    assert (await load(database)).client_of_key.keys() == {digest(KEY), digest(OTHER_KEY)}
+    assert (await load(database)).keys.keys() == {digest(KEY), digest(OTHER_KEY)}
     revoke = {"client": [{"name": "demo", "revoked_keys": [KEY, digest(OTHER_KEY).hex().upper()]}]}
     assert await applies(revoke) == [
         f"~ api key {digest(KEY).hex()[:8]} of client demo: revoked",
         f"~ api key {digest(OTHER_KEY).hex()[:8]} of client demo: revoked",
     ]
-    assert (await load(database)).client_of_key == {}
+    assert (await load(database)).keys == {}
     assert await applies(revoke) == ["nothing changes"]
     with pytest.raises(RegistryFileError) as caught:
         await applies({"client": [{"name": "demo", "api_keys": [KEY]}]})
@@ -225,7 +225,7 @@ async def test_a_key_that_was_never_known_stays_closed_once_revoked(applies: App
         f"+ api key {digest(KEY).hex()[:8]} of client demo: revoked before it was ever known",
     ]
     assert await applies(revoke) == ["nothing changes"]
-    assert (await load(database)).client_of_key == {}
+    assert (await load(database)).keys == {}
     with pytest.raises(RegistryFileError, match="this key was revoked"):
         await applies({"client": [{"name": "demo", "api_keys": [KEY]}]})
 

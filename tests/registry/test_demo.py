@@ -25,7 +25,7 @@ def digest(key: str) -> bytes:
 async def test_a_new_database(database: Database, secret_box: SecretBox) -> None:
     await ensure_demo(database, secret_box, KEY, 2775)
     directory = await load(database)
-    client = directory.clients[directory.client_of_key[digest(KEY)]]
+    client = directory.clients[directory.keys[digest(KEY)].client_id]
     assert (client.name, sorted(client.senders.values())) == ("demo", ["AlifBank", "AlifSarmoya"])
     (operator,) = directory.operators.values()
     (link,) = operator.links
@@ -50,7 +50,7 @@ async def test_another_port_and_another_key(database: Database, secret_box: Secr
         f"+ api key {digest(NEW_KEY).hex()[:8]} of client demo",
         "~ link simulator-1: port 2775 -> 2776",
     ]
-    assert (await load(database)).client_of_key.keys() == {digest(KEY), digest(NEW_KEY)}
+    assert (await load(database)).keys.keys() == {digest(KEY), digest(NEW_KEY)}
 
 
 async def test_what_somebody_set_up_is_left_alone(database: Database, secret_box: SecretBox, applies: Applies) -> None:
@@ -71,7 +71,7 @@ async def test_what_somebody_set_up_is_left_alone(database: Database, secret_box
     await applies({"operator": [{"name": "simulator", "link": [{"window": 7, "response_timeout": 30}]}]})
     assert not await ensure_demo(database, secret_box, KEY, 2775)
     directory = await load(database)
-    demo = directory.clients[directory.client_of_key[digest(KEY)]]
+    demo = directory.clients[directory.keys[digest(KEY)].client_id]
     assert demo.enabled is False
     assert sorted(demo.senders.values()) == ["AlifSarmoya", "Shop"]
     assert directory.routes.choose("992900900900") is None

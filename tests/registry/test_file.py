@@ -199,7 +199,7 @@ WRONG = [
     ),
     # keys of a client
     (client('default_contry = "992"'), 'client[0].default_contry: unknown key; did you mean "default_country"?'),
-    (client('"odd key" = 1'), "known here: api_key_sha256, api_keys, bulk"),
+    (client('"an odd word" = 1'), "known here: api_key_sha256, api_keys, batch_hours, bulk"),
     (client('api_keys = "x"'), 'client[0].api_keys: "x" is not a list; write a list of API keys in brackets: [...]'),
     (client('api_keys = ["too-short-to-be-a-key"]'), f"client[0].api_keys[0]: this does not fit; {KEY_RULE}"),
     (

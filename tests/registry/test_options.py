@@ -9,14 +9,19 @@ from typing import Any
 import pytest
 
 from payk.domain.account import Client
+from payk.domain.limits import Limits
 from payk.domain.operator import Link, Operator
 from payk.registry.errors import Problem
-from payk.registry.options import CLIENT, LINK, OPERATOR, TABLES, Key, Option
+from payk.registry.key import Key, Option
+from payk.registry.options import CLIENT, LINK, OPERATOR, TABLES
 from payk.registry.value import Place
 
 REQUIRED = {"host", "port", "system_id"}
 DOMAIN = {"client": (Client, CLIENT), "operator": (Operator, OPERATOR), "link": (Link, LINK)}
-OWN_COLUMNS = {"client_id", "operator_id", "link_id", "name", "password", "links", "senders"}
+OWN_COLUMNS = {
+    *("client_id", "operator_id", "link_id", "name", "password", "links"),
+    *("senders", "sender_expiry", "limits"),
+}
 
 
 def default_of(field: dataclasses.Field[Any]) -> Any:
@@ -27,7 +32,8 @@ def default_of(field: dataclasses.Field[Any]) -> Any:
 def test_every_setting_of_the_domain_is_a_key_with_the_same_default(table: str) -> None:
     shape, keys = DOMAIN[table]
     options = {name: key for name, key in keys.items() if isinstance(key, Option)}
-    fields = {field.name: field for field in dataclasses.fields(shape) if field.init and field.name not in OWN_COLUMNS}
+    every = [*dataclasses.fields(shape), *(dataclasses.fields(Limits) if shape is Client else ())]
+    fields = {field.name: field for field in every if field.init and field.name not in OWN_COLUMNS}
     assert options.keys() == fields.keys()
     for name in options.keys() - REQUIRED:
         assert options[name].decode(options[name].default) == default_of(fields[name]), name

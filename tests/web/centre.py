@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 
 from payk.clock import Clock
-from payk.domain.account import BulkPolicy, Client
+from payk.domain.account import ApiKey, BulkPolicy, Client
 from payk.domain.directory import CurrentDirectory, Directory
 from payk.domain.message import SmsType
 from payk.domain.operator import Link, Operator
@@ -61,8 +61,9 @@ def directory() -> Directory:
     return Directory(
         version=1,
         clients={client.client_id: client for client in CLIENTS},
-        client_of_key={
-            hashlib.sha256(key_of(client.client_id).encode()).digest(): client.client_id for client in CLIENTS
+        keys={
+            hashlib.sha256(key_of(client.client_id).encode()).digest(): ApiKey(client.client_id, client.client_id)
+            for client in CLIENTS
         },
         operators=operators,
         routes=RouteTable([Route(1, "992", (1, 2), 1), Route(2, "998", (2, 1), 2)]),
@@ -126,7 +127,7 @@ async def centre_on(
     commits, statuses = GroupCommit(db), StatusReader(db)
     depth = QueueDepth(db, QueueLimit(queue_max), clock)
     intake = Intake(db, current, commits, depth, b"k" * 32, clock)
-    site = PublicSite(intake, statuses, TimelineReader(db), current, _ready, clock, options)
+    site = PublicSite(intake, statuses, TimelineReader(db), current, _ready, clock, db.now, options)
     server = HttpServer(site, listen("127.0.0.1", 0), patience=patience)
 
     async def engines() -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
+from datetime import timedelta
 from ipaddress import ip_network
 from typing import Any
 
@@ -12,7 +15,7 @@ from payk.web.auth import FailureLimit
 from payk.web.caller import caller_address
 from payk.web.site import PublicOptions
 from tests.web.answers import problem, raw_problem
-from tests.web.centre import MESSAGE, centre_on, key_of
+from tests.web.centre import MESSAGE, Centre, centre_on, key_of
 
 KEYS: list[dict[str, bytes]] = [
     {},
@@ -57,6 +60,33 @@ async def test_a_suspended_client_is_told_so(database: Database) -> None:
             await centre.http.get("/api/v1/sms/1", headers={"X-Api-Key": key_of(4)}),
         ):
             assert "suspended" in problem(response, "ClientSuspended")["Detail"]
+
+
+def _with_key(centre: Centre, **said: Any) -> None:
+    """Say something of the key of client 1."""
+    directory = centre.directory.value
+    digest = hashlib.sha256(key_of(1).encode()).digest()
+    keys = {**directory.keys, digest: dataclasses.replace(directory.keys[digest], **said)}
+    centre.directory.value = dataclasses.replace(directory, keys=keys)
+
+
+async def test_a_key_ends_at_its_moment(database: Database) -> None:
+    async with centre_on(database) as centre:
+        _with_key(centre, expires_at=database.now() + timedelta(hours=1))
+        assert (await centre.send(MESSAGE)).status_code == 200
+        _with_key(centre, expires_at=database.now() - timedelta(milliseconds=1))
+        problem(await centre.send(MESSAGE), "Unauthorized")
+
+
+async def test_a_key_opens_from_its_networks_alone(database: Database) -> None:
+    async with centre_on(database) as centre:
+        _with_key(centre, allow_from=(ip_network("10.0.0.0/8"),))
+        body = problem(await centre.send(MESSAGE), "IpAddressNotAllowed")
+        assert body["Detail"] == "This key may not be used from 127.0.0.1."
+        forged = {"X-Api-Key": key_of(1), "X-Forwarded-For": "10.1.2.3"}
+        problem(await centre.http.post("/api/v1/sms", json=MESSAGE, headers=forged), "IpAddressNotAllowed")
+        _with_key(centre, allow_from=(ip_network("10.0.0.0/8"), ip_network("127.0.0.1/32")))
+        assert (await centre.send(MESSAGE)).status_code == 200
 
 
 async def test_more_than_20_bad_keys_are_refused_and_good_ones_are_not(database: Database) -> None:

@@ -27,6 +27,7 @@ from payk.logs import get_logger
 from payk.maintenance import all_duties, keep
 from payk.registry.follow import Follower
 from payk.registry.follow import load as load_directory
+from payk.registry.key_use import keep_key_use
 from payk.registry.secrets import SecretBox
 from payk.settings import Role, Settings
 from payk.store.accept import GroupCommit
@@ -204,15 +205,18 @@ def _public_site(
         is_ready, warnings = await readiness()
         return is_ready, [*warnings, *depth.warnings()]
 
-    return PublicSite(
+    site = PublicSite(
         Intake(db, directory, commits, depth, key, clock),
         statuses,
         TimelineReader(db),
         directory,
         ready,
         clock,
+        db.now,
         PublicOptions(settings.answer_timeout, settings.trusted_proxies),
     )
+    engines.append(group.create_task(keep_key_use(db, site.used_keys), name="key use"))
+    return site
 
 
 def _readiness(db: Database, watch: DatabaseWatch) -> Readiness:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
+from ipaddress import IPv4Network, IPv6Network
 
+from payk.domain.limits import NO_LIMITS, Limits
 from payk.domain.message import SmsType
 
-__all__ = ["BulkPolicy", "Client", "UncertainPolicy"]
+__all__ = ["ApiKey", "BulkPolicy", "Client", "UncertainPolicy"]
 
 
 class BulkPolicy(StrEnum):
@@ -23,6 +26,17 @@ class UncertainPolicy(StrEnum):
 
     RESEND = "resend"
     HOLD = "hold"
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """A key that opens the API for a client; revoked ones are not kept."""
+
+    key_id: int
+    client_id: int
+    expires_at: datetime | None = None
+    allow_from: tuple[IPv4Network | IPv6Network, ...] = ()
+    """Networks that a caller with it may come from; empty = any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,4 +60,7 @@ class Client:
     uncertain: Mapping[SmsType, UncertainPolicy] = field(default_factory=dict)
     """Policy of this client where it differs from the default."""
     senders: Mapping[str, str] = field(default_factory=dict)
-    """Registered senders: casefolded name -> name as registered."""
+    """Approved senders: casefolded name -> name as registered."""
+    sender_expiry: Mapping[str, datetime] = field(default_factory=dict)
+    """When those of them end that do: casefolded name -> the moment."""
+    limits: Limits = NO_LIMITS

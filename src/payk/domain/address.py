@@ -6,7 +6,8 @@ Source: docs/en/api.md, "Fields of a message", PhoneNumber and SenderAddress.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import datetime
 
 from payk.domain.account import Client
 from payk.domain.errors import Code, Field, Rejection, quoted
@@ -52,8 +53,8 @@ def _invalid_phone(raw: str, rule: str) -> Rejection:
     return Rejection(Code.PHONE_NUMBER_INVALID, detail, Field.PHONE_NUMBER)
 
 
-def registered_sender(raw: str, client: Client) -> str:
-    """The sender as it is registered for `client`, compared without case.
+def registered_sender(raw: str, client: Client, now: Callable[[], datetime]) -> str:
+    """The sender as it is registered for `client`, compared without case; `now` is asked only where approvals end.
 
     Raises Rejection (SenderAddressTooLong, SenderAddressInvalid, SenderAddressNotAllowed).
     """
@@ -64,6 +65,10 @@ def registered_sender(raw: str, client: Client) -> str:
         detail = f"SenderAddress {quoted(raw)} is not valid: printable ASCII without @, and no space at either end."
         raise Rejection(Code.SENDER_ADDRESS_INVALID, detail, Field.SENDER_ADDRESS)
     sender = client.senders.get(raw.casefold())
+    ends = client.sender_expiry.get(raw.casefold()) if client.sender_expiry else None
+    if sender is not None and ends is not None and ends <= now():
+        detail = f"The approval of SenderAddress {quoted(raw)} ended {ends:%Y-%m-%dT%H:%M:%S} UTC."
+        raise Rejection(Code.SENDER_ADDRESS_NOT_ALLOWED, detail, Field.SENDER_ADDRESS)
     if sender is None:
         count = len(client.senders)
         names = "name" if count == 1 else "names"

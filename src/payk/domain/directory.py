@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from payk.domain.account import Client
+from payk.domain.account import ApiKey, Client
 from payk.domain.operator import Link, Operator
 from payk.domain.route import RouteTable
 
@@ -18,8 +18,8 @@ class Directory:
 
     version: int = 0
     clients: Mapping[int, Client] = field(default_factory=dict)
-    client_of_key: Mapping[bytes, int] = field(default_factory=dict)
-    """SHA-256 digest of a valid key -> client_id; revoked keys are not in it."""
+    keys: Mapping[bytes, ApiKey] = field(default_factory=dict)
+    """By the SHA-256 digest of the key; revoked keys are not in it."""
     operators: Mapping[int, Operator] = field(default_factory=dict)
     routes: RouteTable = field(default_factory=lambda: RouteTable(()))
     queues: Mapping[int, tuple[int, ...]] = field(default_factory=dict)

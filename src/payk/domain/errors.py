@@ -55,13 +55,21 @@ class Code(StrEnum):
     IDEMPOTENCY_KEY_INVALID = "IdempotencyKeyInvalid"
     HTTP_INVALID = "HttpInvalid"
     UNAUTHORIZED = "Unauthorized"
+    IP_ADDRESS_NOT_ALLOWED = "IpAddressNotAllowed"
     CLIENT_SUSPENDED = "ClientSuspended"
+    SMS_TYPE_NOT_ALLOWED = "SmsTypeNotAllowed"
+    PRIORITY_NOT_ALLOWED = "PriorityNotAllowed"
+    DESTINATION_NOT_ALLOWED = "DestinationNotAllowed"
+    PHONE_NUMBER_BLOCKED = "PhoneNumberBlocked"
+    BALANCE_INSUFFICIENT = "BalanceInsufficient"
     MESSAGE_NOT_FOUND = "MessageNotFound"
     PATH_NOT_FOUND = "PathNotFound"
     METHOD_NOT_ALLOWED = "MethodNotAllowed"
     IDEMPOTENCY_KEY_REUSED = "IdempotencyKeyReused"
     PAYLOAD_TOO_LARGE = "PayloadTooLarge"
     RATE_LIMIT_EXCEEDED = "RateLimitExceeded"
+    QUOTA_EXCEEDED = "QuotaExceeded"
+    NUMBER_LIMIT_EXCEEDED = "NumberLimitExceeded"
     INTERNAL_ERROR = "InternalError"
     SERVICE_UNAVAILABLE = "ServiceUnavailable"
     QUEUE_FULL = "QueueFull"
@@ -101,13 +109,21 @@ ERRORS: Mapping[Code, ErrorKind] = {
     Code.IDEMPOTENCY_KEY_INVALID: ErrorKind(400, "Idempotency key is invalid"),
     Code.HTTP_INVALID: ErrorKind(400, "The request is not well-formed HTTP"),
     Code.UNAUTHORIZED: ErrorKind(401, "A valid API key is required"),
+    Code.IP_ADDRESS_NOT_ALLOWED: ErrorKind(403, "This key may not be used from this address"),
     Code.CLIENT_SUSPENDED: ErrorKind(403, "This client is suspended"),
+    Code.SMS_TYPE_NOT_ALLOWED: ErrorKind(403, "This client may not send messages of this type"),
+    Code.PRIORITY_NOT_ALLOWED: ErrorKind(403, "This client may not send with this priority"),
+    Code.DESTINATION_NOT_ALLOWED: ErrorKind(403, "This client may not send to this destination"),
+    Code.PHONE_NUMBER_BLOCKED: ErrorKind(403, "This number does not take messages from this client"),
+    Code.BALANCE_INSUFFICIENT: ErrorKind(403, "The balance does not cover this request"),
     Code.MESSAGE_NOT_FOUND: ErrorKind(404, "Message is not known"),
     Code.PATH_NOT_FOUND: ErrorKind(404, "There is nothing at this path"),
     Code.METHOD_NOT_ALLOWED: ErrorKind(405, "This method is not allowed here"),
     Code.IDEMPOTENCY_KEY_REUSED: ErrorKind(409, "This idempotency key belongs to another request"),
     Code.PAYLOAD_TOO_LARGE: ErrorKind(413, "The request is too large"),
     Code.RATE_LIMIT_EXCEEDED: ErrorKind(429, "Too many requests", retryable=True),
+    Code.QUOTA_EXCEEDED: ErrorKind(429, "The quota of this client is used up", retryable=True),
+    Code.NUMBER_LIMIT_EXCEEDED: ErrorKind(429, "This number got as many messages as it may", retryable=True),
     Code.INTERNAL_ERROR: ErrorKind(500, "Payk failed to answer"),
     Code.SERVICE_UNAVAILABLE: ErrorKind(503, "The service is unavailable for the moment", retryable=True),
     Code.QUEUE_FULL: ErrorKind(503, "The queue is full", retryable=True),

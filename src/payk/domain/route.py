@@ -17,6 +17,8 @@ class Route:
     operators: tuple[int, ...]
     queue_id: int
     enabled: bool = True
+    price: int = 0
+    """What a part costs a prepaid client, in 1/10,000 of the currency unit."""
 
 
 class RouteTable:

@@ -97,7 +97,7 @@ def sender_is_registered(draft: Draft) -> None:
     raw = _given(draft.request.sender_address)
     if raw is None:
         raise Rejection(Code.SENDER_ADDRESS_REQUIRED, "SenderAddress is missing.", Field.SENDER_ADDRESS)
-    draft.sender = registered_sender(raw, draft.client)
+    draft.sender = registered_sender(raw, draft.client, draft.now)
     if draft.route is not None:
         operator = draft.directory.operators[draft.route.operators[0]]
         check_sender_fits(draft.sender, operator.alnum_max, operator.name)

@@ -46,7 +46,7 @@ async def present_rows(change: RegistryChange, file: RegistryFile) -> RegistryRo
     """What is there of everything that `file` names."""
     return await change.present(
         clients=[client.name for client in file.clients],
-        keys=[digest for client in file.clients for key in (*client.keys, *client.revoked) for digest in key.digests],
+        keys=[digest for client in file.clients for key in client.named_keys() for digest in key.digests],
         links=[link.name for operator in file.operators for link in operator.links],
         prefixes=[route.prefix for route in file.routes],
     )

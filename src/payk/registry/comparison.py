@@ -5,13 +5,14 @@ A key that is not written leaves an existing row as it is, and gives a new one i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Mapping, Set
+from typing import Any, Final, Literal
 
 from payk.registry.difference import Change, Difference
 from payk.registry.errors import Problem, SecretError
-from payk.registry.file import ClientEntry, LinkEntry, OperatorEntry, RegistryFile, RouteEntry
-from payk.registry.options import TABLES, NamedKey, Option
+from payk.registry.file import ClientEntry, KeyEntry, LinkEntry, OperatorEntry, RegistryFile, RouteEntry
+from payk.registry.key import Option
+from payk.registry.options import TABLES, NamedKey
 from payk.registry.secrets import SecretBox
 from payk.registry.value import shown, suggestion
 from payk.store.registry import ClientRow, KeyRow, LinkRow, OperatorRow, RegistryRows, RouteRow, SenderRow
@@ -64,59 +65,68 @@ class Comparison:
             self.rows.clients.append(ClientRow(entry.name, options))
             self._changes.append(Change("~" if present else "+", "client", entry.name, fields=fields))
         if entry.senders is not None:
-            self._compare_senders(entry.name, entry.senders)
+            self._compare_senders(entry.name, entry.senders, apart={item.name.lower() for item in entry.sender_entries})
+        for sender in entry.sender_entries:
+            self._compare_sender(entry.name, sender.name, sender.options)
         for key in entry.keys:
-            self._open(entry.name, key)
+            self._open(entry.name, key, {})
         for key in entry.revoked:
             self._revoke(entry.name, key)
+        for key_entry in entry.key_entries:
+            self._compare_key(entry.name, key_entry)
 
-    def _compare_senders(self, client: str, names: tuple[str, ...]) -> None:
-        present = self._senders.get(client, {})
-        wanted = {name.lower(): name for name in names}
-        for known_as, name in wanted.items():
-            row = present.get(known_as)
-            if row is None:
-                self._put_sender(SenderRow(client, name, True), Change("+", "sender", name))
-                continue
-            fields: dict[str, tuple[Any, Any]] = {}
-            if row.name != name:
-                fields["name"] = (row.name, name)
-            if not row.enabled:
-                fields["enabled"] = (False, True)
-            if fields:
-                self._put_sender(SenderRow(client, name, True), Change("~", "sender", row.name, fields=fields))
-        for known_as, row in sorted(present.items()):
-            if row.enabled and known_as not in wanted:
-                change = Change("~", "sender", row.name, fields={"enabled": (True, False)})
-                self._put_sender(SenderRow(client, row.name, False), change)
+    def _compare_senders(self, client: str, names: tuple[str, ...], *, apart: Set[str]) -> None:
+        wanted = {name.lower() for name in names}
+        for name in names:
+            self._compare_sender(client, name, {"status": "approved"})
+        for known_as, row in sorted(self._senders.get(client, {}).items()):
+            if row.options["status"] == "approved" and known_as not in wanted | apart:
+                self._compare_sender(client, row.name, {"status": "withdrawn"})
 
-    def _put_sender(self, row: SenderRow, change: Change) -> None:
-        self.rows.senders.append(row)
-        self._changes.append(_of_client(change, row.client))
+    def _compare_sender(self, client: str, name: str, written: Mapping[str, Any]) -> None:
+        present = self._senders.get(client, {}).get(name.lower())
+        options, fields = _merged("client.sender", present.options if present else None, written)
+        if present is not None and present.name != name:
+            fields = {"name": (present.name, name), **fields}
+        if present is None or fields:
+            self.rows.senders.append(SenderRow(client, name, options))
+            sign: Literal["+", "~"] = "~" if present else "+"
+            shown_fields = {} if present is None and options == _DEFAULTS["client.sender"] else fields
+            change = Change(sign, "sender", present.name if present else name, fields=shown_fields)
+            self._changes.append(_of_client(change, client))
 
-    def _open(self, client: str, key: NamedKey) -> None:
+    def _compare_key(self, client: str, entry: KeyEntry) -> None:
+        if entry.revoked:
+            self._revoke(client, entry.key)
+        else:
+            self._open(client, entry.key, entry.options)
+
+    def _open(self, client: str, key: NamedKey, written: Mapping[str, Any]) -> None:
         digest = key.digests[0]
         row = self._keys.get(digest)
-        if row is None:
-            self._put_key(KeyRow(client, digest, False), Change("+", "api key", _fingerprint(digest)))
-        elif row.client != client:
+        if row is not None and row.client != client:
             self._wrong(key.path, f"this key belongs to client {shown(row.client)}", "give each client keys of its own")
-        elif row.revoked:
+            return
+        if row is not None and row.revoked:
             self._wrong(key.path, "this key was revoked, and that is for good", "give the client a new key")
+            return
+        options, fields = _merged("client.key", row.options if row else None, written)
+        if row is None or fields:
+            change = Change("~" if row else "+", "api key", _fingerprint(digest), fields=fields)
+            self._put_key(KeyRow(client, digest, False, options), change)
 
     def _revoke(self, client: str, key: NamedKey) -> None:
         digest = next((digest for digest in key.digests if digest in self._keys), key.digests[0])
         row = self._keys.get(digest)
         if row is None:
             # Kept, so that nobody can open it later.
-            note = "revoked before it was ever known"
-            self._put_key(KeyRow(client, digest, True), Change("+", "api key", _fingerprint(digest), notes=(note,)))
+            change = Change("+", "api key", _fingerprint(digest), notes=("revoked before it was ever known",))
+            self._put_key(KeyRow(client, digest, True, dict(_DEFAULTS["client.key"])), change)
         elif row.client != client:
             self._wrong(key.path, f"this key belongs to client {shown(row.client)}", "revoke it there")
         elif not row.revoked:
-            self._put_key(
-                KeyRow(client, digest, True), Change("~", "api key", _fingerprint(digest), notes=("revoked",))
-            )
+            change = Change("~", "api key", _fingerprint(digest), notes=("revoked",))
+            self._put_key(KeyRow(client, digest, True, row.options), change)
 
     def _put_key(self, row: KeyRow, change: Change) -> None:
         self.rows.keys.append(row)

@@ -39,7 +39,7 @@ def _document(present: RegistryRows, key: str, simulator_port: int) -> dict[str,
     missing = [name for name in SENDERS if name.lower() not in known]
     client: dict[str, Any] = {"name": CLIENT, "api_keys": [key]}
     if missing:
-        client["senders"] = [*(row.name for row in present.senders if row.enabled), *missing]
+        client["senders"] = [*(row.name for row in present.senders if row.options["status"] == "approved"), *missing]
     link: dict[str, Any] = {"name": LINK, "host": "127.0.0.1", "port": simulator_port}
     link |= {"system_id": "payk", "password": "payk"}
     if not present.links:

@@ -10,12 +10,42 @@ from pathlib import Path
 from typing import Any
 
 from payk.registry.errors import Problem, RegistryFileError
-from payk.registry.options import PASSWORD_TEXT, TABLES, FromEnvironment, NamedKey, Option
+from payk.registry.key import Option
+from payk.registry.options import PASSWORD_TEXT, TABLES, FromEnvironment, NamedKey
 from payk.registry.value import Place, shown, suggestion
 
-__all__ = ["ClientEntry", "LinkEntry", "OperatorEntry", "RegistryFile", "RouteEntry", "load", "read"]
+__all__ = [
+    "ClientEntry",
+    "KeyEntry",
+    "LinkEntry",
+    "OperatorEntry",
+    "RegistryFile",
+    "RouteEntry",
+    "SenderEntry",
+    "load",
+    "read",
+]
 
 TOP = tuple(heading for heading in TABLES if "." not in heading)
+
+
+@dataclass(frozen=True, slots=True)
+class KeyEntry:
+    """What a file says of one API key besides that it is there."""
+
+    path: str
+    key: NamedKey
+    options: Mapping[str, Any]
+    revoked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SenderEntry:
+    """What a file says of one sender."""
+
+    path: str
+    name: str
+    options: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +56,15 @@ class ClientEntry:
     name: str
     options: Mapping[str, Any]
     senders: tuple[str, ...] | None
-    """The whole list, None where it is not written."""
+    """All that are approved, but for those in `sender_entries`; None where it is not written."""
+    sender_entries: tuple[SenderEntry, ...]
     keys: tuple[NamedKey, ...]
     revoked: tuple[NamedKey, ...]
+    key_entries: tuple[KeyEntry, ...]
+
+    def named_keys(self) -> tuple[NamedKey, ...]:
+        """Every key that is written, whatever is said of it."""
+        return (*self.keys, *self.revoked, *(entry.key for entry in self.key_entries))
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +144,9 @@ def read(document: Mapping[str, Any], name: str, environ: Mapping[str, str]) -> 
     operators = [_operator(table, place, environ) for table, place in _tables(document, "operator", root)]
     routes = [_route(table, place) for table, place in _tables(document, "route", root)]
     links = [link for operator in operators for link in operator.links]
+    for client in clients:
+        names = [(entry.path, entry.name.lower()) for entry in client.sender_entries]
+        _distinct("sender", "name", names, problems)
     _distinct("client", "name", [(client.path, client.name) for client in clients], problems)
     _distinct("operator", "name", [(operator.path, operator.name) for operator in operators], problems)
     _distinct("link", "name", [(link.path, link.name) for link in links if link.name], problems)
@@ -160,16 +199,33 @@ def _name(values: Mapping[str, Any], heading: str, place: Place) -> str:
 
 
 def _client(table: Mapping[str, Any], place: Place) -> ClientEntry:
-    values = _values(table, "client", place)
+    values = _values(table, "client", place, tables=("key", "sender"))
     senders = values.get("senders")
+    keys = [_key(key, at) for key, at in _tables(table, "client.key", place)]
     return ClientEntry(
         place.path,
         _name(values, "client", place),
         _options(values, "client"),
         None if senders is None else tuple(senders),
+        tuple(_sender(sender, at) for sender, at in _tables(table, "client.sender", place)),
         (*values.get("api_keys", ()), *values.get("api_key_sha256", ())),
         tuple(values.get("revoked_keys", ())),
+        tuple(key for key in keys if key is not None),
     )
+
+
+def _key(table: Mapping[str, Any], place: Place) -> KeyEntry | None:
+    values = _values(table, "client.key", place)
+    named = [values[name] for name in ("key", "sha256") if name in values]
+    if len(named) != 1:
+        place.wrong("this key is named by both or neither of key and sha256", "write one of them")
+        return None
+    return named[0] and KeyEntry(place.path, named[0], _options(values, "client.key"), bool(values.get("revoked")))
+
+
+def _sender(table: Mapping[str, Any], place: Place) -> SenderEntry:
+    values = _values(table, "client.sender", place)
+    return SenderEntry(place.path, _name(values, "sender", place), _options(values, "client.sender"))
 
 
 def _operator(table: Mapping[str, Any], place: Place, environ: Mapping[str, str]) -> OperatorEntry:
@@ -229,7 +285,7 @@ def _distinct(what: str, key: str, names: Sequence[tuple[str, str]], problems: l
 def _keys_open_one_client(clients: Sequence[ClientEntry], problems: list[Problem]) -> None:
     first_named: dict[bytes, tuple[ClientEntry, NamedKey]] = {}
     for client in clients:
-        for key in client.keys:
+        for key in (*client.keys, *(entry.key for entry in client.key_entries)):
             other, first = first_named.setdefault(key.digests[0], (client, key))
             if other is not client:
                 wrong = f"client {shown(other.name)} has the same key at {first.path}"
@@ -240,6 +296,9 @@ def _keys_open_one_client(clients: Sequence[ClientEntry], problems: list[Problem
 
 def _revoked_keys_open_none(clients: Sequence[ClientEntry], problems: list[Problem]) -> None:
     opens = {key.digests[0]: key.path for client in clients for key in client.keys}
+    opens |= {
+        entry.key.digests[0]: entry.path for client in clients for entry in client.key_entries if not entry.revoked
+    }
     for client in clients:
         for key in client.revoked:
             paths = {opens[digest] for digest in key.digests if digest in opens}

@@ -8,13 +8,17 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final, TypeVar
 
-from payk.domain.account import Client
+from payk.domain.account import ApiKey, Client
 from payk.domain.directory import CurrentDirectory, Directory
+from payk.domain.limits import NO_LIMITS, Limits
 from payk.domain.operator import Link, Operator
 from payk.domain.route import Route, RouteTable
 from payk.logs import get_logger
 from payk.registry.errors import DirectoryError
-from payk.registry.options import CLIENT, LINK, Key, Option
+from payk.registry.key import Key, Option
+from payk.registry.limit_options import LIMITS
+from payk.registry.options import CLIENT, LINK, ROUTE
+from payk.registry.value import decode_networks
 from payk.store.database import Database
 from payk.store.errors import StoreError
 from payk.store.listening import listen
@@ -22,6 +26,7 @@ from payk.store.registry import (
     REGISTRY_CHANNEL,
     Snapshot,
     StoredClient,
+    StoredKey,
     StoredLink,
     read_snapshot,
     registry_version,
@@ -42,15 +47,14 @@ async def load(db: Database) -> Directory:
     """The registry as of now. Raises StoreError, and DirectoryError where a row cannot be understood."""
     snapshot = await read_snapshot(db)
     clients = {row.client_id: _client(row) async for row in _in_turn(snapshot.clients)}
+    keys = {row.sha256: _key(row) async for row in _in_turn(snapshot.keys)}
     links: dict[int, list[Link]] = {}
     async for row in _in_turn(snapshot.links):
         links.setdefault(row.operator_id, []).append(_link(row))
     operators = {
         row.operator_id: Operator(*row, links=tuple(links.get(row.operator_id, ()))) for row in snapshot.operators
     }
-    return Directory(
-        snapshot.version, clients, snapshot.keys, operators, RouteTable(_routes(snapshot)), snapshot.queues
-    )
+    return Directory(snapshot.version, clients, keys, operators, RouteTable(_routes(snapshot)), snapshot.queues)
 
 
 class Follower:
@@ -109,12 +113,22 @@ async def _in_turn(rows: Sequence[Row]) -> AsyncIterator[Row]:
 
 
 def _client(row: StoredClient) -> Client:
+    options = _decoded(f"client {row.name}", CLIENT, row.options)
+    limits = Limits(**{name: options.pop(name) for name in LIMITS})
+    endings = zip(row.senders, row.sender_expiry, strict=True)
     return Client(
         client_id=row.client_id,
         name=row.name,
         senders={name.casefold(): name for name in row.senders},
-        **_decoded(f"client {row.name}", CLIENT, row.options),
+        sender_expiry={name.casefold(): ends for name, ends in endings if ends is not None},
+        limits=NO_LIMITS if limits == NO_LIMITS else limits,
+        **options,
     )
+
+
+def _key(row: StoredKey) -> ApiKey:
+    allow_from = decode_networks(row.allow_from) if row.allow_from else ()
+    return ApiKey(row.key_id, row.client_id, row.expires_at, allow_from)
 
 
 def _link(row: StoredLink) -> Link:
@@ -143,6 +157,13 @@ def _decoded(what: str, keys: Mapping[str, Key], options: str) -> dict[str, Any]
 
 def _routes(snapshot: Snapshot) -> list[Route]:
     return [
-        Route(row.route_id, row.prefix, snapshot.queues[row.queue_id], row.queue_id, row.enabled)
+        Route(
+            row.route_id,
+            row.prefix,
+            snapshot.queues[row.queue_id],
+            row.queue_id,
+            row.enabled,
+            _decoded(f"route {row.prefix}", ROUTE, row.options)["price"],
+        )
         for row in snapshot.routes
     ]

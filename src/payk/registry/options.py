@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any, Final
@@ -18,28 +18,30 @@ from payk.domain.account import BulkPolicy, UncertainPolicy
 from payk.domain.address import NATIONAL_DIGITS
 from payk.domain.message import SmsType
 from payk.domain.operator import DEFAULT_TON_NPI, AddressKind, BindMode, IdMode, LongText, TlsSettings, ValidityForm
-from payk.registry.value import Place, Reader, boolean, choice, integer, listing, mapping, number, shown, text
+from payk.registry.key import Key, Option
+from payk.registry.limit_options import LIMITS
+from payk.registry.value import (
+    Place,
+    Reader,
+    boolean,
+    choice,
+    decode_moment,
+    decode_networks,
+    integer,
+    listing,
+    mapping,
+    moment,
+    money,
+    networks,
+    number,
+    shown,
+    text,
+)
 from payk.smpp.status import StatusClass
 
-__all__ = ["CLIENT", "LINK", "OPERATOR", "ROUTE", "TABLES", "FromEnvironment", "Key", "NamedKey", "Option"]
+__all__ = ["API_KEY", "CLIENT", "LINK", "OPERATOR", "ROUTE", "SENDER", "TABLES", "FromEnvironment", "NamedKey"]
 
 DAYS_30: Final = 2_592_000
-
-
-@dataclass(frozen=True, slots=True)
-class Key:
-    """A key of a table: its reader, and what it is, in a sentence with the unit."""
-
-    read: Reader[Any]
-    about: str
-
-
-@dataclass(frozen=True, slots=True)
-class Option(Key):
-    """A key that is stored as it is written; `default` in its stored form."""
-
-    default: Any
-    decode: Callable[[Any], Any] = lambda value: value
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,6 +283,36 @@ CLIENT: Final[Mapping[str, Key]] = {
         {},
         _decode_uncertain,
     ),
+    **LIMITS,
+}
+
+API_KEY: Final[Mapping[str, Key]] = {
+    "key": Key(_api_key, "The key itself; kept as SHA-256."),
+    "sha256": Key(_digest_of_key, "Or its SHA-256, as 64 hex digits."),
+    "label": Option(text(r"[^\x00-\x1f\x7f]{0,100}", "write at most 100 characters"), "What it is for.", ""),
+    "expires_at": Option(moment, "When it ceases to open anything, such as 2027-01-01T00:00:00Z.", None, decode_moment),
+    "allow_from": Option(
+        networks,
+        'Addresses that a caller with it may come from, such as ["10.1.0.0/16"]; [] = any.',
+        [],
+        decode_networks,
+    ),
+    "revoked": Key(boolean, "true: it no longer opens anything, for good."),
+}
+
+SENDER: Final[Mapping[str, Key]] = {
+    "name": Key(_SENDER, "The name; the same in any case of letters."),
+    "status": Option(
+        choice(("requested", "approved", "rejected", "withdrawn")),
+        "requested, approved, rejected or withdrawn; messages are taken from approved ones only.",
+        "approved",
+    ),
+    "reason": Option(
+        text(r"[^\x00-\x1f\x7f]{0,255}", "write at most 255 characters"),
+        "Why it is wanted, or why it was rejected.",
+        "",
+    ),
+    "expires_at": Option(moment, "When its approval ends, such as 2027-01-01T00:00:00Z.", None, decode_moment),
 }
 
 OPERATOR: Final[Mapping[str, Key]] = {
@@ -392,10 +424,13 @@ ROUTE: Final[Mapping[str, Key]] = {
         listing(_NAME, noun="operators", least=1), "Names of operators: the first that is up, the rest are fallbacks."
     ),
     "enabled": Option(boolean, "false takes the rule away.", True),
+    "price": Option(money, 'What a part costs a prepaid client, such as "0.12".', 0),
 }
 
 TABLES: Final[Mapping[str, Mapping[str, Key]]] = {
     "client": CLIENT,
+    "client.key": API_KEY,
+    "client.sender": SENDER,
     "operator": OPERATOR,
     "operator.link": LINK,
     "route": ROUTE,

@@ -11,8 +11,11 @@ import math
 import re
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
 from difflib import get_close_matches
 from enum import Enum
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Final, TypeVar
 
 from payk.registry.errors import Problem
@@ -22,9 +25,14 @@ __all__ = [
     "Reader",
     "boolean",
     "choice",
+    "decode_moment",
+    "decode_networks",
     "integer",
     "listing",
     "mapping",
+    "moment",
+    "money",
+    "networks",
     "number",
     "shown",
     "suggestion",
@@ -206,3 +214,70 @@ def mapping(key: Reader[str], item: Reader[Item], *, example: str) -> Reader[dic
         return found
 
     return read
+
+
+def moment(value: object, place: Place) -> str | None:
+    """A moment with its zone: TOML's own kind, or ISO 8601 as text; stored as text in UTC, to the second."""
+    right = 'write a moment with its zone, such as 2027-01-01T00:00:00Z, or "" for none'
+    if value == "":
+        return None
+    at = value
+    if isinstance(value, str):
+        try:
+            at = datetime.fromisoformat(value)
+        except ValueError:
+            at = None
+    if not isinstance(at, datetime) or at.tzinfo is None:
+        place.wrong(f"{shown(value)} is no moment with a zone", right)
+        return None
+    try:
+        return f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    except OverflowError:
+        place.wrong(f"{shown(value)} is beyond all calendars", right)
+        return None
+
+
+def decode_moment(stored: str | None) -> datetime | None:
+    """What `moment` read, as the domain has it."""
+    return None if stored is None else datetime.fromisoformat(stored)
+
+
+def networks(value: object, place: Place) -> list[str]:
+    """A list of IP networks or addresses; stored in their one spelling."""
+    return listing(_network, noun="networks")(value, place) or []
+
+
+def _network(value: object, place: Place) -> str | None:
+    right = 'write an address or a network, such as "10.1.2.3", "10.1.0.0/16" or "2001:db8::/32"'
+    try:
+        if isinstance(value, str):
+            return str(ip_network(value))
+    except ValueError as error:
+        if "host bits" in str(error):
+            right = f"did you mean {shown(str(ip_network(str(value), strict=False)))}?"
+    place.wrong(f"{shown(value)} is no network", right)
+    return None
+
+
+def decode_networks(stored: Collection[str]) -> tuple[IPv4Network | IPv6Network, ...]:
+    """What `networks` read, as the domain has it."""
+    return tuple(map(ip_network, stored))
+
+
+MONEY_UNIT: Final = 10_000
+"""Stored units in one unit of the currency."""
+MONEY_MAX: Final = 10**11
+
+
+def money(value: object, place: Place) -> int | None:
+    """An amount of money of at most four decimals, as text or a number; stored as 1/10,000 of the currency unit."""
+    right = 'write an amount from 0 to 100000000000 with at most four decimals, in quotes, such as "0.12"'
+    if isinstance(value, str | int | float) and not isinstance(value, bool):
+        try:
+            units = Decimal(str(value)) * MONEY_UNIT
+            if 0 <= units <= MONEY_MAX * MONEY_UNIT and units == int(units):
+                return int(units)
+        except (InvalidOperation, ValueError, OverflowError):
+            pass
+    place.wrong(f"{shown(value)} is no amount of money", right)
+    return None

@@ -10,6 +10,7 @@ import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from payk.store.database import Connection, Database
@@ -28,11 +29,13 @@ __all__ = [
     "SenderRow",
     "Snapshot",
     "StoredClient",
+    "StoredKey",
     "StoredLink",
     "StoredOperator",
     "StoredRoute",
     "announce",
     "changing",
+    "note_key_use",
     "read_snapshot",
     "registry_version",
 ]
@@ -50,11 +53,11 @@ class ClientRow:
 
 @dataclass(frozen=True, slots=True)
 class SenderRow:
-    """A sender name of a client."""
+    """A sender name of a client: its status, reason and expires_at."""
 
     client: str
     name: str
-    enabled: bool
+    options: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,8 @@ class KeyRow:
     client: str
     sha256: bytes
     revoked: bool
+    options: Mapping[str, Any]
+    """Its label, expires_at and allow_from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,9 +123,12 @@ class RegistryChange:
         fetch = self._connection.fetch
         return RegistryRows(
             [ClientRow(row[0], json.loads(row[1])) for row in await fetch(sql("registry.clients_named"), clients)],
-            [SenderRow(*row) for row in await fetch(sql("registry.senders_of_clients"), clients)],
             [
-                KeyRow(row["client"], row["sha256"], row["revoked"])
+                SenderRow(row[0], row[1], json.loads(row[2]))
+                for row in await fetch(sql("registry.senders_of_clients"), clients)
+            ],
+            [
+                KeyRow(row["client"], row["sha256"], row["revoked"], json.loads(row["options"]))
                 for row in await fetch(sql("registry.keys_given"), keys)
             ],
             [OperatorRow(row[0], json.loads(row[1])) for row in await fetch(sql("registry.all_operators"))],
@@ -136,13 +144,17 @@ class RegistryChange:
 
     async def put(self, rows: RegistryRows) -> None:
         """Make every row be as given: added where its name is new, replaced where it is known."""
-        routes = [{"prefix": row.prefix, "operators": list(row.operators), **row.options} for row in rows.routes]
-        await self._put("clients", [{"name": row.name, **row.options} for row in rows.clients])
+        routes = [
+            {"prefix": row.prefix, "operators": list(row.operators), "options": row.options} for row in rows.routes
+        ]
+        await self._put("clients", [{"name": row.name, "options": row.options, **row.options} for row in rows.clients])
+        await self._put("senders", [{"client": row.client, "name": row.name, **row.options} for row in rows.senders])
         await self._put(
-            "senders", [{"client": row.client, "name": row.name, "enabled": row.enabled} for row in rows.senders]
-        )
-        await self._put(
-            "keys", [{"client": row.client, "sha256": row.sha256.hex(), "revoked": row.revoked} for row in rows.keys]
+            "keys",
+            [
+                {"client": row.client, "sha256": row.sha256.hex(), "revoked": row.revoked, **row.options}
+                for row in rows.keys
+            ],
         )
         await self._put("operators", [{"name": row.name, **row.options} for row in rows.operators])
         await self._put(
@@ -195,13 +207,30 @@ async def registry_version(db: Database, *, timeout: float = 2.0) -> int:
         return int(await connection.fetchval(sql("registry.version")))
 
 
+async def note_key_use(db: Database, key_ids: Sequence[int], *, timeout: float = 5.0) -> None:
+    """Keys that were used just now, sorted."""
+    async with db.connection(timeout) as connection:
+        await connection.execute(sql("registry.note_key_use"), key_ids)
+
+
 class StoredClient(NamedTuple):
-    """A client, its settings as JSON text and its enabled senders."""
+    """A client, its settings as JSON text, its approved senders and when each of them ends."""
 
     client_id: int
     name: str
     options: str
     senders: list[str]
+    sender_expiry: list[datetime | None]
+
+
+class StoredKey(NamedTuple):
+    """An API key that was not revoked."""
+
+    sha256: bytes
+    key_id: int
+    client_id: int
+    expires_at: datetime | None
+    allow_from: list[str]
 
 
 class StoredOperator(NamedTuple):
@@ -229,6 +258,7 @@ class StoredRoute(NamedTuple):
     prefix: str
     queue_id: int
     enabled: bool
+    options: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,8 +267,7 @@ class Snapshot:
 
     version: int
     clients: Sequence[StoredClient]
-    keys: Mapping[bytes, int]
-    """SHA-256 of each key that was not revoked -> client_id."""
+    keys: Sequence[StoredKey]
     operators: Sequence[StoredOperator]
     links: Sequence[StoredLink]
     queues: Mapping[int, tuple[int, ...]]
@@ -254,7 +283,7 @@ async def read_snapshot(db: Database, *, timeout: float = 30.0) -> Snapshot:
         return Snapshot(
             int(await connection.fetchval(sql("registry.version"))),
             [StoredClient(*row) for row in await fetch(sql("registry.load_clients"))],
-            {row[0]: row[1] for row in await fetch(sql("registry.load_keys"))},
+            [StoredKey(*row) for row in await fetch(sql("registry.load_keys"))],
             [StoredOperator(*row) for row in await fetch(sql("registry.load_operators"))],
             [StoredLink(*row) for row in await fetch(sql("registry.load_links"))],
             {row[0]: tuple(row[1]) for row in await fetch(sql("registry.load_queues"))},

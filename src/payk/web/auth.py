@@ -1,18 +1,19 @@
-"""Who is calling: API keys, and a limit on how often one address may guess."""
+"""Who is calling: API keys, where they may come from, and a limit on how often one address may guess."""
 
 from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import datetime
 
 from starlette.types import Scope
 
 from payk.clock import Clock
-from payk.domain.account import Client
+from payk.domain.account import ApiKey, Client
 from payk.domain.directory import CurrentDirectory
 from payk.domain.errors import Code
-from payk.web.caller import Network, caller_address
+from payk.web.caller import Network, caller_address, is_within
 from payk.web.exchange import Exchange
 from payk.web.problems import Problem
 
@@ -23,7 +24,7 @@ FAILURES = 20
 WINDOW = 60.0
 ADDRESSES = 10_000
 
-_UNAUTHORIZED = "The header X-Api-Key must carry a valid key. It is missing, or the key is unknown or revoked."
+_UNAUTHORIZED = "The header X-Api-Key must carry a valid key. It is missing, or the key is unknown, expired or revoked."
 
 
 class FailureLimit:
@@ -50,27 +51,49 @@ class FailureLimit:
 
 
 class Authenticator:
-    """Finds the client that a request's key belongs to."""
+    """Finds the client that a request's key belongs to, and puts the key into `used_keys`. `now`: database's clock."""
 
-    def __init__(self, directory: CurrentDirectory, trusted_proxies: Sequence[Network], clock: Clock) -> None:
+    def __init__(
+        self,
+        directory: CurrentDirectory,
+        trusted_proxies: Sequence[Network],
+        clock: Clock,
+        now: Callable[[], datetime],
+        used_keys: set[int],
+    ) -> None:
         self._directory = directory
+        self._now = now
+        self._used_keys = used_keys
         self._trusted_proxies = trusted_proxies
         self._clock = clock
         self._limit = FailureLimit()
 
     def client(self, exchange: Exchange) -> Client:
-        """The calling client. Raises Problem: Unauthorized, RateLimitExceeded (for a bad key only), ClientSuspended."""
+        """The calling client.
+
+        Raises Problem: Unauthorized, RateLimitExceeded (for a bad key only), IpAddressNotAllowed, ClientSuspended.
+        """
         key = exchange.headers.get(b"x-api-key")
         directory = self._directory.value
         if key is not None:
-            client_id = directory.client_of_key.get(hashlib.sha256(key.strip()).digest())
-            client = None if client_id is None else directory.clients.get(client_id)
-            if client is not None:
-                exchange.client = client
-                if client.enabled:
-                    return client
-                raise Problem(Code.CLIENT_SUSPENDED, f"Client '{client.name}' is suspended.")
+            api_key = directory.keys.get(hashlib.sha256(key.strip()).digest())
+            if api_key is not None and (api_key.expires_at is None or api_key.expires_at > self._now()):
+                return self._client_of(api_key, directory.clients[api_key.client_id], exchange)
         raise self._failure(exchange.scope)
+
+    def _client_of(self, api_key: ApiKey, client: Client, exchange: Exchange) -> Client:
+        exchange.client = client
+        if api_key.allow_from:
+            self._check_address(api_key, exchange.scope)
+        if not client.enabled:
+            raise Problem(Code.CLIENT_SUSPENDED, f"Client '{client.name}' is suspended.")
+        self._used_keys.add(api_key.key_id)
+        return client
+
+    def _check_address(self, api_key: ApiKey, scope: Scope) -> None:
+        address = caller_address(scope, self._trusted_proxies)
+        if not is_within(address, api_key.allow_from):
+            raise Problem(Code.IP_ADDRESS_NOT_ALLOWED, f"This key may not be used from {address}.")
 
     def _failure(self, scope: Scope) -> Problem:
         address = caller_address(scope, self._trusted_proxies)

@@ -9,7 +9,7 @@ from types import TracebackType
 
 from starlette.types import Scope
 
-__all__ = ["Caller", "HungUp", "Network", "caller_address"]
+__all__ = ["Caller", "HungUp", "Network", "caller_address", "is_within"]
 
 Network = IPv4Network | IPv6Network
 
@@ -55,7 +55,7 @@ def caller_address(scope: Scope, trusted: Sequence[Network]) -> str:
     """The TCP peer's address, or, where that is a trusted proxy, the right-most untrusted entry of X-Forwarded-For."""
     client = scope["client"]
     address = LOCAL if client is None else _normal(client[0]) or LOCAL
-    if not _is_trusted(address, trusted):
+    if not is_within(address, trusted):
         return address
     entries = b",".join(value for name, value in scope["headers"] if name == b"x-forwarded-for").decode("latin-1")
     for entry in reversed(entries.split(",")):
@@ -63,7 +63,7 @@ def caller_address(scope: Scope, trusted: Sequence[Network]) -> str:
         if written is None:  # what a proxy of ours did not write is not to be believed
             return address
         address = written
-        if not _is_trusted(address, trusted):
+        if not is_within(address, trusted):
             return address
     return address
 
@@ -85,8 +85,9 @@ def _without_port(entry: str) -> str:
     return entry.partition(":")[0] if entry.count(":") == 1 else entry
 
 
-def _is_trusted(address: str, trusted: Sequence[Network]) -> bool:
-    if not trusted or address == LOCAL:
+def is_within(address: str, networks: Sequence[Network]) -> bool:
+    """Whether an address, as caller_address gives it, is in one of the networks. A Unix socket's peer is in none."""
+    if not networks or address == LOCAL:
         return False
     parsed = ip_address(address)
-    return any(parsed in network for network in trusted)
+    return any(parsed in network for network in networks)

@@ -8,8 +8,9 @@ from __future__ import annotations
 import asyncio
 import itertools
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from starlette.types import Receive, Scope, Send
 
@@ -124,11 +125,14 @@ class PublicSite(Site):
         directory: CurrentDirectory,
         readiness: Readiness,
         clock: Clock,
+        now: Callable[[], datetime],  # the database's clock
         options: PublicOptions | None = None,
     ) -> None:
         options = options or PublicOptions()
         super().__init__({**_health(readiness), **documentation(document())}, options.trusted_proxies)
-        authenticator = Authenticator(directory, options.trusted_proxies, clock)
+        self.used_keys: set[int] = set()
+        """Keys that requests came with; who notes them takes them out."""
+        authenticator = Authenticator(directory, options.trusted_proxies, clock, now, self.used_keys)
         questions = Questions(intake, authenticator, clock, options.answer_timeout)
         self._sms = SmsPaths(
             Sending(intake, authenticator, clock, options.answer_timeout),

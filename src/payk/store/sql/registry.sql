@@ -12,17 +12,26 @@ set transaction isolation level repeatable read, read only;
 
 -- name: clients_named
 -- The clients of these names, with their settings as one JSON object.
-select c.name, (to_jsonb(c) - '{client_id,name}'::text[])::text as options
+select c.name, (c.limits || (to_jsonb(c) - '{client_id,name,limits}'::text[]))::text as options
 from client c where c.name = any($1::text[]);
 
 -- name: senders_of_clients
--- Every sender that these clients have, the disabled ones too.
-select c.name as client, s.name, s.enabled
+-- Every sender that these clients have, whatever its status.
+select c.name as client, s.name,
+       -- the version before knows `enabled` alone
+       jsonb_build_object('status', case when s.enabled then 'approved' when s.status = 'approved' then 'withdrawn'
+                                         else s.status end,
+                          'reason', s.reason,
+                          'expires_at', to_char(s.expires_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'))::text
+           as options
 from client c join sender s using (client_id) where c.name = any($1::text[]);
 
 -- name: keys_given
 -- Whose these keys are, by digest, and whether they were revoked.
-select k.sha256, c.name as client, k.revoked_at is not null as revoked
+select k.sha256, c.name as client, k.revoked_at is not null as revoked,
+       jsonb_build_object('label', k.label, 'allow_from', k.allow_from,
+                          'expires_at', to_char(k.expires_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'))::text
+           as options
 from api_key k join client c using (client_id) where k.sha256 = any($1::bytea[]);
 
 -- name: all_operators
@@ -41,40 +50,55 @@ from link l join operator o using (operator_id) where l.name = any($1::text[]);
 select r.prefix,
        array(select o.name from unnest(q.operators) with ordinality as u (operator_id, n)
              join operator o using (operator_id) order by u.n) as operators,
-       jsonb_build_object('enabled', r.enabled)::text as options
+       (r.options || jsonb_build_object('enabled', r.enabled))::text as options
 from route r join queue q using (queue_id) where r.prefix = any($1::text[]);
 
 -- name: put_clients
--- Makes clients be as these JSON objects say.
+-- Makes clients be as these JSON objects say; options that have no column of their own are limits.
 insert into client (name, enabled, default_sms_type, default_country, repeat_window, client_message_id_window, bulk,
-                    max_parts, text_days, uncertain)
+                    max_parts, text_days, uncertain, limits)
 select r.name, r.enabled, r.default_sms_type, r.default_country, r.repeat_window, r.client_message_id_window, r.bulk,
-       r.max_parts, r.text_days, r.uncertain
-from jsonb_populate_recordset(null::client, $1::text::jsonb) r
+       r.max_parts, r.text_days, r.uncertain,
+       (given -> 'options') - array(select jsonb_object_keys(to_jsonb(r)))
+from jsonb_array_elements($1::text::jsonb) given
+cross join lateral jsonb_populate_record(null::client, given) r
 order by r.name
 on conflict (name) do update set
     enabled = excluded.enabled, default_sms_type = excluded.default_sms_type,
     default_country = excluded.default_country, repeat_window = excluded.repeat_window,
     client_message_id_window = excluded.client_message_id_window, bulk = excluded.bulk,
-    max_parts = excluded.max_parts, text_days = excluded.text_days, uncertain = excluded.uncertain;
+    max_parts = excluded.max_parts, text_days = excluded.text_days, uncertain = excluded.uncertain,
+    limits = excluded.limits;
 
 -- name: put_senders
 -- Makes senders be as these JSON objects say; a name is the same in any case of letters.
-insert into sender (client_id, name, enabled)
-select c.client_id, r.name, r.enabled
-from jsonb_to_recordset($1::text::jsonb) as r (client text, name text, enabled boolean)
+insert into sender (client_id, name, enabled, status, reason, expires_at)
+select c.client_id, r.name, r.status = 'approved', r.status, r.reason, r.expires_at
+from jsonb_to_recordset($1::text::jsonb)
+    as r (client text, name text, status text, reason text, expires_at timestamptz)
 join client c on c.name = r.client
 order by c.client_id, lower(r.name)
-on conflict (client_id, lower(name)) do update set name = excluded.name, enabled = excluded.enabled;
+on conflict (client_id, lower(name)) do update set
+    name = excluded.name, enabled = excluded.enabled, status = excluded.status, reason = excluded.reason,
+    expires_at = excluded.expires_at, changed_at = now();
 
 -- name: put_keys
 -- Adds API keys, or revokes them for good.
-insert into api_key (sha256, client_id, revoked_at)
-select decode(r.sha256, 'hex'), c.client_id, case when r.revoked then now() end
-from jsonb_to_recordset($1::text::jsonb) as r (client text, sha256 text, revoked boolean)
+insert into api_key (sha256, client_id, revoked_at, label, expires_at, allow_from)
+select decode(r.sha256, 'hex'), c.client_id, case when r.revoked then now() end, r.label, r.expires_at, r.allow_from
+from jsonb_to_recordset($1::text::jsonb)
+    as r (client text, sha256 text, revoked boolean, label text, expires_at timestamptz, allow_from text[])
 join client c on c.name = r.client
 order by r.sha256
-on conflict (sha256) do update set revoked_at = coalesce(api_key.revoked_at, excluded.revoked_at);
+on conflict (sha256) do update set
+    revoked_at = coalesce(api_key.revoked_at, excluded.revoked_at), label = excluded.label,
+    expires_at = excluded.expires_at, allow_from = excluded.allow_from;
+
+-- name: note_key_use
+-- These keys were used a moment ago. What another process notes at the same time waits for nothing else.
+update api_key k set last_used_at = now()
+from (select key_id from api_key where key_id = any($1::integer[]) order by key_id for update skip locked) used
+where k.key_id = used.key_id;
 
 -- name: put_operators
 -- Makes operators be as these JSON objects say.
@@ -106,13 +130,14 @@ on conflict (operators) do nothing;
 
 -- name: put_routes
 -- Makes routes be as these JSON objects say; routes with the same operators share a queue.
-insert into route (prefix, queue_id, enabled)
-select r.prefix, q.queue_id, r.enabled
-from jsonb_to_recordset($1::text::jsonb) as r (prefix text, operators text[], enabled boolean)
+insert into route (prefix, queue_id, enabled, options)
+select r.prefix, q.queue_id, (r.options ->> 'enabled')::boolean, r.options - 'enabled'
+from jsonb_to_recordset($1::text::jsonb) as r (prefix text, operators text[], options jsonb)
 join queue q on q.operators = array(select o.operator_id from unnest(r.operators) with ordinality as u (name, n)
                                     join operator o using (name) order by u.n)
 order by r.prefix
-on conflict (prefix) do update set queue_id = excluded.queue_id, enabled = excluded.enabled;
+on conflict (prefix) do update set
+    queue_id = excluded.queue_id, enabled = excluded.enabled, options = excluded.options;
 
 -- name: record
 -- Moves the version on and keeps who changed what.
@@ -125,14 +150,18 @@ select version, $1, $2::text::jsonb from moved returning version;
 select pg_notify($1, $2);
 
 -- name: load_clients
--- Every client with its settings and its enabled senders.
-select c.client_id, c.name, (to_jsonb(c) - '{client_id,name}'::text[])::text as options,
-       array(select s.name from sender s where s.client_id = c.client_id and s.enabled) as senders
-from client c;
+-- Every client with its settings and its approved senders.
+select c.client_id, c.name, (c.limits || (to_jsonb(c) - '{client_id,name,limits}'::text[]))::text as options,
+       s.names, s.expiry
+from client c cross join lateral (
+    select coalesce(array_agg(s.name order by s.name), '{}') as names,
+           coalesce(array_agg(s.expires_at order by s.name), '{}') as expiry
+    from sender s where s.client_id = c.client_id and s.enabled
+) s;
 
 -- name: load_keys
 -- Every key that was not revoked.
-select sha256, client_id from api_key where revoked_at is null;
+select sha256, key_id, client_id, expires_at, allow_from from api_key where revoked_at is null;
 
 -- name: load_operators
 -- Every operator.
@@ -151,4 +180,4 @@ select queue_id, operators from queue;
 
 -- name: load_routes
 -- Every route.
-select route_id, prefix, queue_id, enabled from route;
+select route_id, prefix, queue_id, enabled, options::text from route;
