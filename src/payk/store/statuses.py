@@ -9,7 +9,7 @@ from datetime import datetime
 
 from payk.domain.message import MessageState
 from payk.store.batching import Batcher
-from payk.store.database import Database
+from payk.store.database import Connection, Database
 from payk.store.queries import sql
 
 __all__ = ["StatusReader", "StatusRow", "message_statuses"]
@@ -26,17 +26,32 @@ class StatusRow:
 
 
 async def message_statuses(db: Database, keys: Sequence[tuple[int, int]], *, timeout: float) -> list[StatusRow | None]:
-    """The status of each (client_id, message_id), None where that client has no such message."""
-    async with db.connection(timeout) as connection:
-        rows = await connection.fetch(
-            sql("statuses.message_statuses"), [key[0] for key in keys], [key[1] for key in keys]
-        )
+    """The status of each (client_id, message_id), None where that client has no such message.
+
+    Only what is not among our own messages is looked for among those of another centre (payk.store.imported).
+    """
     found: list[StatusRow | None] = [None] * len(keys)
-    for row in rows:
-        found[row["ord"] - 1] = StatusRow(
+    async with db.connection(timeout) as connection:
+        await _find(connection, "statuses.message_statuses", keys, found, range(len(keys)))
+        missing = [place for place, row in enumerate(found) if row is None]
+        if missing:
+            await _find(connection, "statuses.imported_statuses", keys, found, missing)
+    return found
+
+
+async def _find(
+    connection: Connection,
+    query: str,
+    keys: Sequence[tuple[int, int]],
+    found: list[StatusRow | None],
+    places: Sequence[int],
+) -> None:
+    """Fill in `found` at these places."""
+    clients, ids = [keys[place][0] for place in places], [keys[place][1] for place in places]
+    for row in await connection.fetch(sql(query), clients, ids):
+        found[places[row["ord"] - 1]] = StatusRow(
             row["message_id"], MessageState(row["state"]), row["accepted_at"], row["done_at"]
         )
-    return found
 
 
 class StatusReader:

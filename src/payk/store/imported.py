@@ -1,0 +1,63 @@
+"""Messages that another centre sent: what became of them, read-only. payk.store.statuses answers for them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from payk.domain.imported import ImportedMessage
+from payk.store.database import Database
+from payk.store.queries import sql
+
+__all__ = ["Added", "add_imported", "client_ids", "drop_imported", "first_message_id"]
+
+_DROPPED_AT_ONCE = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """What became of a batch."""
+
+    added: int
+    known: int
+    """Stored just so before."""
+    different: tuple[int, ...]
+    """Ids that are stored otherwise; nothing was overwritten."""
+
+
+async def first_message_id(db: Database) -> int:
+    """The first id that this centre gives away; those of other centres lie below."""
+    async with db.connection() as connection:
+        return int(await connection.fetchval(sql("imported.first_message_id")))
+
+
+async def client_ids(db: Database) -> dict[str, int]:
+    """Every client by its name."""
+    async with db.connection() as connection:
+        return dict(await connection.fetch(sql("imported.client_ids")))
+
+
+async def add_imported(db: Database, messages: Sequence[ImportedMessage], *, dry_run: bool = False) -> Added:
+    """Add messages, no id twice; with `dry_run` only say what would be. Adding them again changes nothing."""
+    columns: list[Sequence[Any]] = list(zip(*messages, strict=True)) or [()] * len(ImportedMessage._fields)
+    async with db.transaction(timeout=30.0) as connection:
+        added = 0 if dry_run else await connection.fetchval(sql("imported.add"), *columns)
+        if added == len(messages):
+            return Added(added, 0, ())
+        unlike = await connection.fetch(sql("imported.compare"), *columns)
+    different = tuple(row["message_id"] for row in unlike if not row["unknown"])
+    if dry_run:
+        added = len(unlike) - len(different)
+    return Added(added, len(messages) - added - len(different), different)
+
+
+async def drop_imported(db: Database, before: datetime) -> int:
+    """Drop those that were submitted before that time, ten thousand at a time; returns how many."""
+    last, dropped = 0, 0
+    while last is not None:
+        async with db.connection(timeout=30.0) as connection:
+            [row] = await connection.fetch(sql("imported.drop"), last, _DROPPED_AT_ONCE, before)
+        last, dropped = row["last"], dropped + row["dropped"]
+    return dropped
