@@ -41,8 +41,8 @@ async def test_a_status_is_answered_to_its_client_and_no_other(scene: Scene) -> 
 async def test_statuses_of_our_own_ids_never_look_there(scene: Scene) -> None:
     await add_imported(scene.db, [imported(number) for number in range(1, 2_000)])
     known = await scene.accept(10)
-    look = "select pg_stat_force_next_flush(); "
-    scans = "select coalesce(idx_scan, 0) + coalesce(seq_scan, 0) from pg_stat_user_tables where relname = 'imported_message'"
+    look = "select pg_stat_force_next_flush()"
+    scans = "select idx_scan + seq_scan from pg_stat_user_tables where relname = 'imported_message'"
     await scene.execute(look)
     before = await scene.value(scans)
     missing = max(known) + 5
@@ -59,8 +59,11 @@ async def test_adding_again_changes_nothing_and_overwrites_nothing(scene: Scene)
     assert await add_imported(scene.db, [imported(5), imported(6)]) == Added(2, 0, ())
     assert await add_imported(scene.db, [imported(5), imported(6), imported(7)]) == Added(1, 2, ())
     otherwise = [
-        imported(5, state=MessageState.EXPIRED), imported(6, client_id=2), imported(7)._replace(done_at=None), imported(8),
-    ]  # fmt: skip
+        imported(5, state=MessageState.EXPIRED),
+        imported(6, client_id=2),
+        imported(7)._replace(done_at=None),
+        imported(8),
+    ]
     assert await add_imported(scene.db, otherwise) == Added(1, 0, (5, 6, 7))
     [row] = await message_statuses(scene.db, [(1, 5)], timeout=5)
     assert row is not None and row.state is DELIVERED
@@ -117,8 +120,8 @@ async def test_ids_that_were_given_away_before_this_version_are_ours(
         await connection.execute("select setval('message_id', 123861960)")
         await connection.execute("select ensure_partitions()")
         await connection.execute(
-            "insert into message (message_id, accepted_at, client_id, queue_id, sms_type, priority, parts, phone, sender,"
-            " text) values (123861950, now(), 1, 1, 1, 1, 1, '992900000001', 'AlifBank', '')"
+            "insert into message (message_id, accepted_at, client_id, queue_id, sms_type, priority, parts, phone,"
+            " sender, text) values (123861950, now(), 1, 1, 1, 1, 1, '992900000001', 'AlifBank', '')"
         )
     await migrate(db)
     assert await first_message_id(db) == 123_861_950

@@ -6,7 +6,9 @@ from datetime import UTC, datetime
 
 import pytest
 
+from payk.domain.imported import ImportedMessage
 from payk.domain.message import MessageState
+from payk.store.imported import add_imported
 from tests.web.answers import problem, raw_problem
 from tests.web.centre import MESSAGE, Centre, key_of
 
@@ -57,6 +59,25 @@ async def test_every_state_has_its_documented_name(
         ("DateSubmitted", "2025-02-17T10:20:30"),
         ("DateDone", None if done is None else "2025-02-17T10:22:00"),
     ]
+
+
+@pytest.mark.parametrize(("state", "name", "done"), STATES)
+async def test_a_message_of_another_centre_is_answered_as_our_own(
+    centre: Centre, state: MessageState, name: str, done: datetime | None
+) -> None:
+    message_id = 5_000_000 + state
+    await add_imported(centre.db, [ImportedMessage(message_id, 1, state, SUBMITTED, done)])
+    response = await centre.http.get(f"/api/v1/sms/{message_id}")
+    assert response.status_code == 200
+    assert list(response.json().items()) == [
+        ("MessageId", str(message_id)),
+        ("CommandStatus", "OK"),
+        ("MessageState", name),
+        ("DateSubmitted", "2025-02-17T10:20:30"),
+        ("DateDone", None if done is None else "2025-02-17T10:22:00"),
+    ]
+    foreign = await centre.http.get(f"/api/v1/sms/{message_id}", headers={"X-Api-Key": key_of(2)})
+    problem(foreign, "MessageNotFound")
 
 
 async def test_a_new_message_waits(centre: Centre) -> None:

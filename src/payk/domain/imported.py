@@ -1,7 +1,7 @@
 """Statuses of messages that another centre sent, as a file of comma separated values tells them, row by row.
 
-Columns MessageId, Client, MessageState, DateSubmitted, DateDone, in any order and case, separated by comma, semicolon or
-tab; other columns are passed over. A row that cannot be taken spoils no other, and is told with the number of its line.
+Columns MessageId, Client, MessageState, DateSubmitted, DateDone, in any order and case, separated by comma, semicolon
+or tab; other columns are passed over. A row that cannot be taken spoils no other, and is told with its line number.
 """
 
 from __future__ import annotations
@@ -134,7 +134,7 @@ class ImportReader:
             written = self._next()
         best: list[str] | None = None
         for separator in _SEPARATORS:
-            names = [name.strip().casefold().replace("_", "") for name in _fields(written, separator)]
+            names = _names(written, separator)
             missing = [column for column in COLUMNS if column.casefold() not in names]
             if not missing:
                 twice = [column for column in COLUMNS if names.count(column.casefold()) > 1]
@@ -187,6 +187,13 @@ class ImportReader:
         if at.year < _FIRST_YEAR or at > self._latest:
             raise _RowRefused(f"DateSubmitted {quoted(written)} is not valid: a time in the past, not before 1992")
         return at
+
+
+def _names(heading: str, separator: str) -> list[str]:
+    try:
+        return [name.strip().casefold().replace("_", "") for name in _fields(heading, separator)]
+    except _RowRefused:  # quoted, and separated by another one
+        return []
 
 
 def _listed() -> str:

@@ -36,7 +36,7 @@ async def first_message_id(db: Database) -> int:
 async def client_ids(db: Database) -> dict[str, int]:
     """Every client by its name."""
     async with db.connection() as connection:
-        return dict(await connection.fetch(sql("imported.client_ids")))
+        return {row["name"]: row["client_id"] for row in await connection.fetch(sql("imported.client_ids"))}
 
 
 async def add_imported(db: Database, messages: Sequence[ImportedMessage], *, dry_run: bool = False) -> Added:
@@ -55,7 +55,8 @@ async def add_imported(db: Database, messages: Sequence[ImportedMessage], *, dry
 
 async def drop_imported(db: Database, before: datetime) -> int:
     """Drop those that were submitted before that time, ten thousand at a time; returns how many."""
-    last, dropped = 0, 0
+    last: int | None = 0
+    dropped = 0
     while last is not None:
         async with db.connection(timeout=30.0) as connection:
             [row] = await connection.fetch(sql("imported.drop"), last, _DROPPED_AT_ONCE, before)
