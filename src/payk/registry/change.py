@@ -7,30 +7,52 @@ only adds. Nothing is deleted. A second run changes nothing.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from payk.registry.comparison import Comparison
+from payk.registry.cut_off import traffic_cut_off
 from payk.registry.difference import Difference
-from payk.registry.errors import RegistryFileError
+from payk.registry.errors import AlreadyThere, ChangedMeanwhile, ForceRequired, NotThere, RegistryFileError
 from payk.registry.file import RegistryFile
+from payk.registry.resource import Identity, etag
 from payk.registry.secrets import SecretBox
+from payk.registry.value import shown
 from payk.store.database import Database
 from payk.store.registry import RegistryChange, RegistryRows, announce, changing
 
-__all__ = ["apply", "present_rows"]
+__all__ = ["ANYTHING", "NOTHING", "apply", "present_rows"]
+
+ANYTHING = "*"
+"""Expected of what must be there, whatever it is."""
+NOTHING = ""
+"""Expected of what must not be there yet."""
 
 
 async def apply(
-    db: Database, secret_box: SecretBox, file: RegistryFile, *, author: str, dry_run: bool = False
+    db: Database,
+    secret_box: SecretBox,
+    file: RegistryFile,
+    *,
+    author: str,
+    dry_run: bool = False,
+    force: bool = False,
+    expected: Mapping[Identity, str] | None = None,
 ) -> Difference:
     """Make the registry be as `file` says; returns what that changed, or would change where `dry_run`.
 
-    Raises RegistryFileError (what it names does not fit what is there) and StoreError; then nothing has changed, except
-    after OutcomeUnknown, where a second run tells.
+    `expected`: the etag of what the change was made for, or ANYTHING, or NOTHING. With `force` a change may cut off
+    traffic that runs. Raises RegistryFileError (what it names does not fit what is there), ChangeRefused and
+    StoreError; then nothing has changed, except after OutcomeUnknown, where a second run tells.
     """
     version = None
     async with changing(db) as change:
-        comparison = Comparison(await present_rows(change, file), file, secret_box)
+        present = await present_rows(change, file)
+        _check(expected or {}, present)
+        comparison = Comparison(present, file, secret_box)
         difference = comparison.difference
         if difference and not comparison.problems:
+            if not force and (cut_off := await traffic_cut_off(change, present, comparison.rows)):
+                raise ForceRequired(cut_off)
             await change.put(comparison.rows)
             version = await change.record(author, difference.as_json())
         if dry_run:
@@ -50,3 +72,37 @@ async def present_rows(change: RegistryChange, file: RegistryFile) -> RegistryRo
         links=[link.name for operator in file.operators for link in operator.links],
         prefixes=[route.prefix for route in file.routes],
     )
+
+
+def _check(expected: Mapping[Identity, str], present: RegistryRows) -> None:
+    """Raise AlreadyThere, NotThere or ChangedMeanwhile for the first that is not as expected."""
+    etags = _etags(present) if expected else {}
+    for (heading, name), tag in expected.items():
+        found = etags.get((heading, name))
+        what = f"{heading.rpartition('.')[2]} {shown(name)}"
+        if tag == NOTHING and found is not None:
+            raise AlreadyThere(f"There is a {what} already.")
+        if tag != NOTHING and found is None:
+            raise NotThere(f"There is no {what}.")
+        if tag not in (NOTHING, ANYTHING, found):
+            raise ChangedMeanwhile(f"The {what} has changed since it was read; it is {found} now. Read it again.")
+
+
+def _etags(present: RegistryRows) -> dict[Identity, str]:
+    return {
+        **{("client", row.name): etag("client", row.options) for row in present.clients},
+        **{
+            ("client.sender", f"{row.client}/{row.name.lower()}"): etag("client.sender", row.options)
+            for row in present.senders
+        },
+        **{
+            ("client.key", row.sha256.hex()): etag("client.key", {**row.options, "revoked": row.revoked})
+            for row in present.keys
+        },
+        **{("operator", row.name): etag("operator", row.options) for row in present.operators},
+        **{("operator.link", row.name): etag("operator.link", row.options) for row in present.links},
+        **{
+            ("route", row.prefix): etag("route", {**row.options, "operators": list(row.operators)})
+            for row in present.routes
+        },
+    }

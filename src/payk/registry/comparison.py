@@ -11,8 +11,7 @@ from typing import Any, Final, Literal
 from payk.registry.difference import Change, Difference
 from payk.registry.errors import Problem, SecretError
 from payk.registry.file import ClientEntry, KeyEntry, LinkEntry, OperatorEntry, RegistryFile, RouteEntry
-from payk.registry.key import Option
-from payk.registry.options import TABLES, NamedKey
+from payk.registry.options import DEFAULTS, NamedKey
 from payk.registry.secrets import SecretBox
 from payk.registry.value import shown, suggestion
 from payk.store.registry import ClientRow, KeyRow, LinkRow, OperatorRow, RegistryRows, RouteRow, SenderRow
@@ -20,10 +19,6 @@ from payk.store.registry import ClientRow, KeyRow, LinkRow, OperatorRow, Registr
 __all__ = ["Comparison"]
 
 NEEDED_BY_NEW_LINK: Final = ("host", "port", "system_id", "password")
-_DEFAULTS: Final = {
-    heading: {name: key.default for name, key in keys.items() if isinstance(key, Option)}
-    for heading, keys in TABLES.items()
-}
 
 
 class Comparison:
@@ -91,7 +86,7 @@ class Comparison:
         if present is None or fields:
             self.rows.senders.append(SenderRow(client, name, options))
             sign: Literal["+", "~"] = "~" if present else "+"
-            shown_fields = {} if present is None and options == _DEFAULTS["client.sender"] else fields
+            shown_fields = {} if present is None and options == DEFAULTS["client.sender"] else fields
             change = Change(sign, "sender", present.name if present else name, fields=shown_fields)
             self._changes.append(_of_client(change, client))
 
@@ -121,7 +116,7 @@ class Comparison:
         if row is None:
             # Kept, so that nobody can open it later.
             change = Change("+", "api key", _fingerprint(digest), notes=("revoked before it was ever known",))
-            self._put_key(KeyRow(client, digest, True, dict(_DEFAULTS["client.key"])), change)
+            self._put_key(KeyRow(client, digest, True, dict(DEFAULTS["client.key"])), change)
         elif row.client != client:
             self._wrong(key.path, f"this key belongs to client {shown(row.client)}", "revoke it there")
         elif not row.revoked:
@@ -202,7 +197,7 @@ def _merged(
     heading: str, present: Mapping[str, Any] | None, written: Mapping[str, Any]
 ) -> tuple[dict[str, Any], dict[str, tuple[Any, Any]]]:
     """The options of a row as they become, and what of the written differs: key -> (old, new)."""
-    before = {**_DEFAULTS[heading], **(present or {})}
+    before = {**DEFAULTS[heading], **(present or {})}
     fields = {
         key: (None if present is None else before[key], value)
         for key, value in written.items()

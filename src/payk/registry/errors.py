@@ -2,6 +2,11 @@
 
 RegistryError
 +-- RegistryFileError   what was asked for is wrong: every problem, each with its place
++-- ChangeRefused       it is right, and cannot be done as things stand
+|   +-- AlreadyThere        what should be new is there
+|   +-- NotThere            what should be changed is not there
+|   +-- ChangedMeanwhile    it is not any more what the caller saw
+|   +-- ForceRequired       it would cut off traffic, and nobody said that it may
 +-- SecretError         a secret cannot be sealed or opened
 +-- DirectoryError      what is stored cannot be understood by this Payk
 """
@@ -11,7 +16,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-__all__ = ["DirectoryError", "Problem", "RegistryError", "RegistryFileError", "SecretError"]
+__all__ = [
+    "AlreadyThere",
+    "ChangeRefused",
+    "ChangedMeanwhile",
+    "DirectoryError",
+    "ForceRequired",
+    "NotThere",
+    "Problem",
+    "RegistryError",
+    "RegistryFileError",
+    "SecretError",
+]
 
 
 class RegistryError(Exception):
@@ -42,6 +58,30 @@ class RegistryFileError(RegistryError):
             ": ".join(part for part in (self.file, problem.path, f"{problem.wrong}; {problem.right}") if part)
             for problem in self.problems
         ]
+
+
+class ChangeRefused(RegistryError):
+    """A change that cannot be made as things stand; nothing of it was. str() is a sentence that says why."""
+
+
+class AlreadyThere(ChangeRefused):
+    """What should be made new is there already."""
+
+
+class NotThere(ChangeRefused):
+    """What should be changed is not there."""
+
+
+class ChangedMeanwhile(ChangeRefused):
+    """It is not any more what the caller saw when it asked for the change."""
+
+
+class ForceRequired(ChangeRefused):
+    """It would cut off traffic that runs; `reasons` says which, a sentence each."""
+
+    def __init__(self, reasons: Iterable[str]) -> None:
+        self.reasons = tuple(reasons)
+        super().__init__("\n".join(self.reasons))
 
 
 class SecretError(RegistryError):

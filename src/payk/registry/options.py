@@ -39,7 +39,18 @@ from payk.registry.value import (
 )
 from payk.smpp.status import StatusClass
 
-__all__ = ["API_KEY", "CLIENT", "LINK", "OPERATOR", "ROUTE", "SENDER", "TABLES", "FromEnvironment", "NamedKey"]
+__all__ = [
+    "API_KEY",
+    "CLIENT",
+    "DEFAULTS",
+    "LINK",
+    "OPERATOR",
+    "ROUTE",
+    "SENDER",
+    "TABLES",
+    "FromEnvironment",
+    "NamedKey",
+]
 
 DAYS_30: Final = 2_592_000
 
@@ -436,3 +447,9 @@ TABLES: Final[Mapping[str, Mapping[str, Key]]] = {
     "route": ROUTE,
 }
 """Every key that a registry file may hold."""
+
+DEFAULTS: Final[Mapping[str, Mapping[str, Any]]] = {
+    heading: {name: key.default for name, key in keys.items() if isinstance(key, Option)}
+    for heading, keys in TABLES.items()
+}
+"""What a setting is where nobody wrote it, in stored form."""

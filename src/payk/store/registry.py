@@ -171,6 +171,22 @@ class RegistryChange:
         if rows:
             await self._connection.execute(sql(f"registry.put_{what}"), json.dumps(rows))
 
+    async def senders_in_use(self, senders: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+        """Which of these (client, name) were used within a day, by one of the client's last 10,000 messages."""
+        given = json.dumps([{"client": client, "name": name} for client, name in senders])
+        return [(row[0], row[1]) for row in await self._connection.fetch(sql("registry.senders_in_use"), given)]
+
+    async def last_routes(self, prefixes: Sequence[str]) -> bool:
+        """Whether these are all the routes that are enabled."""
+        row = await self._connection.fetchrow(sql("registry.routes_left"), prefixes)
+        return row is not None and row["besides"] == 0 and row["now"] > 0
+
+    async def operators_with_queues(self, operators: Sequence[str], links: Sequence[str]) -> list[str]:
+        """The operators that messages wait for, if these are gone, and those that had no other links than these."""
+        left = [row[0] for row in await self._connection.fetch(sql("registry.operators_left_without_links"), links)]
+        gone = sorted({*operators, *left})
+        return [row[0] for row in await self._connection.fetch(sql("registry.operators_with_queues"), gone)]
+
     async def record(self, author: str, difference: Mapping[str, Any]) -> int:
         """Keep who changed what; returns the new version."""
         return int(await self._connection.fetchval(sql("registry.record"), author, json.dumps(difference)))

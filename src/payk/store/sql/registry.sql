@@ -139,6 +139,48 @@ order by r.prefix
 on conflict (prefix) do update set
     queue_id = excluded.queue_id, enabled = excluded.enabled, options = excluded.options;
 
+-- name: senders_in_use
+-- Which of these senders stand on one of the last 10,000 messages of their clients that were accepted within a day.
+select c.name as client, g.name
+from jsonb_to_recordset($1::text::jsonb) as g (client text, name text)
+join client c on c.name = g.client
+where exists (
+    select from (
+        select m.sender, m.accepted_at from message m
+        where m.client_id = c.client_id
+        order by m.message_id desc limit 10000
+    ) last
+    where lower(last.sender) = lower(g.name) and last.accepted_at > now() - interval '1 day'
+);
+
+-- name: routes_left
+-- How many routes would be enabled besides those of these prefixes, and how many are enabled now.
+select count(*) filter (where prefix <> all($1::text[])) as besides, count(*) as now
+from route where enabled;
+
+-- name: operators_with_queues
+-- Which of these operators messages wait for that no other operator with an enabled link could take.
+select o.name
+from operator o
+where o.name = any($1::text[]) and exists (
+    select from queue q
+    where o.operator_id = any(q.operators)
+      and exists (select from waiting w where w.queue_id = q.queue_id and w.claimed_by is null)
+      and not exists (
+          select from unnest(q.operators) other (operator_id)
+          join operator using (operator_id)
+          where operator.enabled and operator.name <> all($1::text[])
+            and exists (select from link l where l.operator_id = other.operator_id and l.enabled))
+);
+
+-- name: operators_left_without_links
+-- The operators, enabled ones, that have no enabled link but these.
+select distinct o.name
+from operator o join link l using (operator_id)
+where o.enabled and l.name = any($1::text[]) and not exists (
+    select from link k where k.operator_id = o.operator_id and k.enabled and k.name <> all($1::text[])
+);
+
 -- name: record
 -- Moves the version on and keeps who changed what.
 with moved as (update registry_version set version = version + 1 returning version)

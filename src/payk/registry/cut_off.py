@@ -1,0 +1,56 @@
+"""What a change would cut off: traffic that runs and would have nowhere to go."""
+
+from __future__ import annotations
+
+from payk.registry.value import shown
+from payk.store.registry import RegistryChange, RegistryRows
+
+__all__ = ["traffic_cut_off"]
+
+
+async def traffic_cut_off(change: RegistryChange, present: RegistryRows, rows: RegistryRows) -> list[str]:
+    """A sentence for each: the last route, a sender in use, an operator that messages wait for and no other can take.
+
+    To be asked before `rows` are written.
+    """
+    return [
+        *await _last_route(change, present, rows),
+        *await _senders_in_use(change, present, rows),
+        *await _operators_with_queues(change, present, rows),
+    ]
+
+
+async def _last_route(change: RegistryChange, present: RegistryRows, rows: RegistryRows) -> list[str]:
+    were = {row.prefix for row in present.routes if row.options["enabled"]}
+    gone = [row.prefix for row in rows.routes if not row.options["enabled"] and row.prefix in were]
+    if not gone or any(row.options["enabled"] for row in rows.routes) or not await change.last_routes(gone):
+        return []
+    return ["No route would be left: every message would be refused."]
+
+
+async def _senders_in_use(change: RegistryChange, present: RegistryRows, rows: RegistryRows) -> list[str]:
+    were = {(row.client, row.name.lower()) for row in present.senders if row.options["status"] == "approved"}
+    gone = [
+        (row.client, row.name)
+        for row in rows.senders
+        if row.options["status"] != "approved" and (row.client, row.name.lower()) in were
+    ]
+    if not gone:
+        return []
+    return [
+        f"Sender {shown(name)} of client {shown(client)} is in use: messages came with it in the last 24 hours."
+        for client, name in await change.senders_in_use(gone)
+    ]
+
+
+async def _operators_with_queues(change: RegistryChange, present: RegistryRows, rows: RegistryRows) -> list[str]:
+    operators_on = {row.name for row in present.operators if row.options["enabled"]}
+    links_on = {row.name for row in present.links if row.options["enabled"]}
+    operators = [row.name for row in rows.operators if not row.options["enabled"] and row.name in operators_on]
+    links = [row.name for row in rows.links if not row.options["enabled"] and row.name in links_on]
+    if not operators and not links:
+        return []
+    return [
+        f"Messages wait for operator {shown(name)}, and no other one could take them."
+        for name in await change.operators_with_queues(operators, links)
+    ]
