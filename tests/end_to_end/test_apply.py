@@ -27,7 +27,7 @@ async def test_a_dry_run_prints_the_difference_and_changes_nothing(payk_on_serve
     assert await tables(payk_on_server) == {"client": 0, "operator": 0, "link": 0, "route": 0}
     assert await payk_on_server.apply(BANK) == printed
     changed = await payk_on_server.apply(BANK.replace("response_timeout = 5", "window = 50"), "--dry-run")
-    assert changed == "~ link tcell-1: window 100 -> 50\n"
+    assert changed == "~ link tcell-1 of operator tcell: window 100 -> 50\n"
     assert await payk_on_server.apply(BANK) == "nothing changes\n"
 
 

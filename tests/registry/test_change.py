@@ -170,7 +170,7 @@ async def test_what_is_not_written_is_left_alone(applies: Applies) -> None:
         "+ client second",
     ]
     assert await applies({"operator": [{"name": "tcell", "link": [{"window": 10}]}]}) == [
-        "~ link tcell-1: window 100 -> 10"
+        "~ link tcell-1 of operator tcell: window 100 -> 10"
     ]
     assert await applies({"operator": [{"name": "tcell"}], "client": [{"name": "demo"}]}) == ["nothing changes"]
     assert await applies(WHOLE) == ["nothing changes"]
@@ -254,7 +254,7 @@ async def test_a_password_changes_without_being_shown(
 ) -> None:
     await applies(WHOLE)
     change = {"operator": [{"name": "tcell", "link": [{"password": "another"}]}]}
-    assert await applies(change) == ["~ link tcell-1: password changed"]
+    assert await applies(change) == ["~ link tcell-1 of operator tcell: password changed"]
     assert await applies(change) == ["nothing changes"]
     (link, _) = await links_of_tcell(database)
     assert secret_box.open(link.password) == "another"
@@ -268,7 +268,9 @@ async def test_a_password_sealed_under_a_lost_key_is_written_anew(applies: Appli
     await applies(WHOLE)
     other_box = SecretBox(bytes(32))
     file = read({"operator": [{"name": "tcell", "link": [{"password": "secret"}]}]}, "registry.toml", {})
-    assert (await apply(database, other_box, file, author="test")).lines() == ["~ link tcell-1: password changed"]
+    assert (await apply(database, other_box, file, author="test")).lines() == [
+        "~ link tcell-1 of operator tcell: password changed"
+    ]
     (link, _) = await links_of_tcell(database)
     assert other_box.open(link.password) == "secret"
 
@@ -384,6 +386,7 @@ async def test_every_change_is_kept_with_its_author(applies: Applies, database: 
             {
                 "sign": "~",
                 "kind": "link",
+                "of": "operator tcell",
                 "name": "tcell-1",
                 "fields": {"window": [100, 5]},
                 "notes": ["password changed"],

@@ -48,7 +48,7 @@ async def test_another_port_and_another_key(database: Database, secret_box: Secr
     await ensure_demo(database, secret_box, KEY, 2775)
     assert (await ensure_demo(database, secret_box, NEW_KEY, 2776)).lines() == [
         f"+ api key {digest(NEW_KEY).hex()[:8]} of client demo",
-        "~ link simulator-1: port 2775 -> 2776",
+        "~ link simulator-1 of operator simulator: port 2775 -> 2776",
     ]
     assert (await load(database)).keys.keys() == {digest(KEY), digest(NEW_KEY)}
 
@@ -87,4 +87,6 @@ async def test_a_revoked_demo_key_is_said(database: Database, secret_box: Secret
 async def test_a_new_secret_key_seals_the_password_anew(database: Database, secret_box: SecretBox) -> None:
     await ensure_demo(database, secret_box, KEY, 2775)
     other = SecretBox(bytes(32))
-    assert (await ensure_demo(database, other, KEY, 2775)).lines() == ["~ link simulator-1: password changed"]
+    assert (await ensure_demo(database, other, KEY, 2775)).lines() == [
+        "~ link simulator-1 of operator simulator: password changed"
+    ]

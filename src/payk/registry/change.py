@@ -7,7 +7,7 @@ only adds. Nothing is deleted. A second run changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from payk.registry.comparison import Comparison
 from payk.registry.cut_off import traffic_cut_off
@@ -37,12 +37,14 @@ async def apply(
     dry_run: bool = False,
     force: bool = False,
     expected: Mapping[Identity, str] | None = None,
+    accepts: Callable[[Difference], None] | None = None,
 ) -> Difference:
     """Make the registry be as `file` says; returns what that changed, or would change where `dry_run`.
 
     `expected`: the etag of what the change was made for, or ANYTHING, or NOTHING. With `force` a change may cut off
-    traffic that runs. Raises RegistryFileError (what it names does not fit what is there), ChangeRefused and
-    StoreError; then nothing has changed, except after OutcomeUnknown, where a second run tells.
+    traffic that runs. `accepts` may raise ChangeRefused when it sees the difference.
+    Raises RegistryFileError (what it names does not fit what is there), ChangeRefused and StoreError; then nothing has
+    changed, except after OutcomeUnknown, where a second run tells.
     """
     version = None
     async with changing(db) as change:
@@ -51,6 +53,8 @@ async def apply(
         comparison = Comparison(present, file, secret_box)
         difference = comparison.difference
         if difference and not comparison.problems:
+            if accepts is not None:
+                accepts(difference)
             if not force and (cut_off := await traffic_cut_off(change, present, comparison.rows)):
                 raise ForceRequired(cut_off)
             await change.put(comparison.rows)

@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 from payk.registry.difference import Change, Difference
 from payk.registry.errors import Problem, SecretError
 from payk.registry.file import ClientEntry, KeyEntry, LinkEntry, OperatorEntry, RegistryFile, RouteEntry
-from payk.registry.options import DEFAULTS, NamedKey
+from payk.registry.options import DEFAULTS, NamedKey, Sealed
 from payk.registry.secrets import SecretBox
 from payk.registry.value import shown, suggestion
 from payk.store.registry import ClientRow, KeyRow, LinkRow, OperatorRow, RegistryRows, RouteRow, SenderRow
@@ -154,20 +154,28 @@ class Comparison:
         notes = ("password changed",) if present and changed else ()
         if present is None or fields or notes:
             self.rows.links.append(LinkRow(entry.operator, entry.name, options, sealed))
-            of = "" if present else f"operator {entry.operator}"
+            of = f"operator {entry.operator}"
             self._changes.append(Change("~" if present else "+", "link", entry.name, of, fields, notes))
 
     def _password(self, entry: LinkEntry, present: LinkRow | None) -> tuple[bytes, bool]:
         """The sealed password of a link, and whether it is another one than before."""
+        written = entry.password
+        try:
+            if isinstance(written, Sealed):
+                written = self._secret_box.open(written.octets)
+        except SecretError:
+            self._wrong(f"{entry.path}.password", "it was sealed under another key", "write the password itself")
+            return b"", False
         if present is not None:
-            if entry.password is None:
+            if written is None:
                 return present.password, False
             try:
-                if self._secret_box.open(present.password) == entry.password:
+                if self._secret_box.open(present.password) == written:
                     return present.password, False
             except SecretError:
                 pass  # sealed under a key that is gone: write it anew
-        return self._secret_box.seal(entry.password or ""), True
+        sealed = entry.password.octets if isinstance(entry.password, Sealed) else self._secret_box.seal(written or "")
+        return sealed, True
 
     def _compare_route(self, entry: RouteEntry) -> None:
         present = self._routes.get(entry.prefix)

@@ -11,7 +11,7 @@ from typing import Any
 
 from payk.registry.errors import Problem, RegistryFileError
 from payk.registry.key import Option
-from payk.registry.options import PASSWORD_TEXT, TABLES, FromEnvironment, NamedKey
+from payk.registry.options import PASSWORD_TEXT, TABLES, FromEnvironment, NamedKey, Sealed
 from payk.registry.value import Place, shown, suggestion
 
 __all__ = [
@@ -75,7 +75,7 @@ class LinkEntry:
     operator: str
     name: str
     options: Mapping[str, Any]
-    password: str | None = field(repr=False)
+    password: str | Sealed | None = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,3 +25,6 @@ class Option(Key):
 
     default: Any
     decode: Callable[[Any], Any] = lambda value: value
+    """Its stored form as the domain has it."""
+    write: Callable[[Any], Any] = lambda value: value
+    """Its stored form as a file has it; None is what a file does not write."""

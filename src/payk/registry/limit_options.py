@@ -10,7 +10,19 @@ from typing import Final
 from payk.domain.limits import Hours
 from payk.domain.message import Priority, SmsType
 from payk.registry.key import Option
-from payk.registry.value import Place, boolean, choice, integer, listing, mapping, money, number, shown, text
+from payk.registry.value import (
+    Place,
+    boolean,
+    choice,
+    integer,
+    listing,
+    mapping,
+    money,
+    money_text,
+    number,
+    shown,
+    text,
+)
 
 __all__ = ["LIMITS"]
 
@@ -89,6 +101,9 @@ LIMITS: Final[Mapping[str, Option]] = {
     ),
     "prepaid": Option(boolean, "true: parts are paid from the balance, by the price of the route.", False),
     "otp_overdraft": Option(
-        money, 'How far below zero Otp may take a prepaid balance, such as "100". Others never do.', 0
+        money,
+        'How far below zero Otp may take a prepaid balance, such as "100". Others never do.',
+        0,
+        write=money_text,
     ),
 }

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -32,6 +32,7 @@ from payk.registry.value import (
     mapping,
     moment,
     money,
+    money_text,
     networks,
     number,
     shown,
@@ -50,6 +51,7 @@ __all__ = [
     "TABLES",
     "FromEnvironment",
     "NamedKey",
+    "Sealed",
 ]
 
 DAYS_30: Final = 2_592_000
@@ -61,6 +63,13 @@ class NamedKey:
 
     path: str
     digests: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """A secret as an export writes it: encrypted under PAYK_SECRET_KEY."""
+
+    octets: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +130,13 @@ def _host(value: object, place: Place) -> str | None:
     return text(r"(?=.{1,253}\Z)[A-Za-z0-9_]([A-Za-z0-9_-]*)(\.[A-Za-z0-9_-]+)*\.?", right)(value, place)
 
 
-def _password(value: object, place: Place) -> str | FromEnvironment | None:
+def _password(value: object, place: Place) -> str | FromEnvironment | Sealed | None:
     if isinstance(value, dict):
+        if value.keys() == {"sealed"}:
+            octets = text(r"([0-9a-f]{2})+", "write what `payk export` wrote", secret=True)(
+                value["sealed"], place.key("sealed")
+            )
+            return Sealed(bytes.fromhex(octets)) if octets else None
         if value.keys() != {"env"}:
             place.wrong("this table is not understood", 'write {env = "NAME"}')
             return None
@@ -390,6 +404,7 @@ LINK: Final[Mapping[str, Key]] = {
         "whole table, preferred ones first.",
         [["0", "gsm"], ["8", "ucs2"]],
         lambda value: {int(code): charset for code, charset in value},
+        dict,
     ),
     "long_text": Option(choice(LongText), "How long texts travel: udh8, udh16, sar or payload.", "udh8", LongText),
     "id_mode": Option(
@@ -423,6 +438,7 @@ LINK: Final[Mapping[str, Key]] = {
         "true, or a table of ca, certificate, key (absolute paths of PEM files) and verify.",
         None,
         lambda value: None if value is None else TlsSettings(**value),
+        lambda value: {name: part for name, part in value.items() if part is not None},
     ),
 }
 
@@ -435,7 +451,7 @@ ROUTE: Final[Mapping[str, Key]] = {
         listing(_NAME, noun="operators", least=1), "Names of operators: the first that is up, the rest are fallbacks."
     ),
     "enabled": Option(boolean, "false takes the rule away.", True),
-    "price": Option(money, 'What a part costs a prepaid client, such as "0.12".', 0),
+    "price": Option(money, 'What a part costs a prepaid client, such as "0.12".', 0, write=money_text),
 }
 
 TABLES: Final[Mapping[str, Mapping[str, Key]]] = {

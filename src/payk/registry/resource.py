@@ -6,14 +6,13 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
-from payk.registry.options import DEFAULTS
+from payk.registry.key import Option
+from payk.registry.options import DEFAULTS, TABLES
 from payk.store.registry_pages import StoredResource
 
-__all__ = ["HEADINGS", "Identity", "Resource", "etag", "resource_of"]
-
-HEADINGS: Final = ("client", "client.key", "client.sender", "operator", "operator.link", "route")
+__all__ = ["Identity", "Resource", "etag", "resource_of", "written"]
 
 Identity = tuple[str, str]
 """A heading of the registry file and what a table below it is known by: a sender by `CLIENT/name`, lower-case, a key by
@@ -45,3 +44,13 @@ def etag(heading: str, settings: Mapping[str, Any]) -> str:
     """A digest of all settings of a resource, those that are not stored with their defaults."""
     whole = {**DEFAULTS[heading], **settings}
     return hashlib.sha256(json.dumps(whole, sort_keys=True, ensure_ascii=False).encode()).hexdigest()[:16]
+
+
+def written(heading: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings as a file has them, in the order of its documentation; None stands for what a file leaves out."""
+    keys = TABLES[heading]
+    return {
+        name: key.write(settings[name]) if isinstance(key, Option) and settings[name] is not None else settings[name]
+        for name, key in keys.items()
+        if name in settings
+    }

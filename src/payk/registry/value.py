@@ -32,6 +32,7 @@ __all__ = [
     "mapping",
     "moment",
     "money",
+    "money_text",
     "networks",
     "number",
     "shown",
@@ -281,3 +282,9 @@ def money(value: object, place: Place) -> int | None:
             pass
     place.wrong(f"{shown(value)} is no amount of money", right)
     return None
+
+
+def money_text(stored: int) -> str:
+    """What `money` read, as it is written: `"0.12"`."""
+    sign, units = "-" if stored < 0 else "", abs(stored)
+    return f"{sign}{units // MONEY_UNIT}.{units % MONEY_UNIT:04}".rstrip("0").rstrip(".")

@@ -1,0 +1,115 @@
+"""The whole registry as a file of `payk apply`: applied where it came from it changes nothing.
+
+Keys stand in it as their digests, passwords encrypted under PAYK_SECRET_KEY; what is as it would be anyway is left out.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final, TypeVar
+
+import tomli_w
+
+from payk.registry.options import DEFAULTS
+from payk.registry.resource import Resource, resource_of, written
+from payk.store.database import Database
+from payk.store.registry_pages import (
+    StoredResource,
+    page_of_clients,
+    page_of_keys,
+    page_of_links,
+    page_of_operators,
+    page_of_routes,
+    page_of_senders,
+    sealed_passwords,
+)
+
+__all__ = ["export", "export_document"]
+
+PAGE: Final = 1_000
+At = TypeVar("At")
+
+
+async def export(db: Database) -> str:
+    """The registry as TOML."""
+    return tomli_w.dumps(await export_document(db))
+
+
+async def export_document(db: Database) -> dict[str, list[dict[str, Any]]]:
+    """The registry in the form of the TOML file."""
+    keys = _by(await _all(lambda after: page_of_keys(db, PAGE, after=after), 0, int), "client.key", "client")
+    senders = _by(
+        await _all(lambda after: page_of_senders(db, PAGE, after=after), ("", ""), _pair), "client.sender", "client"
+    )
+    links = _by(await _all(lambda after: page_of_links(db, PAGE, after=after), "", str), "operator.link", "operator")
+    passwords = await sealed_passwords(db)
+    clients = await _all(lambda after: page_of_clients(db, PAGE, after=after), "", str)
+    operators = await _all(lambda after: page_of_operators(db, PAGE, after=after), "", str)
+    routes = await _all(lambda after: page_of_routes(db, PAGE, after=after), 0, int)
+    return {
+        "client": [
+            _client(resource_of("client", row), senders.get(row.name, []), keys.get(row.name, [])) for row in clients
+        ],
+        "operator": [
+            {
+                "name": row.name,
+                **_beyond_defaults(resource_of("operator", row)),
+                "link": [
+                    {
+                        "name": link.name,
+                        "password": {"sealed": passwords[link.name].hex()},
+                        **_beyond_defaults(link),
+                    }
+                    for link in links.get(row.name, [])
+                ],
+            }
+            for row in operators
+        ],
+        "route": [{"prefix": row.name, **_beyond_defaults(resource_of("route", row))} for row in routes],
+    }
+
+
+def _pair(following: str) -> tuple[str, str]:
+    client, name = json.loads(following)
+    return client, name
+
+
+async def _all(
+    page: Callable[[At], Awaitable[list[StoredResource]]], first: At, after: Callable[[str], At]
+) -> list[StoredResource]:
+    rows = await page(first)
+    while len(rows) % PAGE == 0 and rows:
+        more = await page(after(rows[-1].next))
+        if not more:
+            break
+        rows += more
+    return rows
+
+
+def _by(rows: list[StoredResource], heading: str, fact: str) -> dict[str, list[Resource]]:
+    found: dict[str, list[Resource]] = {}
+    for row in rows:
+        found.setdefault(row.facts[fact], []).append(resource_of(heading, row))
+    return found
+
+
+def _client(client: Resource, senders: list[Resource], keys: list[Resource]) -> dict[str, Any]:
+    plain = [sender.name for sender in senders if not _beyond_defaults(sender)]
+    apart = [{"name": sender.name, **_beyond_defaults(sender)} for sender in senders if _beyond_defaults(sender)]
+    return {
+        "name": client.name,
+        **_beyond_defaults(client),
+        "senders": plain,
+        **({"sender": apart} if apart else {}),
+        **({"key": [{"sha256": key.name, **_beyond_defaults(key)} for key in keys]} if keys else {}),
+    }
+
+
+def _beyond_defaults(resource: Resource) -> Mapping[str, Any]:
+    defaults = {**DEFAULTS[resource.heading], "revoked": False}
+    return {
+        name: value
+        for name, value in written(resource.heading, resource.settings).items()
+        if value is not None and resource.settings[name] != defaults.get(name)
+    }

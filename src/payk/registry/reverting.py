@@ -1,0 +1,174 @@
+"""Taking changes back: the registry as it was before them, as another change.
+
+What they changed gets its old value again; what they added is taken out of service, for nothing is deleted. What cannot
+be taken back is said: a revoked key stays revoked, and an old password is not kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from payk.registry.change import apply
+from payk.registry.difference import Difference
+from payk.registry.errors import ChangedMeanwhile, NotThere
+from payk.registry.file import read
+from payk.registry.key import Option
+from payk.registry.options import TABLES
+from payk.registry.secrets import SecretBox
+from payk.registry.value import shown
+from payk.store.database import Database
+from payk.store.registry_pages import StoredChange, StoredResource, page_of_changes, page_of_keys
+
+__all__ = ["Reverted", "revert"]
+
+MOST: Final = 1_000
+"""Changes that are taken back at once."""
+_HEADINGS: Final = {
+    "client": "client",
+    "api key": "client.key",
+    "sender": "client.sender",
+    "operator": "operator",
+    "link": "operator.link",
+    "route": "route",
+}
+_OUT_OF_SERVICE: Final[Mapping[str, Mapping[str, Any]]] = {
+    "api key": {"revoked": True},
+    "sender": {"status": "withdrawn"},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Reverted:
+    """What taking changes back did, and sentences on what could not be taken back."""
+
+    difference: Difference
+    left: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class _Row:
+    """What is to become of one row: values to have again, and those that the changes gave it last."""
+
+    was_added: bool = False
+    values: dict[str, Any] = field(default_factory=dict)
+    given: dict[str, Any] = field(default_factory=dict)
+
+
+_Name = tuple[str, str, str]
+"""Kind, name, and whose it is."""
+
+
+async def revert(
+    db: Database, secret_box: SecretBox, version: int, *, author: str, through: bool = False, force: bool = False
+) -> Reverted:
+    """Take back change `version`, or, `through`, everything since it as well.
+
+    Raises NotThere, ChangedMeanwhile (something else changed the same since; `force` takes it back all the same),
+    RegistryFileError, ForceRequired and StoreError.
+    """
+    changes = await _changes(db, version, through=through)
+    rows, left = _collect(changes)
+    digests = await _digests(db, rows)
+
+    def unchanged_since(difference: Difference) -> None:
+        for change in difference.changes:
+            row = rows.get((change.kind, change.name, change.of))
+            for key, (now, _) in change.fields.items():
+                if row is not None and key in row.given and row.given[key] != now:
+                    what = f"{key} of {change.kind} {shown(change.name)}"
+                    raise ChangedMeanwhile(f"The {what} has been changed since, to {shown(now)}.")
+
+    difference = await apply(
+        db,
+        secret_box,
+        read(_document(rows, digests), f"change {version}", {}),
+        author=author,
+        force=force,
+        accepts=None if force else unchanged_since,
+    )
+    return Reverted(difference, tuple(left))
+
+
+async def _changes(db: Database, version: int, *, through: bool) -> Sequence[StoredChange]:
+    """The changes, newest first."""
+    [*found] = await page_of_changes(db, 1, only=version)
+    if not found:
+        raise NotThere(f"There is no change {version}.")
+    if not through:
+        return found
+    newest = await page_of_changes(db, MOST)
+    if newest[-1].version > version:
+        raise NotThere(f"More than {MOST:,} changes were made since version {version}; take back the newer ones first.")
+    return [change for change in newest if change.version >= version]
+
+
+def _collect(changes: Sequence[StoredChange]) -> tuple[dict[_Name, _Row], list[str]]:
+    """What is to become of each row that the changes touched, newest change first, and what cannot be taken back."""
+    rows: dict[_Name, _Row] = {}
+    left = []
+    for stored in changes:
+        for change in stored.difference["changes"]:
+            name: _Name = (change["kind"], change["name"], change.get("of", ""))
+            row = rows.setdefault(name, _Row())
+            row.was_added = row.was_added or change["sign"] == "+"
+            if change["sign"] == "~":
+                for key, (old, new) in change.get("fields", {}).items():
+                    row.values[key] = old
+                    row.given.setdefault(key, new)
+            left += [f"{change['kind']} {change['name']}: {note}" for note in change.get("notes", ())]
+    return rows, left
+
+
+async def _digests(db: Database, rows: Mapping[_Name, _Row]) -> dict[tuple[str, str], str]:
+    """The digest of each key by client and the first digits that it goes by, where it can still be changed."""
+    found: dict[tuple[str, str], str] = {}
+    for client in {of.removeprefix("client ") for kind, _, of in rows if kind == "api key"}:
+        after, page = 0, await page_of_keys(db, MOST, client=client)
+        while page:
+            found |= {(client, key.name[:8]): key.name for key in page if _is_open(key)}
+            after = int(page[-1].next)
+            page = await page_of_keys(db, MOST, client=client, after=after)
+    return found
+
+
+def _is_open(key: StoredResource) -> bool:
+    return not key.options["revoked"]
+
+
+def _document(rows: Mapping[_Name, _Row], digests: Mapping[tuple[str, str], str]) -> dict[str, Any]:
+    """The registry file that takes the changes back."""
+    clients: dict[str, dict[str, Any]] = {}
+    operators: dict[str, dict[str, Any]] = {}
+    routes = []
+    for (kind, name, of), row in rows.items():
+        keys = _written(_HEADINGS[kind], row.values)
+        if row.was_added:
+            keys |= _OUT_OF_SERVICE.get(kind, {"enabled": False})
+        owner = of.partition(" ")[2]
+        match kind:
+            case "client":
+                clients.setdefault(name, {"name": name}).update(keys)
+            case "sender":
+                clients.setdefault(owner, {"name": owner}).setdefault("sender", []).append({"name": name, **keys})
+            case "api key" if (owner, name) in digests:
+                key = {"sha256": digests[owner, name], **keys}
+                clients.setdefault(owner, {"name": owner}).setdefault("key", []).append(key)
+            case "operator":
+                operators.setdefault(name, {"name": name}).update(keys)
+            case "link" if owner:
+                operators.setdefault(owner, {"name": owner}).setdefault("link", []).append({"name": name, **keys})
+            case "route":
+                routes.append({"prefix": "" if name == "of every number" else name, **keys})
+    return {"client": [*clients.values()], "operator": [*operators.values()], "route": routes}
+
+
+def _written(heading: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Stored values as a file has them; "" stands for none."""
+    keys = TABLES[heading]
+    written = {}
+    for name, value in values.items():
+        key = keys[name]
+        written[name] = "" if value is None else key.write(value) if isinstance(key, Option) else value
+    return written
