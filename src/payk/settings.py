@@ -13,6 +13,7 @@ from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretBytes, SecretStr, ValidationError
 from pydantic.config import JsonDict
@@ -128,6 +129,14 @@ def _roles(value: object) -> object:
     if not names:
         raise ValueError(f"should name at least one role of {offered}")
     return frozenset(Role(name) for name in names)
+
+
+def _time_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ValueError, OSError, KeyError) as exc:  # KeyError: ZoneInfoNotFoundError
+        raise ValueError("should be a name of the IANA database such as Asia/Dushanbe") from exc
+    return name
 
 
 def _lower(value: object) -> object:
@@ -247,6 +256,12 @@ class Settings(BaseSettings):
         " first. Those of other types: `text_days` of their client.",
         ge=1,
         le=43_200,
+    )
+    timezone: Annotated[str, AfterValidator(_time_zone)] = _setting(
+        "Asia/Dushanbe",
+        "time zone",
+        "The clock of recipients whose number does not tell where they live, by which `batch_hours` open and close; a"
+        " name of the IANA database.",
     )
     lease: float = _seconds(
         10,

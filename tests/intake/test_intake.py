@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -22,7 +23,7 @@ from payk.store.database import Database
 from payk.store.errors import StoreUnavailable
 from tests.web.centre import CLIENTS, directory
 
-DEMO, SECRET = CLIENTS[0], b"s" * 32
+DEMO, SECRET, DUSHANBE = CLIENTS[0], b"s" * 32, ZoneInfo("Asia/Dushanbe")
 REQUEST = Request(phone_number="992900900900", text="Ваш код: 12345", sender_address="AlifBank", sms_type=2)
 
 
@@ -41,7 +42,7 @@ async def intake(database: Database) -> AsyncIterator[Intake]:
 
 
 @contextlib.asynccontextmanager
-async def intake_on(db: Database, secret: bytes = SECRET) -> AsyncIterator[Intake]:
+async def intake_on(db: Database, secret: bytes = SECRET, zone: ZoneInfo = DUSHANBE) -> AsyncIterator[Intake]:
     """An intake as one process has it."""
     commits = GroupCommit(db)
 
@@ -51,7 +52,7 @@ async def intake_on(db: Database, secret: bytes = SECRET) -> AsyncIterator[Intak
 
     running = asyncio.create_task(engines())
     depth = QueueDepth(db, QueueLimit(1_000_000), Clock())
-    yield Intake(db, CurrentDirectory(directory()), commits, depth, secret, Clock())
+    yield Intake(db, CurrentDirectory(directory()), commits, depth, secret, Clock(), zone)
     running.cancel()
     await asyncio.wait([running])
 

@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from random import Random
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from payk.app.opening import opened, secret_key
 from payk.clock import Clock
@@ -154,7 +155,12 @@ async def run_centre(
                 directory,
                 incarnation,
                 open_password=SecretBox(key).open,
-                options=DispatchOptions(rules, wait, {int(lane): weight for lane, weight in settings.weights.items()}),
+                options=DispatchOptions(
+                    rules,
+                    wait,
+                    {int(lane): weight for lane, weight in settings.weights.items()},
+                    ZoneInfo(settings.timezone),
+                ),
                 clock=clock,
                 random=random,
             )
@@ -206,7 +212,7 @@ def _public_site(
         return is_ready, [*warnings, *depth.warnings()]
 
     site = PublicSite(
-        Intake(db, directory, commits, depth, key, clock),
+        Intake(db, directory, commits, depth, key, clock, ZoneInfo(settings.timezone)),
         statuses,
         TimelineReader(db),
         directory,

@@ -10,9 +10,11 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from random import Random
+from zoneinfo import ZoneInfo
 
 from payk.clock import Clock
 from payk.dispatch.binds import BindKeeper
+from payk.dispatch.closed_hours import ClosedHours
 from payk.dispatch.flows import FlowBoard
 from payk.dispatch.pump import Pump
 from payk.dispatch.receipts import ReceiptRecorder
@@ -50,6 +52,8 @@ class DispatchOptions:
     rules: RetryRules = field(default_factory=RetryRules)
     wait: ReceiptWait = field(default_factory=ReceiptWait)
     lane_weights: Mapping[int, int] = field(default_factory=lambda: dict(DEFAULT_WEIGHTS))
+    zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("Asia/Dushanbe"))
+    """Where recipients live whose number does not tell."""
 
 
 @dataclass(slots=True)
@@ -85,6 +89,7 @@ class Dispatcher:
         self._links: dict[int, Link] = {}
         self._leaving: set[asyncio.Task[None]] = set()
         self._unreadable: set[int] = set()
+        self._closed_hours = ClosedHours(directory, options.zone)
         self._board = FlowBoard(self._wake)
         self._keeper = BindKeeper(db, directory, incarnation, self._links, self._wake)
         self._receipts = ReceiptRecorder(
@@ -173,6 +178,7 @@ class Dispatcher:
             weights=self._options.lane_weights,
             serves=lambda flow: self._serves(settings.operator_id, flow),
             submit=self._submit,
+            closed_hours=self._closed_hours,
         )
         self._links[settings.link_id] = link
         self._running[settings.link_id] = _Running(

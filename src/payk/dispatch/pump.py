@@ -9,9 +9,11 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
+from datetime import datetime
 from typing import Protocol
 
 from payk.clock import Clock
+from payk.dispatch.closed_hours import ClosedHours
 from payk.dispatch.flows import FlowBoard
 from payk.dispatch.pace import PACE, after_claim
 from payk.domain.fairness import Turns
@@ -21,6 +23,7 @@ from payk.logs import get_logger
 from payk.store.claims import Claim, Quota, claim_rows
 from payk.store.database import Database
 from payk.store.errors import StoreError
+from payk.store.holding import hold_claimed
 from payk.store.incarnation import Incarnation
 from payk.store.outcomes import put_back_unknown
 from payk.store.wakeups import Flow
@@ -70,6 +73,7 @@ class Pump:
         weights: Mapping[int, int],
         serves: Callable[[Flow], bool],
         submit: Callable[[Link, list[Claim]], None],
+        closed_hours: ClosedHours,
     ) -> None:
         self._db = db
         self._link = link
@@ -80,6 +84,7 @@ class Pump:
         self._turns = Turns(weights)
         self._serves = serves
         self._submit = submit
+        self._closed_hours = closed_hours
         self._work = asyncio.Event()
         self._next_claim = 0.0
         self._codes_until = 0.0
@@ -171,12 +176,27 @@ class Pump:
                 log.warning("claim failed", link=self._link.settings.name, error=str(error))
             self._doubtful = number
             return None
-        self._in_flight.add(number, claims)
+        closed = self._closed_hours.find(claims)
+        sent = [claim for claim in claims if claim.message_id not in closed] if closed else claims
+        self._in_flight.add(number, sent)
         self._note(quotas, claims, flows, since)
-        if claims:
-            self._parts = sum(len(claim.open_parts) for claim in claims) / len(claims)
-            self._submit(self._link, claims)
+        if sent:
+            self._parts = sum(len(claim.open_parts) for claim in sent) / len(sent)
+            self._submit(self._link, sent)
+        if closed and not await self._hold(number, closed):
+            return None
         return len(claims)
+
+    async def _hold(self, number: int, openings: Mapping[int, datetime]) -> bool:
+        """Put claims away until the hours of their recipients open; False where it is not known whether it was done."""
+        try:
+            await hold_claimed(self._db, number, openings)
+        except StoreError as error:
+            if not self._db.away:
+                log.warning("cannot hold", link=self._link.settings.name, messages=len(openings), error=str(error))
+            self._doubtful = number
+            return False
+        return True
 
     def _note(self, quotas: list[Quota], claims: list[Claim], flows: list[Flow], since: int) -> None:
         got = Counter(claim.flow for claim in claims)

@@ -133,13 +133,17 @@ ERRORS: Mapping[Code, ErrorKind] = {
 
 
 class Rejection(Exception):
-    """One broken rule. `detail` is a sentence for the integrator and never quotes a text of a message."""
+    """One broken rule. `detail` is a sentence for the integrator and never quotes a text of a message.
 
-    def __init__(self, code: Code, detail: str, field: Field | None = None) -> None:
+    `retry_after`: seconds until the rule would hold, where time alone mends it.
+    """
+
+    def __init__(self, code: Code, detail: str, field: Field | None = None, retry_after: float | None = None) -> None:
         super().__init__(code, detail, field)
         self.code = code
         self.detail = detail
         self.field = field
+        self.retry_after = retry_after
 
 
 def quoted(value: str) -> str:

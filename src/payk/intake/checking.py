@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from payk.clock import Clock
 from payk.domain.account import Client
 from payk.domain.directory import CurrentDirectory, Directory
 from payk.domain.errors import Rejection
+from payk.domain.hours import next_opening
+from payk.domain.message import SmsType
+from payk.domain.recipient_zone import recipient_zone
 from payk.intake.digests import Digests
 from payk.intake.request import ItemRefusal, Refused, Request
 from payk.intake.steps import Draft, walk
@@ -24,11 +28,15 @@ way, and waits for a slice each time."""
 
 
 class Checking:
-    """Checks requests against the directory in force. `now` is the database's clock: by it a message is due."""
+    """Checks requests against the directory in force. `now` is the database's clock: by it a message is due.
+
+    `zone` is where recipients live whose number does not tell.
+    """
 
     def __init__(
-        self, directory: CurrentDirectory, digests: Digests, clock: Clock, now: Callable[[], datetime]
+        self, directory: CurrentDirectory, digests: Digests, clock: Clock, now: Callable[[], datetime], zone: ZoneInfo
     ) -> None:
+        self._zone = zone
         self._directory = directory
         self._digests = digests
         self._clock = clock
@@ -88,6 +96,8 @@ class Checking:
         assert draft.route is not None  # a draft without a route is broken
         assert draft.sms_type is not None
         client = draft.client
+        if client.limits.batch_hours is not None and draft.sms_type is SmsType.BATCH:
+            self._wait_for_hours(draft)
         window = client.client_message_id_window if draft.client_message_id is not None else client.repeat_window
         return NewMessage(
             client_id=client.client_id,
@@ -105,3 +115,12 @@ class Checking:
             repeat_digest=self._digests.of_draft(draft) if window > 0 else None,
             repeat_window=window,
         )
+
+    def _wait_for_hours(self, draft: Draft) -> None:
+        """Outside the hours for Batch the message is due when they open next. What makes a repeat is not touched."""
+        hours = draft.client.limits.batch_hours
+        assert hours is not None
+        due = draft.due_at or draft.now()
+        opening = next_opening(hours, recipient_zone(draft.phone, self._zone), due)
+        if opening > due:
+            draft.due_at = opening

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 from payk.clock import Clock
 from payk.domain.account import BulkPolicy, Client
@@ -29,12 +30,15 @@ begun is given half a second more. Of less than twice that the store gets half."
 BULKS_AT_ONCE = 2
 """Bulks of a process that are stored at the same time: codes and heartbeats need connections too."""
 
+DUSHANBE: Final = ZoneInfo("Asia/Dushanbe")
+
 AWAY_WAIT = 2.4
 """Seconds that a request waits for a database that is known to be away."""
 
 
 class Intake:
-    """Takes messages in. `secret_key` keys the digests by which repeats are recognised.
+    """Takes messages in. `secret_key` keys the digests by which repeats are recognised, `zone` is where
+    recipients live whose number does not tell.
 
     Deadlines are by Clock.monotonic. A request that is cancelled before its batch went to the store takes nothing.
     """
@@ -47,12 +51,13 @@ class Intake:
         depth: QueueDepth,
         secret_key: bytes,
         clock: Clock,
+        zone: ZoneInfo = DUSHANBE,
     ) -> None:
         self._db = db
         self._group_commit = group_commit
         self._depth = depth
         self._digests = Digests(secret_key)
-        self._checking = Checking(directory, self._digests, clock, db.now)
+        self._checking = Checking(directory, self._digests, clock, db.now, zone)
         self._clock = clock
         self._bulk_turn = asyncio.Semaphore(BULKS_AT_ONCE)
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from payk.domain.account import Client
 from payk.domain.address import check_sender_fits, normalise_phone, registered_sender
 from payk.domain.directory import Directory
 from payk.domain.errors import Code, Field, Rejection
+from payk.domain.limits import NO_LIMITS
 from payk.domain.message import Priority, SmsType
 from payk.domain.route import Route
 from payk.domain.validity import due_at, lifetime, parse_instant
@@ -19,6 +20,7 @@ __all__ = ["STEPS", "Draft", "walk"]
 
 LABEL_MAX = 255
 CLIENT_MESSAGE_ID_MAX = 255
+_PREFIXES_SHOWN = 10
 
 _CHARACTERS_PER_PART = 160  # of the roomiest encoding, GSM 03.38
 _CODE_POINTS_PER_CHARACTER = 4  # NFC makes one of at most so many
@@ -175,17 +177,60 @@ STEPS: tuple[Callable[[Draft], None], ...] = (
 """The walk of one message. A step that raises Rejection does not stop the others: all broken fields are told."""
 
 
+def type_is_allowed(draft: Draft) -> None:
+    """The type is one that the client may send."""
+    allowed = draft.client.limits.sms_types
+    assert draft.sms_type is not None  # the fields are right
+    if allowed and draft.sms_type not in allowed:
+        names = " or ".join(f"{kind.value} {kind.name.capitalize()}" for kind in sorted(allowed))
+        detail = f"This client may not send SmsType {draft.sms_type.name.capitalize()}; it may send {names}."
+        raise Rejection(Code.SMS_TYPE_NOT_ALLOWED, detail, Field.SMS_TYPE)
+
+
+def priority_is_allowed(draft: Draft) -> None:
+    """The priority is not above the highest for the type; where none is given it is lowered to that."""
+    assert draft.sms_type is not None
+    highest = draft.client.limits.max_priority.get(draft.sms_type)
+    if highest is None or draft.priority <= highest:
+        return
+    if draft.request.priority is None:
+        draft.priority = highest
+        return
+    kind, most = draft.sms_type.name.capitalize(), f"{highest.value} {highest.name.capitalize()}"
+    detail = f"Priority {draft.priority.name.capitalize()} is above {most}, the highest for SmsType {kind}."
+    raise Rejection(Code.PRIORITY_NOT_ALLOWED, detail, Field.PRIORITY)
+
+
+def destination_is_allowed(draft: Draft) -> None:
+    """The number begins with one of the prefixes that the client may send to."""
+    prefixes = draft.client.limits.destinations
+    if prefixes and not draft.phone.startswith(prefixes):
+        shown = ", ".join(prefixes[:_PREFIXES_SHOWN]) + (", ..." if len(prefixes) > _PREFIXES_SHOWN else "")
+        detail = f"This client may send only to numbers that begin with {shown}."
+        raise Rejection(Code.DESTINATION_NOT_ALLOWED, detail, Field.PHONE_NUMBER)
+
+
+LIMITS: tuple[Callable[[Draft], None], ...] = (destination_is_allowed, priority_is_allowed, type_is_allowed)
+"""What a client with limits may send, of messages whose fields are right."""
+
+
 def walk(request: Request, client: Client, directory: Directory, now: Callable[[], datetime]) -> Draft:
     """Check one message; what the steps made of it. `now` is asked only for one with ScheduledAt. Raises Refused."""
     draft = Draft(request, client, directory, now)
-    for step in STEPS:
+    _take_steps(draft, STEPS)
+    if client.limits is not NO_LIMITS:
+        _take_steps(draft, LIMITS)
+    return draft
+
+
+def _take_steps(draft: Draft, steps: Sequence[Callable[[Draft], None]]) -> None:
+    for step in steps:
         try:
             step(draft)
         except Rejection as rejection:
             draft.broken.append(rejection)
     if draft.broken:
         raise Refused(_one_per_field(draft.broken))
-    return draft
 
 
 def _given(value: str | None) -> str | None:

@@ -114,4 +114,4 @@ def problem_answer(problem: Problem, request_id: str, *, is_status: bool = False
 def _refusal(rejections: Sequence[Rejection]) -> Problem:
     detail = " ".join(rejection.detail for rejection in rejections)
     errors = {str(rejection.field): [rejection.code] for rejection in rejections if rejection.field is not None}
-    return Problem(rejections[0].code, detail, errors=errors)
+    return Problem(rejections[0].code, detail, errors=errors, retry_after=rejections[0].retry_after)
