@@ -265,6 +265,22 @@ def check(
         raise typer.Exit(2)
 
 
+secret = typer.Typer(
+    help="Secret keys, under which passwords and the texts of Otp are encrypted.", no_args_is_help=True
+)
+command_line.add_typer(secret, name="secret")
+
+
+@secret.command()
+def rotate(home: Home = None) -> None:
+    """Have PAYK_SECRET_KEY encrypt, and encrypt anew what was under other keys. Every process must have both first."""
+    with _server_parts("secret rotate"):
+        settings = _settings({"home": home})
+        from payk import app
+
+        app.run(app.rotate(settings))
+
+
 @command_line.command()
 def processes(
     as_json: Annotated[bool, typer.Option("--json", envvar="PAYK_JSON", help="Print one line of JSON.")] = False,

@@ -32,6 +32,8 @@ from payk.domain.retry import RetryRules
 __all__ = ["AVAILABLE_ROLES", "COMMAND_VARIABLES", "Role", "Settings", "SettingsError", "ignored_variables", "load"]
 
 PREFIX = "PAYK_"
+_SECRETS = frozenset({"database_url", "secret_key", "old_secret_keys"})
+"""Settings whose values are not quoted."""
 DAY = 86_400
 
 
@@ -87,15 +89,23 @@ def _postgresql(url: SecretStr) -> SecretStr:
 
 
 def _hex_key(value: object) -> object:
-    if not isinstance(value, str):
-        return value
+    return _octets(value) if isinstance(value, str) else value
+
+
+def _octets(written: str) -> bytes:
     try:
-        octets = bytes.fromhex(value) if len(value) == 64 else b""
+        octets = bytes.fromhex(written) if len(written) == 64 else b""
     except ValueError:
         octets = b""
     if len(octets) != 32:
         raise ValueError("should be 64 hex digits, for example what `openssl rand -hex 32` prints")
     return octets
+
+
+def _hex_keys(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    return tuple(SecretBytes(_octets(key.strip())) for key in value.split(",") if key.strip())
 
 
 def _networks(value: object) -> object:
@@ -201,8 +211,15 @@ class Settings(BaseSettings):
     secret_key: Annotated[SecretBytes, BeforeValidator(_hex_key)] | None = _setting(
         None,
         "64 hex digits",
-        "What operators' passwords are encrypted under and repeated requests are recognised with; the same in every"
-        " process. Without it the file `secret-key` under `PAYK_HOME`.",
+        "What operators' passwords and the texts of Otp are encrypted under; the same in every process. Without it the"
+        " file `secret-key` under `PAYK_HOME`.",
+        shown="none",
+    )
+    old_secret_keys: Annotated[tuple[SecretBytes, ...], NoDecode, BeforeValidator(_hex_keys)] = _setting(
+        (),
+        "64 hex digits each",
+        "Secret keys of before, separated by commas, that still open what was encrypted under them; see `payk secret"
+        " rotate`. Without it the lines of the file `secret-key.old` under `PAYK_HOME`, if there is one.",
         shown="none",
     )
     receipt_wait: float = _seconds(
@@ -381,5 +398,5 @@ def _sentence(error: ErrorDetails, options: Mapping[str, Any]) -> str:
         wanted = wanted.removeprefix("Input ").partition(", unable to parse")[0]
     else:
         wanted = wanted[:1].lower() + wanted[1:]
-    quotable = field not in ("database_url", "secret_key") and isinstance(error["input"], str | int | float)
+    quotable = field not in _SECRETS and isinstance(error["input"], str | int | float)
     return f"{name}: {error['input']!r} {wanted}" if quotable else f"{name} {wanted}"

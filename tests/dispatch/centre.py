@@ -22,6 +22,7 @@ from payk.registry.change import apply
 from payk.registry.file import read
 from payk.registry.follow import Follower, load
 from payk.registry.secrets import SecretBox
+from payk.sealing import KeyRing, TextSeal
 from payk.simulator import Simulator, SimulatorOptions
 from payk.store.accept import insert_messages
 from payk.store.database import Database
@@ -31,9 +32,10 @@ from payk.store.listening import tell
 from tests.end_to_end.record import Record
 from tests.store.rows import new_message
 
-__all__ = ["SECRET", "Centre", "Operator", "accept", "configure", "running_centre", "running_operator"]
+__all__ = ["SECRET", "TEXTS", "Centre", "Operator", "accept", "configure", "running_centre", "running_operator"]
 
 SECRET = bytes(range(32))
+TEXTS = TextSeal(KeyRing([SECRET]), on=True)
 CLIENT = "demo"
 RECORD_LAG = 0.12
 """Seconds until what an operator received stands in its record."""
@@ -174,6 +176,7 @@ async def running_centre(
         directory,
         incarnation,
         open_password=SecretBox(SECRET).open,
+        open_text=TEXTS.open,
         options=DispatchOptions(rules=rules, wait=wait),
         clock=clock,
         random=random,

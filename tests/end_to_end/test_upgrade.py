@@ -71,7 +71,7 @@ async def upgrade(payk: Payk, dsn: str, previous: dict[str, str]) -> None:
         await asyncio.sleep(3)  # longer than a heartbeat: both versions look after each other
         load.doors = [door for door in load.doors if door is not centre.http]
         await centre.program.stop()
-    await asyncio.sleep(2)
+    await asyncio.sleep(4)  # longer than the last of the old processes keeps texts of Otp from being sealed
     load.stop()
     await sending
 
@@ -81,6 +81,9 @@ async def upgrade(payk: Payk, dsn: str, previous: dict[str, str]) -> None:
     times = Counter(bytes.fromhex(line["octets"]).decode("ascii") for line in taken)
     assert {text: times[text] for text in load.given.values() if times[text] != 1} == {}
     connection = await asyncpg.connect(dsn)
+    otp = "select count(*), count(*) filter (where starts_with(text, chr(1))) from payk.message where sms_type = 2"
+    codes, sealed = await connection.fetchrow(otp)
+    assert 0 < sealed < codes, "the new version seals, and not before the previous one is gone"
     texts = Counter(row[0] for row in await connection.fetch("select text from payk.message"))
     lapsed = await connection.fetchval("select count(*) from payk.process where lapsed")
     await connection.close()

@@ -42,7 +42,7 @@ async def intake(database: Database) -> AsyncIterator[Intake]:
 
 
 @contextlib.asynccontextmanager
-async def intake_on(db: Database, secret: bytes = SECRET, zone: ZoneInfo = DUSHANBE) -> AsyncIterator[Intake]:
+async def intake_on(db: Database, keys: bytes = SECRET, zone: ZoneInfo = DUSHANBE) -> AsyncIterator[Intake]:
     """An intake as one process has it."""
     commits = GroupCommit(db)
 
@@ -52,7 +52,7 @@ async def intake_on(db: Database, secret: bytes = SECRET, zone: ZoneInfo = DUSHA
 
     running = asyncio.create_task(engines())
     depth = QueueDepth(db, QueueLimit(1_000_000), Clock())
-    yield Intake(db, CurrentDirectory(directory()), commits, depth, secret, Clock(), zone)
+    yield Intake(db, CurrentDirectory(directory()), commits, depth, keys, Clock(), zone)
     running.cancel()
     await asyncio.wait([running])
 
@@ -132,7 +132,7 @@ async def test_requests_at_the_same_instant_on_two_processes_are_one_message(dsn
 
 async def test_digests_depend_on_the_secret_and_show_nothing(database: Database) -> None:
     keyed = request(client_message_id="order-17")
-    async with intake_on(database) as one, intake_on(database, b"t" * 32) as two:
+    async with intake_on(database) as one, intake_on(database, b"t" * 64) as two:
         first = await one.accept(keyed, DEMO, in_time())
         assert (await one.accept(keyed, DEMO, in_time())).repeated
         second = await two.accept(keyed, DEMO, in_time())

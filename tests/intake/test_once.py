@@ -24,16 +24,16 @@ def written(row: Inserted) -> bytes:
 
 
 async def test_digests_depend_on_the_secret_and_show_nothing() -> None:
-    ours, others = Digests(b"s" * 32), Digests(b"t" * 32)
+    ours, others = Digests(b"s" * 64), Digests(b"t" * 64)
     name = await ours.of_request(1, SINGLE, b"key", b"body")
-    assert name == await Digests(b"s" * 32).of_request(1, SINGLE, b"key", b"body")
+    assert name == await Digests(b"s" * 64).of_request(1, SINGLE, b"key", b"body")
     assert [len(name.digest), len(name.body_digest)] == [16, 16]
     other = await others.of_request(1, SINGLE, b"key", b"body")
     assert name.digest != other.digest and name.body_digest != other.body_digest
 
 
 async def test_what_makes_two_requests_the_same() -> None:
-    digests = Digests(b"s" * 32)
+    digests = Digests(b"s" * 64)
     names = [
         await digests.of_request(client_id, path, key, b"body")
         for client_id, path, key in (
@@ -46,7 +46,7 @@ async def test_what_makes_two_requests_the_same() -> None:
 
 @pytest.mark.parametrize("octets", [0, 1, 1 << 20, (1 << 20) + 1, 5 << 20])
 async def test_every_octet_of_a_body_counts(octets: int) -> None:
-    digests, body = Digests(b"s" * 32), bytearray(octets)
+    digests, body = Digests(b"s" * 64), bytearray(octets)
     whole = await digests.of_request(1, BULK, b"key", bytes(body))
     for place in {0, octets // 2, octets - 1} & set(range(octets)):
         body[place] ^= 1
@@ -67,7 +67,7 @@ async def test_a_large_body_is_digested_in_slices() -> None:
             last = now
 
     watching = asyncio.create_task(watch())
-    await Digests(b"s" * 32).of_request(1, BULK, b"key", bytes(64 << 20))
+    await Digests(b"s" * 64).of_request(1, BULK, b"key", bytes(64 << 20))
     watching.cancel()
     assert len(gaps) > 60
     assert sorted(gaps)[-3] < sum(gaps) / 4

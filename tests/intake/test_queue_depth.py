@@ -40,7 +40,7 @@ async def intake_on(db: Database, depth: QueueDepth) -> AsyncIterator[Intake]:
             commits.start(group)
 
     running = asyncio.create_task(engines())
-    yield Intake(db, CurrentDirectory(directory()), commits, depth, b"s" * 32, Clock())
+    yield Intake(db, CurrentDirectory(directory()), commits, depth, b"s" * 64, Clock())
     running.cancel()
     await asyncio.wait([running])
 

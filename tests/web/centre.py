@@ -126,7 +126,7 @@ async def centre_on(
     current = CurrentDirectory(directory())
     commits, statuses = GroupCommit(db), StatusReader(db)
     depth = QueueDepth(db, QueueLimit(queue_max), clock)
-    intake = Intake(db, current, commits, depth, b"k" * 32, clock)
+    intake = Intake(db, current, commits, depth, b"k" * 64, clock)
     site = PublicSite(intake, statuses, TimelineReader(db), current, _ready, clock, db.now, options)
     server = HttpServer(site, listen("127.0.0.1", 0), patience=patience)
 

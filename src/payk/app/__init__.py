@@ -8,6 +8,7 @@ processes.py `payk processes`
 changing.py  `payk migrate`, `payk apply`
 backup.py    `payk backup`, `payk restore`
 recovery.py  `payk recover`
+secrets.py   secret keys and the database; `payk secret rotate`
 """
 
 from payk.app.backup import backup, restore
@@ -17,6 +18,7 @@ from payk.app.check import check
 from payk.app.opening import StartError, run
 from payk.app.processes import processes
 from payk.app.recovery import choice, recover
+from payk.app.secrets import rotate
 from payk.app.trying import up
 
 __all__ = [
@@ -29,6 +31,7 @@ __all__ = [
     "processes",
     "recover",
     "restore",
+    "rotate",
     "run",
     "serve",
     "up",

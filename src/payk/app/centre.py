@@ -17,7 +17,8 @@ from random import Random
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from payk.app.opening import opened, secret_key
+from payk.app.opening import opened
+from payk.app.secrets import SealingFollower, digest_keys, unlocked
 from payk.clock import Clock
 from payk.dispatch import Dispatcher, DispatchOptions
 from payk.domain.directory import CurrentDirectory
@@ -30,6 +31,7 @@ from payk.registry.follow import Follower
 from payk.registry.follow import load as load_directory
 from payk.registry.key_use import keep_key_use
 from payk.registry.secrets import SecretBox
+from payk.sealing import TextSeal
 from payk.settings import Role, Settings
 from payk.store.accept import GroupCommit
 from payk.store.continuity import look
@@ -110,12 +112,15 @@ async def run_centre(
     announce: Callable[[Doors], None],
 ) -> None:
     """Run the engines of `roles` until `stop`, then stop them in order."""
-    key = secret_key(settings)
+    keys = await unlocked(settings, db)
+    texts = TextSeal(keys)
     clock, random = Clock(), Random()
     await ensure_partitions(db)
     directory = CurrentDirectory(await load_directory(db))
-    incarnation = Incarnation(db, clock, roles=[str(role) for role in roles], lease=settings.lease)
+    incarnation = Incarnation(db, clock, roles=[str(role) for role in roles], lease=settings.lease, key_ids=keys.ids)
     await incarnation.begin()
+    sealing = SealingFollower(db, keys, texts)
+    await sealing.look()
     watch = DatabaseWatch(db, clock) if embedded is None else DatabaseWatch(db, clock, embedded.disk_is_full)
     await watch.look()
     wait = ReceiptWait(settings.receipt_wait, settings.receipt_grace)
@@ -137,6 +142,7 @@ async def run_centre(
         start(watch.run(), "database watch")
         start(tell(db), "wake-ups")
         start(Follower(db, directory).run(), "registry follower")
+        start(sealing.run(), "sealing follower")
         if Role.MAINTENANCE in roles:
             for duty in all_duties(
                 db,
@@ -154,7 +160,8 @@ async def run_centre(
                 db,
                 directory,
                 incarnation,
-                open_password=SecretBox(key).open,
+                open_password=SecretBox(keys).open,
+                open_text=texts.open,
                 options=DispatchOptions(
                     rules,
                     wait,
@@ -167,7 +174,8 @@ async def run_centre(
             sending = group.create_task(dispatcher.run(), name="dispatcher")
         servers = [HttpServer(ManagementSite(readiness), doors.admin, patience=DOOR_PATIENCE)]
         if doors.api is not None:
-            site = _public_site(settings, group, engines, db, directory, key, clock, readiness)
+            digests = await digest_keys(db, keys)
+            site = _public_site(settings, group, engines, db, directory, texts, digests, clock, readiness)
             servers.append(HttpServer(site, doors.api, patience=DOOR_PATIENCE))
         serving = [group.create_task(server.run(), name="http server") for server in servers]
         _spare_collector()
@@ -199,11 +207,12 @@ def _public_site(
     engines: list[asyncio.Task[None]],
     db: Database,
     directory: CurrentDirectory,
-    key: bytes,
+    texts: TextSeal,
+    digests: bytes,
     clock: Clock,
     readiness: Readiness,
 ) -> PublicSite:
-    commits, statuses = GroupCommit(db), StatusReader(db)
+    commits, statuses = GroupCommit(db, write_texts=texts.written), StatusReader(db)
     depth = QueueDepth(db, QueueLimit(settings.queue_max), clock)
     engines += [*commits.start(group), *statuses.start(group), group.create_task(depth.run(), name="queue depth")]
 
@@ -212,7 +221,7 @@ def _public_site(
         return is_ready, [*warnings, *depth.warnings()]
 
     site = PublicSite(
-        Intake(db, directory, commits, depth, key, clock, ZoneInfo(settings.timezone)),
+        Intake(db, directory, commits, depth, digests, clock, ZoneInfo(settings.timezone)),
         statuses,
         TimelineReader(db),
         directory,

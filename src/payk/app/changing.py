@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from payk.app.opening import opened, secret_key
+from payk.app.opening import opened
+from payk.app.secrets import unlocked
 from payk.registry.change import apply as apply_file
 from payk.registry.file import load as load_file
 from payk.registry.secrets import SecretBox
@@ -32,6 +33,7 @@ async def apply(settings: Settings, file: Path, dry_run: bool) -> None:
     async with opened(settings) as (db, _):
         await check_schema(db)
         author = f"payk apply {file.name} by {os.environ.get('USER') or os.getuid()}"
-        difference = await apply_file(db, SecretBox(secret_key(settings)), content, author=author, dry_run=dry_run)
+        box = SecretBox(await unlocked(settings, db))
+        difference = await apply_file(db, box, content, author=author, dry_run=dry_run)
     for line in difference.lines():
         print(line)

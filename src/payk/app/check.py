@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from payk.app.opening import StartError, opened, secret_key
+from payk.app.opening import StartError, opened
+from payk.app.secrets import left_under_other_keys, unlocked
 from payk.domain.directory import Directory
 from payk.domain.operator import IdMode, Link
 from payk.registry.change import apply as apply_file
@@ -17,6 +18,7 @@ from payk.registry.errors import RegistryError
 from payk.registry.file import load as load_file
 from payk.registry.follow import load as load_directory
 from payk.registry.secrets import SecretBox
+from payk.sealing import KeyRing
 from payk.settings import Settings
 from payk.store.advice import durability, listening
 from payk.store.continuity import look
@@ -25,6 +27,8 @@ from payk.store.embedded import EmbeddedError
 from payk.store.errors import StoreError
 from payk.store.migrations import check_schema, clock_difference
 from payk.store.receipts import LearnedIdMode, learned_id_modes
+from payk.store.sealing import look as look_at_sealing
+from payk.store.sealing import unsealed_because
 
 __all__ = ["check"]
 
@@ -80,13 +84,40 @@ async def _check_database(settings: Settings, db: Database, file: Path | None) -
     ahead = await clock_difference(db)
     findings.append(_fit(abs(ahead) < CLOCK_TOLERANCE, f"clock differs from the database's by {ahead:+.3f} s"))
     try:
-        box = SecretBox(secret_key(settings))
+        keys = await unlocked(settings, db)
+        findings += await _check_secrets(db, keys)
+        box = SecretBox(keys)
         if file is not None:
             await apply_file(db, box, load_file(file, os.environ), author="payk check", dry_run=True)
             findings.append(_fit(True, f"{file} can be applied"))
         findings += await _check_links(await load_directory(db), box, await learned_id_modes(db))
     except (RegistryError, StartError) as error:
         findings += [_fit(False, line) for line in str(error).splitlines()]
+    return findings
+
+
+async def _check_secrets(db: Database, keys: KeyRing) -> list[_Finding]:
+    """Whether our keys open everything, and what is not as it should be yet."""
+    old, shut = await left_under_other_keys(db, keys)
+    findings = [
+        _fit(False, f"{count} {what} are opened by no secret key; they need the one they were sealed under")
+        for what, count in shut.items()
+    ]
+    if not shut:
+        findings.append(_fit(True, f"secret key {keys.current.key_id.hex()} opens what is sealed"))
+    findings += [
+        _Finding(_Verdict.WARN, f"{count} {what} are sealed under an old secret key; run `payk secret rotate`")
+        for what, count in old.items()
+    ]
+    if keys.current is not keys.first:
+        findings.append(
+            _Finding(
+                _Verdict.WARN, "PAYK_SECRET_KEY does not seal yet: run `payk secret rotate` once all processes have it"
+            )
+        )
+    if not (await look_at_sealing(db)).texts and (why := await unsealed_because(db)):
+        where = ", ".join(f"{pid} on {host.partition('/')[0]}" for host, pid in why)
+        findings.append(_Finding(_Verdict.WARN, f"texts of Otp are stored in the clear: older processes run, {where}"))
     return findings
 
 

@@ -13,13 +13,15 @@ from typing import Any
 import uvloop
 
 from payk.registry.errors import RegistryError
+from payk.sealing import KeyRing
+from payk.sealing.keys import KEY_SIZE
 from payk.settings import Settings
 from payk.store.database import Database
 from payk.store.embedded import EmbeddedError, EmbeddedPostgres
 from payk.store.errors import StoreError
 from payk.web.server import ListenError
 
-__all__ = ["StartError", "opened", "run", "secret_key", "write_secret"]
+__all__ = ["StartError", "opened", "run", "secret_keys", "write_secret"]
 
 
 class StartError(Exception):
@@ -56,8 +58,25 @@ async def opened(settings: Settings) -> AsyncIterator[tuple[Database, EmbeddedPo
         yield db, embedded
 
 
-def secret_key(settings: Settings, *, trying: bool = False) -> bytes:
-    """PAYK_SECRET_KEY, else the file secret-key of PAYK_HOME.
+def secret_keys(settings: Settings, *, trying: bool = False) -> KeyRing:
+    """PAYK_SECRET_KEY, else the file secret-key of PAYK_HOME; then PAYK_OLD_SECRET_KEYS, else secret-key.old."""
+    first = _secret_key(settings, trying=trying)
+    old = [key.get_secret_value() for key in settings.old_secret_keys]
+    if not old:
+        file = settings.home / "secret-key.old"
+        try:
+            lines = file.read_text(encoding="ascii").split() if file.exists() else []
+            old = [bytes.fromhex(line) for line in lines]
+        except (OSError, ValueError) as error:
+            raise StartError(f"{file} cannot be read as 64 hex digits a line: {error}") from error
+        for key in old:
+            if len(key) != KEY_SIZE:
+                raise StartError(f"{file} should hold 64 hex digits a line, one has {2 * len(key)}")
+    return KeyRing([first, *old])
+
+
+def _secret_key(settings: Settings, *, trying: bool) -> bytes:
+    """The key that seals, or is to seal.
 
     The file is made with an embedded database and for `payk up` only: several hosts on one database must share a key.
     """
@@ -72,7 +91,7 @@ def secret_key(settings: Settings, *, trying: bool = False) -> bytes:
         raise StartError(f"no secret key: set PAYK_SECRET_KEY to 64 hex digits, or write them to {file}") from None
     except (OSError, ValueError) as error:
         raise StartError(f"{file} cannot be read as 64 hex digits: {error}") from error
-    if len(key) != 32:
+    if len(key) != KEY_SIZE:
         raise StartError(f"{file} should hold 64 hex digits, it holds {2 * len(key)}")
     return key
 

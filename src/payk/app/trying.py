@@ -8,7 +8,8 @@ import uuid
 from pathlib import Path
 
 from payk.app.centre import Doors, address, announce, listen_at_doors, run_centre, stop_signal
-from payk.app.opening import StartError, opened, secret_key, write_secret
+from payk.app.opening import StartError, opened, write_secret
+from payk.app.secrets import unlocked
 from payk.registry.demo import ensure_demo
 from payk.registry.errors import RegistryError
 from payk.registry.secrets import SecretBox
@@ -28,7 +29,7 @@ async def up(settings: Settings) -> None:
         if embedded is not None and not embedded.supervises:
             raise StartError(f"Payk is already running with {settings.home}")
         await migrate_schema(db)
-        box = SecretBox(secret_key(settings, trying=True))
+        box = SecretBox(await unlocked(settings, db, trying=True))
         simulator = Simulator(SimulatorOptions(port=settings.simulator_port, record=settings.home / "simulator.jsonl"))
         try:
             await simulator.start()

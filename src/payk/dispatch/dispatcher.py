@@ -21,13 +21,15 @@ from payk.dispatch.receipts import ReceiptRecorder
 from payk.dispatch.recorder import OutcomeRecorder
 from payk.domain.directory import CurrentDirectory
 from payk.domain.fairness import DEFAULT_WEIGHTS
+from payk.domain.message import SmsType
 from payk.domain.operator import Link as LinkSettings
-from payk.domain.outcome import Submission, SubmissionResult
+from payk.domain.outcome import Submission, SubmissionResult, Unsent
 from payk.domain.receipt import ReceiptWait
 from payk.domain.retry import RetryRules
 from payk.links import Link
 from payk.logs import get_logger
 from payk.registry.errors import SecretError
+from payk.sealing import SealError
 from payk.store.claims import Claim
 from payk.store.database import Database
 from payk.store.incarnation import Incarnation
@@ -43,6 +45,8 @@ DRAIN = 7.0
 DIRECTORY_ROUND = 0.1
 OUTCOME_PATIENCE = 0.5
 """Seconds that receipts wait for the outcomes before them to be recorded."""
+UNREADABLE_PAUSE = 60.0
+"""Seconds until a text that could not be opened is worth another try: by then another process may have its key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +78,7 @@ class Dispatcher:
         incarnation: Incarnation,
         *,
         open_password: Callable[[bytes], str],
+        open_text: Callable[[str, str], str],
         options: DispatchOptions,
         clock: Clock,
         random: Random,
@@ -82,6 +87,7 @@ class Dispatcher:
         self._directory = directory
         self._incarnation = incarnation
         self._open_password = open_password
+        self._open_text = open_text
         self._options = options
         self._clock = clock
         self._random = random
@@ -238,7 +244,22 @@ class Dispatcher:
         return False
 
     def _submit(self, link: Link, claims: list[Claim]) -> None:
-        link.submit(*map(_submission, claims))
+        submissions = []
+        for claim in claims:
+            text = claim.text if claim.sms_type is not SmsType.OTP else self._opened(link, claim)
+            if text is not None:
+                submissions.append(_submission(claim, text))
+        link.submit(*submissions)
+
+    def _opened(self, link: Link, claim: Claim) -> str | None:
+        """The text of an Otp. Of one that cannot be opened nothing is sent: it waits for another try."""
+        try:
+            return self._open_text(claim.text, claim.phone)
+        except SealError as error:
+            log.error("not sent: its text cannot be opened", message_id=claim.message_id, error=str(error))
+            outcomes = tuple(Unsent(part, UNREADABLE_PAUSE) for part in claim.open_parts)
+            self._recorder.take(SubmissionResult(_submission(claim, ""), link.link_id, outcomes, None))
+            return None
 
     def _result(self, result: SubmissionResult) -> None:
         self._recorder.take(result)
@@ -252,13 +273,13 @@ class Dispatcher:
             )
 
 
-def _submission(claim: Claim) -> Submission:
+def _submission(claim: Claim, text: str) -> Submission:
     """In the order of its fields, which is half the price of their names."""
     return Submission(
         claim.message_id,
         claim.phone,
         claim.sender,
-        claim.text,
+        text,
         claim.sms_type,
         claim.try_number,
         claim.parts_left,

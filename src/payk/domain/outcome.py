@@ -58,6 +58,8 @@ class Unsent:
     """Surely not written to any socket."""
 
     part: int
+    pause: float = 0.0
+    """Seconds before another try is worth it."""
 
 
 PartOutcome = Accepted | Refused | Uncertain | Unsent

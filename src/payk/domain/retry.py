@@ -141,6 +141,9 @@ def decide(
                     remaining = rules.retry_for - (attempt.retrying_since or 0.0)
                     first = SESSION_DELAY if kind is RefusalKind.LINK else FIRST_DELAY
                     again, delay = Again.LATER, max(delay, min(retry_delay(tries, jitter, first), remaining))
+            case Unsent(part=part, pause=pause) if pause:
+                left.append(part)
+                again, delay = Again.LATER, max(delay, pause)
             case Refused(part=part) | Unsent(part=part):
                 left.append(part)
 

@@ -10,7 +10,7 @@ import hmac
 from payk.intake.steps import Draft
 from payk.store.kept_answers import AnswerKey
 
-__all__ = ["Digests"]
+__all__ = ["Digests", "derive_digest_keys"]
 
 OCTETS = 16
 """Of a digest."""
@@ -19,14 +19,27 @@ SLICE = 1 << 20
 """Octets of a body that are digested at a time: some 2 ms."""
 
 
-class Digests:
-    """`secret_key` is the same in every process, else they would not know each other's requests."""
+KEY = 32
+"""Octets of a key."""
 
-    def __init__(self, secret_key: bytes) -> None:
-        message_key = hmac.digest(secret_key, b"payk.intake.repeat", "sha256")
+
+def derive_digest_keys(secret_key: bytes) -> bytes:
+    """The two keys, of messages and of requests, as they follow from the first secret key that a centre had.
+
+    They stay when that is rotated, else no request of the time before would be known again (payk.app.secrets).
+    """
+    return hmac.digest(secret_key, b"payk.intake.repeat", "sha256") + hmac.digest(
+        secret_key, b"payk.intake.request", "sha256"
+    )
+
+
+class Digests:
+    """`keys` are the same in every process, else they would not know each other's requests."""
+
+    def __init__(self, keys: bytes) -> None:
+        message_key, self._request_key = keys[:KEY], keys[KEY:]
         self._keyed = hmac.new(message_key, digestmod="sha256")
         """Has taken in the key, and nothing else: a copy of it costs less than to begin with the key each time."""
-        self._request_key = hmac.digest(secret_key, b"payk.intake.request", "sha256")
 
     def of_draft(self, draft: Draft) -> bytes:
         """What makes two messages of a client the same. No field holds NUL, so the joint is unambiguous."""

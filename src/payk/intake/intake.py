@@ -37,8 +37,8 @@ AWAY_WAIT = 2.4
 
 
 class Intake:
-    """Takes messages in. `secret_key` keys the digests by which repeats are recognised, `zone` is where
-    recipients live whose number does not tell.
+    """Takes messages in. `digest_keys` are those by which repeats are recognised (payk.intake.digests), `zone` is
+    where recipients live whose number does not tell.
 
     Deadlines are by Clock.monotonic. A request that is cancelled before its batch went to the store takes nothing.
     """
@@ -49,14 +49,14 @@ class Intake:
         directory: CurrentDirectory,
         group_commit: GroupCommit,
         depth: QueueDepth,
-        secret_key: bytes,
+        digest_keys: bytes,
         clock: Clock,
         zone: ZoneInfo = DUSHANBE,
     ) -> None:
         self._db = db
         self._group_commit = group_commit
         self._depth = depth
-        self._digests = Digests(secret_key)
+        self._digests = Digests(digest_keys)
         self._checking = Checking(directory, self._digests, clock, db.now, zone)
         self._clock = clock
         self._bulk_turn = asyncio.Semaphore(BULKS_AT_ONCE)
@@ -154,7 +154,11 @@ class Intake:
         try:
             request = NewRequest(messages, keyed)
             [taken] = await insert_requests(
-                self._db, [request], timeout=self.store_timeout(deadline), give_way=self._group_commit.give_way
+                self._db,
+                [request],
+                timeout=self.store_timeout(deadline),
+                give_way=self._group_commit.give_way,
+                write_texts=self._group_commit.write_texts,
             )
         finally:
             self._bulk_turn.release()

@@ -9,39 +9,49 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from payk.registry.errors import SecretError
+from payk.sealing import KeyRing, SealError, SecretKey
 
 __all__ = ["SecretBox"]
 
-KEY_SIZE: Final = 32
 NONCE_SIZE: Final = 12
 TAG_SIZE: Final = 16
 FORMAT: Final = b"\x01"
-"""The first octet of a sealed secret: AES-256-GCM, then 12 octets of nonce, then the ciphertext with its tag."""
+"""The first octet of a sealed secret: AES-256-GCM, then 12 octets of nonce, then the ciphertext with its tag. Which key
+it was is found by trying: there are few secrets and few keys."""
 
 
 class SecretBox:
-    """Seals and opens secrets under one key of 32 octets (PAYK_SECRET_KEY)."""
+    """Seals secrets under the current key of a ring (or under one of 32 octets, PAYK_SECRET_KEY); all its keys open."""
 
-    __slots__ = ("_cipher",)
+    __slots__ = ("_ciphers", "_keys")
 
-    def __init__(self, key: bytes) -> None:
-        if len(key) != KEY_SIZE:
-            raise SecretError(f"the secret key has {len(key)} octets; it must have {KEY_SIZE}, which is 64 hex digits")
-        self._cipher = AESGCM(key)
+    def __init__(self, keys: KeyRing | bytes) -> None:
+        try:
+            self._keys = KeyRing([keys]) if isinstance(keys, bytes) else keys
+        except SealError as error:
+            raise SecretError(str(error)) from error
+        self._ciphers = {key.key_id: AESGCM(key.octets) for key in self._keys.keys}
 
     def seal(self, secret: str) -> bytes:
         """Encrypt; the same secret gives other octets every time."""
         nonce = os.urandom(NONCE_SIZE)
-        return FORMAT + nonce + self._cipher.encrypt(nonce, secret.encode(), FORMAT)
+        return FORMAT + nonce + self._ciphers[self._keys.current.key_id].encrypt(nonce, secret.encode(), FORMAT)
 
     def open(self, sealed: bytes) -> str:
-        """Decrypt what `seal` gave. SecretError where it was sealed under another key, or is damaged."""
+        """Decrypt what `seal` gave. SecretError where it was sealed under a key that is none of ours, or is damaged."""
+        return self._opened(sealed)[1]
+
+    def key_of(self, sealed: bytes) -> SecretKey:
+        """The key that opens it. SecretError as `open`."""
+        return self._opened(sealed)[0]
+
+    def _opened(self, sealed: bytes) -> tuple[SecretKey, str]:
         if sealed[:1] != FORMAT or len(sealed) < len(FORMAT) + NONCE_SIZE + TAG_SIZE:
             raise SecretError("this is no secret that Payk has sealed")
         nonce, ciphertext = sealed[1 : 1 + NONCE_SIZE], sealed[1 + NONCE_SIZE :]
-        try:
-            return self._cipher.decrypt(nonce, ciphertext, FORMAT).decode()
-        except InvalidTag:
-            raise SecretError(
-                "a stored secret was sealed under another key; is PAYK_SECRET_KEY the right one?"
-            ) from None
+        for key in self._keys.keys:
+            try:
+                return key, self._ciphers[key.key_id].decrypt(nonce, ciphertext, FORMAT).decode()
+            except InvalidTag:
+                continue
+        raise SecretError("a stored secret was sealed under another key; is PAYK_SECRET_KEY the right one?")

@@ -29,6 +29,7 @@ __all__ = [
     "Keyed",
     "NewMessage",
     "NewRequest",
+    "WriteTexts",
     "insert_messages",
     "insert_requests",
     "label_key",
@@ -92,6 +93,15 @@ class Inserted(NamedTuple):
     repeated: bool
 
 
+WriteTexts = Callable[[Sequence[NewMessage]], Sequence[str]]
+"""What is stored in the place of the text of each message (payk.sealing)."""
+
+
+def in_clear(messages: Sequence[NewMessage]) -> Sequence[str]:
+    """The texts themselves."""
+    return [message.text for message in messages]
+
+
 @value
 class Keyed:
     """The wish that the answer to a request be kept; `render` makes its octets of the rows of all its messages."""
@@ -122,10 +132,17 @@ def label_key(label: str | None) -> int:
 
 
 async def insert_messages(
-    db: Database, messages: Sequence[NewMessage], *, timeout: float, lock_wait: float | None = None
+    db: Database,
+    messages: Sequence[NewMessage],
+    *,
+    timeout: float,
+    lock_wait: float | None = None,
+    write_texts: WriteTexts = in_clear,
 ) -> list[Inserted]:
     """Store `messages` in one transaction; a row each, in order. Waits and raises as insert_requests."""
-    [rows] = await insert_requests(db, [NewRequest(messages)], timeout=timeout, lock_wait=lock_wait)
+    [rows] = await insert_requests(
+        db, [NewRequest(messages)], timeout=timeout, lock_wait=lock_wait, write_texts=write_texts
+    )
     assert not isinstance(rows, KeptAnswer)  # that is for requests with a key
     return rows
 
@@ -138,12 +155,13 @@ async def insert_requests(
     lock_wait: float | None = None,
     give_way: Callable[[], Awaitable[None]] | None = None,
     ahead: bool = False,
+    write_texts: WriteTexts = in_clear,
 ) -> list[_Taken]:
     """Store the messages of `requests` in one transaction; what became of each, in order. No two have the same key.
 
     A request with the same key or digest that is being stored elsewhere is waited for, `lock_wait` seconds at most
     (default: as long as there is time). `give_way` is awaited before each statement that stores a CHUNK; `ahead`: more
-    will follow at once (Database.transaction).
+    will follow at once (Database.transaction). `write_texts` says what is stored in the place of the texts.
     Raises StoreUnavailable (nothing was stored), StoreRefused (the same), StoreBusy (the wait was too long) and
     OutcomeUnknown (the COMMIT was not confirmed and could not be looked up).
     """
@@ -151,7 +169,7 @@ async def insert_requests(
     messages = [message for request in requests for message in request.messages]
     keyed = any(request.keyed for request in requests)
     wait = timeout * 0.9 if lock_wait is None else lock_wait
-    stored = _Stored()
+    stored = _Stored(write_texts)
     try:
         if keyed or len(messages) > CHUNK:
             async with db.transaction(timeout, lock_wait=wait) as connection:
@@ -163,7 +181,7 @@ async def insert_requests(
                 taken = [*_of_requests(requests, await _store_at_once(connection, messages, stored, wait))]
     except OutcomeUnknown as error:
         # Without a new message nothing was stored: there was nothing but repeats.
-        if not stored.new or not await was_committed(db, stored.mark, deadline, is_there=_is_stored(stored.new[0])):
+        if not stored.new or not await was_committed(db, stored.mark, deadline, is_there=_is_stored(stored)):
             raise StoreUnavailable("the transaction was rolled back") from error
     if stored.new:
         db.last_commits.taken([message_id for message_id, _ in stored.new])
@@ -174,8 +192,11 @@ async def insert_requests(
 class _Stored:
     """What a transaction has stored so far."""
 
-    def __init__(self) -> None:
+    def __init__(self, write_texts: WriteTexts) -> None:
+        self.write_texts = write_texts
         self.new: list[_Drawn] = []
+        self.first_text = ""
+        """What stands in the place of the text of the first of them."""
         self.flows: dict[Flow, int] = {}
         """Flows of messages that may go now, each with its first id."""
         self.mark = ""
@@ -266,6 +287,7 @@ async def _take(
             number = numbers[kind] = len(numbers) + 1
             of_kinds.append((m.flow, place))
         of_rows.append(number)
+    texts = stored.write_texts(messages)
     row = await connection.fetchrow(
         sql("accept.take"),
         ids,
@@ -273,7 +295,7 @@ async def _take(
         str(lock_timeout(wait)),
         [m.parts for m in messages],
         [m.phone for m in messages],
-        [m.text for m in messages],
+        texts,
         [m.client_message_id for m in messages],
         of_rows,
         *columns(numbers),
@@ -287,6 +309,8 @@ async def _take(
     ids, held, stored.mark = row[0], set(row[1]), row[2]
     if len(ids) < len(messages):
         raise HistoryUnknown
+    if not stored.new:
+        stored.first_text = next((text for own, text in zip(ids, texts, strict=True) if own not in held), "")
     drawn = list(zip(ids, messages, strict=True))
     stored.new += [pair for pair in drawn if pair[0] not in held] if held else drawn
     for flow, place in of_kinds:
@@ -295,10 +319,10 @@ async def _take(
     return ids, held
 
 
-def _is_stored(first: tuple[int, NewMessage]) -> Callable[[Connection], Awaitable[bool]]:
+def _is_stored(stored: _Stored) -> Callable[[Connection], Awaitable[bool]]:
     """Asks whether a transaction's first message is there, and with it all others."""
-    message_id, message = first
-    values = (message_id, message.client_id, message.phone, message.text)
+    message_id, message = stored.new[0]
+    values = (message_id, message.client_id, message.phone, stored.first_text)
 
     async def is_stored(connection: Connection) -> bool:
         return bool(await connection.fetchval(sql("accept.was_stored"), *values))
@@ -453,10 +477,11 @@ async def _settle_held(
 
 
 class GroupCommit:
-    """Single requests of the same instant share one transaction."""
+    """Single requests of the same instant share one transaction. `write_texts` as in insert_requests."""
 
-    def __init__(self, db: Database, *, workers: int = 2) -> None:
+    def __init__(self, db: Database, *, workers: int = 2, write_texts: WriteTexts = in_clear) -> None:
         self._db = db
+        self.write_texts = write_texts
         self._batcher: Batcher[NewRequest, _Taken] = Batcher(self._write, max_items=500, workers=workers, gather=GATHER)
         self._apart = asyncio.Semaphore(APART)
 
@@ -492,7 +517,8 @@ class GroupCommit:
             raise StoreBusy("too many requests wait for others like them that are being stored") from exc
         try:
             left = deadline - asyncio.get_running_loop().time()
-            return (await insert_requests(self._db, [request], timeout=max(left, LEAST_TIME)))[0]
+            timeout = max(left, LEAST_TIME)
+            return (await insert_requests(self._db, [request], timeout=timeout, write_texts=self.write_texts))[0]
         finally:
             self._apart.release()
 
@@ -501,7 +527,12 @@ class GroupCommit:
         firsts: dict[tuple[int, bytes], NewRequest] = {}
         alone = [request for request in requests if request is _first_of_its_key(request, firsts)]
         stored = await insert_requests(
-            self._db, alone, timeout=timeout, lock_wait=NEIGHBOUR_WAIT, ahead=len(alone) >= MANY
+            self._db,
+            alone,
+            timeout=timeout,
+            lock_wait=NEIGHBOUR_WAIT,
+            ahead=len(alone) >= MANY,
+            write_texts=self.write_texts,
         )
         if len(alone) == len(requests):
             return stored

@@ -69,10 +69,13 @@ class SilenceWatch:
 class Incarnation:
     """Begin it, run it beside the engines, end it. A process that was held for dead comes back as a new one."""
 
-    def __init__(self, db: Database, clock: Clock, *, roles: Collection[str], lease: float) -> None:
+    def __init__(
+        self, db: Database, clock: Clock, *, roles: Collection[str], lease: float, key_ids: Collection[bytes] = ()
+    ) -> None:
         self._db = db
         self._clock = clock
         self._roles = roles
+        self._key_ids = key_ids
         self._lease = lease
         self._host = host_identity()
         self._beat_at = float("-inf")
@@ -113,7 +116,9 @@ class Incarnation:
         await self._end_dead(await beats(self._db, timeout=10.0), also=os.getpid())
         self._line = (await look(self._db)).line
         started = self._clock.monotonic()
-        self.number = await register(self._db, host=self._host, pid=os.getpid(), roles=self._roles)
+        self.number = await register(
+            self._db, host=self._host, pid=os.getpid(), roles=self._roles, key_ids=self._key_ids
+        )
         self._beats, self._searches, self._beats_lost = 0, 0, False
         self._beat_at = started
 

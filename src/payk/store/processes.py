@@ -74,10 +74,12 @@ class Heartbeat:
     known: bool
 
 
-async def register(db: Database, *, host: str, pid: int, roles: Collection[str]) -> int:
-    """Begin an incarnation; returns its number."""
+async def register(
+    db: Database, *, host: str, pid: int, roles: Collection[str], key_ids: Collection[bytes] = ()
+) -> int:
+    """Begin an incarnation, which has the secret keys with these ids; returns its number."""
     async with db.connection() as connection:
-        return int(await connection.fetchval(sql("processes.register"), host, pid, sorted(roles)))
+        return int(await connection.fetchval(sql("processes.register"), host, pid, sorted(roles), list(key_ids)))
 
 
 async def heartbeat(db: Database, incarnation: int, *, timeout: float) -> Heartbeat | None:

@@ -1,6 +1,6 @@
 -- name: register
 -- A new incarnation; whatever it will hold lapses with it.
-insert into process (host, pid, roles, line) values ($1, $2, $3, history_line()) returning incarnation;
+insert into process (host, pid, roles, line, key_ids) values ($1, $2, $3, history_line(), $4::bytea[]) returning incarnation;
 
 -- name: heartbeat
 -- Still alive; no row means that this incarnation was ended for its silence, or that the database has lost it.
