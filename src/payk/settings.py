@@ -298,6 +298,43 @@ class Settings(BaseSettings):
         "Networks in CIDR form, separated by commas, of proxies whose X-Forwarded-For names the caller.",
         shown="none",
     )
+    connections: int = _setting(
+        10_000,
+        "connections, at least 1",
+        "How many connections each listener has at most; the next one is answered 503 and closed.",
+        ge=1,
+    )
+    connections_per_address: int = _setting(
+        2000,
+        "connections, at least 1",
+        "How many of them one address has at most; those of `PAYK_TRUSTED_PROXIES` are not counted so.",
+        ge=1,
+    )
+    head_timeout: float = _seconds(
+        10, 1, 600, "How long the headers of a request may take, and a TLS handshake; then it is 408 `RequestTimeout`."
+    )
+    body_rate: int = _setting(
+        1024,
+        "octets a second, at least 1",
+        "How fast a body comes, and an answer is read, at least, in every 10 seconds; else it is 408 `RequestTimeout`.",
+        ge=1,
+    )
+    tls_certificate: Annotated[Path, AfterValidator(_absolute)] | None = _setting(
+        None,
+        "file",
+        "PEM file with the certificate of the API and those it was signed with: the API is served over TLS. Read again"
+        " when it changes.",
+        shown="none",
+    )
+    tls_key: Annotated[Path, AfterValidator(_absolute)] | None = _setting(
+        None, "file", "PEM file with the key of `PAYK_TLS_CERTIFICATE`, without a password.", shown="none"
+    )
+    admin_tls_certificate: Annotated[Path, AfterValidator(_absolute)] | None = _setting(
+        None, "file", "The same for the management listener.", shown="none"
+    )
+    admin_tls_key: Annotated[Path, AfterValidator(_absolute)] | None = _setting(
+        None, "file", "PEM file with the key of `PAYK_ADMIN_TLS_CERTIFICATE`.", shown="none"
+    )
     simulator_port: Port = _setting(
         0, "port", "Port of the simulated operator of `payk up`; 0 = a free one, printed at the start."
     )

@@ -84,7 +84,7 @@ def assert_one_line(done: subprocess.CompletedProcess[str], line: str, code: int
     ("arguments", "line"),
     [
         (["frobnicate"], "No such command 'frobnicate' (see payk --help)"),
-        (["serv"], "No such command 'serv'. Did you mean 'serve'? (see payk --help)"),
+        (["serv"], "No such command 'serv'. Did you mean 'serve', 'secret'? (see payk --help)"),
         (["--frob"], "No such option: --frob (see payk --help)"),
         (["status", "--frob"], "No such option: --frob (see payk --help)"),
         (["serve", "extra"], "Got unexpected extra argument(s) (extra) (see payk --help)"),

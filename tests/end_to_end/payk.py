@@ -169,8 +169,8 @@ class Payk:
         return program
 
     async def _centre(self, program: Program, key: str) -> Centre:
-        admin = await program.line(r"^management +(http://\S+)")
-        api = await program.line(r"^API +(http://\S+)")
+        admin = await program.line(r"^management +(https?://\S+)")
+        api = await program.line(r"^API +(https?://\S+)")
         headers = {"X-Api-Key": key}
         clients = [httpx.AsyncClient(base_url=url, headers=headers, timeout=20) for url in (api, admin)]
         self._clients += clients

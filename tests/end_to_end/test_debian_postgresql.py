@@ -12,8 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 
+from tests.certificates import make_certificate
 from tests.end_to_end.conftest import SHORT_WAITS
 from tests.end_to_end.payk import Payk, registry
 from tests.requires import require_program
@@ -73,5 +75,39 @@ async def test_a_message_goes_through_on_debians_postgresql(cluster: str, tmp_pa
         assert wrong.returncode == 2
         assert wrong.stderr.startswith("payk: the database cannot be reached: ")
         assert wrong.stderr.count("\n") == 1 and "horse" not in wrong.stderr
+    finally:
+        await payk.close()
+
+
+async def test_the_way_to_the_database_is_encrypted_by_its_url(cluster: str, tmp_path: Path) -> None:
+    files, other = make_certificate(tmp_path, "database"), make_certificate(tmp_path, "other")
+    connection = await asyncpg.connect(cluster)
+    data = Path(await connection.fetchval("show data_directory"))
+    for file in (files.certificate, files.key):
+        copy = data / file.name
+        copy.write_bytes(file.read_bytes())
+        copy.chmod(0o600)
+        os.chown(copy, data.stat().st_uid, data.stat().st_gid)
+    for setting, value in (("ssl_cert_file", files.certificate.name), ("ssl_key_file", files.key.name), ("ssl", "on")):
+        await connection.execute(f"alter system set {setting} = '{value}'")
+    await connection.execute("select pg_reload_conf()")
+    await connection.close()
+
+    payk = Payk(tmp_path, {"PAYK_SECRET_KEY": "5a" * 32, **SHORT_WAITS})
+    verified = f"{cluster}?sslmode=verify-full&sslrootcert={files.certificate}"
+    try:
+        await payk.done("migrate", PAYK_DATABASE_URL=verified)
+        checked = await payk.run("check", PAYK_DATABASE_URL=verified)
+        assert "ok    the connection to the database is encrypted (TLSv1.3)" in checked.stdout
+        plain = await payk.run("check", PAYK_DATABASE_URL=f"{cluster}?sslmode=disable")
+        assert "is not encrypted, and does not leave this host" in plain.stdout
+        centre = await payk.serve(PAYK_DATABASE_URL=verified)
+        assert (await centre.admin.get("/health/ready")).status_code == 200
+        await centre.program.stop()
+        for wrong in (f"{cluster}?sslmode=verify-full&sslrootcert={other.certificate}",
+                      verified.replace("127.0.0.1", "127.0.0.2")):  # fmt: skip
+            refused = await payk.run("serve", PAYK_DATABASE_URL=wrong, PAYK_PORT="0")
+            assert refused.returncode == 2 and "the database cannot be reached" in refused.stderr
+            assert "horse" not in refused.stderr and refused.stderr.count("\n") == 1, refused.stderr
     finally:
         await payk.close()

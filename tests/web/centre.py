@@ -24,6 +24,7 @@ from payk.store.accept import GroupCommit
 from payk.store.database import Database
 from payk.store.statuses import StatusReader
 from payk.store.timeline import TimelineReader
+from payk.web.limits import HttpLimits
 from payk.web.server import HttpServer, listen
 from payk.web.site import PublicOptions, PublicSite
 
@@ -119,16 +120,21 @@ async def _ready() -> tuple[bool, list[str]]:
 
 @contextlib.asynccontextmanager
 async def centre_on(
-    db: Database, options: PublicOptions | None = None, *, patience: int = 6, queue_max: int = 1_000_000
+    db: Database,
+    options: PublicOptions | None = None,
+    *,
+    patience: int = 6,
+    queue_max: int = 1_000_000,
+    limits: HttpLimits | None = None,
 ) -> AsyncIterator[Centre]:
-    """The public site over `db`, with the clients above; `patience` as in HttpServer."""
+    """The public site over `db`, with the clients above; `patience` and `limits` as in HttpServer."""
     clock = Clock()
     current = CurrentDirectory(directory())
     commits, statuses = GroupCommit(db), StatusReader(db)
     depth = QueueDepth(db, QueueLimit(queue_max), clock)
     intake = Intake(db, current, commits, depth, b"k" * 64, clock)
     site = PublicSite(intake, statuses, TimelineReader(db), current, _ready, clock, db.now, options)
-    server = HttpServer(site, listen("127.0.0.1", 0), patience=patience)
+    server = HttpServer(site, listen("127.0.0.1", 0), patience=patience, limits=limits)
 
     async def engines() -> None:
         async with asyncio.TaskGroup() as group:

@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import resource
 import signal
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
 from random import Random
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from payk.app.opening import opened
+from payk.app.opening import StartError, opened
 from payk.app.secrets import SealingFollower, digest_keys, unlocked
 from payk.clock import Clock
 from payk.dispatch import Dispatcher, DispatchOptions
@@ -47,13 +50,17 @@ from payk.store.timeline import TimelineReader
 from payk.store.upkeep import ensure_partitions
 from payk.store.watch import DatabaseWatch
 from payk.web.health import Readiness
+from payk.web.limits import HttpLimits
 from payk.web.server import HttpServer, listen
 from payk.web.site import ManagementSite, PublicOptions, PublicSite
+from payk.web.tls import ServerTls
 
-__all__ = ["Doors", "address", "announce", "listen_at_doors", "run_centre", "serve", "stop_signal"]
+__all__ = ["Doors", "address", "announce", "listen_at_doors", "run_centre", "serve", "server_tls", "stop_signal"]
 
 log = get_logger("app")
 
+FILES_BESIDE = 256
+"""Open files besides connections over HTTP: of the database, of operators, of the log."""
 DOOR_PATIENCE = 6
 """Seconds that requests under way get when the process stops."""
 
@@ -84,22 +91,37 @@ class Doors:
 
     api: Any
     admin: Any
+    api_tls: ServerTls | None
+    admin_tls: ServerTls | None
 
 
 def listen_at_doors(settings: Settings, roles: frozenset[Role]) -> Doors:
+    """Raises ListenError and TlsError."""
+    api_tls = server_tls(settings.tls_certificate, settings.tls_key, "PAYK_TLS")
+    admin_tls = server_tls(settings.admin_tls_certificate, settings.admin_tls_key, "PAYK_ADMIN_TLS")
     api = listen(settings.host, settings.port) if Role.API in roles else None
-    return Doors(api, listen(settings.admin_host, settings.admin_port))
+    return Doors(api, listen(settings.admin_host, settings.admin_port), api_tls, admin_tls)
 
 
-def address(listener: Any) -> str:
+def server_tls(certificate: Path | None, key: Path | None, names: str) -> ServerTls | None:
+    """TLS where it is configured. StartError where half of it is, and TlsError."""
+    if certificate is not None and key is not None:
+        return ServerTls(certificate, key)
+    if certificate is None and key is None:
+        return None
+    raise StartError(f"{names}_CERTIFICATE and {names}_KEY go together: set both or neither")
+
+
+def address(listener: Any, tls: ServerTls | None = None) -> str:
     host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    scheme = "http" if tls is None else "https"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
 def announce(doors: Doors) -> None:
     if doors.api is not None:
-        print(f"API          {address(doors.api)}")
-    print(f"management   {address(doors.admin)}", flush=True)
+        print(f"API          {address(doors.api, doors.api_tls)}")
+    print(f"management   {address(doors.admin, doors.admin_tls)}", flush=True)
 
 
 async def run_centre(
@@ -125,7 +147,8 @@ async def run_centre(
     await watch.look()
     wait = ReceiptWait(settings.receipt_wait, settings.receipt_grace)
     rules = settings.retry_rules
-    readiness = _readiness(db, watch)
+    readiness = _readiness(db, watch, [tls for tls in (doors.api_tls, doors.admin_tls) if tls is not None])
+    _allow_files(settings.connections)
 
     async with asyncio.TaskGroup() as group:
         engines: list[asyncio.Task[None]] = []
@@ -172,11 +195,16 @@ async def run_centre(
                 random=random,
             )
             sending = group.create_task(dispatcher.run(), name="dispatcher")
-        servers = [HttpServer(ManagementSite(readiness), doors.admin, patience=DOOR_PATIENCE)]
+        limits = _http_limits(settings)
+        servers = [
+            HttpServer(
+                ManagementSite(readiness), doors.admin, patience=DOOR_PATIENCE, limits=limits, tls=doors.admin_tls
+            )
+        ]
         if doors.api is not None:
             digests = await digest_keys(db, keys)
             site = _public_site(settings, group, engines, db, directory, texts, digests, clock, readiness)
-            servers.append(HttpServer(site, doors.api, patience=DOOR_PATIENCE))
+            servers.append(HttpServer(site, doors.api, patience=DOOR_PATIENCE, limits=limits, tls=doors.api_tls))
         serving = [group.create_task(server.run(), name="http server") for server in servers]
         _spare_collector()
         announce(doors)
@@ -192,6 +220,27 @@ async def run_centre(
             engine.cancel()
     with suppress(StoreError):  # the leases lapse by themselves
         await incarnation.end()
+
+
+def _http_limits(settings: Settings) -> HttpLimits:
+    return HttpLimits(
+        head_timeout=settings.head_timeout,
+        body_rate=settings.body_rate,
+        connections=settings.connections,
+        connections_per_address=settings.connections_per_address,
+        trusted_proxies=settings.trusted_proxies,
+    )
+
+
+def _allow_files(connections: int) -> None:
+    """Every connection is an open file; many systems begin with 1,024 of them and let a process raise that itself."""
+    wanted = connections + FILES_BESIDE
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    if most < wanted:
+        log.warning("PAYK_CONNECTIONS is more than this process may have", open_files=most, wanted=wanted)
 
 
 def _spare_collector() -> None:
@@ -234,7 +283,7 @@ def _public_site(
     return site
 
 
-def _readiness(db: Database, watch: DatabaseWatch) -> Readiness:
+def _readiness(db: Database, watch: DatabaseWatch, tls: Sequence[ServerTls]) -> Readiness:
     """Ready = the database answers and has our schema; a role that runs nowhere and what the watch sees is told."""
 
     async def ready() -> tuple[bool, list[str]]:
@@ -247,6 +296,11 @@ def _readiness(db: Database, watch: DatabaseWatch) -> Readiness:
         if held is not None:
             return False, [held]
         nowhere = [role for role in ("api", "dispatch", "maintenance") if role not in running]
-        return True, [*(f"no process with the role {role} is alive" for role in nowhere), *watch.warnings]
+        certificates = [warning for each in tls for warning in each.warnings(datetime.now(UTC))]
+        return True, [
+            *(f"no process with the role {role} is alive" for role in nowhere),
+            *watch.warnings,
+            *certificates,
+        ]
 
     return ready

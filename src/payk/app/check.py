@@ -6,9 +6,11 @@ import asyncio
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 
+from payk.app.centre import server_tls
 from payk.app.opening import StartError, opened
 from payk.app.secrets import left_under_other_keys, unlocked
 from payk.domain.directory import Directory
@@ -20,7 +22,7 @@ from payk.registry.follow import load as load_directory
 from payk.registry.secrets import SecretBox
 from payk.sealing import KeyRing
 from payk.settings import Settings
-from payk.store.advice import durability, listening
+from payk.store.advice import durability, encryption, listening
 from payk.store.continuity import look
 from payk.store.database import Database
 from payk.store.embedded import EmbeddedError
@@ -29,6 +31,7 @@ from payk.store.migrations import check_schema, clock_difference
 from payk.store.receipts import LearnedIdMode, learned_id_modes
 from payk.store.sealing import look as look_at_sealing
 from payk.store.sealing import unsealed_because
+from payk.web.tls import TlsError
 
 __all__ = ["check"]
 
@@ -57,7 +60,7 @@ def _fit(fit: bool, text: str) -> _Finding:
 
 async def check(settings: Settings, file: Path | None) -> bool:
     """Look at settings, database, schema, clock, key and links, print a line on each; whether the centre can work."""
-    findings = [_fit(True, "settings are readable")]
+    findings = [_fit(True, "settings are readable"), *_check_certificates(settings)]
     try:
         async with opened(settings) as (db, _):
             findings += await _check_database(settings, db, file)
@@ -77,7 +80,7 @@ async def _check_database(settings: Settings, db: Database, file: Path | None) -
         return [*findings, _fit(False, f"schema: {error}")]
     findings += [
         _Finding(_Verdict.OK if advice.fine else _Verdict.WARN, advice.text)
-        for advice in [*await durability(db), await listening(db)]
+        for advice in [*await durability(db), await listening(db), await encryption(db)]
     ]
     held = (await look(db)).why_held
     findings.append(_fit(held is None, held or "no history was lost"))
@@ -93,6 +96,25 @@ async def _check_database(settings: Settings, db: Database, file: Path | None) -
         findings += await _check_links(await load_directory(db), box, await learned_id_modes(db))
     except (RegistryError, StartError) as error:
         findings += [_fit(False, line) for line in str(error).splitlines()]
+    return findings
+
+
+def _check_certificates(settings: Settings) -> list[_Finding]:
+    """Whether certificates can be used, and for how long."""
+    findings = []
+    for certificate, key, names in (
+        (settings.tls_certificate, settings.tls_key, "PAYK_TLS"),
+        (settings.admin_tls_certificate, settings.admin_tls_key, "PAYK_ADMIN_TLS"),
+    ):
+        try:
+            tls = server_tls(certificate, key, names)
+        except (StartError, TlsError) as error:
+            findings.append(_fit(False, str(error)))
+            continue
+        if tls is not None:
+            warnings = tls.warnings(datetime.now(UTC))
+            findings += [_Finding(_Verdict.WARN, warning) for warning in warnings]
+            findings += [] if warnings else [_fit(True, f"the certificate {certificate} can be used")]
     return findings
 
 

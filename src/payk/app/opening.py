@@ -20,6 +20,7 @@ from payk.store.database import Database
 from payk.store.embedded import EmbeddedError, EmbeddedPostgres
 from payk.store.errors import StoreError
 from payk.web.server import ListenError
+from payk.web.tls import TlsError
 
 __all__ = ["StartError", "opened", "run", "secret_keys", "write_secret"]
 
@@ -38,7 +39,7 @@ async def _told(coroutine: Coroutine[Any, Any, None]) -> None:
     """What stops a command before it began becomes a StartError."""
     try:
         await coroutine
-    except (EmbeddedError, ListenError, RegistryError, StoreError) as error:
+    except (EmbeddedError, ListenError, RegistryError, StoreError, TlsError) as error:
         raise StartError(str(error)) from error
 
 

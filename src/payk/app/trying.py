@@ -81,11 +81,11 @@ def _welcome(settings: Settings, doors: Doors, simulator_port: int) -> None:
     }
     print(
         f"""operator     127.0.0.1:{simulator_port} (simulated; what it received is in {home}/simulator.jsonl)
-documents    {address(doors.api)}/docs
+documents    {address(doors.api, doors.api_tls)}/docs
 
 Send a message from a second terminal:
 
-curl --location '{address(doors.api)}/api/v1/sms' \\
+curl --location '{address(doors.api, doors.api_tls)}/api/v1/sms' \\
   --header "X-Api-Key: $(cat {home}/demo-key)" --header 'Content-Type: application/json' \\
   --data '{json.dumps(example, ensure_ascii=False)}'
 

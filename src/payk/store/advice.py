@@ -12,7 +12,7 @@ from payk.store.database import Database
 from payk.store.errors import StoreError, StoreUnavailable
 from payk.store.queries import sql
 
-__all__ = ["Advice", "durability", "listening"]
+__all__ = ["Advice", "durability", "encryption", "listening"]
 
 LISTEN_PATIENCE = 2.0
 """Seconds that a notification may take before it counts as lost."""
@@ -48,6 +48,21 @@ async def durability(db: Database) -> list[Advice]:
             )
             found.append(Advice(False, text))
     return found
+
+
+async def encryption(db: Database) -> Advice:
+    """Whether the way to the database is encrypted, where it leads to another host. StoreError."""
+    async with db.connection() as connection:
+        [row] = await connection.fetch(sql("advice.encryption"))
+    if row["ssl"]:
+        return Advice(True, f"the connection to the database is encrypted ({row['version']})")
+    if row["here"]:
+        return Advice(True, "the connection to the database is not encrypted, and does not leave this host")
+    text = (
+        "the connection to the database leaves this host and is not encrypted: set up TLS there, and"
+        " sslmode=verify-full in PAYK_DATABASE_URL"
+    )
+    return Advice(False, text)
 
 
 async def listening(db: Database) -> Advice:

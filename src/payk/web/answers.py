@@ -14,19 +14,22 @@ JSON = b"application/json; charset=utf-8"
 
 @dataclass(slots=True)
 class Answer:
-    """A whole response; `headers` come on top of content-type, content-length and x-request-id."""
+    """A whole response; `headers` come on top of the content headers, cache-control and x-request-id."""
 
     status: int
     body: bytes
     content_type: bytes = JSON
     headers: Sequence[Header] = ()
+    cache_control: bytes = b"no-store"
+    """Texts, numbers and keys are nothing to keep in a cache."""
 
     def head(self, request_id: str) -> bytes:
         """Its header lines, but for those that the server adds. Nothing in them is the caller's."""
         own = b"".join([b"%b: %b\r\n" % header for header in self.headers]) if self.headers else b""
-        return b"content-type: %b\r\ncontent-length: %d\r\nx-request-id: %b\r\n%b" % (
+        return b"content-type: %b\r\ncontent-length: %d\r\ncache-control: %b\r\nx-request-id: %b\r\n%b" % (
             self.content_type,
             len(self.body),
+            self.cache_control,
             request_id.encode(),
             own,
         )

@@ -9,7 +9,7 @@ from types import TracebackType
 
 from starlette.types import Scope
 
-__all__ = ["Caller", "HungUp", "Network", "caller_address", "is_within"]
+__all__ = ["Caller", "HungUp", "Network", "caller_address", "is_within", "peer_address"]
 
 Network = IPv4Network | IPv6Network
 
@@ -51,10 +51,14 @@ class Caller:
             raise HungUp from None
 
 
+def peer_address(peer: tuple[str, int] | None) -> str:
+    """The address of the other end of a connection in its one spelling; LOCAL where it has none."""
+    return LOCAL if peer is None else _normal(peer[0]) or LOCAL
+
+
 def caller_address(scope: Scope, trusted: Sequence[Network]) -> str:
     """The TCP peer's address, or, where that is a trusted proxy, the right-most untrusted entry of X-Forwarded-For."""
-    client = scope["client"]
-    address = LOCAL if client is None else _normal(client[0]) or LOCAL
+    address = peer_address(scope["client"])
     if not is_within(address, trusted):
         return address
     entries = b",".join(value for name, value in scope["headers"] if name == b"x-forwarded-for").decode("latin-1")

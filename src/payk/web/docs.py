@@ -46,8 +46,8 @@ _POLICY: Header = (
         b"font-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     ),
 )
-_PAGE_HEADERS: tuple[Header, ...] = (_POLICY, (b"x-content-type-options", b"nosniff"))
-_ASSET_HEADERS: tuple[Header, ...] = ((b"cache-control", b"max-age=3600"), (b"x-content-type-options", b"nosniff"))
+_ANEW = b"no-cache"
+_FOR_AN_HOUR = b"max-age=3600"
 
 _BUNDLED = {
     "swagger-ui.css": b"text/css; charset=utf-8",
@@ -60,12 +60,12 @@ def documentation(document: Mapping[str, Any]) -> dict[str, Methods]:
     """The paths that serve an OpenAPI document and its page."""
     paths = {
         "/openapi.json": _constant(Answer(200, msgspec.json.encode(document))),
-        "/docs": _constant(Answer(200, _PAGE, b"text/html; charset=utf-8", _PAGE_HEADERS)),
-        "/docs/start.js": _constant(Answer(200, _START, b"text/javascript; charset=utf-8", _ASSET_HEADERS)),
+        "/docs": _constant(Answer(200, _PAGE, b"text/html; charset=utf-8", (_POLICY,), _ANEW)),
+        "/docs/start.js": _constant(Answer(200, _START, b"text/javascript; charset=utf-8", cache_control=_FOR_AN_HOUR)),
     }
     for name, content_type in _BUNDLED.items():
         content = (swagger_ui_path / name).read_bytes()
-        paths[f"/docs/{name}"] = _constant(Answer(200, content, content_type, _ASSET_HEADERS))
+        paths[f"/docs/{name}"] = _constant(Answer(200, content, content_type, cache_control=_FOR_AN_HOUR))
     return paths
 
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import errno
 import socket
+import time
 from collections.abc import Iterator
+from typing import Any, cast
 
 import uvicorn
 from starlette.types import ASGIApp
 
-from payk.web.protocol import HttpProtocol
+from payk.web.limits import Doorkeeper, HttpLimits
+from payk.web.protocol import HttpProtocol, HttpState
+from payk.web.tls import ServerTls
 
 __all__ = ["HttpServer", "ListenError", "listen"]
 
@@ -18,6 +23,13 @@ KEEP_ALIVE = 130
 """Seconds that an idle connection is kept: pooled clients fail POSTs on servers that close sooner than they do."""
 
 BACKLOG = 2048
+
+
+TICKS = 10
+"""Of uvicorn, a second."""
+
+_HEADERS = [("x-content-type-options", "nosniff"), ("referrer-policy", "no-referrer")]
+_ONLY_TLS = ("strict-transport-security", "max-age=31536000")
 
 
 class ListenError(Exception):
@@ -62,7 +74,15 @@ def _reason(error: OSError) -> str:
 class HttpServer:
     """Serves `app` on `listener`; after `stop` requests under way have `patience` seconds to finish."""
 
-    def __init__(self, app: ASGIApp, listener: socket.socket, *, patience: int = 6) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        listener: socket.socket,
+        *,
+        patience: int = 6,
+        limits: HttpLimits | None = None,
+        tls: ServerTls | None = None,
+    ) -> None:
         self._listener = listener
         self.host: str = listener.getsockname()[0]
         self.port: int = listener.getsockname()[1]
@@ -80,7 +100,10 @@ class HttpServer:
                 backlog=BACKLOG,
                 timeout_keep_alive=KEEP_ALIVE,
                 timeout_graceful_shutdown=patience,
-            )
+                headers=[*_HEADERS, *([_ONLY_TLS] if tls is not None else [])],
+            ),
+            limits or HttpLimits(),
+            tls,
         )
 
     async def run(self) -> None:
@@ -90,13 +113,52 @@ class HttpServer:
         finally:
             self._listener.close()
 
+    @property
+    def connections(self) -> int:
+        """How many there are."""
+        return len(self._server.server_state.connections)
+
     def stop(self) -> None:
         """Take no more connections and let `run` return."""
         self._server.should_exit = True
 
 
 class _Server(uvicorn.Server):
-    """uvicorn without its signal handlers: signals are the process's business."""
+    """uvicorn without its signal handlers, for signals are the process's business; with our limits and our TLS."""
+
+    server_state: HttpState
+
+    def __init__(self, config: uvicorn.Config, limits: HttpLimits, tls: ServerTls | None) -> None:
+        super().__init__(config)
+        self._doorkeeper = Doorkeeper(limits, time.monotonic)
+        self._tls = tls
+        self.server_state = HttpState(self._doorkeeper)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen. As uvicorn does, but for TLS, whose handshake gets as long as a head."""
+        loop = asyncio.get_running_loop()
+        tls: dict[str, Any] = {}
+        if self._tls is not None:
+            tls = {"ssl": self._tls.context, "ssl_handshake_timeout": self._doorkeeper.limits.head_timeout}
+        self.servers = [
+            await loop.create_server(self._protocol, sock=listener, backlog=BACKLOG, **tls)
+            for listener in sockets or ()
+        ]
+        self.started = True
+
+    def _protocol(self) -> HttpProtocol:
+        return HttpProtocol(self.config, self.server_state, {})
+
+    async def on_tick(self, counter: int) -> bool:
+        """Ten times a second."""
+        stops = await super().on_tick(counter)
+        if counter % TICKS == 0:
+            headers = self.server_state.default_headers
+            self.server_state.lines = b"".join([b"%b: %b\r\n" % header for header in headers])
+            self._doorkeeper.look(cast("list[HttpProtocol]", list(self.server_state.connections)))
+            if self._tls is not None and counter % (60 * TICKS) == 0:
+                self._tls.refresh()
+        return stops
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
