@@ -28,7 +28,7 @@ async def test_a_status_is_answered_to_its_client_and_no_other(scene: Scene) -> 
     other = await add_client(scene.db, "other")
     [own] = await scene.accept()
     unfinished = ImportedMessage(6, other, MessageState.ENROUTE, AT, None)
-    assert await add_imported(scene.db, [imported(5, scene.client), unfinished]) == Added(2, 0, ())
+    assert await add_imported(scene.db, [imported(5, scene.client), unfinished]) == Added(2, 0, 0, ())
     keys = [(scene.client, 5), (other, 5), (other, 6), (scene.client, own), (scene.client, 7)]
     answers = await message_statuses(scene.db, keys, timeout=5)
     assert answers[:3] == [
@@ -56,24 +56,36 @@ async def test_statuses_of_our_own_ids_never_look_there(scene: Scene) -> None:
 
 
 async def test_adding_again_changes_nothing_and_overwrites_nothing(scene: Scene) -> None:
-    assert await add_imported(scene.db, [imported(5), imported(6)]) == Added(2, 0, ())
-    assert await add_imported(scene.db, [imported(5), imported(6), imported(7)]) == Added(1, 2, ())
+    assert await add_imported(scene.db, [imported(5), imported(6)]) == Added(2, 0, 0, ())
+    assert await add_imported(scene.db, [imported(5), imported(6), imported(7)]) == Added(1, 0, 2, ())
     otherwise = [
         imported(5, state=MessageState.EXPIRED),
         imported(6, client_id=2),
         imported(7)._replace(done_at=None),
         imported(8),
     ]
-    assert await add_imported(scene.db, otherwise) == Added(1, 0, (5, 6, 7))
+    assert await add_imported(scene.db, otherwise) == Added(1, 0, 0, (5, 6, 7))
     [row] = await message_statuses(scene.db, [(1, 5)], timeout=5)
     assert row is not None and row.state is DELIVERED
-    assert await add_imported(scene.db, []) == Added(0, 0, ())
+    assert await add_imported(scene.db, []) == Added(0, 0, 0, ())
+
+
+async def test_a_message_that_was_not_finished_is_completed_once(scene: Scene) -> None:
+    begun = [ImportedMessage(number, 1, MessageState.ENROUTE, AT, None) for number in (5, 6, 7)]
+    await add_imported(scene.db, begun)
+    finished = [imported(5), imported(6, client_id=2), begun[2]._replace(state=MessageState.ACCEPTED)]
+    assert await add_imported(scene.db, finished, dry_run=True) == Added(0, 1, 0, (6, 7))
+    assert await add_imported(scene.db, finished) == Added(0, 1, 0, (6, 7))
+    assert await add_imported(scene.db, [imported(5)]) == Added(0, 0, 1, ())
+    assert await add_imported(scene.db, begun[:1]) == Added(0, 0, 0, (5,))
+    [row] = await message_statuses(scene.db, [(1, 5)], timeout=5)
+    assert row == StatusRow(5, DELIVERED, AT, AT + timedelta(minutes=1))
 
 
 async def test_a_dry_run_says_the_same_and_stores_nothing(scene: Scene) -> None:
     await add_imported(scene.db, [imported(5)])
     batch = [imported(5, state=MessageState.EXPIRED), imported(6)]
-    assert await add_imported(scene.db, batch, dry_run=True) == Added(1, 0, (5,))
+    assert await add_imported(scene.db, batch, dry_run=True) == Added(1, 0, 0, (5,))
     assert await scene.ids("imported_message") == [5]
 
 

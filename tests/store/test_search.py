@@ -12,6 +12,7 @@ import pytest
 from payk.domain.message import MessageState, SmsType
 from payk.domain.outcome import Accepted
 from payk.domain.search import MessageSearch, SearchRefused
+from payk.sealing import KeyRing, TextSeal
 from payk.store import search as verbs
 from payk.store.accept import insert_messages
 from payk.store.database import Database
@@ -222,9 +223,13 @@ async def test_a_search_that_cannot_be_made_says_what_would_be(
 
 
 async def test_the_text_is_read_apart(scene: Scene) -> None:
-    [message_id] = await scene.accept(text="the code is 1234")
-    assert await read_text(scene.db, message_id) == "the code is 1234"
-    assert await read_text(scene.db, 5) is None
+    """By whoever holds the key under which the texts of Otp are sealed."""
+    seal = TextSeal(KeyRing([bytes(32)]))
+    [plain] = await scene.accept(text="good morning")
+    [sealed] = await scene.accept(text=seal.seal("the code is 1234", PHONE), sms_type=SmsType.OTP)
+    assert await read_text(scene.db, plain, seal.open) == "good morning"
+    assert await read_text(scene.db, sealed, seal.open) == "the code is 1234"
+    assert await read_text(scene.db, 5, seal.open) is None
 
 
 # -- at a million messages

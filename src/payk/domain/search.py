@@ -23,7 +23,8 @@ class SearchRefused(Exception):
     def __init__(self, field: str, rule: str) -> None:
         super().__init__(f"{field}: {rule}")
         self.field = field
-        """Of MessageSearch."""
+        """Of MessageSearch, or limit."""
+        self.rule = rule
 
 
 @dataclass(frozen=True, slots=True)

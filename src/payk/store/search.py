@@ -9,7 +9,7 @@ found and how far it looked, and goes on from there with the next page.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -119,14 +119,17 @@ async def search_messages(
     return SearchPage(found, cursor, looked_back_to)
 
 
-async def read_text(db: Database, message_id: int, *, timeout: float = 10.0) -> str | None:
+async def read_text(
+    db: Database, message_id: int, opens: Callable[[str, str], str], *, timeout: float = 10.0
+) -> str | None:
     """The text of a message, empty where it was wiped; None where there is no such message.
 
+    `opens` makes of what is stored, and the number, the text (payk.sealing.TextSeal.open); what it raises comes through.
     Reading a text is an act that is recorded: by the caller, who knows whose it is.
     """
     async with db.connection(timeout) as connection:
-        text: str | None = await connection.fetchval(sql("search.read_text"), message_id)
-    return text
+        row = await connection.fetchrow(sql("search.read_text"), message_id)
+    return None if row is None else opens(row["text"], row["phone"])
 
 
 async def _asked(connection: Connection, search: MessageSearch, cursor: int | None) -> _Asked:

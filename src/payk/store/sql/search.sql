@@ -75,8 +75,8 @@ left join waiting w on w.message_id = m.message_id
 order by m.message_id desc;
 
 -- name: read_text
--- The text of a message; empty where it was wiped.
-select text from message where message_id = $1;
+-- The text of a message as it is stored, and the number that it was sealed for; empty where it was wiped.
+select text, phone from message where message_id = $1;
 
 -- name: whereabouts
 -- Where a message is at this moment, and what it waits for.
