@@ -58,6 +58,10 @@ IN_QUEUE = "It waits in the queue of tcell, babilon, lane Common high: "
             replace(STORED, held_until=LATER, scheduled_at=LATER),
             "It is held until 2026-11-20 11:30:00 UTC: its client scheduled it for then.",
         ),
+        (
+            replace(STORED, held_until=LATER, scheduled_at=LATER, has_hours=True),
+            "It is held until 2026-11-20 11:30:00 UTC: its client scheduled it, or the hours for its Batch open then.",
+        ),
         (replace(STORED, held_until=LATER), "It is held until 2026-11-20 11:30:00 UTC."),
         (
             replace(STORED, held_until=LATER, tries=1),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from payk.domain.message import MessageState
+from payk.domain.message import MessageState, SmsType
 from payk.domain.outcome import Accepted, RefusalKind, Refused
 from payk.store.record import MessageRecord, read_record
 from payk.store.timeline import EventKind
@@ -79,6 +79,13 @@ async def test_a_scheduled_message(scene: Scene) -> None:
     assert (await record(scene, message_id)).why == (
         f"It is held until {at:%Y-%m-%d %H:%M:%S} UTC: its client scheduled it for then."
     )
+
+
+async def test_batch_of_a_client_with_hours(scene: Scene) -> None:
+    at = datetime.now(UTC) + timedelta(days=1)
+    [message_id] = await scene.accept(scheduled_at=at, sms_type=SmsType.BATCH)
+    await scene.execute("""update client set limits = '{"batch_hours": "09:00-21:00"}'""")
+    assert (await record(scene, message_id)).why.endswith("or the hours for its Batch open then.")
 
 
 async def test_whose_message_and_whose_number_is_for_the_caller_to_say(scene: Scene) -> None:

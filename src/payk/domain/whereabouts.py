@@ -47,6 +47,8 @@ class Whereabouts:
     """The process (payk processes) that hands it over at this moment."""
     claimed_link: str | None = None
     held_until: datetime | None = None
+    has_hours: bool = False
+    """It is Batch, and its client's may leave in certain hours only."""
     set_aside_at: datetime | None = None
 
 
@@ -93,6 +95,8 @@ def _handed_over(message: Whereabouts) -> str:
 def _held(message: Whereabouts, until: datetime) -> str:
     if message.tries:
         return f"It is held until {_told(until)} for try {message.tries + 1}; the tries before failed for now."
+    if message.has_hours:
+        return f"It is held until {_told(until)}: its client scheduled it, or the hours for its Batch open then."
     if message.scheduled_at is not None and message.scheduled_at >= until:
         return f"It is held until {_told(until)}: its client scheduled it for then."
     return f"It is held until {_told(until)}."

@@ -76,5 +76,6 @@ def _whereabouts(message: FoundMessage, row: asyncpg.Record, operators: list[asy
         claimed_by=row["claimed_by"],
         claimed_link=row["claimed_link"],
         held_until=row["held_until"],
+        has_hours=row["has_hours"],
         set_aside_at=row["set_aside_at"],
     )

@@ -124,7 +124,7 @@ async def read_text(
 ) -> str | None:
     """The text of a message, empty where it was wiped; None where there is no such message.
 
-    `opens` makes of what is stored, and the number, the text (payk.sealing.TextSeal.open); what it raises comes through.
+    `opens` makes the text of what is stored and the number (payk.sealing.TextSeal.open); what it raises comes through.
     Reading a text is an act that is recorded: by the caller, who knows whose it is.
     """
     async with db.connection(timeout) as connection:

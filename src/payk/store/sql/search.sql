@@ -81,6 +81,7 @@ select text, phone from message where message_id = $1;
 -- name: whereabouts
 -- Where a message is at this moment, and what it waits for.
 select now() as at, m.client_id, m.queue_id, m.receipt_due, coalesce(c.enabled, true) as client_enabled,
+       m.sms_type = 3 and c.limits ->> 'batch_hours' is not null as has_hours,
        w.message_id is not null as queued, w.lane, w.attempt + w.uncertain_count as tries,
        w.claimed_by, l.name as claimed_link,
        s.due as held_until, s.attempt + s.uncertain_count as held_tries,
