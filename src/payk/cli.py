@@ -265,6 +265,30 @@ def check(
         raise typer.Exit(2)
 
 
+@command_line.command()
+def forget(
+    number: Annotated[str, typer.Argument(metavar="NUMBER", help="With its country code, such as 992900900900.")],
+    export: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            envvar="PAYK_FORGET_EXPORT",
+            help="Write all that is known of it, texts included, to this new file, and erase nothing.",
+        ),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", envvar="PAYK_FORGET_FORCE", help="End messages to it that are on their way.")
+    ] = False,
+    home: Home = None,
+) -> None:
+    """Erase everything of one number, or export it. Ids, states and times of its messages stay."""
+    with _server_parts("forget"):
+        settings = _settings({"home": home})
+        from payk import app
+
+        app.run(app.forget(settings, number, export=export, force=force))
+
+
 secret = typer.Typer(
     help="Secret keys, under which passwords and the texts of Otp are encrypted.", no_args_is_help=True
 )

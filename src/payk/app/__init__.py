@@ -8,6 +8,7 @@ processes.py `payk processes`
 changing.py  `payk migrate`, `payk apply`
 backup.py    `payk backup`, `payk restore`
 recovery.py  `payk recover`
+forgetting.py  `payk forget`
 secrets.py   secret keys and the database; `payk secret rotate`
 """
 
@@ -15,6 +16,7 @@ from payk.app.backup import backup, restore
 from payk.app.centre import serve
 from payk.app.changing import apply, migrate
 from payk.app.check import check
+from payk.app.forgetting import forget
 from payk.app.opening import StartError, run
 from payk.app.processes import processes
 from payk.app.recovery import choice, recover
@@ -27,6 +29,7 @@ __all__ = [
     "backup",
     "check",
     "choice",
+    "forget",
     "migrate",
     "processes",
     "recover",

@@ -1,0 +1,102 @@
+-- Forgetting a number. A number that stands in what an operator wrote may be written in its way, so it is compared by its
+-- digits, and by those of the national number alone.
+
+-- name: open_messages
+-- How many messages to a number are not final, and how many there are up to which id.
+select count(*) filter (where done_at is null) as open, count(*) as messages, coalesce(max(message_id), 0) as highest
+from message where phone = $1;
+
+-- name: find_open
+-- Messages to a number that are not final and not in the hands of a process, up to id $2, above id $3, at most $4.
+select m.message_id from message m
+where m.phone = $1 and m.message_id <= $2 and m.message_id > $3 and m.done_at is null
+  and not exists (select from waiting w where w.message_id = m.message_id and w.claimed_by is not null)
+order by m.message_id limit $4;
+
+-- name: lock_open
+-- Those of these messages that are not final and will not be handed over any more; locked, with their records.
+select m.message_id, m.state, m.part_states, m.receipt_due as due from message m
+where m.message_id = any($1::bigint[]) and m.done_at is null
+  and not exists (select from waiting w where w.message_id = m.message_id)
+order by m.message_id for update;
+
+-- name: erase_messages
+-- Takes number, text and the client's own id from final messages to a number, up to id $2, at most $3 of them.
+with picked as (
+    select message_id from message
+    where phone = $1 and message_id <= $2 and done_at is not null
+    order by message_id limit $3 for update
+)
+update message m set phone = '', text = '', client_message_id = null
+from picked where m.message_id = picked.message_id
+returning m.message_id;
+
+-- name: erase_uncertain
+-- The same of their parts that were never answered.
+update uncertain_part set phone = '' where message_id = any($1::bigint[]);
+
+-- name: erase_unnamed
+-- Parts that an operator gave no id to are found by number alone.
+delete from unnamed_part where message_id = any($1::bigint[]);
+
+-- name: erase_parked
+-- Receipts that no message is known for.
+delete from parked_receipt
+where regexp_replace(source, '[^0-9]', '', 'g') = any($1::text[])
+   or regexp_replace(destination, '[^0-9]', '', 'g') = any($1::text[]);
+
+-- name: erase_inbound
+-- What the subscriber sent.
+delete from inbound
+where regexp_replace(source, '[^0-9]', '', 'g') = any($1::text[])
+   or regexp_replace(destination, '[^0-9]', '', 'g') = any($1::text[]);
+
+-- name: export_messages
+-- Messages to a number above id $2, at most $3 of them.
+select m.message_id, c.name as client, m.accepted_at, m.scheduled_at, m.expires_at, m.submitted_at, m.done_at,
+       o.name as operator, m.sms_type, m.priority, m.state, m.parts, m.phone as number, m.sender, m.label,
+       m.client_message_id, m.text
+from message m left join client c using (client_id) left join operator o on o.operator_id = m.operator_id
+where m.phone = $1 and m.message_id > $2 order by m.message_id limit $3;
+
+-- name: export_submits
+-- The parts of messages that operators took.
+select k.message_id, k.submitted_at, o.name as operator, k.part, k.attempt, k.smsc_id
+from receipt_key k left join operator o using (operator_id)
+where k.message_id = any($1::bigint[]) order by k.message_id, k.submitted_at;
+
+-- name: export_uncertain
+-- The parts of messages that were never answered.
+select u.message_id, u.submitted_at, u.settled_at, o.name as operator, u.part, u.attempt, u.reason
+from uncertain_part u left join operator o using (operator_id)
+where u.message_id = any($1::bigint[]) order by u.message_id, u.submitted_at;
+
+-- name: export_refusals
+-- The parts of messages that operators refused.
+select r.message_id, r.refused_at, o.name as operator, r.part, r.attempt, r.command_status
+from refusal r left join operator o using (operator_id)
+where r.message_id = any($1::bigint[]) order by r.message_id, r.refused_at;
+
+-- name: export_receipts
+-- What operators said of messages later.
+select r.message_id, r.received_at, o.name as operator, r.part, r.state, r.raw_state, r.error, r.network_error,
+       r.done_date, r.smsc_id
+from receipt r left join operator o using (operator_id)
+where r.message_id = any($1::bigint[]) order by r.message_id, r.received_at;
+
+-- name: export_parked
+-- Receipts that no message is known for.
+select p.received_at, o.name as operator, p.source, p.destination, p.state, p.raw_state, p.error, p.network_error,
+       p.done_date, p.smsc_id
+from parked_receipt p left join operator o using (operator_id)
+where regexp_replace(p.source, '[^0-9]', '', 'g') = any($1::text[])
+   or regexp_replace(p.destination, '[^0-9]', '', 'g') = any($1::text[])
+order by p.received_at;
+
+-- name: export_inbound
+-- What the subscriber sent.
+select i.received_at, o.name as operator, i.source, i.destination, i.pdu
+from inbound i left join operator o using (operator_id)
+where regexp_replace(i.source, '[^0-9]', '', 'g') = any($1::text[])
+   or regexp_replace(i.destination, '[^0-9]', '', 'g') = any($1::text[])
+order by i.received_at;

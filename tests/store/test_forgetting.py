@@ -1,0 +1,105 @@
+"""Forgetting a number."""
+
+from __future__ import annotations
+
+from payk.domain.message import MessageState, SmsType
+from payk.domain.outcome import Accepted, Uncertain
+from payk.store import forgetting
+from payk.store.forgetting import end_open, erase, find_known, open_messages
+from tests.store.scene import PHONE, Scene
+
+OTHER = "992900000002"
+WAYS = [PHONE, PHONE[3:]]
+
+
+async def final(scene: Scene, **changes: object) -> int:
+    """A message that was delivered."""
+    claim = await scene.claimed(**changes)
+    await scene.record(claim, Accepted(1, f"id-{claim.message_id}"))
+    await scene.receive(scene.report(f"id-{claim.message_id}", source=claim.phone))
+    assert await scene.state(claim.message_id) is MessageState.DELIVERED
+    return claim.message_id
+
+
+async def test_what_identifies_the_number_goes_and_the_record_stays(scene: Scene) -> None:
+    mine = await final(scene, phone=PHONE, client_message_id="order 17", label="March")
+    others = await final(scene, phone=OTHER)
+    before, untouched = await scene.row(mine), await scene.row(others)
+    counts = await erase(scene.db, PHONE, (await open_messages(scene.db, PHONE)).highest, WAYS)
+    assert counts == {"messages": 1, "parked_receipts": 0, "inbound": 0}
+    after = await scene.row(mine)
+    assert (after["phone"], after["text"], after["client_message_id"]) == ("", "", None)
+    erased = {"phone", "text", "client_message_id"}
+    assert {name: after[name] for name in after if name not in erased} == {
+        name: before[name] for name in before if name not in erased
+    }
+    assert await scene.row(others) == untouched
+    assert await scene.count("receipt") == 2
+
+
+async def test_it_goes_on_where_it_was_broken_off(scene: Scene) -> None:
+    for _ in range(5):
+        await final(scene, phone=PHONE)
+    forgetting_batch, forgetting.BATCH = forgetting.BATCH, 2  # type: ignore[misc]
+    try:
+        assert (await erase(scene.db, PHONE, 10**12, WAYS))["messages"] == 5
+        assert (await erase(scene.db, PHONE, 10**12, WAYS))["messages"] == 0
+    finally:
+        forgetting.BATCH = forgetting_batch  # type: ignore[misc]
+
+
+async def test_what_is_on_its_way_is_not_erased_and_what_comes_later_is_not_either(scene: Scene) -> None:
+    [waiting] = await scene.accept(phone=PHONE)
+    done = await final(scene, phone=PHONE)
+    known = await open_messages(scene.db, PHONE)
+    assert known == (1, 2, done)
+    later = await final(scene, phone=PHONE)
+    await erase(scene.db, PHONE, known.highest, WAYS)
+    assert [(await scene.row(each))["phone"] for each in (waiting, done, later)] == [PHONE, "", PHONE]
+
+
+async def test_what_was_not_handed_over_is_deleted_and_what_was_is_unknown(scene: Scene) -> None:
+    sent = await scene.claimed(phone=PHONE, text="Салом" * 30, parts=2)
+    await scene.record(sent, Accepted(1, "a"), Accepted(2, "b"))
+    await scene.receive(scene.report("a", source=PHONE))
+    doubtful = await scene.claimed(phone=PHONE)
+    await scene.record(doubtful, Uncertain(1, "timeout"))
+    held = await scene.claimed(phone=PHONE)
+    [queued] = await scene.accept(phone=PHONE)
+    ids = [queued, sent.message_id, doubtful.message_id]
+
+    assert await end_open(scene.db, PHONE, 10**12) == 3
+    states = [await scene.state(each) for each in ids]
+    assert states == [MessageState.DELETED, MessageState.UNKNOWN, MessageState.UNKNOWN]
+    assert await scene.states(sent.message_id) == [MessageState.DELIVERED, MessageState.UNKNOWN]
+    for each in ids:
+        assert await scene.places(each) == set()
+    assert await scene.places(held.message_id) == {"claimed"}, "nobody knows yet whether it is sent"
+    assert (await open_messages(scene.db, PHONE)).open == 1
+
+    await erase(scene.db, PHONE, 10**12, WAYS)
+    assert await scene.value("select count(*) from uncertain_part where phone <> ''") == 0
+    assert await scene.value("select phone from message where message_id = $1", held.message_id) == PHONE
+
+
+async def test_receipts_and_messages_of_the_subscriber_go_however_the_operator_wrote_the_number(scene: Scene) -> None:
+    for source in (PHONE, f"+{PHONE}", PHONE[3:], OTHER):
+        await scene.receive(scene.report(f"nobody's {source}", source=source))
+        await scene.execute(
+            "insert into inbound (operator_id, link_id, source, destination, pdu) values ($1, $2, $3, '4545', 'x')",
+            scene.operator, scene.link, source,
+        )  # fmt: skip
+    parked = await scene.count("parked_receipt")
+    counts = await erase(scene.db, PHONE, 0, WAYS)
+    assert (parked, counts["parked_receipts"], counts["inbound"]) == (4, 3, 3)
+    assert await scene.value("select source from inbound") == OTHER
+
+
+async def test_all_that_is_known_is_told_and_nothing_of_others(scene: Scene) -> None:
+    mine = await final(scene, phone=PHONE, sms_type=SmsType.OTP, text="Code: 12345")
+    await final(scene, phone=OTHER)
+    await scene.receive(scene.report("nobody's", source=PHONE))
+    known = [(kind, row) async for kind, row in find_known(scene.db, PHONE, WAYS)]
+    assert [kind for kind, _ in known] == ["message", "submit", "receipt", "parked receipt"]
+    assert {row["message_id"] for _, row in known if "message_id" in row} == {mine}
+    assert known[0][1]["number"] == PHONE and known[0][1]["text"] == "Code: 12345"
