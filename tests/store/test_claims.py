@@ -6,10 +6,10 @@ import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from payk.domain.message import Priority, SmsType
+from payk.domain.message import Priority, SmsType, label_key
 from payk.domain.outcome import Accepted, Refused, Unsent
 from payk.domain.outcome import RefusalKind as Kind
-from payk.store.accept import insert_messages, label_key
+from payk.store.accept import insert_messages
 from payk.store.claims import LABELS_SHOWN, Quota, claim_rows, claims_of_ended, present_flows
 from payk.store.database import Database
 from payk.store.outcomes import put_back_unknown

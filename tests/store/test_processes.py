@@ -17,9 +17,9 @@ from payk.store.processes import (
     is_registered,
     lease_binds,
     lease_duty,
+    links_up,
     live_roles,
     note_binds,
-    operators_up,
     register,
     release_binds,
 )
@@ -132,17 +132,17 @@ async def test_everybody_knows_how_many_binds_of_a_link_are_leased(scene: Scene)
 async def test_operators_are_up_while_a_live_process_is_bound(scene: Scene) -> None:
     binds = [(scene.link, 1), (scene.other_link, 1)]
     await lease_binds(scene.db, scene.incarnation, binds)
-    assert await operators_up(scene.db) == frozenset()
+    assert await links_up(scene.db) == frozenset()
     await note_binds(scene.db, scene.incarnation, {binds[0]: BOUND, binds[1]: AWAY})
-    assert await operators_up(scene.db) == {scene.operator}
+    assert await links_up(scene.db) == {scene.link}
     since = await scene.value("select bound_at from bind_lease where bound_at is not null")
     await note_binds(scene.db, scene.incarnation, dict.fromkeys(binds, BOUND))
-    assert await operators_up(scene.db) == {scene.operator, scene.other_operator}
+    assert await links_up(scene.db) == {scene.link, scene.other_link}
     assert await scene.value("select min(bound_at) from bind_lease") == since
     await note_binds(scene.db, scene.incarnation, {binds[0]: AWAY})
-    assert await operators_up(scene.db) == {scene.other_operator}
+    assert await links_up(scene.db) == {scene.other_link}
     await silent(scene, scene.incarnation)
-    assert await operators_up(scene.db) == frozenset()
+    assert await links_up(scene.db) == frozenset()
 
 
 async def test_a_bind_that_changes_hands_is_not_bound(scene: Scene) -> None:
@@ -153,7 +153,7 @@ async def test_a_bind_that_changes_hands_is_not_bound(scene: Scene) -> None:
     await silent(scene, scene.incarnation)
     await lease_binds(scene.db, other, [bind])
     await note_binds(scene.db, scene.incarnation, {bind: BOUND})  # the former holder has nothing to say
-    assert await operators_up(scene.db) == frozenset()
+    assert await links_up(scene.db) == frozenset()
 
 
 # -- duties

@@ -234,9 +234,23 @@ async def test_old_rows_go_and_young_ones_stay(scene: Scene) -> None:
         await end_process(scene.db, number)
     await scene.execute("update process set ended_at = now() where incarnation = $1", holds)
     await scene.execute("update process set ended_at = ended_at - interval '8 days'")
-    assert await prune(scene.db) == {"partitions": 1, "parked": 1, "unnamed": 1, "processes": 1, "set_aside": 1}
+    assert await prune(scene.db) == {
+        "partitions": 1,
+        "parked": 1,
+        "unnamed": 1,
+        "processes": 1,
+        "set_aside": 1,
+        "holds": 0,
+    }
     assert await scene.value("select array_agg(smsc_id) from parked_receipt") == ["young"]
     # One that still claims a message, or holds a duty, is still to be dealt with.
     kept = await scene.value("select array_agg(incarnation order by incarnation) from process")
     assert kept == sorted([scene.incarnation, holds, alive])
-    assert await prune(scene.db) == {"partitions": 0, "parked": 0, "unnamed": 0, "processes": 0, "set_aside": 0}
+    assert await prune(scene.db) == {
+        "partitions": 0,
+        "parked": 0,
+        "unnamed": 0,
+        "processes": 0,
+        "set_aside": 0,
+        "holds": 0,
+    }

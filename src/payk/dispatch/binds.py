@@ -1,4 +1,4 @@
-"""Which binds are ours, and which operators are up: leases in the database, followed once a second.
+"""Which binds are ours, and which links are up: leases in the database, followed once a second.
 
 A bind is held by one incarnation. Its lease is asked for here and ends with the incarnation; whether it holds at the
 moment of a write is asked of the incarnation itself (Incarnation.held). While the database is away sessions stay:
@@ -17,7 +17,7 @@ from payk.logs import get_logger
 from payk.store.database import Database
 from payk.store.errors import StoreError
 from payk.store.incarnation import Incarnation
-from payk.store.processes import BindNote, held_binds, lease_binds, note_binds, operators_up, release_binds
+from payk.store.processes import BindNote, held_binds, lease_binds, links_up, note_binds, release_binds
 
 __all__ = ["BindKeeper"]
 
@@ -56,7 +56,7 @@ class BindKeeper:
         self._noted: dict[tuple[int, int], BindNote] = {}
         self._noted_by = 0
         self.up: frozenset[int] = frozenset()
-        """Operators that some live process is bound to."""
+        """Links that some live process is bound to."""
         incarnation.when_lapsed(self._lapse)
 
     def _lapse(self) -> None:
@@ -105,7 +105,7 @@ class BindKeeper:
             link.want_binds({bind.number for bind in of_link})
         await self._note(number, mine)
         await self._release(number, mine - wanted)
-        up = await operators_up(self._db)
+        up = await links_up(self._db)
         if up != self.up:
             self.up = up
             self._on_change()

@@ -19,7 +19,7 @@ from payk.dispatch.flows import FlowBoard
 from payk.dispatch.pump import Pump
 from payk.dispatch.receipts import ReceiptRecorder
 from payk.dispatch.recorder import OutcomeRecorder
-from payk.domain.directory import CurrentDirectory
+from payk.domain.directory import CurrentDirectory, Directory
 from payk.domain.fairness import DEFAULT_WEIGHTS
 from payk.domain.message import SmsType
 from payk.domain.operator import Link as LinkSettings
@@ -30,7 +30,7 @@ from payk.links import Link
 from payk.logs import get_logger
 from payk.registry.errors import SecretError
 from payk.sealing import SealError
-from payk.store.claims import Claim
+from payk.store.claims import LABELS_SHOWN, Claim
 from payk.store.database import Database
 from payk.store.incarnation import Incarnation
 from payk.store.outcomes import LateAnswer
@@ -96,8 +96,13 @@ class Dispatcher:
         self._leaving: set[asyncio.Task[None]] = set()
         self._unreadable: set[int] = set()
         self._closed_hours = ClosedHours(directory, options.zone)
-        self._board = FlowBoard(self._wake)
+        self._board = FlowBoard(self._wake, lambda: LABELS_SHOWN + directory.value.holds.labels)
         self._keeper = BindKeeper(db, directory, incarnation, self._links, self._wake)
+        self._carrying: tuple[tuple[Directory, frozenset[int]], frozenset[int]] = (
+            (Directory(), self._keeper.up),
+            frozenset(),
+        )
+        """The operators that take new messages, with what that was found from."""
         self._receipts = ReceiptRecorder(
             db, directory, options.wait, lambda: self._recorder.caught_up(OUTCOME_PATIENCE), clock
         )
@@ -182,7 +187,7 @@ class Dispatcher:
             self._incarnation,
             self._clock,
             weights=self._options.lane_weights,
-            serves=lambda flow: self._serves(settings.operator_id, flow),
+            serves=lambda flow: self._serves(settings.link_id, flow),
             submit=self._submit,
             closed_hours=self._closed_hours,
         )
@@ -232,16 +237,33 @@ class Dispatcher:
         if running is not None:
             running.pump.wake()
 
-    def _serves(self, operator_id: int, flow: Flow) -> bool:
-        """Whether the first operator that is up, of those this flow may go to, is `operator_id`."""
+    def _serves(self, link_id: int, flow: Flow) -> bool:
+        """Whether this link may send what waits there: it is not held, the first operator of its list that takes
+        messages is this link's, and the link is not being drained."""
         directory = self._directory.value
         client = directory.clients.get(flow.client_id)
         if client is not None and not client.enabled:
             return False
-        for operator in directory.queues.get(flow.queue_id, ()):
-            if operator in self._keeper.up:
-                return operator == operator_id
+        link = self._directory.link_of(link_id)
+        if link is None or link.draining:
+            return False
+        operators = directory.queues.get(flow.queue_id, ())
+        if directory.holds.stop(flow.client_id, flow.lane, flow.label_key, operators):
+            return False
+        carrying = self._carrying_now(directory)
+        for operator in operators:
+            if operator in carrying:
+                return operator == link.operator_id
         return False
+
+    def _carrying_now(self, directory: Directory) -> frozenset[int]:
+        """The operators that take new messages; found out anew when the directory or what is bound is another."""
+        known_for, carrying = self._carrying
+        if known_for[0] is not directory or known_for[1] is not self._keeper.up:
+            up = self._keeper.up
+            carrying = frozenset(operator for operator in directory.operators if directory.carries(operator, up))
+            self._carrying = (directory, up), carrying
+        return carrying
 
     def _submit(self, link: Link, claims: list[Claim]) -> None:
         submissions = []

@@ -29,7 +29,9 @@ REFRESH = 0.2
 class FlowBoard:
     """The flows with messages waiting, each with the lowest id it may hold. Pure but for `follow` and `listen`."""
 
-    def __init__(self, on_change: Callable[[], None]) -> None:
+    def __init__(self, on_change: Callable[[], None], labels: Callable[[], int] = lambda: LABELS_SHOWN) -> None:
+        """`labels`: of one client so many are looked at together, those that are held among them."""
+        self._labels = labels
         self._lows: dict[Flow, int] = {}
         self._touched: dict[Flow, int] = {}
         self._hidden: Counter[tuple[int, ...]] = Counter()
@@ -85,7 +87,7 @@ class FlowBoard:
         self._touched = {flow: mark for flow, mark in self._touched.items() if mark > since}
         self._lows = lows
         shown = Counter(flow[:4] for flow in present)
-        self._hidden = Counter({head: count for head, count in shown.items() if count >= LABELS_SHOWN})
+        self._hidden = Counter({head: count for head, count in shown.items() if count >= self._labels()})
         if lows:
             self._on_change()
 
@@ -102,7 +104,7 @@ class FlowBoard:
         while True:
             since = self.mark()
             try:
-                self.replace(await present_flows(db), since)
+                self.replace(await present_flows(db, self._labels()), since)
             except StoreError as error:
                 if not db.away:  # of that the watch tells (payk.store.watch)
                     log.warning("cannot look for waiting messages", error=str(error))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from payk.domain.account import ApiKey, Client
+from payk.domain.hold import Holds
 from payk.domain.operator import Link, Operator
 from payk.domain.route import RouteTable
 
@@ -24,6 +25,8 @@ class Directory:
     routes: RouteTable = field(default_factory=lambda: RouteTable(()))
     queues: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
     """queue_id -> operators in order."""
+    holds: Holds = field(default_factory=Holds)
+    """What is held back."""
 
     def links(self) -> dict[int, Link]:
         """The enabled links of enabled operators, by link_id."""
@@ -34,6 +37,15 @@ class Directory:
             for link in operator.links
             if link.enabled
         }
+
+    def carries(self, operator_id: int, links_up: Collection[int]) -> bool:
+        """Whether an operator takes new messages, while these links are bound: by one that is not being drained."""
+        operator = self.operators.get(operator_id)
+        return (
+            operator is not None
+            and not operator.draining
+            and any(link.link_id in links_up and not link.draining for link in operator.links)
+        )
 
 
 class CurrentDirectory:

@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
+import zlib
 from enum import IntEnum
 
-__all__ = ["Lane", "MessageState", "Priority", "SmsType", "lane_of", "rank_of", "user_message_reference"]
+__all__ = [
+    "Lane",
+    "MessageState",
+    "Priority",
+    "SmsType",
+    "label_key",
+    "label_keys",
+    "lane_of",
+    "rank_of",
+    "user_message_reference",
+]
 
 
 class SmsType(IntEnum):
@@ -71,6 +83,20 @@ def lane_of(sms_type: SmsType, priority: Priority) -> Lane:
 def rank_of(sms_type: SmsType, priority: Priority) -> int:
     """The order among a client's own Batch messages: 0 goes first. Other lanes know no rank."""
     return Priority.HIGH - priority if sms_type is SmsType.BATCH else 0
+
+
+def label_key(label: str | None) -> int:
+    """A signed 32-bit key for a label; two labels that share one share their turns."""
+    return 0 if label is None else zlib.crc32(label.encode("utf-8", "surrogatepass")) - 2**31
+
+
+def label_keys(label: str | None) -> tuple[int, int]:
+    """The keys that messages with a label wait under: its own, and another for while a label that shares it is held.
+
+    The other one is of another kind: labels of one length that share a CRC share it with anything put before them too.
+    """
+    digest = hashlib.sha256((label or "").encode("utf-8", "surrogatepass")).digest()
+    return label_key(label), int.from_bytes(digest[:4], "big", signed=True)
 
 
 def user_message_reference(message_id: int, part: int) -> int:

@@ -126,6 +126,8 @@ class Link:
     """SmsType -> priority_flag of submit_sm; 0 where nothing is written."""
     uncertain: Mapping[SmsType, UncertainPolicy] = field(default_factory=dict)
     tls: TlsSettings | None = None
+    draining: bool = field(default=False, compare=False)
+    """Nothing new is given to it. No difference to whoever runs it: its sessions stay as they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +137,8 @@ class Operator:
     operator_id: int
     name: str
     enabled: bool = True
+    draining: bool = False
+    """Nothing new is given to any of its links."""
     links: tuple[Link, ...] = ()
     alnum_max: int = field(init=False)
     """The longest alphanumeric sender that every enabled link of it carries."""

@@ -9,6 +9,7 @@ from payk.domain.receipt import ReceiptWait
 from payk.domain.retry import RetryRules
 from payk.maintenance import expiry, parked, partitions, pruning, rescue, retention, staging, texts, unanswered
 from payk.maintenance.duty import Duty
+from payk.maintenance.holds import HoldDuty
 from payk.store.database import Database
 
 __all__ = ["all_duties"]
@@ -28,6 +29,7 @@ def all_duties(
     return [
         Duty("stage", 0.1, lambda: staging.run_once(db)),
         Duty("expire", 0.25, lambda: expiry.run_once(db, wait)),
+        Duty("holds", 0.5, HoldDuty(db, wait).run_once),
         Duty("unanswered", 0.5, lambda: unanswered.run_once(db)),
         Duty("rescue", 1.0, lambda: rescue.run_once(db, directory, random, rules, wait)),
         Duty("parked", 0.5, lambda: parked.run_once(db, directory, wait)),

@@ -16,6 +16,9 @@ __all__ = ["Duty", "keep"]
 
 log = get_logger("maintenance")
 
+LEISURE = 10.0
+"""Of the time that a round took in vain."""
+
 
 @dataclass(frozen=True, slots=True)
 class Duty:
@@ -29,9 +32,14 @@ class Duty:
 
 
 async def keep(duty: Duty, db: Database, incarnation: Incarnation) -> None:
-    """Do a duty whenever this process holds its lease, until cancelled."""
+    """Do a duty whenever this process holds its lease, until cancelled.
+
+    A round that found nothing, and took long, is followed by a pause that is longer still: looking at what must stay as
+    it is, such as a million messages that are held beyond their ExpiresIn, is not what a database is there for.
+    """
+    loop = asyncio.get_running_loop()
     while True:
-        done = 0
+        done, began = 0, loop.time()
         try:
             if incarnation.held() and await lease_duty(db, incarnation.number, duty.name):
                 done = await duty.run_once()
@@ -40,4 +48,4 @@ async def keep(duty: Duty, db: Database, incarnation: Incarnation) -> None:
                 log.warning("duty failed", duty=duty.name, error=str(error))
         except Exception:  # a defect in one duty must not stop the others
             log.exception("duty failed", duty=duty.name)
-        await asyncio.sleep(0 if done > 0 else duty.interval)
+        await asyncio.sleep(0 if done > 0 else max(duty.interval, LEISURE * (loop.time() - began)))

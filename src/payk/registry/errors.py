@@ -7,6 +7,7 @@ RegistryError
 |   +-- NotThere            what should be changed is not there
 |   +-- ChangedMeanwhile    it is not any more what the caller saw
 |   +-- ForceRequired       it would cut off traffic, and nobody said that it may
++-- TrafficError        which messages, operator or link is meant is not clear: every problem, each with its field
 +-- SecretError         a secret cannot be sealed or opened
 +-- DirectoryError      what is stored cannot be understood by this Payk
 """
@@ -27,6 +28,7 @@ __all__ = [
     "RegistryError",
     "RegistryFileError",
     "SecretError",
+    "TrafficError",
 ]
 
 
@@ -82,6 +84,14 @@ class ForceRequired(ChangeRefused):
     def __init__(self, reasons: Iterable[str]) -> None:
         self.reasons = tuple(reasons)
         super().__init__("\n".join(self.reasons))
+
+
+class TrafficError(RegistryError):
+    """A command about running traffic that cannot be done; nothing was changed."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(f"{p.path}: {p.wrong}; {p.right}".removeprefix(": ") for p in self.problems))
 
 
 class SecretError(RegistryError):

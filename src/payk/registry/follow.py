@@ -10,6 +10,7 @@ from typing import Any, Final, TypeVar
 
 from payk.domain.account import ApiKey, Client
 from payk.domain.directory import CurrentDirectory, Directory
+from payk.domain.hold import Holds
 from payk.domain.limits import NO_LIMITS, Limits
 from payk.domain.operator import Link, Operator
 from payk.domain.route import Route, RouteTable
@@ -54,7 +55,15 @@ async def load(db: Database) -> Directory:
     operators = {
         row.operator_id: Operator(*row, links=tuple(links.get(row.operator_id, ()))) for row in snapshot.operators
     }
-    return Directory(snapshot.version, clients, keys, operators, RouteTable(_routes(snapshot)), snapshot.queues)
+    return Directory(
+        snapshot.version,
+        clients,
+        keys,
+        operators,
+        RouteTable(_routes(snapshot)),
+        snapshot.queues,
+        Holds(snapshot.holds),
+    )
 
 
 class Follower:

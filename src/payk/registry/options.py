@@ -343,12 +343,18 @@ SENDER: Final[Mapping[str, Key]] = {
 OPERATOR: Final[Mapping[str, Key]] = {
     "name": Key(_NAME, "Name of the operator; what it is known by."),
     "enabled": Option(boolean, "false stops every link of it.", True),
+    "draining": Option(
+        boolean,
+        "true gives nothing new to any link of it: the next operators of each route carry, its binds stay.",
+        False,
+    ),
 }
 
 LINK: Final[Mapping[str, Key]] = {
     "name": Key(_NAME, "Name of the link; without it OPERATOR-1, OPERATOR-2 and so on by place."),
     "password": Key(_password, 'SMPP password, text or {env = "NAME"}; kept encrypted under PAYK_SECRET_KEY.'),
     "enabled": Option(boolean, "false stops it.", True),
+    "draining": Option(boolean, "true gives nothing new to it; its binds stay, and what it has is finished.", False),
     "host": Option(_host, "Host name or IP address of the operator's SMSC. A new link needs it.", None),
     "port": Option(integer(1, 65_535), "Its TCP port. A new link needs it.", None),
     "system_id": Option(

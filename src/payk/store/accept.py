@@ -5,14 +5,13 @@ are recognised, and the answers to requests with a key.
 from __future__ import annotations
 
 import asyncio
-import zlib
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from itertools import islice
 from typing import NamedTuple, TypeVar
 
-from payk.domain.message import Priority, SmsType, lane_of, rank_of
+from payk.domain.message import Priority, SmsType, label_key, lane_of, rank_of
 from payk.store.arrays import by_kind, columns
 from payk.store.batching import LEAST_TIME, MANY, Batcher
 from payk.store.commits import was_committed
@@ -32,7 +31,6 @@ __all__ = [
     "WriteTexts",
     "insert_messages",
     "insert_requests",
-    "label_key",
 ]
 
 # The first of two requests with one ClientMessageId no longer counts when it ended so; the second one is sent.
@@ -124,11 +122,6 @@ _Drawn = tuple[int, NewMessage]
 """A message with the id that was drawn for it."""
 _Taken = list[Inserted] | KeptAnswer
 """What became of a request: a row per message, in order, or what is kept under its key."""
-
-
-def label_key(label: str | None) -> int:
-    """A signed 32-bit key for a label; two labels that share one merely share their turns."""
-    return 0 if label is None else zlib.crc32(label.encode("utf-8", "surrogatepass")) - 2**31
 
 
 async def insert_messages(

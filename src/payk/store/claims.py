@@ -83,10 +83,10 @@ def _claim(row: asyncpg.Record) -> Claim:
     )
 
 
-async def present_flows(db: Database) -> dict[Flow, int]:
-    """Every flow with messages that are ready, and its lowest id; of flows that differ in their label LABELS_SHOWN."""
+async def present_flows(db: Database, labels: int = LABELS_SHOWN) -> dict[Flow, int]:
+    """Every flow with messages that are ready, and its lowest id; of flows that differ in their label so many."""
     async with db.connection() as connection:
-        rows = await connection.fetch(sql("claims.present_flows"), LABELS_SHOWN)
+        rows = await connection.fetch(sql("claims.present_flows"), labels)
     return {Flow(*row[:5]): row[5] for row in rows}
 
 

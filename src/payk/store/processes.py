@@ -24,9 +24,9 @@ __all__ = [
     "is_registered",
     "lease_binds",
     "lease_duty",
+    "links_up",
     "live_roles",
     "note_binds",
-    "operators_up",
     "register",
     "release_binds",
 ]
@@ -146,16 +146,16 @@ async def release_binds(db: Database, incarnation: int, binds: Iterable[Bind]) -
 
 
 async def note_binds(db: Database, incarnation: int, notes: Mapping[Bind, BindNote]) -> None:
-    """Say how leased binds stand, so that every dispatcher knows which operators are up, and everybody what is not."""
+    """Say how leased binds stand, so that every dispatcher knows which links are up, and everybody what is not."""
     rows = [(*bind, note.bound, note.waiting_for, note.last_error) for bind, note in sorted(notes.items())]
     async with db.connection() as connection:
         await connection.execute(sql("processes.note_binds"), incarnation, *columns(rows))
 
 
-async def operators_up(db: Database) -> frozenset[int]:
-    """The operators that some live process is bound to."""
+async def links_up(db: Database) -> frozenset[int]:
+    """The links that some live process is bound to."""
     async with db.connection() as connection:
-        return frozenset(row[0] for row in await connection.fetch(sql("processes.operators_up")))
+        return frozenset(row[0] for row in await connection.fetch(sql("processes.links_up")))
 
 
 async def lease_duty(db: Database, incarnation: int, duty: str) -> bool:

@@ -13,8 +13,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
+from payk.domain.hold import Hold
 from payk.store.database import Connection, Database
 from payk.store.errors import StoreError
+from payk.store.holds import holds_in_force
 from payk.store.queries import sql
 
 __all__ = [
@@ -115,6 +117,11 @@ class RegistryChange:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+
+    @property
+    def connection(self) -> Connection:
+        """For verbs of other tables that belong to the same change."""
+        return self._connection
 
     async def present(
         self, *, clients: Sequence[str], keys: Sequence[bytes], links: Sequence[str], prefixes: Sequence[str]
@@ -255,6 +262,7 @@ class StoredOperator(NamedTuple):
     operator_id: int
     name: str
     enabled: bool
+    draining: bool
 
 
 class StoredLink(NamedTuple):
@@ -289,6 +297,7 @@ class Snapshot:
     queues: Mapping[int, tuple[int, ...]]
     """queue_id -> operators in order."""
     routes: Sequence[StoredRoute]
+    holds: Sequence[Hold]
 
 
 async def read_snapshot(db: Database, *, timeout: float = 30.0) -> Snapshot:
@@ -304,4 +313,5 @@ async def read_snapshot(db: Database, *, timeout: float = 30.0) -> Snapshot:
             [StoredLink(*row) for row in await fetch(sql("registry.load_links"))],
             {row[0]: tuple(row[1]) for row in await fetch(sql("registry.load_queues"))},
             [StoredRoute(*row) for row in await fetch(sql("registry.load_routes"))],
+            await holds_in_force(connection),
         )

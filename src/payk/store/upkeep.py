@@ -95,12 +95,14 @@ async def prune(db: Database) -> dict[str, int]:
         unnamed = await connection.execute(sql("upkeep.prune_unnamed"))
         processes = await connection.execute(sql("upkeep.prune_processes"))
         set_aside = await connection.execute(sql("recovery.prune"))
+        holds = await connection.execute(sql("holds.prune"))
     return {
         "partitions": len(left.dropped),
         "parked": _affected(parked),
         "unnamed": _affected(unnamed),
         "processes": _affected(processes),
         "set_aside": _affected(set_aside),
+        "holds": _affected(holds),
     }
 
 

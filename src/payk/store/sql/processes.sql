@@ -57,10 +57,10 @@ from unnest($2::integer[], $3::smallint[], $4::boolean[], $5::text[], $6::text[]
     as g (link_id, number, bound, waiting_for, last_error)
 where b.link_id = g.link_id and b.number = g.number and b.incarnation = $1;
 
--- name: operators_up
--- The operators that some live process is bound to.
-select distinct k.operator_id
-from bind_lease b join process p using (incarnation) join link k using (link_id)
+-- name: links_up
+-- The links that some live process is bound to.
+select distinct b.link_id
+from bind_lease b join process p using (incarnation)
 where b.bound_at is not null and p.ended_at is null;
 
 -- name: lease_duty

@@ -13,10 +13,17 @@ from gone
 returning queue_id, lane, client_id, rank, label_key, message_id;
 
 -- name: expired_waiting
--- Messages in the queue, not claimed, whose time to be sent is over; locked, with their records.
+-- Messages in the queue, not claimed, whose time to be sent is over; locked, with their records. What is held does not
+-- expire; nor what was held, before the time that it was is added.
 select w.message_id, w.parts_left, m.state, m.part_states
 from waiting w join message m on m.message_id = w.message_id
-where w.expires_at <= now() and w.claimed_by is null
+where w.expires_at <= now() and w.claimed_by is null and not exists (
+    select from hold h
+    where h.settled_at is null and (h.client_id is null or h.client_id = w.client_id)
+      and (h.label is null or w.label_key = any(h.label_keys))
+      and (h.sms_type is null or h.sms_type = case w.lane when 0 then 2 when 4 then 3 else 1 end)
+      and (h.operator_id is null or h.operator_id = (select operators[1] from queue q where q.queue_id = w.queue_id))
+)
 order by w.expires_at limit $1
 for update of w, m skip locked;
 
@@ -24,7 +31,13 @@ for update of w, m skip locked;
 -- The same among the staged ones, such as those that wait for another try.
 select s.message_id, s.parts_left, m.state, m.part_states
 from staged s join message m on m.message_id = s.message_id
-where s.expires_at <= now()
+where s.expires_at <= now() and not exists (
+    select from hold h
+    where h.settled_at is null and (h.client_id is null or h.client_id = s.client_id)
+      and (h.label is null or s.label_key = any(h.label_keys))
+      and (h.sms_type is null or h.sms_type = case s.lane when 0 then 2 when 4 then 3 else 1 end)
+      and (h.operator_id is null or h.operator_id = (select operators[1] from queue q where q.queue_id = s.queue_id))
+)
 order by s.expires_at limit $1
 for update of s, m skip locked;
 

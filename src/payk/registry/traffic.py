@@ -1,0 +1,203 @@
+"""Changes to running traffic: hold, release and cancel what waits; drain and resume operators and links.
+
+A hold is part of the picture that processes work with: it is written, versioned and announced as every other change is.
+What follows from it for the messages themselves is done in slices (`continue_holds`), by whoever gave the command and
+by the duty that goes on where that one was interrupted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any, Final
+
+from payk.domain.hold import Hold, Selection
+from payk.domain.message import SmsType
+from payk.domain.receipt import ReceiptWait
+from payk.registry.change import apply
+from payk.registry.difference import Change, Difference
+from payk.registry.errors import Problem, TrafficError
+from payk.registry.file import read
+from payk.registry.secrets import SecretBox
+from payk.registry.value import shown, suggestion
+from payk.store.database import Connection, Database
+from payk.store.holds import (
+    Counts,
+    Step,
+    cancel_some,
+    client_numbers,
+    counts,
+    link_owners,
+    operator_numbers,
+    place_hold,
+    release_hold,
+    settle_some,
+    unfinished_holds,
+)
+from payk.store.registry import RegistryChange, announce, changing
+
+__all__ = ["Chosen", "cancel", "continue_holds", "drain", "find", "finish", "hold", "release", "resume"]
+
+_LATER: Final = 0.1
+"""Seconds until a slice that came too early is tried again."""
+_SELF: Final = "payk"
+"""The author of what Payk does by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Which messages people mean, by name; None = any."""
+
+    client: str | None = None
+    label: str | None = None
+    sms_type: SmsType | None = None
+    operator: str | None = None
+
+    def fields(self) -> dict[str, tuple[None, Any]]:
+        """For the difference: what was chosen."""
+        given = {
+            "client": self.client,
+            "label": self.label,
+            "type": None if self.sms_type is None else self.sms_type.name.lower(),
+            "operator": self.operator,
+        }
+        return {name: (None, value) for name, value in given.items() if value is not None}
+
+
+async def find(connection: Connection, chosen: Chosen) -> Selection:
+    """The same by number. TrafficError names what is not there, or that nothing was chosen."""
+    problems = []
+    found: dict[str, int | None] = {}
+    for kind, name in (("client", chosen.client), ("operator", chosen.operator)):
+        found[kind] = None
+        if name is not None:
+            numbers = await (client_numbers if kind == "client" else operator_numbers)(connection)
+            found[kind] = numbers.get(name)
+            if name not in numbers:
+                problems.append(Problem(kind, f"{shown(name)} is not known", suggestion(name, numbers)))
+    if problems:
+        raise TrafficError(problems)
+    try:
+        return Selection(found["client"], chosen.label, chosen.sms_type, found["operator"])
+    except ValueError as error:
+        raise TrafficError([Problem("", "nothing is chosen", str(error))]) from None
+
+
+async def hold(db: Database, chosen: Chosen, *, author: str, reason: str = "") -> Hold:
+    """Hold back what waits, and what will, until it is released. TrafficError, StoreError."""
+    return await _place(db, chosen, author=author, reason=reason, cancels=False)
+
+
+async def _place(db: Database, chosen: Chosen, *, author: str, reason: str, cancels: bool) -> Hold:
+    async with changing(db) as change:
+        selection = await find(change.connection, chosen)
+        placed = await place_hold(change.connection, selection, author=author, reason=reason, cancels=cancels)
+        fields = chosen.fields() | ({"reason": (None, reason)} if reason else {})
+        kind = "cancel" if cancels else "hold"
+        version = await _record(change, author, Change("+", kind, str(placed.hold_id), fields=fields))
+    await announce(db, version)
+    return placed
+
+
+async def _record(change: RegistryChange, author: str, line: Change) -> int:
+    return await change.record(author, Difference((line,)).as_json())
+
+
+async def release(db: Database, hold_id: int, *, author: str) -> bool:
+    """Let go what a hold keeps; False if no such hold stands. Its traffic flows within a second.
+
+    What follows for its ExpiresIn `finish` does, or the duty. A cancel that is under way ends here: what it did not
+    come to stays.
+    """
+    async with changing(db) as change:
+        if await release_hold(change.connection, hold_id) is None:
+            return False
+        version = await _record(change, author, Change("~", "hold", str(hold_id), notes=("released",)))
+    await announce(db, version)
+    return True
+
+
+async def cancel(
+    db: Database, chosen: Chosen, wait: ReceiptWait, *, author: str, reason: str = "", timeout: float | None = None
+) -> Counts:
+    """Delete what waits and no operator can have, up to now. First it is held, so that none of it leaves meanwhile.
+
+    After `timeout` seconds the counts so far are answered, not `done`; the duty goes on.
+    """
+    placed = await _place(db, chosen, author=author, reason=reason, cancels=True)
+    try:
+        async with asyncio.timeout(timeout):
+            await _cancel(db, placed.hold_id, wait)
+    except TimeoutError:
+        pass
+    found = await counts(db, placed.hold_id)
+    assert found is not None  # it was just placed, and is kept for a month
+    return found
+
+
+async def _cancel(db: Database, hold_id: int, wait: ReceiptWait) -> None:
+    step = Step.MORE
+    while step is not Step.DONE:
+        step = await cancel_some(db, hold_id, wait)
+        if step is Step.LATER:
+            await asyncio.sleep(_LATER)
+    await release(db, hold_id, author=_SELF)
+    await finish(db, hold_id)
+
+
+async def finish(db: Database, hold_id: int) -> None:
+    """Move on the ExpiresIn of all that a released hold kept; the duty does the same, a slice at a time."""
+    while await settle_some(db, hold_id) is not Step.DONE:
+        pass
+
+
+async def continue_holds(db: Database, wait: ReceiptWait) -> int:
+    """Do one slice of every hold that is released and not settled, and of every cancel; returns how many of these have
+    more."""
+    more = 0
+    for hold_id in await unfinished_holds(db):
+        step = await cancel_some(db, hold_id, wait)
+        if step is Step.DONE and not await release(db, hold_id, author=_SELF):
+            step = await settle_some(db, hold_id)
+        elif step is Step.DONE:
+            step = Step.MORE
+        more += step is Step.MORE
+    return more
+
+
+async def drain(
+    db: Database, secret_box: SecretBox, *, author: str, operator: str | None = None, link: str | None = None
+) -> Difference:
+    """Give nothing new to an operator, or to one link; what they have is finished, and their binds stay.
+
+    TrafficError where there is none of that name.
+    """
+    return await _set_draining(db, secret_box, operator, link, True, author)
+
+
+async def resume(
+    db: Database, secret_box: SecretBox, *, author: str, operator: str | None = None, link: str | None = None
+) -> Difference:
+    """Give messages to it again."""
+    return await _set_draining(db, secret_box, operator, link, False, author)
+
+
+async def _set_draining(
+    db: Database, secret_box: SecretBox, operator: str | None, link: str | None, draining: bool, author: str
+) -> Difference:
+    async with db.connection() as connection:
+        if link is not None:
+            owners = await link_owners(connection)
+            _must_be_known("link", link, owners)
+            table: dict[str, Any] = {"name": owners[link], "link": [{"name": link, "draining": draining}]}
+        else:
+            assert operator is not None  # one of both is given
+            _must_be_known("operator", operator, await operator_numbers(connection))
+            table = {"name": operator, "draining": draining}
+    return await apply(db, secret_box, read({"operator": [table]}, "", {}), author=author)
+
+
+def _must_be_known(kind: str, name: str, known: Collection[str]) -> None:
+    if name not in known:
+        raise TrafficError([Problem(kind, f"{shown(name)} is not known", suggestion(name, known))])
