@@ -6,8 +6,7 @@ from typing import Final
 
 from bench.rig import SENDER
 from bench.traffic import TEXT
-from payk.domain.message import Lane, SmsType
-from payk.store.accept import label_key
+from payk.domain.message import Lane, SmsType, label_key
 from payk.store.database import Database
 
 __all__ = ["seed_queue"]

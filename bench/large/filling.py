@@ -19,8 +19,7 @@ import asyncpg
 from bench.figure import CannotRun
 from bench.rig import SENDER
 from bench.traffic import TEXT
-from payk.domain.message import Lane, MessageState, SmsType
-from payk.store.accept import label_key
+from payk.domain.message import Lane, MessageState, SmsType, label_key
 from payk.store.database import Database
 from payk.store.retention import Partition, partitions
 from payk.store.upkeep import ensure_partitions

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from payk.domain.message import MessageState, SmsType
+from payk.domain.message import MessageState, SmsType, label_key
 from payk.domain.receipt import ReceiptWait
 from payk.registry.secrets import SecretBox
 from payk.registry.traffic import Chosen, cancel, drain, hold, release, resume
+from payk.store import incarnation as incarnations
 from payk.store.database import Database
 from tests.dispatch.centre import SECRET, Centre, Operator, accept, configure, running_centre, running_operator
 
@@ -179,15 +180,9 @@ async def fill(db: Database, count: int) -> None:
             " insert into waiting (message_id, client_id, label_key, queue_id, lane, rank)"
             " select message_id, client_id, $2, queue_id, 4, 1 from new",
             count,
-            next(iter(await keys_of("sale"))),
+            label_key("sale"),
         )
         await connection.execute("analyze waiting")
-
-
-async def keys_of(label: str) -> list[int]:
-    from payk.domain.message import label_keys
-
-    return list(label_keys(label))
 
 
 Command = Callable[[Database], Awaitable[object]]
@@ -204,24 +199,32 @@ async def cancel_it(db: Database) -> object:
 async def suspend_it(db: Database) -> object:
     async with db.connection() as connection:
         ports = [row[0] for row in await connection.fetch("select port from link order by link_id")]
-    links = [{"name": f"link {number}", "port": port} for number, port in enumerate(ports)]
+    links = [{"name": f"link {number}", "port": port, "rate": 300} for number, port in enumerate(ports)]
     return await configure(db, {"tcell": links}, client={"enabled": False})
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("command", [hold_it, cancel_it, suspend_it])
 async def test_of_200_000_nothing_leaves_a_second_after_the_command(
-    database: Database, dsn: str, tmp_path: Path, command: Command
+    database: Database, dsn: str, tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With two dispatchers, each as fast as it can."""
+    """With two dispatchers, each busy with a link of its own."""
     async with running_operator(tmp_path) as operator, AsyncExitStack() as stack:
-        links = [{"name": f"link {number}", "port": operator.port} for number in range(2)]
+        links = [{"name": f"link {number}", "port": operator.port, "rate": 300} for number in range(2)]
         await configure(database, {"tcell": links})
         await fill(database, 200_000)
         other = await Database.open(dsn)
         stack.push_async_callback(other.close)
-        centres: list[Centre] = [await stack.enter_async_context(running_centre(db)) for db in (database, other)]
+        centres: list[Centre] = []
+        for number, db in enumerate((database, other)):  # as on two machines
+            monkeypatch.setattr(incarnations, "host_identity", lambda number=number: f"machine {number}")
+            centres.append(await stack.enter_async_context(running_centre(db)))
         await centres[0].bound(2)
+        async with database.connection() as connection:
+            await connection.execute(
+                "update bind_lease set incarnation = $1 where link_id = 2", centres[1].incarnation.number
+            )
+        await centres[1].holds(1)
         await operator.record.wait_for(500)
         given = time.time()
         doing = asyncio.create_task(asyncio.wait_for(command(database), 120))

@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, Final, TypeVar
 
 from payk.domain.account import ApiKey, Client
@@ -22,6 +23,7 @@ from payk.registry.options import CLIENT, LINK, ROUTE
 from payk.registry.value import decode_networks
 from payk.store.database import Database
 from payk.store.errors import StoreError
+from payk.store.holds import read_holds
 from payk.store.listening import listen
 from payk.store.registry import (
     REGISTRY_CHANNEL,
@@ -101,6 +103,10 @@ class Follower:
                     await self._announced.wait()
 
     async def _replace(self, version: int) -> None:
+        # What is to stop stops at once, however large the registry is.
+        holds = Holds(await read_holds(self._db))
+        if holds != self._current.value.holds:
+            self._current.value = replace(self._current.value, holds=holds)
         try:
             directory = await load(self._db)
         except DirectoryError as error:

@@ -38,6 +38,7 @@ __all__ = [
     "operator_numbers",
     "part_labels",
     "place_hold",
+    "read_holds",
     "release_hold",
     "settle_some",
     "unfinished_holds",
@@ -107,6 +108,12 @@ async def link_owners(connection: Connection) -> dict[str, str]:
 async def holds_in_force(connection: Connection) -> list[Hold]:
     """The holds that stand, in the order in which they were placed."""
     return [_hold(row) for row in await connection.fetch(sql("holds.in_force"))]
+
+
+async def read_holds(db: Database) -> list[Hold]:
+    """The same on a connection of its own."""
+    async with db.connection(timeout=2.0) as connection:
+        return await holds_in_force(connection)
 
 
 async def place_hold(
