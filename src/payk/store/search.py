@@ -28,6 +28,9 @@ __all__ = ["FoundMessage", "SearchBudget", "SearchPage", "messages_within", "rea
 
 FEW = 10_000
 """Messages that an index finds and that are sorted; more are walked through."""
+FIRST_SLICE = 1_000
+QUICK = 0.2
+"""Seconds: slices that take less are followed by larger ones."""
 ID_SLACK = 60.0
 """Seconds. Ids are drawn before their messages are stored, and a message counts as accepted when its transaction began:
 its id may lie among those of another moment: by PAYK_ANSWER_TIMEOUT (5 s) at most, and by more when a clock is set."""
@@ -39,6 +42,7 @@ class SearchBudget:
 
     messages: int = 400_000
     slice: int = 20_000
+    """That slices grow to; the first is small, for most pages are full after it, and disks may be slow."""
     seconds: float = 3.0
 
 
@@ -196,17 +200,20 @@ async def _walk(connection: Connection, asked: _Asked, limit: int, budget: Searc
     ends_at = loop.time() + budget.seconds
     index = "id" if asked.client_id is None else "client"
     ids: list[int] = []
-    left, high = budget.messages, asked.high
+    left, high, size = budget.messages, asked.high, min(FIRST_SLICE, budget.slice)
     while True:
-        looked = await _look(connection, asked, index, min(budget.slice, left), high, limit - len(ids))
+        size, began = min(size, left), loop.time()
+        looked = await _look(connection, asked, index, size, high, limit - len(ids))
         ids += looked["found"]
         if len(ids) == limit:
             return ids, ids[-1], None
-        if looked["looked_at"] < min(budget.slice, left):
+        if looked["looked_at"] < size:
             return ids, None, None
-        left, high = left - looked["looked_at"], looked["lowest"]
+        left, high = left - size, looked["lowest"]
         if left <= 0 or loop.time() >= ends_at:
             return ids, high, looked["lowest_at"]
+        if loop.time() - began < QUICK:
+            size = min(2 * size, budget.slice)
 
 
 async def messages_within(connection: Connection, ids: Sequence[int]) -> tuple[FoundMessage, ...]:
