@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from payk.domain.hold import Hold, Selection
 from payk.domain.message import Lane, MessageState
 from payk.domain.whereabouts import QueueOperator, Whereabouts, why
 
@@ -18,6 +19,7 @@ OFF = QueueOperator("zet", False, 0)
 STORED = Whereabouts(NOW, MessageState.NONE, "demo", True, None, (UP, DOWN))
 QUEUED = replace(STORED, queued=True, lane=Lane.COMMON_HIGH)
 HANDED = replace(STORED, state=MessageState.ENROUTE, operator="tcell", submitted_at=NOW)
+HOLD = Hold(4, Selection(client_id=1), NOW, author="ann", reason="wrong price")
 DONE: dict[str, Any] = {"done_at": LATER}
 IN_QUEUE = "It waits in the queue of tcell, babilon, lane Common high: "
 
@@ -40,8 +42,16 @@ IN_QUEUE = "It waits in the queue of tcell, babilon, lane Common high: "
             replace(QUEUED, operators=(OFF,)),
             (
                 "It waits in the queue of zet, lane Common high: "
-                "none of these operators is enabled, or has an enabled link."
+                "these operators, or their links, are switched off or drained."
             ),
+        ),
+        (
+            replace(QUEUED, hold=HOLD),
+            IN_QUEUE + "it is held back since 2026-11-20 10:30:00 UTC by hold 4 of ann (wrong price).",
+        ),
+        (
+            replace(QUEUED, hold=replace(HOLD, reason="")),
+            IN_QUEUE + "it is held back since 2026-11-20 10:30:00 UTC by hold 4 of ann.",
         ),
         (
             replace(QUEUED, expires_at=NOW),

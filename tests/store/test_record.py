@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+from payk.domain.hold import Selection
 from payk.domain.message import MessageState, SmsType
 from payk.domain.outcome import Accepted, RefusalKind, Refused
+from payk.store.holds import place_hold
 from payk.store.record import MessageRecord, read_record
 from payk.store.timeline import EventKind
 from tests.store.scene import PHONE, Scene
@@ -50,7 +52,18 @@ async def test_a_message_whose_operators_are_switched_off(scene: Scene) -> None:
     [message_id] = await scene.accept()
     await scene.execute("update operator set enabled = false where name = 'tcell'")
     await scene.execute("update link set enabled = false where name = 'babilon-1'")
-    assert "none of these operators is enabled" in (await record(scene, message_id)).why
+    assert (await record(scene, message_id)).why.endswith("or their links, are switched off or drained.")
+    await scene.execute("update operator set enabled = true, draining = true where name = 'tcell'")
+    assert (await record(scene, message_id)).why.endswith("or their links, are switched off or drained.")
+
+
+async def test_a_message_that_is_held_back(scene: Scene) -> None:
+    [sales] = await scene.accept(label="sales")
+    [codes] = await scene.accept(label="codes")
+    async with scene.db.transaction() as connection:
+        await place_hold(connection, Selection(scene.client, "sales"), author="ann", reason="wrong price")
+    assert (await record(scene, sales)).why.endswith("by hold 1 of ann (wrong price).")
+    assert "hold" not in (await record(scene, codes)).why
 
 
 async def test_a_message_on_its_way(scene: Scene) -> None:

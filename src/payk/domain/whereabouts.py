@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from payk.domain.hold import Hold
 from payk.domain.message import Lane, MessageState
 from payk.domain.states import FINAL
 
@@ -17,7 +18,7 @@ class QueueOperator:
 
     name: str
     enabled: bool
-    """It and one of its links at least."""
+    """It and one of its links at least, and neither is drained."""
     bound: int
     """Its binds that are up."""
 
@@ -41,6 +42,8 @@ class Whereabouts:
     expires_at: datetime | None = None
     queued: bool = False
     lane: Lane | None = None
+    hold: Hold | None = None
+    """That keeps it in the queue."""
     tries: int = 0
     """How often it was submitted already."""
     claimed_by: int | None = None
@@ -113,9 +116,12 @@ def _waits(message: Whereabouts) -> str:
 def _reason(message: Whereabouts) -> str:
     if not message.client_enabled:
         return f"client '{message.client}' is suspended"
+    if message.hold is not None:
+        hold, because = message.hold, f" ({message.hold.reason})" if message.hold.reason else ""
+        return f"it is held back since {_told(hold.placed_at)} by hold {hold.hold_id} of {hold.author}{because}"
     usable = [operator for operator in message.operators if operator.enabled]
     if not usable:
-        return "none of these operators is enabled, or has an enabled link"
+        return "these operators, or their links, are switched off or drained"
     up = next((operator for operator in usable if operator.bound), None)
     if up is None:
         return "no bind to any of these operators is up"

@@ -6,11 +6,13 @@ from dataclasses import dataclass, replace
 
 import asyncpg
 
+from payk.domain.hold import Hold
 from payk.domain.message import Lane
 from payk.domain.whereabouts import QueueOperator, Whereabouts, why
 from payk.logs import mask
 from payk.store.database import Connection, Database
 from payk.store.errors import OutcomeUnknown, StoreUnavailable
+from payk.store.holds import holds_in_force
 from payk.store.queries import sql
 from payk.store.search import FoundMessage, messages_within
 from payk.store.timeline import Timeline, timeline_within
@@ -50,14 +52,28 @@ async def read_record(
 async def _record(connection: Connection, message: FoundMessage, *, whole_numbers: bool) -> MessageRecord:
     [row] = await connection.fetch(sql("search.whereabouts"), message.message_id)
     operators = await connection.fetch(sql("search.queue_operators"), row["queue_id"])
+    hold = await _hold(connection, message, row) if row["queued"] else None
     timeline = await timeline_within(connection, row["client_id"], message.message_id)
     assert timeline is not None  # of the same instant
-    whereabouts = _whereabouts(message, row, operators)
+    whereabouts = _whereabouts(message, row, operators, hold)
     shown = message if whole_numbers else replace(message, number=mask(message.number))
     return MessageRecord(shown, whereabouts, why(whereabouts), timeline)
 
 
-def _whereabouts(message: FoundMessage, row: asyncpg.Record, operators: list[asyncpg.Record]) -> Whereabouts:
+async def _hold(connection: Connection, message: FoundMessage, row: asyncpg.Record) -> Hold | None:
+    """The first hold that keeps a waiting message back."""
+    for hold in await holds_in_force(connection):
+        chosen = hold.selection
+        if chosen.label in (None, message.label) and chosen.covers(
+            row["client_id"], row["lane"], row["label_key"], row["first_operator"]
+        ):
+            return hold
+    return None
+
+
+def _whereabouts(
+    message: FoundMessage, row: asyncpg.Record, operators: list[asyncpg.Record], hold: Hold | None
+) -> Whereabouts:
     return Whereabouts(
         at=row["at"],
         state=message.state,
@@ -72,6 +88,7 @@ def _whereabouts(message: FoundMessage, row: asyncpg.Record, operators: list[asy
         expires_at=message.expires_at,
         queued=row["queued"],
         lane=None if row["lane"] is None else Lane(row["lane"]),
+        hold=hold,
         tries=row["tries"] or row["held_tries"] or 0,
         claimed_by=row["claimed_by"],
         claimed_link=row["claimed_link"],

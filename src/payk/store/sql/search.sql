@@ -82,7 +82,7 @@ select text, phone from message where message_id = $1;
 -- Where a message is at this moment, and what it waits for.
 select now() as at, m.client_id, m.queue_id, m.receipt_due, coalesce(c.enabled, true) as client_enabled,
        m.sms_type = 3 and c.limits ->> 'batch_hours' is not null as has_hours,
-       w.message_id is not null as queued, w.lane, w.attempt + w.uncertain_count as tries,
+       w.message_id is not null as queued, w.lane, w.label_key, q.operators[1] as first_operator, w.attempt + w.uncertain_count as tries,
        w.claimed_by, l.name as claimed_link,
        s.due as held_until, s.attempt + s.uncertain_count as held_tries,
        a.set_aside_at
@@ -90,13 +90,17 @@ from message m
 left join client c on c.client_id = m.client_id
 left join waiting w on w.message_id = m.message_id
 left join link l on l.link_id = w.link_id
+left join queue q on q.queue_id = m.queue_id
 left join staged s on s.message_id = m.message_id
 left join set_aside a on a.message_id = m.message_id and a.dealt_with_at is null
 where m.message_id = $1;
 
 -- name: queue_operators
--- The operators of a queue in order, whether each may be used, and how many of its binds are up.
-select o.name, o.enabled and exists (select from link l where l.operator_id = o.operator_id and l.enabled) as enabled,
+-- The operators of a queue in order, whether each may be given something new, and how many of its binds are up.
+select o.name,
+       o.enabled and not o.draining and exists (
+           select from link l where l.operator_id = o.operator_id and l.enabled
+           and coalesce(l.options ->> 'draining', 'false') <> 'true') as enabled,
        (select count(*) from link l join bind_lease b on b.link_id = l.link_id
         join process p on p.incarnation = b.incarnation and p.ended_at is null
         where l.operator_id = o.operator_id and b.bound_at is not null) as bound
