@@ -163,8 +163,17 @@ def test_missing_parts_are_named(command: str, extras: str, tmp_path: Path) -> N
     assert payk("status", "1", "--api-key", "k", "--url", "http://127.0.0.1:1", environment=environment).returncode == 2
 
 
+def commands(group: Any, before: str = "") -> Iterator[tuple[str, Any]]:
+    """Every command by its words, those of groups too."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from commands(command, f"{before}{name} ")
+        else:
+            yield f"{before}{name}", command
+
+
 def options() -> Iterator[tuple[str, Any]]:
-    for name, command in typer.main.get_command(command_line).commands.items():  # type: ignore[attr-defined]
+    for name, command in commands(typer.main.get_command(command_line)):
         for parameter in command.params:
             if parameter.param_type_name == "option" and parameter.name not in ("help", "list_"):
                 yield name, parameter

@@ -101,11 +101,19 @@ def _shown(default: object) -> str:
 
 
 def _parameters() -> Iterator[tuple[str, Any]]:
-    root: Any = typer.main.get_command(command_line)
-    for name, command in root.commands.items():
+    for name, command in _commands(typer.main.get_command(command_line)):
         for parameter in command.params:
             if parameter.param_type_name == "option" and parameter.envvar:
                 yield name, parameter
+
+
+def _commands(group: Any, before: str = "") -> Iterator[tuple[str, Any]]:
+    """Every command by its words, those of groups too."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from _commands(command, f"{before}{name} ")
+        else:
+            yield f"{before}{name}", command
 
 
 def _keys(table: str) -> Iterator[Sequence[str]]:

@@ -65,9 +65,14 @@ def commands_of(page: Path) -> Iterator[list[str]]:
             yield ["payk", *words[1:]]
 
 
-def options_of(command: str) -> set[str]:
-    root: Any = typer.main.get_command(command_line)
-    return {option for parameter in root.commands[command].params for option in parameter.opts}
+def options_of(words: list[str]) -> set[str]:
+    """Of the command that these words begin with, which may be one of a group: `message search`."""
+    command: Any = typer.main.get_command(command_line)
+    for word in words:
+        if not hasattr(command, "commands"):
+            break
+        command = command.commands[word.rstrip(",.")]
+    return {option for parameter in command.params for option in parameter.opts}
 
 
 def test_the_settings_page_is_up_to_date() -> None:
@@ -80,7 +85,7 @@ def test_commands_have_the_options_that_are_shown(page: Path) -> None:
         if words[0].startswith("-"):
             assert words[0] in {"--help", "--version"}
             continue
-        options = options_of(words[0].rstrip(",."))
+        options = options_of(words)
         for word in words[1:]:
             if word.startswith("--"):
                 assert word.partition("=")[0] in options, f"payk {words[0]} {word}"

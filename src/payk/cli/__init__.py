@@ -1,0 +1,22 @@
+"""The command line: parse, call, print. What the commands do lives elsewhere.
+
+`send` and `status` are the SDK and need nothing of the server; the other commands import their rooms when they run, so
+that the base installation starts quickly and says in one line which parts a command needs. Every error that is not a
+defect is one line on standard error: exit code 2 where Payk was asked wrongly or cannot start, 1 where the centre says
+no.
+
+One module per group of commands, each with a Typer app `commands` of its own that is added here in one line.
+"""
+
+from payk.cli import centre, messages, secret, simulate
+from payk.cli.command_line import command_line, main
+
+__all__ = ["command_line", "main"]
+
+# `payk WORD`, in the order of the help:
+command_line.add_typer(centre.commands)
+command_line.add_typer(simulate.commands)
+command_line.add_typer(messages.commands)
+
+# Groups, `payk NOUN WORD`, one line each:
+command_line.add_typer(secret.commands, name="secret", help="Secret keys, which encrypt passwords and texts of Otp.")

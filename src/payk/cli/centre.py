@@ -1,0 +1,249 @@
+"""Commands of the centre itself: run it, its schema, its backups, its configuration, its state."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from payk.cli.command_line import Home, load_settings, server_parts
+
+__all__ = ["commands"]
+
+commands = typer.Typer()
+
+Host = Annotated[str | None, typer.Option(metavar="ADDRESS", help="Address to listen on. [PAYK_HOST: 127.0.0.1]")]
+Port = Annotated[str | None, typer.Option(metavar="N", help="Port of the API, 0 = a free one. [PAYK_PORT: 8080]")]
+AdminPort = Annotated[
+    str | None, typer.Option(metavar="N", help="Port of the management listener. [PAYK_ADMIN_PORT: main port + 1000]")
+]
+Roles = Annotated[
+    str | None, typer.Option(metavar="ROLES", help="api,dispatch,maintenance or some of them. [PAYK_ROLES: all]")
+]
+
+
+@commands.command()
+def up(home: Home = None, host: Host = None, port: Port = None, admin_port: AdminPort = None) -> None:
+    """Try it: embedded database, an operator to try against, a demo client, the API."""
+    given = {"home": home, "host": host, "port": port, "admin_port": admin_port}
+    with server_parts("up", "server,embedded"):
+        settings = load_settings(given, defaults_for_trying=True)
+        from payk import app
+
+        app.run(app.up(settings))
+
+
+@commands.command()
+def serve(
+    roles: Roles = None, home: Home = None, host: Host = None, port: Port = None, admin_port: AdminPort = None
+) -> None:
+    """Run the centre, or some of its roles, against a migrated database."""
+    given = {"roles": roles, "home": home, "host": host, "port": port, "admin_port": admin_port}
+    with server_parts("serve"):
+        settings = load_settings(given)
+        from payk import app
+
+        app.run(app.serve(settings, settings.roles))
+
+
+@commands.command()
+def migrate(
+    home: Home = None,
+    first_message_id: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=2**31 - 1,
+            metavar="N",
+            envvar="PAYK_FIRST_MESSAGE_ID",
+            help="The first MessageId of a new database. [default: 100000000]",
+        ),
+    ] = None,
+) -> None:
+    """Bring the database's schema up to this version."""
+    with server_parts("migrate"):
+        settings = load_settings({"home": home})
+        from payk import app
+
+        app.run(app.migrate(settings, first_message_id))
+
+
+@commands.command()
+def backup(
+    folder: Annotated[
+        Path | None, typer.Argument(metavar="[DIR]", help="Where backups lie; made if it is not there.")
+    ] = None,
+    keep: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", min=1, envvar="PAYK_BACKUP_KEEP", help="Leave the newest N backups only. [default: all]"
+        ),
+    ] = None,
+    stop: Annotated[
+        bool, typer.Option("--stop", envvar="PAYK_BACKUP_STOP", help="Stream the log to no backup any more.")
+    ] = False,
+    home: Home = None,
+) -> None:
+    """Back the embedded database up while it serves; from then on its log is streamed to the backup."""
+    with server_parts("backup", "server,embedded"):
+        settings = load_settings({"home": home})
+        from payk import app
+
+        app.run(app.backup(settings, folder, keep=keep, stop=stop))
+
+
+@commands.command()
+def restore(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder of `payk backup`.")],
+    to: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            envvar="PAYK_RESTORE_TO",
+            help="As of when, such as 2026-11-26T10:30:00+05:00; without a zone UTC. [default: all there is]",
+        ),
+    ] = None,
+    base: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            envvar="PAYK_RESTORE_BASE",
+            help="The base backup to begin with. [default: the newest that fits]",
+        ),
+    ] = None,
+    home: Home = None,
+) -> None:
+    """Make the embedded database what a backup holds; then nothing is sent until `payk recover`."""
+    with server_parts("restore", "server,embedded"):
+        settings = load_settings({"home": home})
+        from payk import app
+
+        app.run(app.restore(settings, folder, to=to, base=base))
+
+
+@commands.command()
+def apply(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="TOML file of clients, operators and routes.")],
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", envvar="PAYK_DRY_RUN", help="Print the difference and change nothing.")
+    ] = False,
+    home: Home = None,
+) -> None:
+    """Make clients, keys, senders, operators, links and routes what a file says."""
+    with server_parts("apply"):
+        settings = load_settings({"home": home})
+        from payk import app
+
+        app.run(app.apply(settings, file, dry_run))
+
+
+@commands.command()
+def check(
+    file: Annotated[
+        Path | None, typer.Argument(metavar="[FILE]", help="TOML file of `payk apply` to check as well.")
+    ] = None,
+    home: Home = None,
+) -> None:
+    """Check settings, database, schema, clock and links; exit code 0 or 2."""
+    fit = []
+
+    async def checked(work: Coroutine[Any, Any, bool]) -> None:
+        fit.append(await work)
+
+    with server_parts("check"):
+        settings = load_settings({"home": home})
+        from payk import app
+
+        app.run(checked(app.check(settings, file)))
+    if not all(fit):
+        raise typer.Exit(2)
+
+
+@commands.command()
+def forget(
+    number: Annotated[str, typer.Argument(metavar="NUMBER", help="With its country code, such as 992900900900.")],
+    export: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            envvar="PAYK_FORGET_EXPORT",
+            help="Write all that is known of it, texts included, to this new file, and erase nothing.",
+        ),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", envvar="PAYK_FORGET_FORCE", help="End messages to it that are on their way.")
+    ] = False,
+    home: Home = None,
+) -> None:
+    """Erase everything of one number, or export it. Ids, states and times of its messages stay."""
+    with server_parts("forget"):
+        settings = load_settings({"home": home})
+        from payk import app
+
+        app.run(app.forget(settings, number, export=export, force=force))
+
+
+@commands.command()
+def processes(
+    as_json: Annotated[bool, typer.Option("--json", envvar="PAYK_JSON", help="Print one line of JSON.")] = False,
+    home: Home = None,
+) -> None:
+    """Show the live processes with their roles and duties, and who holds which bind in what state."""
+    with server_parts("processes"):
+        settings = load_settings({"home": home})
+        from payk import app
+
+        app.run(app.processes(settings, as_json))
+
+
+@commands.command()
+def recover(
+    release: Annotated[
+        bool, typer.Option("--release", envvar="PAYK_RECOVER_RELEASE", help="Send what is chosen: back to the queue.")
+    ] = False,
+    give_up: Annotated[
+        bool, typer.Option("--give-up", envvar="PAYK_RECOVER_GIVE_UP", help="End what is chosen as Unknown.")
+    ] = False,
+    type_: Annotated[
+        Literal["common", "otp", "batch"] | None,
+        typer.Option("--type", envvar="PAYK_RECOVER_TYPE", help="Only messages of this type."),
+    ] = None,
+    label: Annotated[
+        str | None, typer.Option(metavar="LABEL", envvar="PAYK_RECOVER_LABEL", help="Only messages with this label.")
+    ] = None,
+    younger_than: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS", min=0, envvar="PAYK_RECOVER_YOUNGER_THAN", help="Only those accepted since then."
+        ),
+    ] = None,
+    older_than: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS", min=0, envvar="PAYK_RECOVER_OLDER_THAN", help="Only those accepted before then."
+        ),
+    ] = None,
+    ids_ahead: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=0,
+            max=1_000_000_000,
+            envvar="PAYK_RECOVER_IDS_AHEAD",
+            help="Ids to pass over, for those that were given away and are lost. [default: by the rate before]",
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", envvar="PAYK_DRY_RUN", help="Show what is at risk and change nothing.")
+    ] = False,
+    home: Home = None,
+) -> None:
+    """Go on after a restore, or a failover that lost commits: what may have been sent is set aside until released."""
+    with server_parts("recover"):
+        settings = load_settings({"home": home})
+        from payk import app
+
+        choice = app.choice(type_, label, younger_than, older_than)
+        app.run(app.recover(settings, choice, releases=release, gives_up=give_up, ahead=ids_ahead, dry_run=dry_run))

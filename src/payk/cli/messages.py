@@ -1,0 +1,238 @@
+"""Commands of a client: send a message, see what became of it. They are the SDK and need nothing of the server."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from payk.cli.command_line import PROGRAM, Home, fail
+from payk.client import (
+    ApiError,
+    Client,
+    Message,
+    MessageState,
+    PaykError,
+    Priority,
+    SmsType,
+    Status,
+    Timeline,
+    TimelineEvent,
+)
+
+__all__ = ["commands"]
+
+RETRIES = 2
+"""Whoever sits at a terminal is not kept waiting."""
+
+commands = typer.Typer()
+
+Url = Annotated[
+    str | None,
+    typer.Option(metavar="URL", envvar="PAYK_URL", help="Address of the centre. [default: this machine, PAYK_PORT]"),
+]
+ApiKey = Annotated[
+    str | None,
+    typer.Option(metavar="KEY", envvar="PAYK_API_KEY", help="Key of the client. [default: demo-key under PAYK_HOME]"),
+]
+AsJson = Annotated[bool, typer.Option("--json", envvar="PAYK_JSON", help="Print the documented JSON, one per line.")]
+
+
+@commands.command()
+def send(
+    to: Annotated[
+        str, typer.Option(metavar="NUMBER", envvar="PAYK_SEND_TO", help="Number with country code: 992900900900.")
+    ],
+    text: Annotated[str, typer.Option(metavar="TEXT", envvar="PAYK_SEND_TEXT", help="Text of the message.")],
+    sender: Annotated[
+        str, typer.Option(metavar="NAME", envvar="PAYK_SEND_SENDER", help="Registered sender, such as AlifBank.")
+    ],
+    type_: Annotated[
+        Literal["common", "otp", "batch"], typer.Option("--type", envvar="PAYK_SEND_TYPE", help="What it is for.")
+    ] = "common",
+    priority: Annotated[
+        Literal["low", "normal", "high"] | None,
+        typer.Option(envvar="PAYK_SEND_PRIORITY", help="How urgent it is. [default: normal]"),
+    ] = None,
+    label: Annotated[
+        str | None, typer.Option(metavar="LABEL", envvar="PAYK_SEND_LABEL", help="Label for reports.")
+    ] = None,
+    client_message_id: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ID", envvar="PAYK_SEND_CLIENT_MESSAGE_ID", help="Own id: the same again sends nothing twice."
+        ),
+    ] = None,
+    wait: Annotated[
+        bool,
+        typer.Option("--wait", envvar="PAYK_SEND_WAIT", help="Print each state to the final one; 1 unless Delivered."),
+    ] = False,
+    as_json: AsJson = False,
+    url: Url = None,
+    api_key: ApiKey = None,
+    home: Home = None,
+) -> None:
+    """Send one message and print its id."""
+    message = Message(
+        to,
+        text,
+        sender,
+        SmsType[type_.upper()],
+        priority=None if priority is None else Priority[priority.upper()],
+        label=label,
+        client_message_id=client_message_id,
+    )
+    with _centre(url, api_key, home) as centre:
+        sent = centre.send(message)
+        answer = {"MessageId": sent.message_id, "MessageResult": "OK", "MessageError": False}
+        print(json.dumps(answer) if as_json else sent.message_id, flush=True)
+        state = MessageState.DELIVERED
+        for status in centre.watch(sent.message_id) if wait else ():
+            state = status.state
+            print(_status_line(status) if as_json else state, flush=True)
+    if state is not MessageState.DELIVERED:
+        raise typer.Exit(1)
+
+
+@commands.command()
+def status(
+    message_ids: Annotated[list[str], typer.Argument(metavar="ID...", help="MessageIds, as `payk send` prints them.")],
+    events: Annotated[
+        bool, typer.Option("--events", envvar="PAYK_STATUS_EVENTS", help="Show what happened to each, and when.")
+    ] = False,
+    as_json: AsJson = False,
+    url: Url = None,
+    api_key: ApiKey = None,
+    home: Home = None,
+) -> None:
+    """Show what became of messages; exit code 1 if one is not known."""
+    found: list[Status] = []
+    timelines: list[Timeline] = []
+    refusals = []
+    with _centre(url, api_key, home) as centre:
+        for message_id in message_ids:
+            try:
+                if events:
+                    timelines.append(centre.events(message_id))
+                else:
+                    found.append(centre.status(message_id))
+            except ApiError as error:
+                if error.status not in (400, 404):
+                    raise
+                refusals.append(f"{message_id}: {error}")
+    if as_json:
+        for row in found:
+            print(_status_line(row))
+        for timeline in timelines:
+            print(json.dumps(timeline.body))
+    elif found:
+        _print_table(found)
+    elif timelines:
+        _print_timelines(timelines)
+    for refusal in refusals:
+        print(f"{PROGRAM}: {refusal}", file=sys.stderr)
+    if refusals:
+        raise typer.Exit(1)
+
+
+def _status_line(status: Status) -> str:
+    """The documented JSON of a status."""
+    return json.dumps(
+        {
+            "MessageId": status.message_id,
+            "CommandStatus": "OK",
+            "MessageState": status.state,
+            "DateSubmitted": f"{status.submitted_at:%Y-%m-%dT%H:%M:%S}",
+            "DateDone": f"{status.done_at:%Y-%m-%dT%H:%M:%S}" if status.done_at else None,
+        }
+    )
+
+
+def _print_table(rows: Sequence[Status]) -> None:
+    table = Table("MessageId", "MessageState", "DateSubmitted (UTC)", "DateDone (UTC)", box=None, pad_edge=False)
+    for row in rows:
+        done = f"{row.done_at:%Y-%m-%d %H:%M:%S}" if row.done_at else ""
+        table.add_row(row.message_id, row.state, f"{row.submitted_at:%Y-%m-%d %H:%M:%S}", done)
+    Console(highlight=False).print(table)
+
+
+def _print_timelines(timelines: Sequence[Timeline]) -> None:
+    # Rows that no terminal has to hold are not broken.
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 250)
+    for place, timeline in enumerate(timelines):
+        table = Table("Time (UTC)", "Event", "Part", "Attempt", "Operator", "Details", box=None, pad_edge=False)
+        for event in timeline.events:
+            numbers = ["" if number is None else str(number) for number in (event.part, event.attempt)]
+            cells = (_moment(event.at), event.kind, *numbers, event.operator or "", ", ".join(_details(event)))
+            table.add_row(*(_shown(cell) for cell in cells))
+        head = f"{timeline.message_id}  {timeline.state}  {timeline.parts} part{'' if timeline.parts == 1 else 's'}"
+        console.print(*([""] if place else []), _shown(head), table, sep="\n")
+
+
+def _details(event: TimelineEvent) -> Iterator[str]:
+    """What the columns of its table have no room for."""
+    if event.kind == "receipt" or event.state is not None:
+        yield event.state or "no state"
+    if event.raw_state:
+        yield event.raw_state
+    if event.command_status:
+        yield event.command_status
+    if event.reason:
+        yield event.reason
+    if event.error is not None:
+        yield f"err {event.error}"
+    if event.network_error is not None:
+        yield f"network error {event.network_error.network or ''} {event.network_error.code}".replace("  ", " ")
+    if event.operator_message_id:
+        yield f"id {event.operator_message_id}"
+    if event.operator_time is not None:
+        yield f"at {_moment(event.operator_time)} by the operator's clock"
+    if event.until is not None:
+        yield f"until {_moment(event.until)}"
+
+
+def _moment(at: datetime) -> str:
+    return at.replace(tzinfo=None).isoformat(" ", "milliseconds")
+
+
+def _shown(cell: str) -> Text:
+    """A word of a peer as a terminal may show it: no markup of ours, nothing that steers a terminal."""
+    return Text("".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in cell))
+
+
+@contextmanager
+def _centre(url: str | None, api_key: str | None, home: str | None) -> Iterator[Client]:
+    """The SDK towards the centre that was named, else the one of `payk up` here; its errors as one line each."""
+    try:
+        with Client(url or _own_address(), api_key or _demo_key(home), retries=RETRIES) as client:
+            yield client
+    except ApiError as error:
+        fail(str(error), 1)
+    except PaykError as error:
+        fail(str(error))
+    except ValueError as error:
+        fail(str(error))
+
+
+def _own_address() -> str:
+    host = os.environ.get("PAYK_HOST") or "127.0.0.1"
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"http://{f'[{host}]' if ':' in host else host}:{os.environ.get('PAYK_PORT') or 8080}"
+
+
+def _demo_key(home: str | None) -> str:
+    file = Path(home or os.environ.get("PAYK_HOME") or ".payk").expanduser() / "demo-key"
+    try:
+        return file.read_text(encoding="ascii").strip()
+    except OSError:
+        fail(f"no API key: set PAYK_API_KEY or --api-key; `payk up` writes one to {file}")
