@@ -14,6 +14,7 @@ from payk.registry.value import (
     Place,
     boolean,
     choice,
+    described,
     integer,
     listing,
     mapping,
@@ -34,6 +35,7 @@ _PRIORITIES: Final = choice([priority.name.lower() for priority in Priority])
 _HOURS: Final = re.compile(r"((?:[01]\d|2[0-3]):[0-5]\d)-((?:[01]\d|2[0-3]):[0-5]\d)")
 
 
+@described({"type": ["string", "null"], "examples": ["08:00-21:00"]})
 def _hours(value: object, place: Place) -> str | None:
     if value == "":
         return None

@@ -27,6 +27,7 @@ from payk.registry.value import (
     choice,
     decode_moment,
     decode_networks,
+    described,
     integer,
     listing,
     mapping,
@@ -79,17 +80,20 @@ class FromEnvironment:
     variable: str
 
 
+@described({"type": "string", "minLength": 32, "maxLength": 255, "writeOnly": True})
 def _api_key(value: object, place: Place) -> NamedKey | None:
     right = "write a key of 32 to 255 visible ASCII characters, such as a UUID"
     found = text(r"[!-~]{32,255}", right, secret=True)(value, place)
     return NamedKey(place.path, (_digest(found),)) if found else None
 
 
+@described({"type": "string", "pattern": "^[0-9a-fA-F]{64}$"})
 def _digest_of_key(value: object, place: Place) -> NamedKey | None:
     found = text(r"[0-9a-fA-F]{64}", "write the SHA-256 of the key as 64 hex digits", secret=True)(value, place)
     return NamedKey(place.path, (bytes.fromhex(found),)) if found else None
 
 
+@described({"type": "string"})
 def _revoked_key(value: object, place: Place) -> NamedKey | None:
     right = "write the key, or its SHA-256 as 64 hex digits"
     found = text(r"[!-~]{32,255}", right, secret=True)(value, place)
@@ -103,6 +107,7 @@ def _digest(key: str) -> bytes:
     return hashlib.sha256(key.encode("ascii")).digest()
 
 
+@described({"type": ["integer", "string", "null"], "examples": [1, "otp"]})
 def _sms_type(value: object, place: Place) -> int | None:
     if value == "":
         return None
@@ -114,12 +119,14 @@ def _sms_type(value: object, place: Place) -> int | None:
     return None
 
 
+@described({"type": ["string", "null"], "examples": ["992"]})
 def _country(value: object, place: Place) -> str | None:
     codes = ", ".join(f'"{code}"' for code in NATIONAL_DIGITS)
     right = f'write a country code whose national numbers all have one length ({codes}), or "" for none'
     return text(f"({'|'.join(NATIONAL_DIGITS)})?", right)(value, place) or None
 
 
+@described({"type": ["string", "null"], "examples": ["smsc.example.com"]})
 def _host(value: object, place: Place) -> str | None:
     right = "write a host name or an IP address; the port is a key of its own"
     if isinstance(value, str):
@@ -130,6 +137,7 @@ def _host(value: object, place: Place) -> str | None:
     return text(r"(?=.{1,253}\Z)[A-Za-z0-9_]([A-Za-z0-9_-]*)(\.[A-Za-z0-9_-]+)*\.?", right)(value, place)
 
 
+@described({"type": ["string", "object"], "writeOnly": True})
 def _password(value: object, place: Place) -> str | FromEnvironment | Sealed | None:
     if isinstance(value, dict):
         if value.keys() == {"sealed"}:
@@ -152,6 +160,7 @@ PASSWORD_TEXT: Final = text(
 )
 
 
+@described({"type": "integer", "enum": [0x33, 0x34, 0x50]})
 def _version(value: object, place: Place) -> int | None:
     if isinstance(value, int) and value in (0x33, 0x34, 0x50):
         return value
@@ -159,6 +168,7 @@ def _version(value: object, place: Place) -> int | None:
     return None
 
 
+@described({"type": "object", "additionalProperties": {"type": "array", "items": {"type": "integer"}}})
 def _ton_npi(value: object, place: Place) -> Mapping[str, list[int]]:
     return {**_DEFAULT_TON_NPI, **(_TON_NPI(value, place) or {})}
 
@@ -191,6 +201,7 @@ def _code(high: int) -> Reader[str]:
     return read
 
 
+@described({"type": "object", "additionalProperties": {"type": "string"}})
 def _charset_map(value: object, place: Place) -> list[list[str]] | None:
     example = '{0 = "gsm", 8 = "ucs2"}'
     seen = len(place.problems)
@@ -203,6 +214,7 @@ def _charset_map(value: object, place: Place) -> list[list[str]] | None:
     return [[code, charset] for code, charset in found.items()]
 
 
+@described({"type": "string", "examples": ["Asia/Dushanbe"]})
 def _timezone(value: object, place: Place) -> str | None:
     right = 'write a name of the time zone database, such as "Asia/Dushanbe" or "UTC"'
     found = text(r"[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*", right)(value, place)
@@ -216,6 +228,7 @@ def _timezone(value: object, place: Place) -> str | None:
     return found
 
 
+@described({"type": ["boolean", "object", "null"]})
 def _tls(value: object, place: Place) -> Mapping[str, Any] | None:
     if isinstance(value, bool):
         return dict(_NO_TLS_FILES) if value else None

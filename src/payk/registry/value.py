@@ -9,14 +9,14 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from difflib import get_close_matches
 from enum import Enum
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from payk.registry.errors import Problem
 
@@ -27,6 +27,7 @@ __all__ = [
     "choice",
     "decode_moment",
     "decode_networks",
+    "described",
     "integer",
     "listing",
     "mapping",
@@ -35,6 +36,7 @@ __all__ = [
     "money_text",
     "networks",
     "number",
+    "schema_of",
     "shown",
     "suggestion",
     "text",
@@ -68,6 +70,24 @@ class Place:
 Value = TypeVar("Value")
 Item = TypeVar("Item")
 Reader = Callable[[object, Place], Value | None]
+Schema = Mapping[str, Any]
+"""JSON Schema, as OpenAPI 3.1 has it."""
+
+
+def described(schema: Schema) -> Callable[[Reader[Value]], Reader[Value]]:
+    """Says of a reader which values it takes."""
+
+    def note(read: Reader[Value]) -> Reader[Value]:
+        setattr(read, "schema", schema)  # noqa: B010 - a function has no such attribute to the type checker
+        return read
+
+    return note
+
+
+def schema_of(read: Reader[Any]) -> Schema:
+    """Which values a reader takes; {} where nobody said it."""
+    found: Schema = getattr(read, "schema", {})
+    return found
 
 
 def shown(value: object) -> str:
@@ -96,6 +116,7 @@ def suggestion(name: str, known: Collection[str]) -> str:
     return f"known here: {', '.join(sorted(known))}" if known else "none is known here"
 
 
+@described({"type": "boolean"})
 def boolean(value: object, place: Place) -> bool | None:
     """true or false."""
     if isinstance(value, bool):
@@ -108,6 +129,7 @@ def integer(low: int, high: int, *, unit: str = "") -> Reader[int]:
     """A whole number from `low` to `high`."""
     right = f"write a whole number{unit and f' of {unit}'} from {low} to {high}"
 
+    @described({"type": "integer", "minimum": low, "maximum": high})
     def read(value: object, place: Place) -> int | None:
         if isinstance(value, bool) or not isinstance(value, int):
             place.wrong(f"{shown(value)} is not a whole number", right)
@@ -124,6 +146,7 @@ def number(low: float, high: float, *, unit: str = "") -> Reader[float]:
     """A number from `low` to `high`, with or without a fraction."""
     right = f"write a number{unit and f' of {unit}'} from {low:g} to {high:g}"
 
+    @described({"type": "number", "minimum": low, "maximum": high})
     def read(value: object, place: Place) -> float | None:
         if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
             place.wrong(f"{shown(value)} is not a number", right)
@@ -140,6 +163,7 @@ def text(pattern: str, right: str, *, secret: bool = False) -> Reader[str]:
     """Text that matches `pattern` as a whole; `right` says in words what that is. A secret one is never quoted."""
     compiled = re.compile(pattern)
 
+    @described({"type": "string", "pattern": f"^(?:{pattern})$"})
     def read(value: object, place: Place) -> str | None:
         if not isinstance(value, str):
             place.wrong("this is not text" if secret else f"{shown(value)} is not text", right)
@@ -156,6 +180,7 @@ def choice(options: type[Enum] | Collection[str]) -> Reader[str]:
     """One of a few words."""
     words = [str(option.value) for option in options] if isinstance(options, type) else list(options)
 
+    @described({"type": "string", "enum": words})
     def read(value: object, place: Place) -> str | None:
         if isinstance(value, str) and value in words:
             return value
@@ -172,6 +197,7 @@ def listing(
 ) -> Reader[list[Item]]:
     """A list of distinct values; `same` gives what makes two of them the same."""
 
+    @described({"type": "array", "items": schema_of(item), "minItems": least})
     def read(value: object, place: Place) -> list[Item]:
         if not isinstance(value, list):
             place.wrong(f"{shown(value)} is not a list", f"write a list of {noun} in brackets: [...]")
@@ -198,6 +224,7 @@ def listing(
 def mapping(key: Reader[str], item: Reader[Item], *, example: str) -> Reader[dict[str, Item]]:
     """An inline table; `key` reads the name of each entry, `item` its value."""
 
+    @described({"type": "object", "propertyNames": schema_of(key), "additionalProperties": schema_of(item)})
     def read(value: object, place: Place) -> dict[str, Item] | None:
         if not isinstance(value, dict):
             place.wrong(f"{shown(value)} is not a table", f"write a table such as {example}")
@@ -217,6 +244,7 @@ def mapping(key: Reader[str], item: Reader[Item], *, example: str) -> Reader[dic
     return read
 
 
+@described({"type": ["string", "null"], "format": "date-time"})
 def moment(value: object, place: Place) -> str | None:
     """A moment with its zone: TOML's own kind, or ISO 8601 as text; stored as text in UTC, to the second."""
     right = 'write a moment with its zone, such as 2027-01-01T00:00:00Z, or "" for none'
@@ -243,6 +271,7 @@ def decode_moment(stored: str | None) -> datetime | None:
     return None if stored is None else datetime.fromisoformat(stored)
 
 
+@described({"type": "array", "items": {"type": "string"}})
 def networks(value: object, place: Place) -> list[str]:
     """A list of IP networks or addresses; stored in their one spelling."""
     return listing(_network, noun="networks")(value, place) or []
@@ -270,6 +299,7 @@ MONEY_UNIT: Final = 10_000
 MONEY_MAX: Final = 10**11
 
 
+@described({"type": ["string", "number"], "examples": ["0.12"]})
 def money(value: object, place: Place) -> int | None:
     """An amount of money of at most four decimals, as text or a number; stored as 1/10,000 of the currency unit."""
     right = 'write an amount from 0 to 100000000000 with at most four decimals, in quotes, such as "0.12"'

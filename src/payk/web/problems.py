@@ -8,7 +8,8 @@ from typing import Any
 
 import msgspec
 
-from payk.domain.errors import ERRORS, Code, Rejection
+from payk.domain.errors import ERRORS, Code, ErrorKind, Rejection
+from payk.domain.management_errors import MANAGEMENT_ERRORS, ManagementCode
 from payk.domain.queue_limit import QueueFull
 from payk.intake import Refused, Unconfirmed
 from payk.store.errors import HistoryUnknown, KeyReused, StoreUnavailable
@@ -36,7 +37,7 @@ class Problem(Exception):
 
     def __init__(
         self,
-        code: Code,
+        code: Code | ManagementCode,
         detail: str,
         *,
         errors: Mapping[str, Sequence[str]] | None = None,
@@ -49,7 +50,8 @@ class Problem(Exception):
         self.code = code
         self.detail = detail
         self.errors = errors or {}
-        self.retryable = ERRORS[code].retryable if retryable is None else retryable
+        self.kind = MANAGEMENT_ERRORS[code] if isinstance(code, ManagementCode) else ERRORS[code]
+        self.retryable = self.kind.retryable if retryable is None else retryable
         self.headers = list(headers)
         if retry_after is not None:
             self.headers.append((b"retry-after", b"%d" % max(1, math.ceil(retry_after))))
@@ -58,7 +60,7 @@ class Problem(Exception):
     @property
     def status(self) -> int:
         """The HTTP status."""
-        return ERRORS[self.code].status
+        return self.kind.status
 
 
 def problem_of(error: Exception) -> Problem:
@@ -95,7 +97,7 @@ def problem_of(error: Exception) -> Problem:
 
 def problem_answer(problem: Problem, request_id: str, *, is_status: bool = False) -> Answer:
     """The error body; `is_status` = of a request for the status of one message, whose answers have CommandStatus."""
-    kind = ERRORS[problem.code]
+    kind: ErrorKind = problem.kind
     body: dict[str, Any] = {"MessageId": None, "MessageResult": problem.code, "MessageError": True}
     if is_status:
         body["CommandStatus"] = problem.code

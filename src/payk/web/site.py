@@ -21,6 +21,8 @@ from payk.intake import Intake
 from payk.logs import get_logger
 from payk.store.statuses import StatusReader
 from payk.store.timeline import TimelineReader
+from payk.web.admin.management import Management
+from payk.web.admin.site import ROOT, ManagementApi
 from payk.web.answers import Answer
 from payk.web.api.events import Timelines
 from payk.web.api.openapi import document
@@ -59,7 +61,7 @@ class Site:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        exchange = Exchange(scope, receive, f"{self._prefix}-{next(self._numbers):x}")
+        exchange = Exchange(scope, receive, self.next_request_id())
         try:
             answer = await self._answer(exchange)
         except HungUp:
@@ -70,6 +72,10 @@ class Site:
         except Exception as error:  # noqa: BLE001 - the last resort: whatever it is, it is logged and answered
             answer = self._refuse(exchange, error)
         await exchange.answer(answer, exchange.request_id)
+
+    def next_request_id(self) -> str:
+        """What the next request goes by in its answer and in the log."""
+        return f"{self._prefix}-{next(self._numbers):x}"
 
     def find(self, exchange: Exchange) -> Methods | None:
         """What answers the request's path, by method; None where nothing is there."""
@@ -147,10 +153,23 @@ class PublicSite(Site):
 
 
 class ManagementSite(Site):
-    """What only the operators of Payk may reach; it listens on an address of its own."""
+    """What only the operators of Payk may reach; it listens on an address of its own.
 
-    def __init__(self, readiness: Readiness) -> None:
-        super().__init__(_health(readiness))
+    Every process has health there; the management API is answered by those with the role admin.
+    """
+
+    def __init__(self, readiness: Readiness, parts: Management | None = None) -> None:
+        self._api = None if parts is None else ManagementApi(parts)
+        described = {} if self._api is None else documentation(self._api.description())
+        trusted = () if parts is None else parts.trusted_proxies
+        super().__init__({**_health(readiness), **described}, trusted)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if self._api is not None and scope["path"].startswith(f"{ROOT}/"):
+            await self._api(scope, receive, send, self.next_request_id())
+        else:
+            await super().__call__(scope, receive, send)
 
 
 def _given_up(exchange: Exchange) -> Problem:

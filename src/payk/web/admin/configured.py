@@ -1,0 +1,135 @@
+"""What the pages of configured things have in common: one is shown, many are shown, one is changed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Final
+
+from fastapi import Body, Header, Query
+from fastapi.responses import JSONResponse
+
+from payk.domain.management_errors import ManagementCode
+from payk.registry.change import ANYTHING, apply
+from payk.registry.difference import Difference
+from payk.registry.file import read
+from payk.registry.resource import Identity, Resource, written
+from payk.registry.schema import read_schema, written_schema
+from payk.web.admin.management import Caller, Management
+from payk.web.problems import Problem
+
+__all__ = [
+    "After",
+    "Fields",
+    "Force",
+    "IfMatch",
+    "Limit",
+    "change",
+    "expected_etag",
+    "not_found",
+    "one",
+    "page",
+    "reads",
+    "reads_page",
+    "shown",
+    "writes",
+    "writes_schema",
+]
+
+Limit = Annotated[int, Query(ge=1, le=1_000, description="How many at most.")]
+After = Annotated[str, Query(max_length=1_000, description="`next` of the page before.")]
+Force = Annotated[bool, Query(description="Whether running traffic may be cut off.")]
+IfMatch = Annotated[
+    str | None, Header(description="The ETag of what the change is made for; without it, whatever it is.")
+]
+Fields = Annotated[dict[str, Any], Body()]
+
+_ETAG: Final = re.compile(r'"([0-9a-f]{16})"')
+
+
+def expected_etag(if_match: str | None) -> str:
+    """What a change expects to be there. Raises Problem (RequestInvalid)."""
+    if if_match is None or if_match.strip() == "*":
+        return ANYTHING
+    found = _ETAG.fullmatch(if_match.strip())
+    if found is None:
+        raise Problem(
+            ManagementCode.REQUEST_INVALID, 'If-Match is none of ours: write the ETag as it was given, or "*".'
+        )
+    return found[1]
+
+
+async def change(
+    parts: Management,
+    caller: Caller,
+    document: Mapping[str, Any],
+    *,
+    expected: Mapping[Identity, str] | None = None,
+    force: bool = False,
+) -> Difference:
+    """Make the registry be as a document of the form of the file says; raises as payk.registry.change.apply."""
+    file = read(document, "request", {})
+    return await apply(parts.db, parts.secret_box, file, author=caller.author, force=force, expected=expected)
+
+
+def writes(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields of a body as a file has them: what is null is none."""
+    return {name: _NULLS.get(name, "") if value is None else value for name, value in fields.items()}
+
+
+_NULLS: Final[Mapping[str, Any]] = {"tls": False}
+
+
+def shown(resource: Resource) -> dict[str, Any]:
+    """A resource as it is answered."""
+    named = {"client.key": {}, "route": {"prefix": resource.name}}.get(resource.heading, {"name": resource.name})
+    return {**named, **resource.facts, **written(resource.heading, resource.settings)}
+
+
+def one(resource: Resource, status: int = 200, **more: Any) -> JSONResponse:
+    """The answer that shows one resource, with its ETag."""
+    return JSONResponse({**shown(resource), **more}, status, {"etag": f'"{resource.etag}"'})
+
+
+def page(resources: Sequence[Resource], limit: int) -> JSONResponse:
+    """The answer that shows many; `next` where there may be more."""
+    following = resources[-1].next if len(resources) == limit else None
+    return JSONResponse({"items": [shown(resource) for resource in resources], "next": following})
+
+
+def not_found(what: str, name: object) -> Problem:
+    """There is no such thing, or it is not for the caller to see."""
+    return Problem(ManagementCode.RESOURCE_NOT_FOUND, f'There is no {what} "{name}".')
+
+
+def reads(heading: str, facts: Mapping[str, Any], status: int = 200, **more: Any) -> dict[int | str, dict[str, Any]]:
+    """The description of an answer that shows one."""
+    schema = read_schema(heading, {**facts, **more})
+    headers = {"ETag": {"description": "Changes whenever a setting does.", "schema": {"type": "string"}}}
+    return {status: {"description": "As it is now.", "headers": headers, **_json(schema)}}
+
+
+def reads_page(heading: str, facts: Mapping[str, Any]) -> dict[int | str, dict[str, Any]]:
+    """The description of an answer that shows many."""
+    schema = {
+        "type": "object",
+        "properties": {
+            "items": {"type": "array", "items": read_schema(heading, facts)},
+            "next": {"type": ["string", "null"], "description": "Where the next page begins; null on the last one."},
+        },
+        "required": ["items", "next"],
+    }
+    return {200: {"description": "A page of them.", **_json(schema)}}
+
+
+def writes_schema(heading: str, *, required: Sequence[str] = (), without: Sequence[str] = ()) -> dict[str, Any]:
+    """The description of a body that writes one."""
+    schema = written_schema(heading)
+    schema["properties"] = {name: about for name, about in schema["properties"].items() if name not in without}
+    if required:
+        schema["required"] = list(required)
+    return {"requestBody": {"required": True, **_json(schema)}}
+
+
+def _json(schema: Mapping[str, Any]) -> dict[str, Any]:
+    return {"content": {"application/json": {"schema": schema}}}

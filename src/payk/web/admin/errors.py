@@ -1,0 +1,110 @@
+"""What goes wrong in the management API, in the one error body that every site has."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from payk.domain.errors import Code, quoted
+from payk.domain.management_errors import ManagementCode
+from payk.logs import get_logger
+from payk.registry.errors import (
+    AlreadyThere,
+    ChangedMeanwhile,
+    ChangeRefused,
+    ForceRequired,
+    NotThere,
+    RegistryFileError,
+)
+from payk.registry.errors import Problem as RegistryProblem
+from payk.web.problems import Problem, problem_answer, problem_of
+
+__all__ = ["answer_errors", "management_problem"]
+
+log = get_logger("management")
+
+
+def management_problem(error: Exception) -> Problem:
+    """What an exception of a page is answered with."""
+    match error:
+        case RegistryFileError():
+            return _values(error.problems)
+        case ForceRequired():
+            detail = f"{' '.join(error.reasons)} Send it with ?force=true if that is meant."
+            return Problem(ManagementCode.FORCE_REQUIRED, detail, members={"Reasons": list(error.reasons)})
+        case AlreadyThere():
+            return Problem(ManagementCode.ALREADY_EXISTS, str(error))
+        case NotThere():
+            return Problem(ManagementCode.RESOURCE_NOT_FOUND, str(error))
+        case ChangedMeanwhile():
+            return Problem(ManagementCode.PRECONDITION_FAILED, str(error))
+        case ChangeRefused():
+            return Problem(ManagementCode.CONFLICT, str(error))
+        case RequestValidationError():
+            return _request(error.errors())
+        case HTTPException(status_code=404):
+            return Problem(Code.PATH_NOT_FOUND, "There is nothing at this path.")
+        case HTTPException(status_code=405):
+            allowed = (error.headers or {}).get("Allow", "")
+            headers = [(b"allow", allowed.encode())]
+            return Problem(Code.METHOD_NOT_ALLOWED, f"Allowed here: {allowed or 'nothing'}.", headers=headers)
+        case HTTPException(status_code=413):
+            return Problem(Code.PAYLOAD_TOO_LARGE, str(error.detail))
+        case HTTPException():
+            return Problem(ManagementCode.REQUEST_INVALID, str(error.detail))
+        case _:
+            return problem_of(error)
+
+
+def _values(problems: Sequence[RegistryProblem]) -> Problem:
+    """Every setting that is wrong, with the rule and what would be right."""
+    errors: dict[str, list[str]] = {}
+    for problem in problems:
+        errors.setdefault(_setting(problem.path), []).append(f"{problem.wrong}; {problem.right}")
+    detail = " ".join(f"{name}: {'; '.join(wrong)}." for name, wrong in errors.items())
+    return Problem(ManagementCode.VALUE_INVALID, detail, errors=errors)
+
+
+def _setting(path: str) -> str:
+    """The setting that a place of the document names: what stands around the resource itself is not the caller's."""
+    return path.rpartition("].")[2] if "]." in path else path
+
+
+def _request(errors: Sequence[Any]) -> Problem:
+    """What FastAPI found, without the values: they may be secrets."""
+    if any(error["type"] == "json_invalid" for error in errors):
+        return Problem(Code.JSON_INVALID, "The body is no JSON.")
+    found: dict[str, list[str]] = {}
+    for error in errors:
+        where, *names = (str(part) for part in error["loc"])
+        found.setdefault(".".join(names) or where, []).append(str(error["msg"]))
+    detail = " ".join(f"{quoted(name)}: {'; '.join(wrong)}." for name, wrong in found.items())
+    return Problem(ManagementCode.REQUEST_INVALID, detail, errors=found)
+
+
+def answer_errors(application: FastAPI) -> None:
+    """Have every exception of the pages answered so."""
+
+    async def answered(request: Request, error: Exception) -> Response:
+        problem = management_problem(error)
+        fields = {
+            "code": str(problem.code),
+            "status": problem.status,
+            "method": request.method,
+            "path": request.url.path[:200],
+            "request_id": request.state.request_id,
+        }
+        if problem.code is Code.INTERNAL_ERROR:
+            log.error("request failed", exc_info=error, **fields)
+        else:
+            log.info("request refused", **fields)
+        answer = problem_answer(problem, request.state.request_id)
+        headers = {name.decode(): value.decode() for name, value in answer.headers}
+        return Response(answer.body, answer.status, headers, answer.content_type.decode())
+
+    for kind in (Exception, HTTPException, RequestValidationError):
+        application.add_exception_handler(kind, answered)

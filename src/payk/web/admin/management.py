@@ -1,0 +1,91 @@
+"""What the pages of the management API work with, and who is calling."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Annotated
+from urllib.parse import unquote
+
+from fastapi import Depends, Request
+from pydantic import AfterValidator
+
+from payk.domain.access import Permission, Principal
+from payk.domain.directory import CurrentDirectory
+from payk.domain.management_errors import ManagementCode
+from payk.registry.secrets import SecretBox
+from payk.store.database import Database
+from payk.web.caller import Network, caller_address
+from payk.web.problems import Problem
+
+__all__ = ["Authenticate", "Caller", "Known", "Management", "Name", "Parts", "management"]
+
+Authenticate = Callable[[str, str], Awaitable[Principal | None]]
+"""Who a bearer token, sent from an address, belongs to; None where nobody."""
+
+Name = Annotated[str, AfterValidator(unquote)]
+"""A name in a path: paths come to the pages as they were written, so that a name may hold a slash."""
+
+
+@dataclass(frozen=True, slots=True)
+class Management:
+    """The parts that pages share."""
+
+    db: Database
+    secret_box: SecretBox
+    directory: CurrentDirectory
+    authenticate: Authenticate
+    trusted_proxies: tuple[Network, ...] = ()
+
+
+def management(request: Request) -> Management:
+    """The parts, of the application that answers `request`."""
+    parts: Management = request.app.state.management
+    return parts
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who is calling, from where, under which request."""
+
+    principal: Principal
+    address: str
+    request_id: str
+
+    @property
+    def author(self) -> str:
+        """As changes name who made them."""
+        return self.principal.name
+
+    def check(self, permission: Permission, client_id: int | None = None) -> None:
+        """Raise Problem (Forbidden) unless the caller may do this, of that client or of what is nobody's."""
+        if not self.principal.allows(permission, client_id):
+            raise self._forbidden(permission)
+
+    def check_kind(self, permission: Permission) -> None:
+        """Raise Problem (Forbidden) unless the caller may do this at all, of a client of its own at least."""
+        if not self.principal.may(permission):
+            raise self._forbidden(permission)
+
+    def _forbidden(self, permission: Permission) -> Problem:
+        detail = f"{self.principal.name} may not do this: it takes the permission {permission}."
+        return Problem(ManagementCode.FORBIDDEN, detail)
+
+
+async def _caller(request: Request) -> Caller:
+    """Raises Problem: Unauthorized."""
+    parts = management(request)
+    address = caller_address(request.scope, parts.trusted_proxies)
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    principal = await parts.authenticate(token.strip(), address) if scheme.lower() == "bearer" and token else None
+    if principal is None:
+        raise Problem(
+            ManagementCode.UNAUTHORIZED,
+            "The header Authorization must carry `Bearer` and a token: it is missing, unknown, expired or revoked.",
+            headers=[(b"www-authenticate", b"Bearer")],
+        )
+    return Caller(principal, address, request.state.request_id)
+
+
+Known = Annotated[Caller, Depends(_caller)]
+Parts = Annotated[Management, Depends(management)]

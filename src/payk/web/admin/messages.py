@@ -1,0 +1,199 @@
+"""Messages: what became of one, which there are, and, as an act that is recorded, what stands in one."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from pydantic import AwareDatetime, BaseModel, Field
+
+from payk.domain.access import Permission
+from payk.domain.management_errors import ManagementCode
+from payk.domain.message import MessageState, SmsType
+from payk.domain.search import MessageSearch, SearchRefused
+from payk.store.record import MessageRecord, read_record
+from payk.store.search import FoundMessage, search_messages
+from payk.store.timeline import TimelineEvent
+from payk.web.admin.configured import Limit, not_found
+from payk.web.admin.management import Caller, Known, Management, Parts
+from payk.web.admin.times import moment
+from payk.web.problems import Problem
+
+__all__ = ["router"]
+
+router = APIRouter(tags=["messages"])
+
+MessageId = Annotated[int, Query(ge=0, lt=2**62)]
+
+
+class MessageShown(BaseModel):
+    """A message without its text."""
+
+    message_id: str
+    client: str
+    number: str = Field(description="Masked, unless whole numbers were asked for.")
+    sender: str
+    sms_type: str
+    priority: str
+    state: str
+    parts: int
+    label: str | None
+    client_message_id: str | None
+    operator: str | None = Field(description="That it was handed to last.")
+    accepted_at: str | None
+    scheduled_at: str | None
+    expires_at: str | None
+    submitted_at: str | None
+    done_at: str | None
+
+
+class MessagesShown(BaseModel):
+    """A page of messages, newest first."""
+
+    items: list[MessageShown]
+    next: str | None = Field(description="`before` of the next page; null where there is nothing more.")
+    looked_back_to: str | None = Field(
+        description="Where the search ended for its cost: what came since was looked at; go on with `next`."
+    )
+
+
+class MessageTold(MessageShown):
+    """All that is known of one message."""
+
+    why: str = Field(description="What became of it or what it waits for, in a sentence.")
+    events: list[dict[str, Any]] = Field(description="What happened to it, in order.")
+
+
+def _shown(message: FoundMessage) -> dict[str, Any]:
+    return {
+        "message_id": str(message.message_id),
+        "client": message.client,
+        "number": message.number,
+        "sender": message.sender,
+        "sms_type": message.sms_type.name.lower(),
+        "priority": message.priority.name.lower(),
+        "state": message.state.label,
+        "parts": message.parts,
+        "label": message.label,
+        "client_message_id": message.client_message_id,
+        "operator": message.operator,
+        "accepted_at": moment(message.accepted_at),
+        "scheduled_at": moment(message.scheduled_at),
+        "expires_at": moment(message.expires_at),
+        "submitted_at": moment(message.submitted_at),
+        "done_at": moment(message.done_at),
+    }
+
+
+def _event(event: TimelineEvent) -> dict[str, Any]:
+    members = {
+        "event": str(event.kind),
+        "at": moment(event.at),
+        "part": event.part,
+        "attempt": event.attempt,
+        "operator": event.operator,
+        "operator_message_id": event.smsc_id,
+        "until": moment(event.until),
+        "reason": event.reason,
+        "command_status": event.command_status,
+        "state": None if event.state is None else event.state.label,
+        "raw_state": event.raw_state,
+        "error": event.error,
+    }
+    return {name: value for name, value in members.items() if value is not None}
+
+
+_TYPES = {kind.name.lower(): kind for kind in SmsType}
+_STATES = {state.label: state for state in MessageState}
+
+
+def _kind(name: str | None) -> SmsType | None:
+    if name is None:
+        return None
+    if name not in _TYPES:
+        raise _wrong("sms_type", f"write one of {', '.join(_TYPES)}")
+    return _TYPES[name]
+
+
+def _state(name: str | None) -> MessageState | None:
+    if name is None:
+        return None
+    if name.capitalize() not in _STATES:
+        raise _wrong("state", f"write one of {', '.join(_STATES)}")
+    return _STATES[name.capitalize()]
+
+
+def _wrong(field: str, rule: str) -> Problem:
+    return Problem(ManagementCode.REQUEST_INVALID, f"{field}: {rule}.", errors={field: [rule]})
+
+
+def _own_client(caller: Caller, parts: Management, asked: str | None) -> str | None:
+    """The client to look at: that of whoever is bound to one, whatever it asks for."""
+    caller.check_kind(Permission.READ_MESSAGES)
+    if caller.principal.client_id is None:
+        return asked
+    bound = parts.directory.value.clients.get(caller.principal.client_id)
+    if bound is None or asked not in (None, bound.name):
+        raise not_found("client", asked)
+    return bound.name
+
+
+@router.get("/messages")
+async def list_messages(
+    caller: Known,
+    parts: Parts,
+    number: Annotated[str | None, Query(max_length=40)] = None,
+    number_ends: Annotated[
+        str | None, Query(max_length=15, description="Last digits, with client and one day.")
+    ] = None,
+    client: Annotated[str | None, Query(max_length=64)] = None,
+    label: Annotated[str | None, Query(max_length=255)] = None,
+    sender: Annotated[str | None, Query(max_length=15)] = None,
+    sms_type: Annotated[str | None, Query(max_length=10, description="common, otp or batch.")] = None,
+    state: Annotated[str | None, Query(max_length=20, description="As in MessageState: Delivered.")] = None,
+    operator: Annotated[str | None, Query(max_length=64)] = None,
+    client_message_id: Annotated[str | None, Query(max_length=255)] = None,
+    accepted_from: AwareDatetime | None = None,
+    accepted_before: AwareDatetime | None = None,
+    before: MessageId | None = None,
+    limit: Limit = 100,
+) -> MessagesShown:
+    """Messages that are all of what is named, newest first."""
+    search = MessageSearch(
+        number=number,
+        number_ends=number_ends,
+        client=_own_client(caller, parts, client),
+        label=label,
+        sender=sender,
+        sms_type=_kind(sms_type),
+        state=_state(state),
+        operator=operator,
+        client_message_id=client_message_id,
+        accepted_from=accepted_from,
+        accepted_before=accepted_before,
+    )
+    try:
+        found = await search_messages(parts.db, search, cursor=before, limit=limit)
+    except SearchRefused as error:
+        raise _wrong(error.field, error.rule) from error
+    return MessagesShown(
+        items=[MessageShown(**_shown(message)) for message in found.messages],
+        next=None if found.cursor is None else str(found.cursor),
+        looked_back_to=moment(found.looked_back_to),
+    )
+
+
+@router.get("/messages/{message_id}")
+async def show_message(caller: Known, parts: Parts, message_id: int) -> MessageTold:
+    """One message: what happened to it, and why it is where it is."""
+    record = await _record(caller, parts, message_id)
+    events = [_event(event) for event in record.timeline.events]
+    return MessageTold(**_shown(record.message), why=record.why, events=events)
+
+
+async def _record(caller: Caller, parts: Management, message_id: int) -> MessageRecord:
+    client = _own_client(caller, parts, None)
+    record = await read_record(parts.db, message_id, client=client) if 0 <= message_id < 2**62 else None
+    if record is None:
+        raise not_found("message", message_id)
+    return record

@@ -1,0 +1,115 @@
+"""The management API as one application, and its description."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any, Final
+
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+from starlette.types import Message, Receive, Scope, Send
+
+from payk import __version__
+from payk.web.admin import changes, clients, messages, operators, routes
+from payk.web.admin.errors import answer_errors
+from payk.web.admin.management import Management
+
+__all__ = ["ROOT", "ManagementApi"]
+
+ROOT: Final = "/api/admin/v1"
+BODY_MAX: Final = 2**20
+"""Octets of a body."""
+FILE_MAX: Final = 64 * 2**20
+"""Octets of a file to apply."""
+_HEADERS: Final = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
+
+_PROBLEM: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "MessageResult": {"type": "string", "description": "The code."},
+        "MessageError": {"const": True},
+        "Title": {"type": "string"},
+        "Status": {"type": "integer"},
+        "Detail": {"type": "string"},
+        "Errors": {"type": "object", "additionalProperties": {"type": "array", "items": {"type": "string"}}},
+        "Retryable": {"type": "boolean"},
+        "RequestId": {"type": "string"},
+    },
+    "required": ["MessageResult", "MessageError", "Title", "Status", "Detail", "Errors", "Retryable", "RequestId"],
+}
+_REFUSALS: dict[int | str, dict[str, Any]] = {
+    status: {"description": title, "content": {"application/json": {"schema": _PROBLEM}}}
+    for status, title in {
+        400: "What was sent is wrong; Errors names each field, the rule and what would be allowed.",
+        401: "No valid token.",
+        403: "The caller may not do this.",
+        404: "There is no such thing, or it is not the caller's to see.",
+        405: "The path does not take this method.",
+        409: "It exists already, or this cannot be done as things stand; ForceRequired: only with ?force=true.",
+        412: "It has changed since it was read (If-Match).",
+        413: "The body is too large.",
+        429: "Too many attempts.",
+        503: "The database cannot be reached; nothing was changed.",
+    }.items()
+}
+
+
+class ManagementApi:
+    """An ASGI application that answers below ROOT."""
+
+    def __init__(self, parts: Management) -> None:
+        self.application = FastAPI(
+            title="Payk management",
+            version=__version__,
+            description="What is configured, what runs, and who may change it. Every path takes a bearer token.",
+            openapi_url=None,
+            docs_url=None,
+            redoc_url=None,
+            redirect_slashes=False,
+            strict_content_type=False,  # the body is JSON whatever Content-Type says, as on the other site
+            responses=_REFUSALS,
+        )
+        self.application.state.management = parts
+        for pages in (clients, operators, routes, changes, messages):
+            self.application.include_router(pages.router, prefix=ROOT)
+        answer_errors(self.application)
+
+    def description(self) -> dict[str, Any]:
+        """Its OpenAPI document."""
+        document = self.application.openapi()
+        for methods in document["paths"].values():
+            for operation in methods.values():
+                operation["responses"].pop("422", None)  # what cannot be understood is 400 here
+                operation.setdefault("security", [{"token": []}])
+        document["components"].setdefault("securitySchemes", {})["token"] = {"type": "http", "scheme": "bearer"}
+        return document
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
+        """Answer one request; whatever a page raises has been answered and logged by then."""
+        # Paths as they were written: a name may hold a slash (payk.web.admin.management.Name).
+        path = scope["raw_path"].decode("latin-1").partition("?")[0]
+        own = {**scope, "path": path, "state": {**scope["state"], "request_id": request_id}}
+        most = FILE_MAX if path == f"{ROOT}/apply" else BODY_MAX
+
+        async def answer(event: Message) -> None:
+            if event["type"] == "http.response.start":
+                event["headers"] = [*event["headers"], (b"x-request-id", request_id.encode()), *_HEADERS]
+            await send(event)
+
+        with suppress(Exception):  # ServerErrorMiddleware raises again what it has answered
+            await self.application(own, _bounded(receive, most), answer)
+
+
+def _bounded(receive: Receive, most: int) -> Receive:
+    """The body, no more than `most` octets of it: then HTTPException 413."""
+    taken = 0
+
+    async def bounded() -> Message:
+        nonlocal taken
+        event = await receive()
+        taken += len(event.get("body", b""))
+        if taken > most:
+            raise HTTPException(413, f"The body has more than {most:,} octets.")
+        return event
+
+    return bounded

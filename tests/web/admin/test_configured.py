@@ -1,0 +1,279 @@
+"""Clients, keys, senders, operators, links and routes over the management API."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import httpx
+import pytest
+
+from payk.domain.access import Principal, PrincipalKind, Role
+from payk.registry.export import export
+from tests.web.admin.managed import Managed, refusal
+
+KEY = "00000000-0000-4000-8000-000000000001"
+LINK = {"name": "tcell-1", "host": "127.0.0.1", "port": 2775, "system_id": "payk", "password": "secret"}
+
+
+async def test_without_a_token_nothing_is_answered_but_health_and_the_description(managed: Managed) -> None:
+    for token in ("-", "nobody", "x" * 10_000):
+        response = await managed("GET", "/clients", token=token)
+        assert refusal(response, "Unauthorized")
+        assert response.headers["www-authenticate"] == "Bearer"
+    assert (await managed.http.get("/health/live")).status_code == 200
+    document = (await managed.http.get("/openapi.json")).json()
+    assert "/api/admin/v1/clients/{name}" in document["paths"]
+    assert (await managed.http.get("/docs")).status_code == 200
+
+
+async def test_a_client_is_made_shown_changed_suspended_and_resumed(managed: Managed) -> None:
+    response = await managed("POST", "/clients", {"name": "bank", "max_parts": 5, "otp_overdraft": "1.5"})
+    assert response.status_code == 201
+    made = response.json()
+    assert (made["name"], made["max_parts"], made["otp_overdraft"], made["enabled"]) == ("bank", 5, "1.5", True)
+    assert made["default_sms_type"] is None
+    shown = await managed("GET", "/clients/bank")
+    assert shown.json() == made
+    assert shown.headers["etag"] == response.headers["etag"]
+    refusal(await managed("POST", "/clients", {"name": "bank"}), "AlreadyExists")
+
+    changed = await managed("PATCH", "/clients/bank", {"batch_hours": "08:00-21:00", "otp_overdraft": "0"})
+    assert changed.json() == {**made, "batch_hours": "08:00-21:00", "otp_overdraft": "0"}
+    assert (await managed("PATCH", "/clients/bank", {"batch_hours": None})).json()["batch_hours"] is None
+    assert (await managed.done("POST", "/clients/bank/suspend"))["enabled"] is False
+    assert managed.directory.value.clients[made["client_id"]].enabled is False
+    assert (await managed.done("POST", "/clients/bank/resume"))["enabled"] is True
+
+
+async def test_names_may_hold_whatever_a_path_may_not(managed: Managed) -> None:
+    for name in ("a/b", "a?b#c", "Банк №1", "..", "a%2Fb"):
+        await managed.done("POST", "/clients", {"name": name})
+        path = (
+            f"/clients/{httpx.QueryParams({'n': name})}".replace("n=", "").replace("+", "%20").replace("..", "%2E%2E")
+        )
+        assert (await managed.done("GET", path))["name"] == name
+
+
+async def test_a_refusal_names_the_field_the_rule_and_what_would_be_allowed(managed: Managed) -> None:
+    await managed.done("POST", "/clients", {"name": "bank"})
+    body = refusal(
+        await managed("PATCH", "/clients/bank", {"max_parts": 0, "bulk": "both", "maxparts": 3}), "ValueInvalid"
+    )
+    assert body["Errors"]["max_parts"] == ["0 is out of range; write a whole number from 1 to 255"]
+    assert body["Errors"]["bulk"][0].startswith('"both" is not known here; write one of')
+    assert body["Errors"]["maxparts"] == ['unknown key; did you mean "max_parts"?']
+    assert (await managed.done("GET", "/clients/bank"))["max_parts"] == 20
+    assert "senders" in refusal(await managed("PATCH", "/clients/bank", {"senders": ["X"]}), "ValueInvalid")["Errors"]
+    refusal(await managed("PATCH", "/clients/bank", headers={"content-type": "application/json"}), "RequestInvalid")
+    refusal(await managed("PATCH", "/clients/bank", content=b"{"), "JsonInvalid")
+    refusal(await managed("PATCH", "/clients/bank", ["x"]), "RequestInvalid")
+    refusal(await managed("PATCH", "/clients/nobody", {"max_parts": 3}), "ResourceNotFound")
+    refusal(await managed("GET", "/nothing"), "PathNotFound")
+    refusal(await managed("PUT", "/clients/bank"), "MethodNotAllowed")
+    refusal(await managed("PATCH", "/clients/bank", content=b'{"x": "' + b"x" * 2**20 + b'"}'), "PayloadTooLarge")
+    refusal(await managed("GET", "/clients?limit=0"), "RequestInvalid")
+
+
+async def test_an_update_that_was_not_meant_for_what_is_there_is_refused(managed: Managed) -> None:
+    await managed.done("POST", "/clients", {"name": "bank"})
+    seen = (await managed("GET", "/clients/bank")).headers["etag"]
+    first = await managed("PATCH", "/clients/bank", {"max_parts": 3}, headers={"if-match": seen})
+    assert first.status_code == 200
+    second = await managed("PATCH", "/clients/bank", {"max_parts": 4}, headers={"if-match": seen})
+    refusal(second, "PreconditionFailed")
+    third = await managed("PATCH", "/clients/bank", {"max_parts": 4}, headers={"if-match": first.headers["etag"]})
+    assert third.json()["max_parts"] == 4
+    assert (await managed("PATCH", "/clients/bank", {}, headers={"if-match": "*"})).status_code == 200
+    refusal(await managed("PATCH", "/clients/bank", {}, headers={"if-match": 'W/"x"'}), "RequestInvalid")
+
+
+async def test_a_key_is_shown_once(managed: Managed) -> None:
+    await managed.done("POST", "/clients", {"name": "bank"})
+    made = await managed.done("POST", "/clients/bank/keys", {"label": "shop", "allow_from": ["10.0.0.0/8"]})
+    digest = hashlib.sha256(made["key"].encode()).digest()
+    assert managed.directory.value.keys[digest].key_id == made["key_id"]
+    assert len(made["key"]) >= 32
+    listed = (await managed("GET", "/clients/bank/keys")).text
+    assert made["key"] not in listed
+    assert digest.hex() not in listed
+    changed = await managed.done("PATCH", f"/clients/bank/keys/{made['key_id']}", {"label": "other"})
+    assert (changed["label"], changed["allow_from"], changed["revoked"]) == ("other", ["10.0.0.0/8"], False)
+    gone = await managed.done("DELETE", f"/clients/bank/keys/{made['key_id']}")
+    assert gone["revoked"] is True
+    assert gone["revoked_at"] is not None
+    assert digest not in managed.directory.value.keys
+    assert (await managed.done("DELETE", f"/clients/bank/keys/{made['key_id']}"))["revoked_at"] == gone["revoked_at"]
+
+
+async def test_a_key_that_exists_is_brought_along(managed: Managed) -> None:
+    for name in ("bank", "shop"):
+        await managed.done("POST", "/clients", {"name": name})
+    made = await managed.done("POST", "/clients/bank/keys", {"key": KEY})
+    assert made["key"] is None
+    refusal(await managed("POST", "/clients/bank/keys", {"key": KEY}), "AlreadyExists")
+    digest = hashlib.sha256(KEY.encode()).hexdigest()
+    body = refusal(await managed("POST", "/clients/shop/keys", {"sha256": digest}), "ValueInvalid")
+    assert 'belongs to client "bank"' in body["Detail"]
+    assert KEY not in refusal(await managed("POST", "/clients/bank/keys", {"key": KEY[:20]}), "ValueInvalid")["Detail"]
+    refusal(await managed("GET", "/clients/nobody/keys"), "ResourceNotFound")
+    refusal(await managed("PATCH", f"/clients/shop/keys/{made['key_id']}", {"label": "x"}), "ResourceNotFound")
+
+
+async def test_a_key_is_rotated_without_a_gap(managed: Managed) -> None:
+    await managed.done("POST", "/clients", {"name": "bank"})
+    old = await managed.done("POST", "/clients/bank/keys", {"label": "shop"})
+    new = await managed.done("POST", f"/clients/bank/keys/{old['key_id']}/rotate?grace=3600")
+    assert (new["label"], new["expires_at"]) == ("shop", None)
+    keys = managed.directory.value.keys
+    still = keys[hashlib.sha256(old["key"].encode()).digest()]
+    assert still.expires_at is not None
+    assert 3500 < (still.expires_at - managed.db.now()).total_seconds() <= 3600
+    assert keys[hashlib.sha256(new["key"].encode()).digest()].expires_at is None
+
+
+async def test_senders_are_requested_and_decided(managed: Managed) -> None:
+    client = await managed.done("POST", "/clients", {"name": "bank"})
+    managed.callers["manager"] = Principal(
+        PrincipalKind.USER, 2, "manager", Role.CLIENT_MANAGER, client_id=client["client_id"]
+    )
+    asked = await managed.done("POST", "/clients/bank/senders", {"name": "Shop", "reason": "new"}, token="manager")
+    assert asked["status"] == "requested"
+    assert managed.directory.value.clients[client["client_id"]].senders == {}
+    refusal(
+        await managed("POST", "/clients/bank/senders", {"name": "B", "status": "approved"}, token="manager"),
+        "Forbidden",
+    )
+    refusal(await managed("PATCH", "/clients/bank/senders/Shop", {"status": "approved"}, token="manager"), "Forbidden")
+    waiting = await managed.done("GET", "/senders?status=requested")
+    assert [(item["client"], item["name"]) for item in waiting["items"]] == [("bank", "Shop")]
+    assert (
+        "reason"
+        in refusal(await managed("PATCH", "/clients/bank/senders/Shop", {"status": "rejected"}), "ValueInvalid")[
+            "Errors"
+        ]
+    )
+    rejected = {"status": "rejected", "reason": "not yours"}
+    assert (await managed.done("PATCH", "/clients/bank/senders/shop", rejected))["reason"] == "not yours"
+    await managed.done("PATCH", "/clients/bank/senders/Shop", {"status": "approved", "reason": ""})
+    assert managed.directory.value.clients[client["client_id"]].senders == {"shop": "Shop"}
+    assert (await managed.done("POST", "/clients/bank/senders", {"name": "Bank"}))["status"] == "approved"
+    refusal(await managed("POST", "/clients/bank/senders", {"name": "BANK"}), "AlreadyExists")
+    refusal(await managed("GET", "/clients/bank/senders/Foo"), "ResourceNotFound")
+
+
+async def test_an_operator_a_link_and_a_route(managed: Managed) -> None:
+    await managed.done("POST", "/operators", {"name": "tcell"})
+    link = await managed.done("POST", "/operators/tcell/links", LINK)
+    assert (link["window"], link["operator"]) == (100, "tcell")
+    assert "password" not in link
+    refusal(await managed("POST", "/operators/nobody/links", LINK), "ResourceNotFound")
+    refusal(await managed("POST", "/operators/tcell/links", LINK), "AlreadyExists")
+    assert refusal(await managed("POST", "/operators/tcell/links", {"name": "x"}), "ValueInvalid")["Errors"].keys() == {
+        *("host", "port", "system_id", "password")
+    }
+    changed = await managed.done("PATCH", "/links/tcell-1", {"window": 7, "charset_map": {"8": "ucs2"}, "tls": None})
+    assert (changed["window"], changed["charset_map"], changed["tls"]) == (7, {"8": "ucs2"}, None)
+    route = await managed.done("POST", "/routes", {"prefix": "992", "operators": ["tcell"], "price": "0.12"})
+    assert (route["prefix"], route["operators"], route["price"]) == ("992", ["tcell"], "0.12")
+    refusal(await managed("POST", "/routes", {"prefix": "992", "operators": ["tcell"]}), "AlreadyExists")
+    found = refusal(await managed("POST", "/routes", {"prefix": "7", "operators": ["tcel"]}), "ValueInvalid")
+    assert 'did you mean "tcell"?' in found["Detail"]
+    body = refusal(await managed("PATCH", f"/routes/{route['route_id']}", {"enabled": False}), "ForceRequired")
+    assert body["Reasons"] == ["No route would be left: every message would be refused."]
+    assert "?force=true" in body["Detail"]
+    forced = await managed.done("PATCH", f"/routes/{route['route_id']}?force=true", {"enabled": False})
+    assert forced["enabled"] is False
+    for path in ("/operators", "/links", "/links?operator=tcell", "/routes"):
+        assert len((await managed.done("GET", path))["items"]) == 1
+
+
+async def test_pages_follow_each_other(managed: Managed) -> None:
+    for number in range(5):
+        await managed.done("POST", "/clients", {"name": f"c{number}"})
+        await managed.done("POST", f"/clients/c{number}/senders", {"name": f"S{number}"})
+    for path in ("/clients", "/senders", "/changes"):
+        seen: list[Any] = []
+        after = ""
+        for _ in range(12):
+            params = {("before" if path == "/changes" else "after"): after} if after else {}
+            found = await managed.done("GET", path, params={"limit": 2, **params})
+            seen += [item.get("name") or item["version"] for item in found["items"]]
+            after = found["next"]
+            if not after:
+                break
+        assert len(seen) == len(set(seen)) == (10 if path == "/changes" else 5)
+    assert [item["name"] for item in (await managed.done("GET", "/clients?part=C3"))["items"]] == ["c3"]
+
+
+async def test_changes_say_who_and_can_be_taken_back(managed: Managed) -> None:
+    await managed.done("POST", "/clients", {"name": "bank"})
+    await managed.done("PATCH", "/clients/bank", {"max_parts": 3})
+    change = await managed.done("GET", "/changes/2")
+    assert (change["author"], change["changes"][0]["fields"]) == ("boss", {"max_parts": [20, 3]})
+    done = await managed.done("POST", "/changes/2/revert")
+    assert done == {"difference": ["~ client bank: max_parts 3 -> 20"], "left": []}
+    refusal(await managed("POST", "/changes/99/revert"), "ResourceNotFound")
+    refusal(await managed("GET", "/changes/99"), "ResourceNotFound")
+
+
+async def test_the_registry_as_a_file(managed: Managed) -> None:
+    await managed.done("POST", "/operators", {"name": "tcell"})
+    await managed.done("POST", "/operators/tcell/links", LINK)
+    text = await managed("GET", "/export")
+    assert text.text == await export(managed.db)
+    how: dict[str, Any] = {"headers": {"content-type": "application/toml"}}
+    assert await managed.done("POST", "/apply", content=text.content, **how) == {
+        "difference": ["nothing changes"],
+        "left": [],
+    }
+    more = b'[[client]]\nname = "new"\n'
+    tried = await managed.done(
+        "POST", "/apply?dry_run=true", content=more, headers={"content-type": "application/toml"}
+    )
+    assert tried["difference"] == ["+ client new"]
+    assert (await managed.done("GET", "/clients"))["items"] == []
+    refusal(
+        await managed("POST", "/apply", content=b"[[", headers={"content-type": "application/toml"}), "RequestInvalid"
+    )
+
+
+async def test_whoever_is_bound_to_a_client_sees_no_other(managed: Managed) -> None:
+    own = await managed.done("POST", "/clients", {"name": "own"})
+    await managed.done("POST", "/clients", {"name": "other"})
+    await managed.done("POST", "/clients/other/senders", {"name": "Secret"})
+    key = await managed.done("POST", "/clients/other/keys", {})
+    managed.callers["own"] = Principal(PrincipalKind.USER, 2, "own", Role.CLIENT_MANAGER, client_id=own["client_id"])
+    assert [item["name"] for item in (await managed.done("GET", "/clients", token="own"))["items"]] == ["own"]
+    assert (await managed.done("GET", "/senders", token="own"))["items"] == []
+    for method, path, body in (
+        ("GET", "/clients/other", None),
+        ("PATCH", "/clients/other", {"max_parts": 1}),
+        ("POST", "/clients/other/suspend", None),
+        ("GET", "/clients/other/keys", None),
+        ("POST", "/clients/other/keys", {}),
+        ("DELETE", f"/clients/other/keys/{key['key_id']}", None),
+        ("GET", "/clients/other/senders/Secret", None),
+        ("GET", "/senders?client=other", None),
+    ):
+        told = (await managed(method, path, body, token="own")).json()
+        of_nobody = (await managed(method, path.replace("other", "nobody"), body, token="own")).json()
+        assert told["MessageResult"] in ("ResourceNotFound", "Forbidden")
+        assert told["Detail"] == of_nobody["Detail"].replace("nobody", "other")
+        assert told["MessageResult"] == of_nobody["MessageResult"]
+    for method, path, body in (
+        ("GET", "/operators", None),
+        ("POST", "/clients", {"name": "new"}),
+        ("GET", "/routes", None),
+        ("GET", "/changes", None),
+        ("GET", "/export", None),
+        ("POST", "/changes/1/revert", None),
+    ):
+        refusal(await managed(method, path, body, token="own"), "Forbidden")
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_the_database_away_is_told(managed: Managed, method: str) -> None:
+    await managed.db.close()
+    response = await managed(method, "/clients", {"name": "bank"} if method == "POST" else None)
+    assert refusal(response, "ServiceUnavailable")["Retryable"] is True

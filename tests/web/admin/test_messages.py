@@ -1,0 +1,77 @@
+"""Messages over the management API."""
+
+from __future__ import annotations
+
+from payk.domain.access import Permission, Principal, PrincipalKind, Role
+from payk.domain.message import Priority, SmsType
+from payk.store.accept import NewMessage, insert_messages
+from tests.web.admin.managed import Managed, refusal
+
+SECRET = "your code is 4711"
+
+
+async def _stored(managed: Managed, client: str, phone: str = "992900000001", label: str | None = None) -> str:
+    client_id = (await managed.done("GET", f"/clients/{client}"))["client_id"]
+    message = NewMessage(client_id, phone, "Bank", SECRET, SmsType.COMMON, Priority.NORMAL, 1, 1, label=label)
+    [row] = await insert_messages(managed.db, [message], timeout=5)
+    return str(row.message_id)
+
+
+async def _two_clients(managed: Managed) -> None:
+    for name in ("bank", "shop"):
+        await managed.done("POST", "/clients", {"name": name})
+    await managed.done("POST", "/operators", {"name": "tcell"})
+    await managed.done("POST", "/routes", {"prefix": "", "operators": ["tcell"]})
+
+
+async def test_a_customer_says_no_sms_came(managed: Managed) -> None:
+    await _two_clients(managed)
+    ids = [await _stored(managed, "bank", label="x"), await _stored(managed, "shop")]
+    await _stored(managed, "bank", "992900000002")
+    found = await managed.done("GET", "/messages?number=%2B992 90 000-00-01")
+    assert [item["message_id"] for item in found["items"]] == ids[::-1]
+    assert found["items"][1]["client"] == "bank"
+    assert "900000001" not in found["items"][0]["number"]
+    told = await managed.done("GET", f"/messages/{ids[0]}")
+    assert told["why"].startswith("It waits")
+    assert next(event["event"] for event in told["events"]) == "accepted"
+    assert SECRET not in str(told)
+    assert (await managed.done("GET", "/messages?client=bank&label=x&state=None&sms_type=common"))["items"]
+    assert not (await managed.done("GET", "/messages?client=bank&state=delivered"))["items"]
+    first = await managed.done("GET", "/messages?limit=2")
+    assert len((await managed.done("GET", f"/messages?limit=2&before={first['next']}"))["items"]) == 1
+
+
+async def test_a_question_that_cannot_be_asked_is_refused_with_the_rule(managed: Managed) -> None:
+    await _two_clients(managed)
+    for query, field in (
+        ("state=gone", "state"),
+        ("sms_type=9", "sms_type"),
+        ("label=x", "label"),
+        ("client=nobody", "client"),
+        ("number_ends=12", "number_ends"),
+        ("number=abc", "number"),
+        ("accepted_from=2026-01-01T00:00:00", "accepted_from"),
+        ("accepted_from=2026-01-02T00:00:00Z&accepted_before=2026-01-01T00:00:00Z", "accepted_before"),
+    ):
+        body = refusal(await managed("GET", f"/messages?{query}"), "RequestInvalid")
+        assert field in str(body["Errors"]), (query, body)
+    for message_id in ("1", "-1", "99999999999999999999"):
+        refusal(await managed("GET", f"/messages/{message_id}"), "ResourceNotFound")
+    refusal(await managed("GET", "/messages/abc"), "RequestInvalid")
+
+
+async def test_whoever_is_bound_to_a_client_sees_its_messages_alone(managed: Managed) -> None:
+    await _two_clients(managed)
+    foreign, own = await _stored(managed, "shop"), await _stored(managed, "bank")
+    client_id = (await managed.done("GET", "/clients/bank"))["client_id"]
+    managed.callers["own"] = Principal(PrincipalKind.USER, 2, "own", Role.CLIENT_VIEWER, client_id=client_id)
+    found = await managed.done("GET", "/messages?number=992900000001", token="own")
+    assert [item["message_id"] for item in found["items"]] == [own]
+    assert (await managed.done("GET", f"/messages/{own}", token="own"))["client"] == "bank"
+    assert refusal(await managed("GET", f"/messages/{foreign}", token="own"), "ResourceNotFound")
+    refusal(await managed("GET", "/messages?client=shop", token="own"), "ResourceNotFound")
+    managed.callers["none"] = Principal(
+        PrincipalKind.TOKEN, 3, "none", Role.ADMIN, scopes=frozenset({Permission.READ_AUDIT})
+    )
+    refusal(await managed("GET", "/messages", token="none"), "Forbidden")
