@@ -28,6 +28,7 @@ STATUSES = {
     },
     404: {"MessageNotFound", "PathNotFound"},
     405: {"MethodNotAllowed"},
+    408: {"RequestTimeout"},
     409: {"IdempotencyKeyReused"},
     413: {"PayloadTooLarge"},
     429: {"NumberLimitExceeded", "QuotaExceeded", "RateLimitExceeded"},
@@ -46,8 +47,8 @@ def test_every_code_has_its_documented_status() -> None:
     assert set(ERRORS) == set(Code)
 
 
-def test_429_and_503_are_retryable_and_nothing_else() -> None:
-    assert {kind.status for kind in ERRORS.values() if kind.retryable} == {429, 503}
+def test_408_429_and_503_are_retryable_and_nothing_else() -> None:
+    assert {kind.status for kind in ERRORS.values() if kind.retryable} == {408, 429, 503}
 
 
 def test_the_fields_are_in_the_documented_order() -> None:
