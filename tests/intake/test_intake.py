@@ -21,6 +21,7 @@ from payk.intake import Intake, QueueDepth, Refused, Request
 from payk.store.accept import GroupCommit
 from payk.store.database import Database
 from payk.store.errors import StoreUnavailable
+from payk.store.rates import SharedRates
 from tests.web.centre import CLIENTS, directory
 
 DEMO, SECRET, DUSHANBE = CLIENTS[0], b"s" * 32, ZoneInfo("Asia/Dushanbe")
@@ -44,15 +45,16 @@ async def intake(database: Database) -> AsyncIterator[Intake]:
 @contextlib.asynccontextmanager
 async def intake_on(db: Database, keys: bytes = SECRET, zone: ZoneInfo = DUSHANBE) -> AsyncIterator[Intake]:
     """An intake as one process has it."""
-    commits = GroupCommit(db)
+    commits, rates = GroupCommit(db), SharedRates(db, Clock())
 
     async def engines() -> None:
         async with asyncio.TaskGroup() as group:
             commits.start(group)
+            group.create_task(rates.run())
 
     running = asyncio.create_task(engines())
     depth = QueueDepth(db, QueueLimit(1_000_000), Clock())
-    yield Intake(db, CurrentDirectory(directory()), commits, depth, keys, Clock(), zone)
+    yield Intake(db, CurrentDirectory(directory()), commits, depth, keys, Clock(), rates, zone)
     running.cancel()
     await asyncio.wait([running])
 

@@ -19,6 +19,7 @@ from payk.intake import Intake, QueueDepth, Refused, Request
 from payk.store.accept import GroupCommit, insert_messages
 from payk.store.database import Database
 from payk.store.errors import StoreUnavailable
+from payk.store.rates import SharedRates
 from tests.store.rows import new_message
 from tests.web.centre import CLIENTS, directory
 
@@ -40,7 +41,7 @@ async def intake_on(db: Database, depth: QueueDepth) -> AsyncIterator[Intake]:
             commits.start(group)
 
     running = asyncio.create_task(engines())
-    yield Intake(db, CurrentDirectory(directory()), commits, depth, b"s" * 64, Clock())
+    yield Intake(db, CurrentDirectory(directory()), commits, depth, b"s" * 64, Clock(), SharedRates(db, Clock()))
     running.cancel()
     await asyncio.wait([running])
 

@@ -15,6 +15,7 @@ import httpx
 from payk.clock import Clock
 from payk.domain.account import ApiKey, BulkPolicy, Client
 from payk.domain.directory import CurrentDirectory, Directory
+from payk.domain.limits import Limits
 from payk.domain.message import SmsType
 from payk.domain.operator import Link, Operator
 from payk.domain.queue_limit import QueueLimit
@@ -22,6 +23,7 @@ from payk.domain.route import Route, RouteTable
 from payk.intake import Intake, QueueDepth
 from payk.store.accept import GroupCommit
 from payk.store.database import Database
+from payk.store.rates import SharedRates
 from payk.store.statuses import StatusReader
 from payk.store.timeline import TimelineReader
 from payk.web.limits import HttpLimits
@@ -42,6 +44,8 @@ CLIENTS = (
     Client(6, "forgetful", senders=SENDERS, client_message_id_window=0),
     Client(7, "twice", senders=SENDERS, repeat_window=60),
     Client(8, "nameless"),
+    Client(9, "limited", senders=SENDERS, limits=Limits(requests_per_second=2)),
+    Client(10, "codes", senders=SENDERS, limits=Limits(otp_per_minute=3)),
 )
 
 MESSAGE = {"PhoneNumber": "992900900900", "Text": "Ваш код: 12345", "SenderAddress": "AlifBank", "SmsType": 2}
@@ -131,15 +135,16 @@ async def centre_on(
     clock = Clock()
     current = CurrentDirectory(directory())
     commits, statuses = GroupCommit(db), StatusReader(db)
-    depth = QueueDepth(db, QueueLimit(queue_max), clock)
-    intake = Intake(db, current, commits, depth, b"k" * 64, clock)
-    site = PublicSite(intake, statuses, TimelineReader(db), current, _ready, clock, db.now, options)
+    depth, rates = QueueDepth(db, QueueLimit(queue_max), clock), SharedRates(db, clock)
+    intake = Intake(db, current, commits, depth, b"k" * 64, clock, rates)
+    site = PublicSite(intake, statuses, TimelineReader(db), current, _ready, clock, db.now, rates, options)
     server = HttpServer(site, listen("127.0.0.1", 0), patience=patience, limits=limits)
 
     async def engines() -> None:
         async with asyncio.TaskGroup() as group:
             commits.start(group)
             statuses.start(group)
+            group.create_task(rates.run())
 
     running = asyncio.create_task(engines())
     serving = asyncio.create_task(server.run())

@@ -45,6 +45,7 @@ from payk.store.incarnation import Incarnation
 from payk.store.listening import tell
 from payk.store.migrations import check_schema
 from payk.store.processes import live_roles
+from payk.store.rates import SharedRates
 from payk.store.statuses import StatusReader
 from payk.store.timeline import TimelineReader
 from payk.store.upkeep import ensure_partitions
@@ -262,21 +263,24 @@ def _public_site(
     readiness: Readiness,
 ) -> PublicSite:
     commits, statuses = GroupCommit(db, write_texts=texts.written), StatusReader(db)
+    rates = SharedRates(db, clock)
     depth = QueueDepth(db, QueueLimit(settings.queue_max), clock)
     engines += [*commits.start(group), *statuses.start(group), group.create_task(depth.run(), name="queue depth")]
+    engines.append(group.create_task(rates.run(), name="rates"))
 
     async def ready() -> tuple[bool, list[str]]:
         is_ready, warnings = await readiness()
         return is_ready, [*warnings, *depth.warnings()]
 
     site = PublicSite(
-        Intake(db, directory, commits, depth, digests, clock, ZoneInfo(settings.timezone)),
+        Intake(db, directory, commits, depth, digests, clock, rates, ZoneInfo(settings.timezone)),
         statuses,
         TimelineReader(db),
         directory,
         ready,
         clock,
         db.now,
+        rates,
         PublicOptions(settings.answer_timeout, settings.trusted_proxies),
     )
     engines.append(group.create_task(keep_key_use(db, site.used_keys), name="key use"))

@@ -27,7 +27,7 @@ class TimelineEvent:
     """One event; what its kind does not have is None. Times are UTC."""
 
     kind: str
-    """accepted, held, queued, submitted, refused, uncertain, receipt or final; a later centre may know more."""
+    """accepted, demoted, held, queued, submitted, refused, uncertain, receipt or final; later ones may be new."""
     at: datetime
     part: int | None = None
     """From 1."""

@@ -13,6 +13,7 @@ from payk.domain.directory import CurrentDirectory
 from payk.domain.errors import Rejection
 from payk.domain.queue_limit import QueueFull
 from payk.intake.checking import Checking
+from payk.intake.demotion import Demotion
 from payk.intake.digests import Digests
 from payk.intake.queue_depth import QueueDepth
 from payk.intake.request import BulkResult, ItemRefusal, Once, Refused, Request, Result, Unconfirmed
@@ -20,6 +21,7 @@ from payk.store.accept import GroupCommit, Inserted, Keyed, NewMessage, NewReque
 from payk.store.database import Database
 from payk.store.errors import OutcomeUnknown, StoreError, StoreUnavailable
 from payk.store.kept_answers import KeptAnswer, find_answer
+from payk.store.rates import SharedRates
 
 __all__ = ["Intake"]
 
@@ -51,6 +53,7 @@ class Intake:
         depth: QueueDepth,
         digest_keys: bytes,
         clock: Clock,
+        rates: SharedRates,
         zone: ZoneInfo = DUSHANBE,
     ) -> None:
         self._db = db
@@ -59,6 +62,7 @@ class Intake:
         self._digests = Digests(digest_keys)
         self._checking = Checking(directory, self._digests, clock, db.now, zone)
         self._clock = clock
+        self._demotion = Demotion(rates)
         self._bulk_turn = asyncio.Semaphore(BULKS_AT_ONCE)
 
     async def once(
@@ -76,6 +80,8 @@ class Intake:
         """
         try:
             message = self._checking.one(request, client)
+            if client.limits.otp_per_minute:
+                message = await self._demotion.one(message, client, self.store_timeout(deadline))
             self._depth.admit(1, (message.sms_type,))
         except (Refused, QueueFull):
             # What was taken under the key stays so, whatever the rules and the queue have become since.
@@ -109,6 +115,8 @@ class Intake:
         what `requests` raises passes through.
         """
         messages, refusals = await self._checking.many(requests, client, deadline)
+        if client.limits.otp_per_minute:
+            messages = await self._demotion.many(messages, client, self.store_timeout(deadline))
         good = [message for message in messages if message is not None]
         if refusals and client.bulk is BulkPolicy.ALL_OR_NOTHING:
             good = []

@@ -11,7 +11,7 @@ from functools import lru_cache
 from itertools import islice
 from typing import NamedTuple, TypeVar
 
-from payk.domain.message import Priority, SmsType, label_key, lane_of, rank_of
+from payk.domain.message import Lane, Priority, SmsType, label_key, lane_of, rank_of
 from payk.store.arrays import by_kind, columns
 from payk.store.batching import LEAST_TIME, MANY, Batcher
 from payk.store.commits import was_committed
@@ -71,16 +71,20 @@ class NewMessage:
     """Keyed digest of what makes a repeat; None = never a repeat."""
     repeat_window: int = 0
     """Seconds in which the digest is remembered."""
+    demoted: bool = False
+    """An Otp beyond the rate of its client: it waits in the lane of Common High."""
 
     @property
     def flow(self) -> Flow:
         """The flow it waits in."""
-        return _flow(self.queue_id, self.client_id, self.sms_type, self.priority, self.label)
+        return _flow(self.queue_id, self.client_id, self.sms_type, self.priority, self.label, self.demoted)
 
 
 @lru_cache(maxsize=4096)
-def _flow(queue_id: int, client_id: int, sms_type: SmsType, priority: Priority, label: str | None) -> Flow:
-    lane = lane_of(SmsType(sms_type), Priority(priority))
+def _flow(
+    queue_id: int, client_id: int, sms_type: SmsType, priority: Priority, label: str | None, demoted: bool
+) -> Flow:
+    lane = Lane.COMMON_HIGH if demoted else lane_of(SmsType(sms_type), Priority(priority))
     return Flow(queue_id, int(lane), client_id, rank_of(SmsType(sms_type), Priority(priority)), label_key(label))
 
 
@@ -274,7 +278,7 @@ async def _take(
     of_rows: list[int] = []
     for place, m in enumerate(messages):
         kind = (m.client_id, m.queue_id, m.sms_type, m.priority, m.sender, m.label, m.scheduled_at, m.expires_in,
-                m.repeat_window)  # fmt: skip
+                m.repeat_window, m.demoted)  # fmt: skip
         number = numbers.get(kind)
         if number is None:
             number = numbers[kind] = len(numbers) + 1

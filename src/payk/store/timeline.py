@@ -27,6 +27,8 @@ class EventKind(StrEnum):
     """What happened. The order is that of events of the same instant."""
 
     ACCEPTED = "accepted"
+    DEMOTED = "demoted"
+    """An Otp beyond the rate at which its client may send them: it goes as Common High."""
     HELD = "held"
     """Not to be sent before its time, or before another try."""
     QUEUED = "queued"
@@ -77,6 +79,7 @@ class Timeline:
     events: tuple[TimelineEvent, ...]
 
 
+_BEYOND_RATE = "more Otp than the client may send a minute: sent as Common High"
 _TRIES = (EventKind.SUBMITTED, EventKind.REFUSED, EventKind.UNCERTAIN)
 _PLACES = {kind: place for place, kind in enumerate(EventKind)}
 _PLACES |= dict.fromkeys(_TRIES, _PLACES[EventKind.SUBMITTED])
@@ -158,6 +161,8 @@ def _way(message: asyncpg.Record, tries: list[TimelineEvent]) -> Iterator[Timeli
     """The message's own events, between them its tries."""
     accepted_at, done_at = message["accepted_at"], message["done_at"]
     yield TimelineEvent(EventKind.ACCEPTED, accepted_at)
+    if message["demoted"]:
+        yield TimelineEvent(EventKind.DEMOTED, accepted_at, reason=_BEYOND_RATE)
     yield from _first_wait(message, tried=bool(tries))
     yield from _time_aside(message)
     yield from tries

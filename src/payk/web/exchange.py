@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from starlette.types import Receive, Scope
 
 from payk.domain.account import Client
-from payk.web.answers import Answer
+from payk.web.answers import Answer, Header
 from payk.web.caller import Caller
 
 __all__ = ["Exchange"]
@@ -18,7 +18,7 @@ class Exchange:
 
     __slots__ = (
         "answer", "body_asked", "caller", "client", "headers", "idempotency_key", "is_status", "message_id", "method",
-        "path", "receive", "request_id", "scope", "storing",
+        "path", "rate_headers", "receive", "request_id", "scope", "storing",
     )  # fmt: skip
 
     def __init__(self, scope: Scope, receive: Receive, request_id: str) -> None:
@@ -32,6 +32,8 @@ class Exchange:
         self.answer: Callable[[Answer, str], Awaitable[None]] = scope["state"]["answer"]
         self.client: Client | None = None
         """Who is calling, once the key is known."""
+        self.rate_headers: Sequence[Header] = ()
+        """What its answer says of the rate that its client is limited to."""
         self.idempotency_key: bytes | None = None
         """What the caller named the request by, to repeat it safely."""
         self.message_id = ""

@@ -19,10 +19,12 @@ from payk.domain.directory import CurrentDirectory
 from payk.domain.errors import Code, quoted
 from payk.intake import Intake
 from payk.logs import get_logger
+from payk.store.rates import SharedRates
 from payk.store.statuses import StatusReader
 from payk.store.timeline import TimelineReader
 from payk.web.admin.management import Management
 from payk.web.admin.site import ROOT, ManagementApi
+from payk.web.admission import Admission
 from payk.web.answers import Answer
 from payk.web.api.events import Timelines
 from payk.web.api.openapi import document
@@ -71,6 +73,8 @@ class Site:
             answer = self._refuse(exchange, _given_up(exchange))
         except Exception as error:  # noqa: BLE001 - the last resort: whatever it is, it is logged and answered
             answer = self._refuse(exchange, error)
+        if exchange.rate_headers:
+            answer.headers = (*answer.headers, *exchange.rate_headers)
         await exchange.answer(answer, exchange.request_id)
 
     def next_request_id(self) -> str:
@@ -132,6 +136,7 @@ class PublicSite(Site):
         readiness: Readiness,
         clock: Clock,
         now: Callable[[], datetime],  # the database's clock
+        rates: SharedRates,
         options: PublicOptions | None = None,
     ) -> None:
         options = options or PublicOptions()
@@ -139,9 +144,10 @@ class PublicSite(Site):
         self.used_keys: set[int] = set()
         """Keys that requests came with; who notes them takes them out."""
         authenticator = Authenticator(directory, options.trusted_proxies, clock, now, self.used_keys)
-        questions = Questions(intake, authenticator, clock, options.answer_timeout)
+        admission = Admission(authenticator, rates, clock)
+        questions = Questions(intake, admission, clock, options.answer_timeout)
         self._sms = SmsPaths(
-            Sending(intake, authenticator, clock, options.answer_timeout),
+            Sending(intake, admission, clock, options.answer_timeout),
             Statuses(status_reader, questions),
             Timelines(timeline_reader, questions),
         )

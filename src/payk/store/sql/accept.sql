@@ -80,11 +80,11 @@ select exists (select from message where message_id = $1 and client_id = $2 and 
 -- are drawn, as draw_ids says. $2 are their digests, which are taken as claim_digests does it; messages whose digest
 -- another one holds are left out. What is being stored elsewhere is waited for $3 milliseconds (0 = without end), and
 -- locks on tables without end, for a batch is not split because a table is being migrated. $4 to $7 are columns; each
--- message names its kind by $8, and $9 to $20 describe those; $21 is the widest window. With $22 the messages are accepted
+-- message names its kind by $8, and $9 to $21 describe those; $22 is the widest window. With $23 the messages are accepted
 -- at the moment of the transaction, else of the statement, for the former may have begun before they came.
 -- Answers the ids, in order, those that were left out, and the transaction's mark.
 with moment as materialized (
-    select case when $22::boolean then now() else statement_timestamp() end as at,
+    select case when $23::boolean then now() else statement_timestamp() end as at,
            set_config('lock_timeout', $3, true) as has_effect  -- before any digest is waited for: all rows below need `at`
 ), given as materialized (
     select coalesce(g.message_id, nextval('message_id')) as message_id, g.digest, g.parts, g.phone, g.text,
@@ -101,7 +101,7 @@ with moment as materialized (
     select g.* from given g
     where g.digest is not null and not exists (
         select from idempotency k
-        where k.day >= (statement_timestamp() - make_interval(secs => $21))::date
+        where k.day >= (statement_timestamp() - make_interval(secs => $22))::date
           and k.day < statement_timestamp()::date
           -- not in a form by which partitions are looked for anew for every message
           and k.day - (statement_timestamp() - make_interval(secs => ($17::integer[])[g.kind]))::date >= 0
@@ -127,16 +127,17 @@ with moment as materialized (
            case when ($16::integer[])[kind] > 0
                 then greatest(($15::timestamptz[])[kind], at) + make_interval(secs => ($16::integer[])[kind])
                 end as expires_at,
-           ($18::integer[])[kind] as label_key, ($19::smallint[])[kind] as lane, ($20::smallint[])[kind] as rank,
+           ($18::boolean[])[kind] as demoted,
+           ($19::integer[])[kind] as label_key, ($20::smallint[])[kind] as lane, ($21::smallint[])[kind] as rank,
            coalesce(($15::timestamptz[])[kind] > at, false) as later
     from taken cross join given g
     where taken.all_of_them or g.digest is null or g.message_id in (select message_id from whole)
 ), stored as (
     insert into message (message_id, accepted_at, scheduled_at, expires_at, client_id, queue_id, sms_type, priority,
-                         parts, part_states, phone, sender, label, client_message_id, text)
+                         parts, part_states, phone, sender, label, client_message_id, text, demoted)
     select message_id, at, scheduled_at, expires_at, client_id, queue_id, sms_type, priority,
            parts, case when parts > 1 then array_fill(0::smallint, array[parts]) end,
-           phone, sender, label, client_message_id, text
+           phone, sender, label, client_message_id, text, demoted
     from fresh
 ), queued as (
     insert into waiting (message_id, expires_at, client_id, label_key, queue_id, lane, rank)

@@ -4,7 +4,7 @@ set transaction isolation level repeatable read, read only;
 
 -- name: find_message
 -- A message of a client, and where it waits; a claimed one is being handed over, hence Enroute.
-select m.accepted_at, m.scheduled_at, m.done_at, m.parts, w.message_id is not null as queued, s.due as held_until,
+select m.accepted_at, m.scheduled_at, m.done_at, m.parts, m.demoted, w.message_id is not null as queued, s.due as held_until,
        case when m.state = 0 and w.claimed_by is not null then 1 else m.state end as state,
        coalesce(w.attempt + w.uncertain_count, s.attempt + s.uncertain_count) + 1 as next_attempt,
        a.set_aside_at, a.dealt_with_at, a.released

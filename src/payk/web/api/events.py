@@ -27,7 +27,7 @@ class Timelines:
 
     async def one(self, exchange: Exchange) -> Answer:
         """The timeline of the message whose id the path names."""
-        client_id, message_id, timeout = self._questions.asked(exchange)
+        client_id, message_id, timeout = await self._questions.asked(exchange)
         timeline = await self._reader.timeline(client_id, message_id, timeout)
         if timeline is None:
             raise not_found(exchange)

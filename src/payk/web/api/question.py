@@ -5,7 +5,7 @@ from __future__ import annotations
 from payk.clock import Clock
 from payk.domain.errors import Code, quoted
 from payk.intake import Intake
-from payk.web.auth import Authenticator
+from payk.web.admission import Admission
 from payk.web.exchange import Exchange
 from payk.web.problems import Problem
 
@@ -18,18 +18,19 @@ _ID_DIGITS = 18
 class Questions:
     """`answer_timeout`: seconds within which a question is answered."""
 
-    def __init__(self, intake: Intake, authenticator: Authenticator, clock: Clock, answer_timeout: float) -> None:
+    def __init__(self, intake: Intake, admission: Admission, clock: Clock, answer_timeout: float) -> None:
         self._intake = intake
-        self._authenticator = authenticator
+        self._admission = admission
         self._clock = clock
         self._answer_timeout = answer_timeout
 
-    def asked(self, exchange: Exchange) -> tuple[int, int, float]:
+    async def asked(self, exchange: Exchange) -> tuple[int, int, float]:
         """client_id, message_id and the seconds that the store may take.
 
-        Raises Problem: no valid key, MessageIdInvalid, MessageNotFound where no message can have the id.
+        Raises Problem: no valid key, RateLimitExceeded, MessageIdInvalid, MessageNotFound where no message can have
+        the id.
         """
-        client = self._authenticator.client(exchange)
+        client = await self._admission.client(exchange)
         message_id = _asked_id(exchange)
         timeout = self._intake.store_timeout(self._clock.monotonic() + self._answer_timeout)
         return client.client_id, message_id, timeout

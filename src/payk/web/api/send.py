@@ -14,11 +14,11 @@ from payk.domain.errors import Code
 from payk.intake import BulkResult, Intake, ItemRefusal
 from payk.store.accept import Inserted
 from payk.store.kept_answers import KeptAnswer
+from payk.web.admission import Admission
 from payk.web.answers import Answer
 from payk.web.api.body import BULK, SINGLE, receive_body, unpack_body
 from payk.web.api.idempotency import idempotency_key
 from payk.web.api.reading import read_bulk, read_message
-from payk.web.auth import Authenticator
 from payk.web.exchange import Exchange
 from payk.web.problems import Problem
 
@@ -31,15 +31,15 @@ _encode = msgspec.json.Encoder().encode
 class Sending:
     """Takes messages. An answer is out `answer_timeout` seconds after the last octet of the body at the latest."""
 
-    def __init__(self, intake: Intake, authenticator: Authenticator, clock: Clock, answer_timeout: float) -> None:
+    def __init__(self, intake: Intake, admission: Admission, clock: Clock, answer_timeout: float) -> None:
         self._intake = intake
-        self._authenticator = authenticator
+        self._admission = admission
         self._clock = clock
         self._answer_timeout = answer_timeout
 
     async def one(self, exchange: Exchange) -> Answer:
         """Take one message; answered only after it is durably stored."""
-        client = self._authenticator.client(exchange)
+        client = await self._admission.client(exchange)
         key = idempotency_key(exchange)
         packed = await receive_body(exchange, SINGLE)
         deadline = self._clock.monotonic() + self._answer_timeout
@@ -55,7 +55,7 @@ class Sending:
 
     async def bulk(self, exchange: Exchange) -> Answer:
         """Take many messages in one transaction; bad ones do not spoil good ones, unless the client is set so."""
-        client = self._authenticator.client(exchange)
+        client = await self._admission.client(exchange)
         key = idempotency_key(exchange)
         packed = await receive_body(exchange, BULK)
         deadline = self._clock.monotonic() + self._answer_timeout

@@ -34,7 +34,7 @@ class Statuses:
 
     async def one(self, exchange: Exchange) -> Answer:
         """The status of the message whose id the path names."""
-        client_id, message_id, timeout = self._questions.asked(exchange)
+        client_id, message_id, timeout = await self._questions.asked(exchange)
         row = await self._reader.status(client_id, message_id, timeout)
         if row is None:
             raise not_found(exchange)
@@ -53,7 +53,7 @@ class Statuses:
 
     async def delete_nothing(self, exchange: Exchange) -> Answer:
         """DELETE of an empty id: refused, for it must never mean all messages."""
-        self._questions.asked(exchange)
+        await self._questions.asked(exchange)
         raise AssertionError("an empty id was taken for one")
 
 
