@@ -19,6 +19,7 @@ from payk.dispatch.flows import FlowBoard
 from payk.dispatch.pump import Pump
 from payk.dispatch.receipts import ReceiptRecorder
 from payk.dispatch.recorder import OutcomeRecorder
+from payk.dispatch.telling import LinkTeller
 from payk.domain.directory import CurrentDirectory, Directory
 from payk.domain.fairness import DEFAULT_WEIGHTS
 from payk.domain.message import SmsType
@@ -104,8 +105,9 @@ class Dispatcher:
         )
         """The operators that take new messages, with what that was found from."""
         self._receipts = ReceiptRecorder(
-            db, directory, options.wait, lambda: self._recorder.caught_up(OUTCOME_PATIENCE), clock
+            db, directory, options.wait, lambda: self._recorder.caught_up(OUTCOME_PATIENCE), clock, self._settled
         )
+        self._teller = LinkTeller(db, incarnation, self._links, clock)
         self._recorder = OutcomeRecorder(
             db,
             directory,
@@ -131,6 +133,7 @@ class Dispatcher:
                 group.create_task(self._board.follow(self._db), name="flow-board"),
                 group.create_task(self._board.listen(self._db), name="flow-listener"),
                 group.create_task(self._keeper.run(), name="bind-keeper"),
+                group.create_task(self._teller.run(), name="link-teller"),
             ]
             try:
                 await self._follow_directory(group)
@@ -286,6 +289,12 @@ class Dispatcher:
     def _result(self, result: SubmissionResult) -> None:
         self._recorder.take(result)
         self._wake_pump(result.link_id)
+
+    def _settled(self, link_id: int, ages: list[float]) -> None:
+        """Final receipts of a link were settled, so many seconds after their submits."""
+        link = self._links.get(link_id)
+        if link is not None:
+            link.received(ages)
 
     def _late(self, link_id: int, submission: Submission, part: int, smsc_id: str) -> None:
         link = self._directory.link_of(link_id)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from itertools import zip_longest
 from zoneinfo import ZoneInfo
@@ -71,12 +71,15 @@ class ReceiptRecorder:
         wait: ReceiptWait,
         outcomes_recorded: Callable[[], Awaitable[None]],
         clock: Clock,
+        on_settled: Callable[[int, list[float]], None] = lambda link_id, ages: None,
     ) -> None:
+        """`on_settled(link_id, ages)`: final receipts, each so many seconds after its submit."""
         self._db = db
         self._directory = directory
         self._wait = wait
         self._outcomes_recorded = outcomes_recorded
         self._clock = clock
+        self._on_settled = on_settled
         self._id_modes = LearnedIdModes()
         self._arrived: list[_Arrived] = []
         self._early: list[int] = []
@@ -199,6 +202,12 @@ class ReceiptRecorder:
             await self._store_kind(messages)
         if settled:
             _tell(reports, settled)
+            ages: dict[int, list[float]] = defaultdict(list)
+            for report, one in zip(reports, settled, strict=True):
+                if one.age is not None:
+                    ages[report.link_id].append(one.age)
+            for link_id, of_link in ages.items():
+                self._on_settled(link_id, of_link)
             await self._learn(reports, settled)
 
 

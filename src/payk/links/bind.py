@@ -103,11 +103,16 @@ class Bind:
         self._bound_at: float | None = None
         self._held = 0.0  # seconds the last session was bound
         self._last_error: str | None = None
+        self._last_error_at: float | None = None
+        self._last_ending: Ending | None = None
         self._waiting_for: str | None = "its turn"
 
     @property
     def status(self) -> BindStatus:
-        return BindStatus(self.number, self.up, self._bound_at, self._last_error, self._waiting_for)
+        in_flight = 0 if self._transmitter is None else self._transmitter.in_flight
+        return BindStatus(
+            self.number, self.up, self._bound_at, self._last_error, self._waiting_for, in_flight, self._last_error_at
+        )
 
     @property
     def up(self) -> bool:
@@ -169,8 +174,13 @@ class Bind:
     def _finish(self, ending: Ending) -> None:
         if self._over is not None and not self._over.done():
             self._over.set_result(ending)
-            self._last_error = ending.error
+            self._note(ending)
             self._close_door()
+
+    def _note(self, ending: Ending) -> None:
+        if ending is not self._last_ending:
+            self._last_ending = ending
+            self._last_error, self._last_error_at = ending.error, self._clock.monotonic()
 
     async def _live(self) -> None:
         """One life of the bind: from the lease to the end of the wait after its session."""
@@ -184,7 +194,7 @@ class Bind:
         self._waiting_for = "operator to answer"
         self._held = 0.0
         ending = await self._hold_session()
-        self._last_error = ending.error
+        self._note(ending)
         if self._leaving:
             return
         delay = self._backoff.delay(ending.trouble, held=self._held)

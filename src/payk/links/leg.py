@@ -138,6 +138,11 @@ class Leg:
             return 0
         return self._connection.free_window
 
+    @property
+    def in_flight(self) -> int:
+        """Submits that wait for their answer."""
+        return 0 if self._connection is None else self._connection.session.pending_count
+
     def submit(self, pdu: SubmitSm, token: object) -> None:
         """`LocalError` if it was not written."""
         assert self._connection is not None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from random import Random
 from typing import Final
 
@@ -12,6 +12,7 @@ from payk.domain.operator import Link as LinkSettings
 from payk.domain.outcome import Submission, SubmissionResult
 from payk.links.bind import Bind
 from payk.links.delivery import Delivery
+from payk.links.figures import LinkFigures
 from payk.links.status import BindStatus, PaceStatus
 from payk.links.submitter import Submitter
 from payk.links.timing import Timing
@@ -90,6 +91,14 @@ class Link:
         """How fast this process submits, and what the operator lets through."""
         return self._submitter.pace
 
+    def figures(self) -> LinkFigures:
+        """What it did in the last minutes."""
+        return self._submitter.figures.summary(self._clock.monotonic())
+
+    def received(self, ages: Iterable[float]) -> None:
+        """Final receipts were settled, so many seconds after their submits."""
+        self._submitter.figures.received(ages, self._clock.monotonic())
+
     def want_binds(self, numbers: Collection[int]) -> None:
         """Hold exactly these binds. The others are left in order, and are gone from `binds` once they are unbound."""
         self._wanted = frozenset(numbers)
@@ -155,11 +164,15 @@ class Link:
             lease_held=self._lease_held,
             turn=self._turn,
             on_change=self._changed,
-            on_deliver=self._on_deliver,
+            on_deliver=self._delivered,
             clock=self._clock,
             random=self._random,
             timing=self._timing,
         )
+
+    def _delivered(self, delivery: Delivery) -> None:
+        self._submitter.figures.delivered(self._clock.monotonic())
+        self._on_deliver(delivery)
 
     async def _hold(self, bind: Bind) -> None:
         try:

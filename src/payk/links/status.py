@@ -19,6 +19,10 @@ class BindStatus:
     """Why it came down or was refused last; kept while it is up again."""
     waiting_for: str | None
     """What keeps it from being bound; None while it is."""
+    in_flight: int = 0
+    """Submits that wait for their answer."""
+    last_error_at: float | None = None
+    """`Clock.monotonic()` of the last error."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ from payk.domain.outcome import (
     Unsent,
 )
 from payk.links.bind import Bind
+from payk.links.figures import Figures
 from payk.links.pacing import RateControl, Slowdown
 from payk.links.parts import PartsEncoder, UnsendableError, WirePart, without_hints
 from payk.links.refusal import outcome_of, status_overrides
@@ -87,6 +88,8 @@ class Submitter:
         self._clock = clock
         self._encoder = PartsEncoder(settings)
         self._overrides = status_overrides(settings.status_classes)
+        self.figures = Figures()
+        """What was submitted lately, and how it was answered."""
         self._pace = RateControl(settings.rate or None, clock.monotonic())
         self._results: deque[SubmissionResult] = deque()
         """What is to be given back in the next turn of the loop."""
@@ -162,20 +165,24 @@ class Submitter:
         if status and status == CommandStatus.ESME_ROPTPARNOTALLWD and self._spare_hints(bind, part):
             return
         now = self._clock.monotonic()
+        self.figures.answered(now - part.written_at, now)
         outcomes = [outcome_of(number, response, self._overrides) for number in part.wire.numbers]
         match outcomes[0]:
             case Accepted():
                 if self._pace.accepted(written_at=part.written_at, now=now):
                     self._log.info("throttling over")
             case Refused(command_status=command_status, kind=kind):
+                self.figures.refused(kind.name.lower(), now)
                 self._refused(bind, part, command_status, kind)
         self._heed_congestion(part, response)
         self._settle(part.message, outcomes)
         self._write_from(bind, now)
 
     def unanswered(self, bind: Bind, part: PartOnItsWay, reason: str) -> None:
+        now = self._clock.monotonic()
+        self.figures.refused("uncertain", now)
         self._settle(part.message, [Uncertain(number, reason) for number in part.wire.numbers])
-        self._write_from(bind, self._clock.monotonic())
+        self._write_from(bind, now)
 
     def answered_late(self, part: PartOnItsWay, response: Response) -> None:
         self._heed_congestion(part, response)
@@ -303,6 +310,7 @@ class Submitter:
                 self._settle(part.message, _unsendable(part.wire.numbers, CommandStatus.ESME_RSUBMITFAIL))
             else:
                 part.written(now)
+                self.figures.submitted(now)
                 room -= 1
 
     def _write_waiting(self) -> None:

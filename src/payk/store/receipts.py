@@ -68,6 +68,8 @@ class Settled:
     """The final state of the part that this receipt contradicts; the first one stays."""
     shows: IdMode | None = field(default=None, compare=False)
     """How its id relates to that of the answer; None where it was not matched by id, or the id does not tell."""
+    age: float | None = field(default=None, compare=False)
+    """Seconds since the submit, of an ordinary receipt; None where nobody looked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,7 +270,10 @@ async def _settle_plain(
         rows = await connection.fetch(
             sql("receipts.settle_plain"), [r.smsc_ids[0] for r in tried], [r.source for r in tried], *kinds
         )
-    return {plain[place]: Settled(message_id, (1,), tried[place].state, None, IdMode.RAW) for place, message_id in rows}
+    return {
+        plain[place]: Settled(message_id, (1,), tried[place].state, None, IdMode.RAW, age)
+        for place, message_id, age in rows
+    }
 
 
 async def _settle(

@@ -29,3 +29,12 @@ create index hold_open on hold (hold_id) where settled_at is null;
 
 -- Nothing new is given to it; the next of the list carry its traffic. Of a link this is among its options.
 alter table operator add column draining boolean not null default false;
+
+-- How the links of each process stand, told once a second by it. Nobody misses it after a crash, so no log is written.
+create unlogged table link_state (
+    incarnation  bigint not null,
+    link_id      integer not null,
+    told_at      timestamptz not null default now(),
+    state        jsonb not null,
+    primary key (incarnation, link_id)
+) with (fillfactor = 50);

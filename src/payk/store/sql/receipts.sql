@@ -18,7 +18,7 @@ with found as materialized (
     where m.message_id = f.message_id and m.state in (0, 1, 6) and m.part_states is null and m.receipt_due is not null
       and m.phone is not distinct from f.phone  -- no index serves that: there are numbers that got a million messages
       and m.sender >= 'A' collate "C"  -- else the number could be our own sender's
-    returning f.ord, f.smsc_id, f.kind, m.message_id, m.receipt_due
+    returning f.ord, f.smsc_id, f.kind, m.message_id, m.receipt_due, m.submitted_at
 ), said as (
     insert into receipt (message_id, smsc_id, operator_id, link_id, part, state, raw_state, error, network_error,
                          done_date, operator_done_at)
@@ -29,7 +29,8 @@ with found as materialized (
 ), stopped as (
     delete from awaiting a using settled s where a.due = s.receipt_due and a.message_id = s.message_id
 )
-select ord::integer - 1 as index, message_id from settled;
+select ord::integer - 1 as index, message_id, extract(epoch from now() - submitted_at)::double precision as age
+from settled;
 
 -- name: find_keys
 -- The submits that each receipt may be of, by any form of its id: best form first, then ids written exactly so, newest.

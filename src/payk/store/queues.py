@@ -1,0 +1,107 @@
+"""How much waits where, and since when: exact where little waits, in bounded time where ten million messages do."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from payk.domain.message import Lane
+from payk.store.claims import present_flows
+from payk.store.database import Database
+from payk.store.queries import sql
+
+__all__ = ["Depth", "queue_depths"]
+
+EXACT: Final = 10_000
+"""Messages of a client in a lane of a queue that are counted; more are estimated."""
+SAMPLE: Final = 200_000
+"""Rows that an estimate looks at, about: one of a tenth of the whole is right within 2 %, of a hundredth within 10 %,
+unless what was accepted together lies together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """What waits of one client in one lane for one ordered list of operators."""
+
+    operators: tuple[str, ...]
+    lane: Lane
+    client: str
+    client_id: int
+    queue_id: int
+    waiting: int
+    """Ready to be sent, held ones among them. Exact up to EXACT, and with `estimated` not."""
+    estimated: bool
+    oldest_age: float | None
+    """Seconds since the oldest of these could be sent, of the first 200 labels; None where none waits."""
+    in_flight: int
+    """Claimed: on their way to an operator."""
+    staged: int
+    """For later: scheduled, or to be tried again. Exact while no more than SAMPLE are staged in all."""
+    next_due: datetime | None
+
+
+@dataclass(slots=True)
+class _Group:
+    waiting: int = 0
+    estimated: bool = False
+    oldest: int | None = None
+    in_flight: int = 0
+    staged: int = 0
+    next_due: datetime | None = None
+
+
+async def queue_depths(db: Database) -> list[Depth]:
+    """Everything that waits, the fullest first. Well below a second with 10 million messages of ten clients."""
+    groups: dict[tuple[int, int, int], _Group] = defaultdict(_Group)
+    flows = await present_flows(db)
+    async with db.connection(timeout=60.0) as connection:
+        size = await connection.fetchrow(sql("queues.size"))
+        assert size is not None  # it is one row whatever there is
+        for *key, count, oldest in await connection.fetch(sql("queues.depths"), EXACT):
+            group = groups[tuple(key)]
+            group.waiting, group.estimated, group.oldest = count, count >= EXACT, oldest
+        if any(group.estimated for group in groups.values()):
+            percent = _percent(size["waiting"])
+            for *key, count in await connection.fetch(sql("queues.sampled_depths"), percent):
+                group = groups[tuple(key)]
+                if group.estimated:
+                    group.waiting = max(EXACT, round(count * 100 / percent))
+                    group.estimated = percent < 100
+        for flow, lowest in flows.items():
+            group = groups[flow.queue_id, flow.lane, flow.client_id]
+            group.oldest = lowest if group.oldest is None else min(group.oldest, lowest)
+        for *key, count in await connection.fetch(sql("queues.claimed")):
+            groups[tuple(key)].in_flight = count
+        percent = _percent(size["staged"])
+        for *key, count, next_due in await connection.fetch(sql("queues.staged"), percent):
+            group = groups[tuple(key)]
+            group.staged, group.next_due = round(count * 100 / percent), next_due
+        oldest = [group.oldest for group in groups.values() if group.oldest is not None]
+        ages = {row[0]: row[1] for row in await connection.fetch(sql("queues.ages"), oldest)}
+        names = await connection.fetchrow(sql("queues.names"), sorted({key[2] for key in groups}))
+    assert names is not None  # it is one row whatever there is
+    operators, clients = json.loads(names["queues"] or "{}"), json.loads(names["clients"] or "{}")
+    found = [
+        Depth(
+            tuple(operators[str(queue_id)] or ()),
+            Lane(lane),
+            clients.get(str(client_id), f"client {client_id}"),
+            client_id,
+            queue_id,
+            group.waiting,
+            group.estimated,
+            None if group.oldest is None else ages.get(group.oldest),
+            group.in_flight,
+            group.staged,
+            group.next_due,
+        )
+        for (queue_id, lane, client_id), group in groups.items()
+    ]
+    return sorted(found, key=lambda depth: (-depth.waiting - depth.staged, depth.operators, depth.lane, depth.client))
+
+
+def _percent(rows: float) -> float:
+    return 100.0 if rows <= SAMPLE else 100.0 * SAMPLE / rows
