@@ -10,6 +10,8 @@ backup.py    `payk backup`, `payk restore`
 recovery.py  `payk recover`
 forgetting.py  `payk forget`
 secrets.py   secret keys and the database; `payk secret rotate`
+messages.py  `payk message search`, `payk message show`
+importing.py `payk message import`
 """
 
 from payk.app.backup import backup, restore
@@ -17,6 +19,10 @@ from payk.app.centre import serve
 from payk.app.changing import apply, migrate
 from payk.app.check import check
 from payk.app.forgetting import forget
+from payk.app.importing import drop_imported_messages, import_messages
+from payk.app.messages import instant
+from payk.app.messages import search as search_messages
+from payk.app.messages import show as show_message
 from payk.app.opening import StartError, run
 from payk.app.processes import processes
 from payk.app.recovery import choice, recover
@@ -29,13 +35,18 @@ __all__ = [
     "backup",
     "check",
     "choice",
+    "drop_imported_messages",
     "forget",
+    "import_messages",
+    "instant",
     "migrate",
     "processes",
     "recover",
     "restore",
     "rotate",
     "run",
+    "search_messages",
     "serve",
+    "show_message",
     "up",
 ]

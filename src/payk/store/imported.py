@@ -10,6 +10,7 @@ from typing import Any
 from payk.domain.imported import ImportedMessage
 from payk.domain.message import MessageState
 from payk.store.database import Database
+from payk.store.holds import client_numbers
 from payk.store.queries import sql
 
 __all__ = ["Added", "add_imported", "client_ids", "drop_imported", "first_message_id", "read_imported"]
@@ -39,7 +40,7 @@ async def first_message_id(db: Database) -> int:
 async def client_ids(db: Database) -> dict[str, int]:
     """Every client by its name."""
     async with db.connection() as connection:
-        return {row["name"]: row["client_id"] for row in await connection.fetch(sql("imported.client_ids"))}
+        return await client_numbers(connection)
 
 
 async def add_imported(db: Database, messages: Sequence[ImportedMessage], *, dry_run: bool = False) -> Added:

@@ -2,10 +2,6 @@
 -- The first id of this centre's own; those of other centres lie below.
 select message_id from first_message_id;
 
--- name: client_ids
--- Every client by its name.
-select name, client_id from client;
-
 -- name: add
 -- Adds messages of another centre by columns; those whose ids are known already stay as they are. Answers how many it added.
 with added as (
