@@ -50,10 +50,10 @@ async def test_a_customer_says_no_sms_came(payk_on_server: Payk) -> None:
     )
     assert "992900****02" not in printed
     page = await found(payk_on_server, "--client", "bank", "--label", "codes", "--state", "delivered", "--type", "otp")
-    assert (page["cursor"], page["looked_back_to"]) == (None, None)
-    [row] = page["messages"]
-    assert (row["message_id"], row["number"], row["state"]) == (int(message_id), "992900****01", "Delivered")
-    assert (row["client_message_id"], row["sms_type"], row["operator"]) == ("a-1", "Otp", "tcell")
+    assert (page["next"], page["looked_back_to"]) == (None, None)
+    [row] = page["items"]
+    assert (row["message_id"], row["number"], row["state"]) == (message_id, "992900****01", "Delivered")
+    assert (row["client_message_id"], row["sms_type"], row["operator"]) == ("a-1", "otp", "tcell")
     assert "12345" not in json.dumps(page)
 
     shown = await payk_on_server.done("message", "show", message_id)
@@ -63,7 +63,7 @@ async def test_a_customer_says_no_sms_came(payk_on_server: Payk) -> None:
     assert [word for word in ("accepted", "queued", "submitted", "receipt", "final") if word not in shown] == []
     told = json.loads(await payk_on_server.done("message", "show", message_id, "--json", "--whole-numbers"))
     assert told["number"] == "992900900901" and told["why"].startswith("Delivered at ")
-    assert [event["kind"] for event in told["events"]] == ["accepted", "queued", "submitted", "receipt", "final"]
+    assert [event["event"] for event in told["events"]] == ["accepted", "queued", "submitted", "receipt", "final"]
     assert "12345" not in json.dumps(told) + shown
 
 
@@ -78,12 +78,12 @@ async def test_a_message_that_waits_says_why(payk_on_server: Payk) -> None:
 async def test_pages_follow_each_other(payk_on_server: Payk) -> None:
     await payk_on_server.apply(registry(9))
     centre = await payk_on_server.serve()
-    ids = [int(await centre.send(f"99290090090{number}")) for number in range(5)]
+    ids = [await centre.send(f"99290090090{number}") for number in range(5)]
     first = await found(payk_on_server, "--limit", "3")
-    rest = await found(payk_on_server, "--limit", "3", "--cursor", str(first["cursor"]))
-    assert [row["message_id"] for page in (first, rest) for row in page["messages"]] == ids[::-1]
+    rest = await found(payk_on_server, "--limit", "3", "--cursor", first["next"])
+    assert [row["message_id"] for page in (first, rest) for row in page["items"]] == ids[::-1]
     ended = await payk_on_server.run("message", "search", "--limit", "3")
-    assert ended.stderr == f"there may be more: --cursor {first['cursor']}\n"
+    assert ended.stderr == f"there may be more: --cursor {first['next']}\n"
     nothing = await payk_on_server.run("message", "search", "--to", "2020-01-01")
     assert (nothing.returncode, nothing.stdout, nothing.stderr) == (0, "", "no such message\n")
 

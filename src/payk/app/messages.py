@@ -17,6 +17,7 @@ from rich.text import Text
 from payk.app.opening import StartError, opened
 from payk.domain.errors import Rejection
 from payk.domain.imported import ImportedMessage
+from payk.domain.message import MessageState
 from payk.domain.search import MessageSearch, SearchRefused
 from payk.domain.validity import parse_instant
 from payk.settings import Settings
@@ -55,10 +56,9 @@ async def search(
             option = error.field.replace("accepted_from", "from").replace("accepted_before", "to").replace("_", "-")
             raise StartError(f"--{option}: {error.rule}") from error
     if as_json:
-        messages = [_plain(asdict(message)) for message in page.messages]
-        print(
-            json.dumps({"messages": messages, **_plain({"cursor": page.cursor, "looked_back_to": page.looked_back_to})})
-        )
+        items = [_plain(asdict(message)) for message in page.messages]
+        following = None if page.cursor is None else str(page.cursor)
+        print(json.dumps({"items": items, "next": following, **_plain({"looked_back_to": page.looked_back_to})}))
     else:
         _print_page(page)
 
@@ -95,21 +95,30 @@ def _show_imported(client: str, message: ImportedMessage, *, as_json: bool) -> N
 
 
 def _record(record: MessageRecord) -> dict[str, Any]:
-    events = [{name: value for name, value in _plain(asdict(event)).items() if value is not None}
-              for event in record.timeline.events]  # fmt: skip
+    events = [_event(event) for event in record.timeline.events]
     return {**_plain(asdict(record.message)), "why": record.why, "events": events}
 
 
+def _event(event: TimelineEvent) -> dict[str, Any]:
+    """What its kind has, by the names of the management API."""
+    names = {"kind": "event", "smsc_id": "operator_message_id"}
+    told = _plain(asdict(event)).items()
+    return {names.get(name, name): value for name, value in told if value is not None}
+
+
 def _plain(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """As JSON has it: times in UTC with milliseconds, names for numbers."""
-    return {name: _plain_value(value) for name, value in fields.items()}
+    """As the management API has it: ids as strings, times in UTC with milliseconds, names for numbers."""
+    plain = {name: _plain_value(value) for name, value in fields.items()}
+    return plain | ({"message_id": str(fields["message_id"])} if "message_id" in fields else {})
 
 
 def _plain_value(value: Any) -> Any:
     if isinstance(value, datetime):
-        return value.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds")
+        return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    if isinstance(value, MessageState):
+        return value.label
     if isinstance(value, IntEnum):
-        return value.name.capitalize()
+        return value.name.lower()
     return value.hex() if isinstance(value, bytes) else value
 
 
@@ -146,7 +155,7 @@ def _print_record(record: MessageRecord) -> None:
     table = Table("Time (UTC)", "Event", "Part", "Attempt", "Operator", "Details", box=None, pad_edge=False)
     for event in record.timeline.events:
         numbers = ("" if number is None else str(number) for number in (event.part, event.attempt))
-        cells = (_plain_value(event.at).replace("T", " "), event.kind, *numbers, event.operator or "", _details(event))
+        cells = (_instant_shown(event.at), event.kind, *numbers, event.operator or "", _details(event))
         table.add_row(*(_shown(cell) for cell in cells))
     _console().print("", table, sep="\n")
 
@@ -167,8 +176,12 @@ def _print_pairs(pairs: Mapping[str, Any]) -> None:
 
 def _told(pairs: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, str]]:
     for name, value in pairs:
-        plain = _plain_value(value)
-        yield name, plain.replace("T", " ") if isinstance(value, datetime) else "" if plain is None else str(plain)
+        plain = _instant_shown(value) if isinstance(value, datetime) else _plain_value(value)
+        yield name, "" if plain is None else str(plain)
+
+
+def _instant_shown(at: datetime) -> str:
+    return at.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "milliseconds")
 
 
 def _console() -> Console:
