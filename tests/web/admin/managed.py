@@ -13,6 +13,7 @@ import httpx
 from payk.domain.access import Principal
 from payk.domain.directory import CurrentDirectory
 from payk.domain.management_errors import MANAGEMENT_ERRORS, ManagementCode
+from payk.domain.receipt import ReceiptWait
 from payk.registry.follow import load
 from payk.registry.secrets import SecretBox
 from payk.store.database import Database
@@ -81,7 +82,7 @@ async def managed_on(db: Database, callers: dict[str, Principal]) -> AsyncIterat
         return callers.get(token)
 
     directory = CurrentDirectory(await load(db))
-    site = ManagementSite(_ready, Management(db, SECRET_BOX, directory, authenticate))
+    site = ManagementSite(_ready, Management(db, SECRET_BOX, directory, authenticate, ReceiptWait()))
     server = HttpServer(site, listen("127.0.0.1", 0))
     serving = asyncio.create_task(server.run())
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{server.port}", timeout=20) as http:

@@ -19,8 +19,10 @@ from payk.registry.errors import (
     ForceRequired,
     NotThere,
     RegistryFileError,
+    TrafficError,
 )
 from payk.registry.errors import Problem as RegistryProblem
+from payk.store.errors import StoreRefused
 from payk.web.problems import Problem, problem_answer, problem_of
 
 __all__ = ["answer_errors", "management_problem"]
@@ -33,6 +35,8 @@ def management_problem(error: Exception) -> Problem:
     match error:
         case RegistryFileError():
             return _values(error.problems)
+        case TrafficError():
+            return _choice(error.problems)
         case ForceRequired():
             detail = f"{' '.join(error.reasons)} Send it with ?force=true if that is meant."
             return Problem(ManagementCode.FORCE_REQUIRED, detail, members={"Reasons": list(error.reasons)})
@@ -56,6 +60,9 @@ def management_problem(error: Exception) -> Problem:
             return Problem(Code.PAYLOAD_TOO_LARGE, str(error.detail))
         case HTTPException():
             return Problem(ManagementCode.REQUEST_INVALID, str(error.detail))
+        case StoreRefused() | UnicodeEncodeError():
+            detail = "A value holds what cannot be stored, such as NUL or half of a character."
+            return Problem(ManagementCode.REQUEST_INVALID, detail)
         case _:
             return problem_of(error)
 
@@ -69,9 +76,20 @@ def _values(problems: Sequence[RegistryProblem]) -> Problem:
     return Problem(ManagementCode.VALUE_INVALID, detail, errors=errors)
 
 
+def _choice(problems: Sequence[RegistryProblem]) -> Problem:
+    """What was meant is not there, or nothing was meant."""
+    errors = {problem.path or "choice": [f"{problem.wrong}; {problem.right}"] for problem in problems}
+    detail = " ".join(f"{name}: {wrong[0]}." for name, wrong in errors.items())
+    return Problem(ManagementCode.VALUE_INVALID, detail, errors=errors)
+
+
 def _setting(path: str) -> str:
     """The setting that a place of the document names: what stands around the resource itself is not the caller's."""
     return path.rpartition("].")[2] if "]." in path else path
+
+
+def _encodable(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()
 
 
 def _request(errors: Sequence[Any]) -> Problem:
@@ -91,6 +109,10 @@ def answer_errors(application: FastAPI) -> None:
 
     async def answered(request: Request, error: Exception) -> Response:
         problem = management_problem(error)
+        problem.detail = _encodable(problem.detail)
+        problem.errors = {
+            _encodable(name): [_encodable(wrong) for wrong in found] for name, found in problem.errors.items()
+        }
         fields = {
             "code": str(problem.code),
             "status": problem.status,

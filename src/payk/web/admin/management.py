@@ -13,6 +13,7 @@ from pydantic import AfterValidator
 from payk.domain.access import Permission, Principal
 from payk.domain.directory import CurrentDirectory
 from payk.domain.management_errors import ManagementCode
+from payk.domain.receipt import ReceiptWait
 from payk.registry.secrets import SecretBox
 from payk.store.database import Database
 from payk.web.caller import Network, caller_address
@@ -35,6 +36,7 @@ class Management:
     secret_box: SecretBox
     directory: CurrentDirectory
     authenticate: Authenticate
+    receipt_wait: ReceiptWait
     trusted_proxies: tuple[Network, ...] = ()
 
 

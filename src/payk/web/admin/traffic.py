@@ -1,0 +1,263 @@
+"""Running traffic: who is alive, how links stand, what waits; holding, releasing and cancelling it; draining."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, Field
+
+from payk.domain.access import Permission
+from payk.domain.hold import Hold
+from payk.domain.message import SmsType
+from payk.logs import mask
+from payk.registry.traffic import Chosen, cancel, drain, hold, release, resume
+from payk.store.census import live_processes
+from payk.store.holds import Counts, read_holds
+from payk.store.link_states import link_states
+from payk.store.parked import forget_parked, parked_counts, parked_page, retry_parked
+from payk.store.queues import queue_depths
+from payk.web.admin.changes import Done
+from payk.web.admin.configured import Limit, not_found
+from payk.web.admin.management import Known, Management, Name, Parts
+from payk.web.admin.times import moment
+
+__all__ = ["router"]
+
+router = APIRouter(tags=["traffic"])
+
+CANCEL_PATIENCE = 30.0
+"""Seconds after which a cancel that goes on is answered with what it did so far."""
+
+
+class Choice(BaseModel):
+    """Which waiting messages are meant: all that is named must fit, and something must be named."""
+
+    client: str | None = Field(None, max_length=64)
+    label: str | None = Field(None, max_length=255)
+    sms_type: str | None = Field(None, pattern="^(common|otp|batch)$")
+    operator: str | None = Field(None, max_length=64, description="That their route names first.")
+    reason: str = Field("", max_length=255, description="For those who look at it later.")
+
+    def chosen(self) -> Chosen:
+        """The same in the words of the registry."""
+        kind = None if self.sms_type is None else SmsType[self.sms_type.upper()]
+        return Chosen(self.client, self.label, kind, self.operator)
+
+
+class HoldShown(BaseModel):
+    """A hold that stands."""
+
+    hold_id: int
+    client: str | None
+    label: str | None
+    sms_type: str | None
+    operator: str | None
+    placed_at: str | None
+    author: str
+    reason: str
+    cancels: bool = Field(description="It stands while what it covers is cancelled.")
+
+
+class Many(BaseModel):
+    """All of them."""
+
+    items: list[Any]
+
+
+class Cancellation(BaseModel):
+    """How a cancel went."""
+
+    cancelled: int
+    too_late: int = Field(description="Parts of them are with an operator, or on their way.")
+    done: bool = Field(description="false: it goes on, and the hold stands until it is done.")
+
+
+def _hold(parts: Management, found: Hold) -> HoldShown:
+    directory, chosen = parts.directory.value, found.selection
+    client = None if chosen.client_id is None else directory.clients.get(chosen.client_id)
+    operator = None if chosen.operator_id is None else directory.operators.get(chosen.operator_id)
+    return HoldShown(
+        hold_id=found.hold_id,
+        client=None if chosen.client_id is None else client.name if client else f"client {chosen.client_id}",
+        label=chosen.label,
+        sms_type=None if chosen.sms_type is None else chosen.sms_type.name.lower(),
+        operator=None if chosen.operator_id is None else operator.name if operator else f"{chosen.operator_id}",
+        placed_at=moment(found.placed_at),
+        author=found.author,
+        reason=found.reason,
+        cancels=found.cancels,
+    )
+
+
+@router.get("/holds")
+async def list_holds(caller: Known, parts: Parts) -> Many:
+    """What is held back now."""
+    caller.check(Permission.READ_TRAFFIC)
+    return Many(items=[_hold(parts, found) for found in await read_holds(parts.db)])
+
+
+@router.post("/holds", status_code=201)
+async def place_hold(caller: Known, parts: Parts, choice: Choice) -> HoldShown:
+    """Hold back what waits and what will; within a second nothing of it leaves."""
+    caller.check(Permission.CONTROL_TRAFFIC)
+    return _hold(parts, await hold(parts.db, choice.chosen(), author=caller.author, reason=choice.reason))
+
+
+@router.post("/holds/{hold_id}/release", status_code=204)
+async def release_hold(caller: Known, parts: Parts, hold_id: int) -> None:
+    """Let it go; within a second it flows, and ExpiresIn counts on from here."""
+    caller.check(Permission.CONTROL_TRAFFIC)
+    if not 0 < hold_id < 2**31 or not await release(parts.db, hold_id, author=caller.author):
+        raise not_found("hold", hold_id)
+
+
+@router.post("/cancel")
+async def cancel_waiting(caller: Known, parts: Parts, choice: Choice) -> Cancellation:
+    """Delete what waits and no operator can have, up to now: first it is held, so that none of it leaves meanwhile."""
+    caller.check(Permission.CONTROL_TRAFFIC)
+    counts: Counts = await cancel(
+        parts.db,
+        choice.chosen(),
+        parts.receipt_wait,
+        author=caller.author,
+        reason=choice.reason,
+        timeout=CANCEL_PATIENCE,
+    )
+    return Cancellation(cancelled=counts.cancelled, too_late=counts.too_late, done=counts.done)
+
+
+@router.post("/operators/{name}/drain", tags=["operators"])
+async def drain_operator(caller: Known, parts: Parts, name: Name) -> Done:
+    """Give nothing new to it; what it has is finished, its binds stay, and its receipts come."""
+    caller.check(Permission.CONTROL_TRAFFIC)
+    return _done(await drain(parts.db, parts.secret_box, author=caller.author, operator=name))
+
+
+@router.post("/operators/{name}/resume", tags=["operators"])
+async def resume_operator(caller: Known, parts: Parts, name: Name) -> Done:
+    """Give messages to it again."""
+    caller.check(Permission.CONTROL_TRAFFIC)
+    return _done(await resume(parts.db, parts.secret_box, author=caller.author, operator=name))
+
+
+@router.post("/links/{name}/drain", tags=["operators"])
+async def drain_link(caller: Known, parts: Parts, name: Name) -> Done:
+    """Give nothing new to one link; the others of its operator go on."""
+    caller.check(Permission.CONTROL_TRAFFIC)
+    return _done(await drain(parts.db, parts.secret_box, author=caller.author, link=name))
+
+
+@router.post("/links/{name}/resume", tags=["operators"])
+async def resume_link(caller: Known, parts: Parts, name: Name) -> Done:
+    """Give messages to it again."""
+    caller.check(Permission.CONTROL_TRAFFIC)
+    return _done(await resume(parts.db, parts.secret_box, author=caller.author, link=name))
+
+
+@router.get("/processes")
+async def list_processes(caller: Known, parts: Parts) -> Many:
+    """Who is alive, in which roles, with which duties and binds."""
+    caller.check(Permission.READ_TRAFFIC)
+    found = await live_processes(parts.db)
+    return Many(items=[_plain(asdict(process)) for process in found])
+
+
+@router.get("/links/{name}/state", tags=["operators"])
+async def show_link_state(caller: Known, parts: Parts, name: Name) -> Many:
+    """How a link stands this second, in each process that holds it."""
+    caller.check(Permission.READ_TRAFFIC)
+    if not any(link.name == name for operator in parts.directory.value.operators.values() for link in operator.links):
+        raise not_found("link", name)
+    return Many(items=[_plain(asdict(state)) for state in await link_states(parts.db) if state.link == name])
+
+
+@router.get("/link-states")
+async def list_link_states(caller: Known, parts: Parts) -> Many:
+    """How every link stands this second."""
+    caller.check(Permission.READ_TRAFFIC)
+    return Many(items=[_plain(asdict(state)) for state in await link_states(parts.db)])
+
+
+@router.get("/queues")
+async def list_queues(caller: Known, parts: Parts) -> Many:
+    """What waits, by operators, lane and client, the fullest first; of a bound caller what is its client's."""
+    caller.check_kind(Permission.READ_TRAFFIC)
+    depths = await queue_depths(parts.db)
+    own = caller.principal.client_id
+    shown = [depth for depth in depths if own is None or depth.client_id == own]
+    return Many(items=[{**_plain(asdict(depth)), "lane": depth.lane.name.lower()} for depth in shown])
+
+
+@router.get("/receipts/parked")
+async def list_parked(
+    caller: Known,
+    parts: Parts,
+    operator: Annotated[str | None, Query(max_length=64)] = None,
+    after: Annotated[int, Query(ge=0, lt=2**62)] = 0,
+    limit: Limit = 100,
+) -> Many:
+    """Receipts that no submit is known for, the oldest first."""
+    caller.check(Permission.READ_TRAFFIC)
+    found = await parked_page(parts.db, operator=operator, after=after, limit=limit)
+    return Many(
+        items=[
+            {**_plain(asdict(receipt)), "source": mask(receipt.source), "destination": mask(receipt.destination)}
+            for receipt in found
+        ]
+    )
+
+
+@router.get("/receipts/parked/counts")
+async def count_parked(caller: Known, parts: Parts) -> Many:
+    """How many there are, by operator."""
+    caller.check(Permission.READ_TRAFFIC)
+    return Many(items=[_plain(asdict(count)) for count in await parked_counts(parts.db)])
+
+
+class ParkedChoice(BaseModel):
+    """Which parked receipts are meant: those of these numbers, of an operator, or all."""
+
+    parked_ids: list[Annotated[int, Field(ge=0, lt=2**62)]] | None = Field(None, max_length=10_000)
+    operator: str | None = Field(None, max_length=64)
+
+
+class Affected(BaseModel):
+    """How many it was."""
+
+    receipts: int
+
+
+@router.post("/receipts/parked/retry")
+async def retry(caller: Known, parts: Parts, choice: ParkedChoice) -> Affected:
+    """Try to match them at once."""
+    caller.check(Permission.CONTROL_TRAFFIC)
+    return Affected(receipts=await retry_parked(parts.db, choice.parked_ids, choice.operator))
+
+
+@router.post("/receipts/parked/forget")
+async def forget(caller: Known, parts: Parts, choice: ParkedChoice) -> Affected:
+    """Drop them for good."""
+    caller.check(Permission.CONTROL_TRAFFIC)
+    return Affected(receipts=await forget_parked(parts.db, choice.parked_ids, choice.operator))
+
+
+def _done(difference: Any) -> Done:
+    return Done(difference=difference.lines())
+
+
+def _plain(value: Any) -> Any:
+    """A row as JSON has it."""
+    match value:
+        case datetime():
+            return moment(value)
+        case dict():
+            return {name: _plain(element) for name, element in value.items()}
+        case list() | tuple():
+            return [_plain(element) for element in value]
+        case float():
+            return round(value, 3)
+        case _:
+            return value

@@ -1,0 +1,104 @@
+"""Running traffic over the management API."""
+
+from __future__ import annotations
+
+import pytest
+
+from payk.clock import Clock
+from payk.domain.access import Principal, PrincipalKind, Role
+from payk.domain.message import Priority, SmsType
+from payk.store.accept import NewMessage, insert_messages
+from payk.store.incarnation import Incarnation
+from tests.web.admin.managed import Managed, refusal
+
+LINK = {"name": "tcell-1", "host": "127.0.0.1", "port": 2775, "system_id": "payk", "password": "secret"}
+
+
+async def _waiting(managed: Managed, count: int, client: str = "bank", label: str | None = None) -> None:
+    client_id = (await managed.done("GET", f"/clients/{client}"))["client_id"]
+    message = NewMessage(client_id, "992900000001", "Bank", "x", SmsType.BATCH, Priority.NORMAL, 1, 1, label=label)
+    await insert_messages(managed.db, [message] * count, timeout=5)
+
+
+@pytest.fixture
+async def running(managed: Managed) -> Managed:
+    for name in ("bank", "shop"):
+        await managed.done("POST", "/clients", {"name": name})
+    await managed.done("POST", "/operators", {"name": "tcell"})
+    await managed.done("POST", "/operators/tcell/links", LINK)
+    await managed.done("POST", "/routes", {"prefix": "", "operators": ["tcell"]})
+    return managed
+
+
+async def test_what_waits_is_held_released_and_cancelled(running: Managed) -> None:
+    await _waiting(running, 3, label="sale")
+    await _waiting(running, 2)
+    placed = await running.done("POST", "/holds", {"client": "bank", "label": "sale", "reason": "wrong text"})
+    assert (placed["client"], placed["label"], placed["author"]) == ("bank", "sale", "boss")
+    assert (await running.done("GET", "/holds"))["items"] == [placed]
+    assert running.directory.value.holds
+    assert (await running("POST", f"/holds/{placed['hold_id']}/release")).status_code == 204
+    refusal(await running("POST", f"/holds/{placed['hold_id']}/release"), "ResourceNotFound")
+    assert (await running.done("GET", "/holds"))["items"] == []
+    assert await running.done("POST", "/cancel", {"label": "sale", "client": "bank"}) == {
+        "cancelled": 3,
+        "too_late": 0,
+        "done": True,
+    }
+    [depth] = (await running.done("GET", "/queues"))["items"]
+    assert (depth["client"], depth["lane"], depth["waiting"], depth["operators"]) == ("bank", "batch", 2, ["tcell"])
+    authors = [change["author"] for change in (await running.done("GET", "/changes"))["items"]]
+    assert authors[:2] == ["payk", "boss"]
+
+
+async def test_what_is_meant_must_be_said_and_be_there(running: Managed) -> None:
+    assert "choice" in refusal(await running("POST", "/holds", {}), "ValueInvalid")["Errors"]
+    body = refusal(await running("POST", "/cancel", {"client": "bnk", "operator": "tcel"}), "ValueInvalid")
+    assert body["Errors"]["client"] == ['"bnk" is not known; did you mean "bank"?']
+    assert body["Errors"]["operator"] == ['"tcel" is not known; did you mean "tcell"?']
+    refusal(await running("POST", "/holds", {"sms_type": "fax"}), "RequestInvalid")
+    for path in ("/operators/nobody/drain", "/links/nobody/resume"):
+        refusal(await running("POST", path), "ValueInvalid")
+    refusal(await running("GET", "/links/nobody/state"), "ResourceNotFound")
+
+
+async def test_operators_and_links_are_drained_and_resumed(running: Managed) -> None:
+    done = await running.done("POST", "/operators/tcell/drain")
+    assert done["difference"] == ["~ operator tcell: draining false -> true"]
+    assert (await running.done("GET", "/operators/tcell"))["draining"] is True
+    assert (await running.done("POST", "/operators/tcell/resume"))["difference"]
+    assert (await running.done("POST", "/links/tcell-1/drain"))["difference"]
+    assert (await running.done("GET", "/links/tcell-1"))["draining"] is True
+    assert (await running.done("POST", "/links/tcell-1/drain"))["difference"] == ["nothing changes"]
+
+
+async def test_processes_and_parked_receipts(running: Managed) -> None:
+    incarnation = Incarnation(running.db, Clock(), roles=["api"], lease=10)
+    await incarnation.begin()
+    [process] = (await running.done("GET", "/processes"))["items"]
+    assert (process["roles"], process["binds"]) == (["api"], [])
+    assert (await running.done("GET", "/links/tcell-1/state"))["items"] == []
+    assert (await running.done("GET", "/link-states"))["items"] == []
+    assert (await running.done("GET", "/receipts/parked"))["items"] == []
+    assert (await running.done("GET", "/receipts/parked/counts"))["items"] == []
+    assert (await running.done("POST", "/receipts/parked/retry", {}))["receipts"] == 0
+    assert (await running.done("POST", "/receipts/parked/forget", {"parked_ids": [1]}))["receipts"] == 0
+
+
+async def test_whoever_is_bound_to_a_client_sees_its_queues_and_controls_nothing(running: Managed) -> None:
+    await _waiting(running, 1)
+    await _waiting(running, 2, "shop")
+    client_id = (await running.done("GET", "/clients/shop"))["client_id"]
+    running.callers["own"] = Principal(PrincipalKind.USER, 2, "own", Role.CLIENT_MANAGER, client_id=client_id)
+    assert [item["client"] for item in (await running.done("GET", "/queues", token="own"))["items"]] == ["shop"]
+    for method, path, body in (
+        ("POST", "/holds", {"client": "shop"}),
+        ("POST", "/cancel", {"client": "shop"}),
+        ("GET", "/holds", None),
+        ("GET", "/processes", None),
+        ("GET", "/link-states", None),
+        ("GET", "/receipts/parked", None),
+        ("POST", "/receipts/parked/forget", {}),
+        ("POST", "/operators/tcell/drain", None),
+    ):
+        refusal(await running(method, path, body, token="own"), "Forbidden")
