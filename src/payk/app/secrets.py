@@ -8,6 +8,7 @@ old one is taken from the processes.
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import suppress
 from typing import Final
 
@@ -43,6 +44,8 @@ log = get_logger("app")
 
 POLL: Final = 2.0
 """Seconds between two looks at which key seals."""
+LOOK: Final = 10.0
+"""Seconds that `payk check` looks at texts; a busy centre keeps some ten million of them."""
 DIGESTS: Final = "digest keys"
 
 
@@ -158,13 +161,18 @@ async def _seal_anew(db: Database, keys: KeyRing) -> dict[str, int]:
             new = [texts.seal(texts.open(text.stored, text.phone), text.phone) for text in found]
         except SealError as error:
             raise StartError(f"texts of Otp: {error}") from error
-        await put_texts(db, found, new)
+        if found:
+            await put_texts(db, found, new)
         counts["texts of Otp"] += len(found)
     return counts
 
 
 async def left_under_other_keys(db: Database, keys: KeyRing) -> tuple[dict[str, int], dict[str, int]]:
-    """How many of what are sealed under a key that does not seal any more; and how many no key of ours opens."""
+    """How many of what are sealed under a key that does not seal any more; and how many no key of ours opens.
+
+    Texts are looked at for LOOK seconds, the oldest first: they are those that an old key sealed.
+    """
+    deadline = time.monotonic() + LOOK
     box, texts = SecretBox(keys), TextSeal(keys)
     old: dict[str, int] = {}
     shut: dict[str, int] = {}
@@ -182,4 +190,6 @@ async def left_under_other_keys(db: Database, keys: KeyRing) -> tuple[dict[str, 
                 old["texts of Otp"] = old.get("texts of Otp", 0) + 1
             except SealError:
                 shut["texts of Otp"] = shut.get("texts of Otp", 0) + 1
+        if time.monotonic() > deadline:
+            break
     return old, shut

@@ -144,7 +144,9 @@ async def reseal(db: Database, column: SealedColumn, again: Callable[[bytes], by
 
 
 async def find_texts(db: Database, prefix: str, mark: str) -> AsyncIterator[list[SealedText]]:
-    """The texts that are sealed (they begin with `mark`), but not under the key with `prefix`; some at a time."""
+    """The texts that are sealed (they begin with `mark`), but not under the key with `prefix`; of some thousand
+    messages at a time.
+    """
     async with db.connection() as connection:
         first = int(await connection.fetchval(sql("sealing.first_text")))
     for query, start in (("sealing.sealed_texts_left", 0), ("sealing.sealed_texts", first)):
@@ -154,8 +156,7 @@ async def find_texts(db: Database, prefix: str, mark: str) -> AsyncIterator[list
                 row = await connection.fetchrow(sql(query), passed, ROWS, prefix, mark)
             assert row is not None  # it is one row of two questions
             passed = row["passed"]
-            if row["texts"]:
-                yield [SealedText(*text) for text in row["texts"]]
+            yield [SealedText(*text) for text in row["texts"]]
 
 
 async def put_texts(db: Database, texts: Sequence[SealedText], new: Sequence[str]) -> None:
