@@ -93,7 +93,7 @@ async def configure(
         ],
         "route": [{"prefix": "", "operators": list(operators)}],
     }
-    await apply(db, SecretBox(SECRET), read(document, "registry.toml", {}), author="test")
+    await apply(db, SecretBox(SECRET), read(document, "registry.toml", {}), author="test", force=True)
 
 
 async def accept(db: Database, *phones: str, **changes: Any) -> list[int]:

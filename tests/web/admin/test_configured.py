@@ -27,6 +27,16 @@ async def test_without_a_token_nothing_is_answered_but_health_and_the_descriptio
     assert (await managed.http.get("/docs")).status_code == 200
 
 
+async def test_every_answer_says_what_browsers_may_not_do(managed: Managed) -> None:
+    for response in (await managed("GET", "/clients"), await managed("GET", "/clients", token="nobody")):
+        names = [name.lower() for name, _ in response.headers.multi_items()]
+        assert (
+            response.headers["x-content-type-options"] == "nosniff" and response.headers["cache-control"] == "no-store"
+        )
+        assert response.headers["referrer-policy"] == "no-referrer"
+        assert len(names) == len(set(names)), "said once"
+
+
 async def test_a_client_is_made_shown_changed_suspended_and_resumed(managed: Managed) -> None:
     response = await managed("POST", "/clients", {"name": "bank", "max_parts": 5, "otp_overdraft": "1.5"})
     assert response.status_code == 201

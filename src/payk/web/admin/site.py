@@ -21,7 +21,7 @@ BODY_MAX: Final = 2**20
 """Octets of a body."""
 FILE_MAX: Final = 64 * 2**20
 """Octets of a file to apply."""
-_HEADERS: Final = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
+_NOT_KEPT: Final = (b"cache-control", b"no-store")
 
 _PROBLEM: dict[str, Any] = {
     "type": "object",
@@ -93,7 +93,7 @@ class ManagementApi:
 
         async def answer(event: Message) -> None:
             if event["type"] == "http.response.start":
-                event["headers"] = [*event["headers"], (b"x-request-id", request_id.encode()), *_HEADERS]
+                event["headers"] = [*event["headers"], (b"x-request-id", request_id.encode()), _NOT_KEPT]
             await send(event)
 
         with suppress(Exception):  # ServerErrorMiddleware raises again what it has answered
