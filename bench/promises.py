@@ -24,7 +24,7 @@ from payk.domain.message import MessageState, Priority, SmsType
 from payk.domain.outcome import Accepted
 from payk.domain.receipt import ReceiptWait
 from payk.domain.retry import Decision
-from payk.store.accept import Inserted, Keyed, NewMessage, NewRequest, insert_requests
+from payk.store.accept import Inserted, Keyed, NewMessage, NewRequest, Row, insert_requests
 from payk.store.claims import Quota, claim_rows, present_flows
 from payk.store.database import Database
 from payk.store.embedded import EmbeddedPostgres
@@ -77,8 +77,10 @@ async def _with_keys(store: _Store) -> None:
     await _take(store, [NewRequest((_MESSAGE,), Keyed(key, _answer)) for key in keys])
 
 
-def _answer(rows: Sequence[Inserted]) -> bytes:
-    return b'{"MessageId":"%d","MessageResult":"OK","MessageError":false}' % rows[0].message_id
+def _answer(rows: Sequence[Row]) -> bytes:
+    [row] = rows
+    assert isinstance(row, Inserted)
+    return b'{"MessageId":"%d","MessageResult":"OK","MessageError":false}' % row.message_id
 
 
 async def _whole_way(store: _Store) -> None:

@@ -63,6 +63,7 @@ COMMAND_VARIABLES = frozenset(
     for name in (
         # Options of single commands; settings.py of the server does not read them.
         *("URL", "API_KEY", "JSON", "DRY_RUN", "FIRST_MESSAGE_ID"),
+        *("BALANCE_REFERENCE", "BALANCE_NOTE", "BLOCK_CLIENT", "BLOCK_WHAT", "BLOCK_REASON", "BLOCK_BEGINS"),
         *("BACKUP_KEEP", "BACKUP_STOP", "RESTORE_TO", "RESTORE_BASE"),
         *("RECOVER_RELEASE", "RECOVER_GIVE_UP", "RECOVER_TYPE", "RECOVER_LABEL", "RECOVER_YOUNGER_THAN"),
         *("RECOVER_OLDER_THAN", "RECOVER_IDS_AHEAD"),

@@ -17,10 +17,11 @@ import typer
 
 from payk.cli import command_line
 from payk.client.answer import read_timeline
-from payk.domain.errors import ERRORS, Field
+from payk.domain.errors import ERRORS, Code, Field
 from payk.domain.message import MessageState
 from payk.domain.states import FINAL, TRANSITIONS
 from payk.registry.file import read
+from payk.registry.limit_options import LIMITS
 from payk.registry.options import LINK
 from payk.settings import COMMAND_VARIABLES, Settings
 from payk.simulator import scripted_numbers
@@ -246,3 +247,12 @@ def test_a_page_speaks_of_the_product_alone(page: Path) -> None:
     text = page.read_text("utf-8")
     assert "TODO" not in text
     assert os.fspath(ROOT) not in text
+
+
+def test_every_limit_stands_in_its_table() -> None:
+    """docs/limits.md tells of each key once, in their order, and answers with codes and statuses that there are."""
+    rows = re.findall(r"^\| `(\w+)` \|[^|]+\|([^|]*)\|", (ROOT / "docs/limits.md").read_text("utf-8"), re.MULTILINE)
+    assert [key for key, _ in rows] == list(LIMITS)
+    for key, answer in rows:
+        for status, code in re.findall(r"(\d+) `(\w+)`", answer):
+            assert ERRORS[Code(code)].status == int(status), key

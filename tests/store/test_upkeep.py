@@ -241,6 +241,7 @@ async def test_old_rows_go_and_young_ones_stay(scene: Scene) -> None:
         "processes": 1,
         "set_aside": 1,
         "holds": 0,
+        "usage": 0,
     }
     assert await scene.value("select array_agg(smsc_id) from parked_receipt") == ["young"]
     # One that still claims a message, or holds a duty, is still to be dealt with.
@@ -253,4 +254,5 @@ async def test_old_rows_go_and_young_ones_stay(scene: Scene) -> None:
         "processes": 0,
         "set_aside": 0,
         "holds": 0,
+        "usage": 0,
     }

@@ -9,6 +9,7 @@ changing.py  `payk migrate`, `payk apply`
 backup.py    `payk backup`, `payk restore`
 recovery.py  `payk recover`
 forgetting.py  `payk forget`
+limits.py    `payk balance`, `payk block`, `payk usage`
 secrets.py   secret keys and the database; `payk secret rotate`
 messages.py  `payk message search`, `payk message show`
 importing.py `payk message import`
@@ -20,6 +21,15 @@ from payk.app.changing import apply, migrate
 from payk.app.check import check
 from payk.app.forgetting import forget
 from payk.app.importing import drop_imported_messages, import_messages
+from payk.app.limits import (
+    add_to_balance,
+    block,
+    import_blocked,
+    show_balance,
+    show_blocked,
+    show_usage,
+    unblock,
+)
 from payk.app.messages import instant
 from payk.app.messages import search as search_messages
 from payk.app.messages import show as show_message
@@ -31,12 +41,15 @@ from payk.app.trying import up
 
 __all__ = [
     "StartError",
+    "add_to_balance",
     "apply",
     "backup",
+    "block",
     "check",
     "choice",
     "drop_imported_messages",
     "forget",
+    "import_blocked",
     "import_messages",
     "instant",
     "migrate",
@@ -47,6 +60,10 @@ __all__ = [
     "run",
     "search_messages",
     "serve",
+    "show_balance",
+    "show_blocked",
     "show_message",
+    "show_usage",
+    "unblock",
     "up",
 ]

@@ -8,7 +8,7 @@ no.
 One module per group of commands, each with a Typer app `commands` of its own that is added here in one line.
 """
 
-from payk.cli import centre, message, messages, secret, simulate
+from payk.cli import centre, limits, message, messages, secret, simulate
 from payk.cli.command_line import command_line, main
 
 __all__ = ["command_line", "main"]
@@ -17,9 +17,12 @@ __all__ = ["command_line", "main"]
 command_line.add_typer(centre.commands)
 command_line.add_typer(simulate.commands)
 command_line.add_typer(messages.commands)
+command_line.add_typer(limits.commands)
 
 # Groups, `payk NOUN WORD`, one line each:
 command_line.add_typer(
     message.commands, name="message", help="Stored messages: find them, see why one is not there yet."
 )
 command_line.add_typer(secret.commands, name="secret", help="Secret keys, which encrypt passwords and texts of Otp.")
+command_line.add_typer(limits.balance, name="balance", help="What prepaid clients have left.")
+command_line.add_typer(limits.block, name="block", help="Numbers that take no messages.")

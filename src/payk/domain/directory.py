@@ -27,6 +27,8 @@ class Directory:
     """queue_id -> operators in order."""
     holds: Holds = field(default_factory=Holds)
     """What is held back."""
+    block_list: bool = False
+    """Whether any number is blocked."""
 
     def links(self) -> dict[int, Link]:
         """The enabled links of enabled operators, by link_id."""

@@ -52,5 +52,27 @@ class Limits:
     otp_overdraft: int = 0
     """How far below zero Otp may take a prepaid balance, in 1/10,000 of the currency unit."""
 
+    @property
+    def are_counted(self) -> bool:
+        """Whether anything of its messages is counted while they are taken."""
+        return self.counts_parts or self.limits_numbers(otp=True) or self.limits_numbers(otp=False)
+
+    @property
+    def counts_parts(self) -> bool:
+        """Whether the parts of its messages are counted, or paid."""
+        return (
+            self.prepaid
+            or self.parts_per_day > 0
+            or self.parts_per_month > 0
+            or self.otp_parts_per_day > 0
+            or self.otp_parts_per_month > 0
+        )
+
+    def limits_numbers(self, *, otp: bool) -> bool:
+        """Whether one number may get but so many of its messages, Otp or others."""
+        if otp:
+            return self.otp_number_per_hour > 0 or self.otp_number_per_day > 0
+        return self.number_per_hour > 0 or self.number_per_day > 0
+
 
 NO_LIMITS = Limits()

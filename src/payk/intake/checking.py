@@ -12,6 +12,7 @@ from payk.domain.account import Client
 from payk.domain.directory import CurrentDirectory, Directory
 from payk.domain.errors import Rejection
 from payk.domain.hours import next_opening
+from payk.domain.limits import NO_LIMITS, Limits
 from payk.domain.message import SmsType
 from payk.domain.recipient_zone import recipient_zone
 from payk.intake.digests import Digests
@@ -98,6 +99,7 @@ class Checking:
         client = draft.client
         if client.limits.batch_hours is not None and draft.sms_type is SmsType.BATCH:
             self._wait_for_hours(draft)
+        limits = _counted(client.limits, draft.directory)
         window = client.client_message_id_window if draft.client_message_id is not None else client.repeat_window
         return NewMessage(
             client_id=client.client_id,
@@ -114,6 +116,8 @@ class Checking:
             client_message_id=draft.client_message_id,
             repeat_digest=self._digests.of_draft(draft) if window > 0 else None,
             repeat_window=window,
+            limits=limits,
+            price=draft.route.price if limits is not None and limits.counts_parts else None,
         )
 
     def _wait_for_hours(self, draft: Draft) -> None:
@@ -124,3 +128,10 @@ class Checking:
         opening = next_opening(hours, recipient_zone(draft.phone, self._zone), due)
         if opening > due:
             draft.due_at = opening
+
+
+def _counted(limits: Limits, directory: Directory) -> Limits | None:
+    """What the store is to count and look up while it takes a message; None where there is nothing."""
+    if limits is not NO_LIMITS and limits.are_counted:
+        return limits
+    return NO_LIMITS if directory.block_list else None

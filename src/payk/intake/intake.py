@@ -17,7 +17,16 @@ from payk.intake.demotion import Demotion
 from payk.intake.digests import Digests
 from payk.intake.queue_depth import QueueDepth
 from payk.intake.request import BulkResult, ItemRefusal, Once, Refused, Request, Result, Unconfirmed
-from payk.store.accept import GroupCommit, Inserted, Keyed, NewMessage, NewRequest, insert_requests
+from payk.store.accept import (
+    GroupCommit,
+    Inserted,
+    Keyed,
+    NewMessage,
+    NewRequest,
+    Row,
+    Withheld,
+    insert_requests,
+)
 from payk.store.database import Database
 from payk.store.errors import OutcomeUnknown, StoreError, StoreUnavailable
 from payk.store.kept_answers import KeptAnswer, find_answer
@@ -100,6 +109,8 @@ class Intake:
             raise
         finally:
             self._depth.settle(1, stored=stored)
+        if isinstance(taken, Rejection):
+            raise Refused((taken,))
         return taken
 
     async def accept_bulk(
@@ -111,8 +122,8 @@ class Intake:
     ) -> BulkResult | KeptAnswer:
         """Check many messages and store the good ones in one transaction; a Rejection stands for an unreadable item.
 
-        A client that is set to all-or-nothing has none stored when one is refused. Raises as `accept`, but Refused;
-        what `requests` raises passes through.
+        A client that is set to all-or-nothing has none stored when one is refused. Raises as `accept`, Refused where a
+        limit is judged for all of them; what `requests` raises passes through.
         """
         messages, refusals = await self._checking.many(requests, client, deadline)
         if client.limits.otp_per_minute:
@@ -132,8 +143,8 @@ class Intake:
         stored = len(good)
         try:
             keyed = None if once is None else _keyed_bulk(once, messages, refusals)
-            taken = await self._store_bulk(good, keyed, deadline)
-            stored = 0 if isinstance(taken, KeptAnswer) else sum(not row.repeated for row in taken)
+            taken = await self._store_bulk(good, keyed, client.bulk, deadline)
+            stored = sum(_is_new(row) for row in taken) if isinstance(taken, list) else 0
         except OutcomeUnknown as exc:
             raise Unconfirmed(repeatable=once is not None or all(map(_is_recognised, good))) from exc
         except StoreError:
@@ -141,6 +152,8 @@ class Intake:
             raise
         finally:
             self._depth.settle(len(good), stored=stored)
+        if isinstance(taken, Withheld):
+            return _withheld(messages, refusals, taken)
         return taken if isinstance(taken, KeptAnswer) else _bulk_result(messages, refusals, taken)
 
     def store_timeout(self, deadline: float) -> float:
@@ -152,15 +165,15 @@ class Intake:
         return min(timeout, AWAY_WAIT) if self._db.away else timeout
 
     async def _store_bulk(
-        self, messages: Sequence[NewMessage], keyed: Keyed | None, deadline: float
-    ) -> list[Inserted] | KeptAnswer:
+        self, messages: Sequence[NewMessage], keyed: Keyed | None, policy: BulkPolicy, deadline: float
+    ) -> list[Row] | KeptAnswer | Withheld:
         try:
             async with asyncio.timeout(self.store_timeout(deadline)):
                 await self._bulk_turn.acquire()
         except TimeoutError as exc:
             raise StoreUnavailable("other bulks took all the time there was") from exc
         try:
-            request = NewRequest(messages, keyed)
+            request = NewRequest(messages, keyed, policy)
             [taken] = await insert_requests(
                 self._db,
                 [request],
@@ -178,21 +191,50 @@ class Intake:
 
 
 def _keyed_single(once: Once[Inserted]) -> Keyed:
-    return Keyed(once.key, lambda rows: once.render(rows[0]))
+    def render(rows: Sequence[Row]) -> bytes:
+        [row] = rows
+        assert isinstance(row, Inserted)  # nothing is kept of what is refused
+        return once.render(row)
+
+    return Keyed(once.key, render)
 
 
 def _keyed_bulk(once: Once[BulkResult], messages: Sequence[NewMessage | None], refusals: list[ItemRefusal]) -> Keyed:
     return Keyed(once.key, lambda rows: once.render(_bulk_result(messages, refusals, rows)))
 
 
-def _bulk_result(
-    messages: Sequence[NewMessage | None], refusals: list[ItemRefusal], rows: Sequence[Inserted]
-) -> BulkResult:
+def _bulk_result(messages: Sequence[NewMessage | None], refusals: list[ItemRefusal], rows: Sequence[Row]) -> BulkResult:
     """`rows` are those of the messages that are not None."""
-    if len(rows) == len(messages):
-        return BulkResult(list(rows), refusals)
+    taken = [row for row in rows if isinstance(row, Inserted)]
+    if len(taken) == len(messages):
+        return BulkResult([*taken], refusals)
     left = iter(rows)
-    return BulkResult([None if message is None else next(left) for message in messages], refusals)
+    inserted: list[Inserted | None] = []
+    limited: list[ItemRefusal] = []
+    for place, message in enumerate(messages):
+        row = None if message is None else next(left)
+        if isinstance(row, Rejection):
+            limited.append(ItemRefusal(place, (row,)))
+            row = None
+        inserted.append(row)
+    return BulkResult(inserted, _by_index(refusals, limited))
+
+
+def _withheld(messages: Sequence[NewMessage | None], refusals: list[ItemRefusal], withheld: Withheld) -> BulkResult:
+    """Nothing is taken, for what these items are told. Raises Refused where it is for all of them."""
+    if withheld.whole is not None:
+        raise Refused((withheld.whole,))
+    places = [place for place, message in enumerate(messages) if message is not None]
+    limited = [ItemRefusal(places[of_good], (rejection,)) for of_good, rejection in withheld.items.items()]
+    return BulkResult([None] * len(messages), _by_index(refusals, limited))
+
+
+def _by_index(refusals: list[ItemRefusal], more: list[ItemRefusal]) -> list[ItemRefusal]:
+    return sorted(refusals + more, key=lambda refusal: refusal.index) if more else refusals
+
+
+def _is_new(row: Row) -> bool:
+    return isinstance(row, Inserted) and not row.repeated
 
 
 def _is_recognised(message: NewMessage) -> bool:

@@ -65,6 +65,7 @@ async def load(db: Database) -> Directory:
         RouteTable(_routes(snapshot)),
         snapshot.queues,
         Holds(snapshot.holds),
+        snapshot.block_list,
     )
 
 
@@ -95,7 +96,9 @@ class Follower:
         while True:
             self._announced.clear()
             with suppress(StoreError):  # away: what is known stays in force
-                version = await registry_version(self._db)
+                version, block_list = await registry_version(self._db)
+                if block_list is not self._current.value.block_list:
+                    self._current.value = replace(self._current.value, block_list=block_list)
                 if version not in (self._current.value.version, self._not_understood):
                     await self._replace(version)
             with suppress(TimeoutError):

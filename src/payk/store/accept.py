@@ -11,13 +11,19 @@ from functools import lru_cache
 from itertools import islice
 from typing import NamedTuple, TypeVar
 
+import asyncpg
+
+from payk.domain.account import BulkPolicy
+from payk.domain.errors import Code, Rejection
+from payk.domain.limits import NO_LIMITS, Limits
 from payk.domain.message import Lane, Priority, SmsType, label_key, lane_of, rank_of
 from payk.store.arrays import by_kind, columns
 from payk.store.batching import LEAST_TIME, MANY, Batcher
+from payk.store.charging import Asked, Charging, find_blocked
 from payk.store.commits import was_committed
 from payk.store.database import Connection, Database, lock_timeout
 from payk.store.errors import HistoryUnknown, OutcomeUnknown, StoreBusy, StoreUnavailable
-from payk.store.kept_answers import AnswerKey, KeptAnswer, claim_keys, rewrite_answers
+from payk.store.kept_answers import AnswerKey, KeptAnswer, claim_keys, find_answers, rewrite_answers
 from payk.store.queries import sql
 from payk.store.wakeups import Flow
 from payk.value import value
@@ -28,6 +34,8 @@ __all__ = [
     "Keyed",
     "NewMessage",
     "NewRequest",
+    "Row",
+    "Withheld",
     "WriteTexts",
     "insert_messages",
     "insert_requests",
@@ -36,6 +44,8 @@ __all__ = [
 # The first of two requests with one ClientMessageId no longer counts when it ended so; the second one is sent.
 _FAILED = frozenset({3, 4, 5, 8})
 _TAKE_OVER_ROUNDS = 5
+_OF_THE_WHOLE = frozenset({Code.QUOTA_EXCEEDED, Code.BALANCE_INSUFFICIENT})
+"""What a bulk is refused for as a whole; anything else is about one of its items."""
 CHUNK = 1_000
 """Messages of one statement."""
 NEIGHBOUR_WAIT = 0.05
@@ -48,6 +58,7 @@ APART = 4
 """Requests of a process that wait apart at the same time, each on a connection."""
 _WAIT_WITHOUT_END = "set local lock_timeout = 0"
 """Once digests and keys are taken: a table that is being migrated is not what a batch is split for."""
+_BEGIN_ANEW = "rollback; begin"
 Item = TypeVar("Item")
 
 
@@ -73,6 +84,15 @@ class NewMessage:
     """Seconds in which the digest is remembered."""
     demoted: bool = False
     """An Otp beyond the rate of its client: it waits in the lane of Common High."""
+    limits: Limits | None = None
+    """What is counted while it is taken; None = nothing, and no number is blocked."""
+    price: int | None = None
+    """What a part costs, in 1/10,000 of the currency unit; None = its parts are not counted."""
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether more is to be done about its limits than to look into the block list."""
+        return self.limits is not None and self.limits is not NO_LIMITS
 
     @property
     def flow(self) -> Flow:
@@ -95,6 +115,18 @@ class Inserted(NamedTuple):
     repeated: bool
 
 
+Row = Inserted | Rejection
+"""What became of a message: it was taken, or a limit of its client refused it."""
+
+
+@value
+class Withheld:
+    """Nothing of a bulk was taken: for `whole`, or where that is None for what `items`, by place, are told."""
+
+    whole: Rejection | None
+    items: Mapping[int, Rejection]
+
+
 WriteTexts = Callable[[Sequence[NewMessage]], Sequence[str]]
 """What is stored in the place of the text of each message (payk.sealing)."""
 
@@ -109,7 +141,7 @@ class Keyed:
     """The wish that the answer to a request be kept; `render` makes its octets of the rows of all its messages."""
 
     key: AnswerKey
-    render: Callable[[Sequence[Inserted]], bytes]
+    render: Callable[[Sequence[Row]], bytes]
 
 
 @value
@@ -118,14 +150,16 @@ class NewRequest:
 
     messages: Sequence[NewMessage]
     keyed: Keyed | None = None
+    bulk: BulkPolicy | None = None
+    """Of a bulk: what one refused item does to the others. It is alone in its transaction."""
 
 
 _Key = tuple[int, bytes]
 """A client and a digest of its own."""
 _Drawn = tuple[int, NewMessage]
 """A message with the id that was drawn for it."""
-_Taken = list[Inserted] | KeptAnswer
-"""What became of a request: a row per message, in order, or what is kept under its key."""
+_Taken = list[Row] | KeptAnswer | Withheld
+"""What became of a request: a row per message, in order, or what is kept under its key, or why nothing was taken."""
 
 
 async def insert_messages(
@@ -136,12 +170,12 @@ async def insert_messages(
     lock_wait: float | None = None,
     write_texts: WriteTexts = in_clear,
 ) -> list[Inserted]:
-    """Store `messages` in one transaction; a row each, in order. Waits and raises as insert_requests."""
+    """Store `messages` in one transaction; a row for each that no limit refuses, in order. As insert_requests."""
     [rows] = await insert_requests(
         db, [NewRequest(messages)], timeout=timeout, lock_wait=lock_wait, write_texts=write_texts
     )
-    assert not isinstance(rows, KeptAnswer)  # that is for requests with a key
-    return rows
+    assert isinstance(rows, list)  # the others are for requests with a key, and bulks
+    return [row for row in rows if isinstance(row, Inserted)]
 
 
 async def insert_requests(
@@ -168,14 +202,19 @@ async def insert_requests(
     wait = timeout * 0.9 if lock_wait is None else lock_wait
     stored = _Stored(write_texts)
     try:
-        if keyed or len(messages) > CHUNK:
+        if keyed or len(messages) > CHUNK or any(message.is_counted for message in messages):
             async with db.transaction(timeout, lock_wait=wait) as connection:
-                taken = await _store_by_steps(connection, requests, messages, stored, give_way)
+                taken = await _StoringBySteps(connection, requests, stored, wait, give_way).run()
         else:
             if give_way is not None:
                 await give_way()
             async with db.transaction(timeout, ahead=ahead) as connection:
-                taken = [*_of_requests(requests, await _store_at_once(connection, messages, stored, wait))]
+                if await _meets_block_list(connection, messages):
+                    await connection.execute(f"set local lock_timeout = {lock_timeout(wait)}")
+                    taken = await _StoringBySteps(connection, requests, stored, wait, None).run()
+                else:
+                    rows: list[Row] = [*await _store_at_once(connection, messages, stored, wait)]
+                    taken = [*_of_requests(requests, rows)]
     except OutcomeUnknown as error:
         # Without a new message nothing was stored: there was nothing but repeats.
         if not stored.new or not await was_committed(db, stored.mark, deadline, is_there=_is_stored(stored)):
@@ -184,6 +223,12 @@ async def insert_requests(
         db.last_commits.taken([message_id for message_id, _ in stored.new])
         db.wakeups.add(stored.flows.items())
     return taken
+
+
+async def _meets_block_list(connection: Connection, messages: Sequence[NewMessage]) -> bool:
+    """Whether any number of a batch of which nothing is counted is blocked."""
+    listed = [(m.client_id, m.phone, m.sms_type) for m in messages if m.limits is not None]
+    return bool(listed) and bool(await find_blocked(connection, listed))
 
 
 class _Stored:
@@ -225,36 +270,206 @@ async def _store_at_once(
     ]
 
 
-async def _store_by_steps(
-    connection: Connection,
-    requests: Sequence[NewRequest],
-    messages: Sequence[NewMessage],
-    stored: _Stored,
-    give_way: Callable[[], Awaitable[None]] | None,
-) -> list[_Taken]:
-    """Any number, and requests with keys: ids, keys and digests first, then the messages a CHUNK at a time."""
-    ids = await _draw_ids(connection, len(messages))
-    todo = list(zip(ids, messages, strict=True))
-    kept: list[KeptAnswer | None] = [None] * len(requests)
-    if any(request.keyed for request in requests):
-        kept = await _claim_keys(connection, requests, _of_requests(requests, ids))
-        of_requests = zip(kept, _of_requests(requests, todo), strict=True)
-        todo = [pair for answer, own in of_requests if answer is None for pair in own]
-    repeats = await _claim_digests(connection, todo)
-    await connection.execute(_WAIT_WITHOUT_END)
-    new = [pair for pair in todo if pair[0] not in repeats] if repeats else todo
-    for chunk in _chunks(new):
-        if give_way is not None:
-            await give_way()
-        ids_of_chunk = [message_id for message_id, _ in chunk]
-        await _take(connection, [message for _, message in chunk], stored, ids_of_chunk, of_transaction=True)
-    rows = {message_id: Inserted(repeats.get(message_id, message_id), message_id in repeats) for message_id, _ in todo}
-    taken = [
-        answer or [rows[message_id] for message_id in own]
-        for answer, own in zip(kept, _of_requests(requests, ids), strict=True)
+class _StoringBySteps:
+    """Any number of messages, requests with keys, and clients with limits: what does not fit is refused; then ids, keys
+    and digests; then what is counted; then the messages a CHUNK at a time.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        requests: Sequence[NewRequest],
+        stored: _Stored,
+        wait: float,
+        give_way: Callable[[], Awaitable[None]] | None,
+    ) -> None:
+        self._connection = connection
+        self._requests = requests
+        self._stored = stored
+        self._wait = wait
+        self._give_way = give_way
+        self._messages = [message for request in requests for message in request.messages]
+        self._bulk = requests[0].bulk if len(requests) == 1 else None
+        self._charging = Charging(connection)
+        self._refused: dict[int, Rejection] = {}
+        """By id; what is refused before ids are drawn has one of its own (`_no_id`)."""
+
+    async def run(self) -> list[_Taken]:
+        """What became of each request."""
+        await self._look()
+        if (withheld := self._withheld([_no_id(place) for place in range(len(self._messages))])) is not None:
+            return [withheld]
+        ids = await self._draw()
+        of_requests = _of_requests(self._requests, ids)
+        kept = await self._claim_keys(of_requests)
+        todo = [
+            (own, message)
+            for answer, of_one, request in zip(kept, of_requests, self._requests, strict=True)
+            for own, message in zip(of_one, request.messages, strict=True)
+            if answer is None and own not in self._refused
+        ]
+        repeats = await _claim_digests(self._connection, todo)
+        new = await self._count([pair for pair in todo if pair[0] not in repeats] if repeats else todo)
+        self._refused |= {own: self._refused[first] for own, first in repeats.items() if first in self._refused}
+        if (withheld := self._withheld(ids)) is not None:
+            return [await self._undo(withheld)]
+        await self._connection.execute(_WAIT_WITHOUT_END)
+        for chunk in _chunks(new):
+            if self._give_way is not None:
+                await self._give_way()
+            of_chunk = [own for own, _ in chunk]
+            await _take(self._connection, [m for _, m in chunk], self._stored, of_chunk, of_transaction=True)
+        if self._bulk is not None and await self._is_too_dear(new):
+            withheld = self._withheld(ids)
+            assert withheld is not None
+            return [await self._undo(withheld)]
+        return await self._answer(of_requests, kept, repeats)
+
+    async def _look(self) -> None:
+        """Refuse what does not fit before anything is drawn."""
+        if all(message.limits is None for message in self._messages):
+            return
+        firsts, repeats_of = _alike(self._messages)
+        alone = [pair for pair in enumerate(self._messages) if pair[0] not in repeats_of]
+        await self._charging.look(_asked((_no_id(place), m) for place, m in alone), lambda: self._known(firsts))
+        refused = self._charging.refused
+        self._refused = dict(refused)
+        for place, first in repeats_of.items():
+            if _no_id(first) in refused:
+                self._refused[_no_id(place)] = refused[_no_id(first)]
+        refused.clear()
+
+    async def _known(self, firsts: Mapping[_Key, int]) -> set[int]:
+        """Messages that were taken before: by themselves, or with their request."""
+        places = _of_requests(self._requests, range(len(self._messages)))
+        keys = [request.keyed.key for request in self._requests if request.keyed is not None]
+        held = await find_answers(self._connection, keys) if keys else {}
+        known = {
+            _no_id(place)
+            for request, own in zip(self._requests, places, strict=True)
+            if request.keyed is not None and request.keyed.key in held
+            for place in own
+        }
+        for chunk in _chunks(sorted(firsts)):
+            windows = [self._messages[firsts[key]].repeat_window for key in chunk]
+            given = ([key[0] for key in chunk], [key[1] for key in chunk], windows)
+            rows = await self._connection.fetch(sql("accept.find_digests"), *given)
+            known |= {_no_id(firsts[row["client_id"], row["digest"]]) for row in rows if _answers(row)}
+        return known
+
+    async def _draw(self) -> list[int]:
+        """An id for each message, of those that are refused none that was drawn."""
+        drawn = iter(await _draw_ids(self._connection, len(self._messages) - len(self._refused)))
+        return [own if (own := _no_id(place)) in self._refused else next(drawn) for place in range(len(self._messages))]
+
+    async def _claim_keys(self, of_requests: Sequence[Sequence[int]]) -> list[KeptAnswer | None]:
+        """Claim keys, with the answers as they are if nothing is a repeat; what is kept under those that are held."""
+        answers = {
+            request.keyed.key: request.keyed.render(rows)
+            for request, own in zip(self._requests, of_requests, strict=True)
+            if request.keyed is not None and not _is_refused(rows := self._rows(own, {}))
+        }
+        held = await claim_keys(self._connection, answers) if answers else {}
+        return [None if request.keyed is None else held.get(request.keyed.key) for request in self._requests]
+
+    async def _count(self, new: Sequence[_Drawn]) -> Sequence[_Drawn]:
+        """Count what limits count; what fits of it. A bulk pays at the end, for it would hold up others meanwhile."""
+        asked = _asked(new)
+        if not asked:
+            return new
+        await self._charging.count(asked)
+        if self._bulk is None:
+            await self._charging.charge(asked)
+        refused = self._charging.refused
+        if refused:  # others were faster since the look
+            await self._charging.take_back(refused)
+            await self._give_back_digests([pair for pair in new if pair[0] in refused])
+            self._refused |= refused
+        if self._bulk is None:
+            await self._charging.enter()
+        return [pair for pair in new if pair[0] not in refused]
+
+    async def _is_too_dear(self, new: Sequence[_Drawn]) -> bool:
+        """Charge a bulk that is stored; whether others were faster, and it does not fit any more."""
+        asked = _asked(new)
+        if not asked:
+            return False
+        await self._connection.execute(f"set local lock_timeout = {lock_timeout(self._wait)}")
+        self._charging.refused.clear()
+        await self._charging.charge(asked)
+        self._refused |= self._charging.refused
+        await self._charging.enter()
+        return bool(self._charging.refused)
+
+    def _withheld(self, ids: Sequence[int]) -> Withheld | None:
+        """Whether nothing of a bulk is taken, for what was refused so far."""
+        if self._bulk is None or not self._refused:
+            return None
+        whole = next((each for each in self._refused.values() if each.code in _OF_THE_WHOLE), None)
+        if whole is None and self._bulk is BulkPolicy.PARTIAL and len(self._refused) < len(ids):
+            return None
+        return Withheld(whole, {place: self._refused[own] for place, own in enumerate(ids) if own in self._refused})
+
+    async def _undo(self, withheld: Withheld) -> Withheld:
+        await self._connection.execute(_BEGIN_ANEW)
+        self._stored.new.clear()
+        self._stored.flows.clear()
+        return withheld
+
+    async def _give_back_digests(self, drawn: Sequence[_Drawn]) -> None:
+        rows = [(m.client_id, m.repeat_digest, own) for own, m in drawn if m.repeat_digest is not None]
+        if rows:
+            await self._connection.execute(sql("charging.give_back_digests"), *columns(rows))
+
+    async def _answer(
+        self, of_requests: Sequence[Sequence[int]], kept: Sequence[KeptAnswer | None], repeats: Mapping[int, int]
+    ) -> list[_Taken]:
+        taken: list[_Taken] = [
+            answer or self._rows(own, repeats) for answer, own in zip(kept, of_requests, strict=True)
+        ]
+        if all(_is_refused(rows) for rows in taken):
+            await self._connection.execute(_BEGIN_ANEW)  # there is nothing to keep
+        else:
+            await self._mend_answers(of_requests, taken)
+        return taken
+
+    def _rows(self, ids: Sequence[int], repeats: Mapping[int, int]) -> list[Row]:
+        return [self._refused.get(own) or Inserted(repeats.get(own, own), own in repeats) for own in ids]
+
+    async def _mend_answers(self, of_requests: Sequence[Sequence[int]], taken: Sequence[_Taken]) -> None:
+        """Write answers anew that were claimed before messages turned out to be repeats, or were refused."""
+        answers: dict[AnswerKey, bytes] = {}
+        given_back: list[tuple[int, bytes]] = []
+        for request, own, rows in zip(self._requests, of_requests, taken, strict=True):
+            if request.keyed is None or not isinstance(rows, list):
+                continue
+            if _is_refused(rows):
+                given_back += [request.keyed.key.name] if own[0] > 0 else []
+            elif any(isinstance(row, Rejection) or row.repeated for row in rows):
+                answers[request.keyed.key] = request.keyed.render(rows)
+        if answers:
+            await rewrite_answers(self._connection, answers)
+        if given_back:
+            await self._connection.execute(sql("charging.give_back_keys"), *columns(sorted(given_back)))
+
+
+def _no_id(place: int) -> int:
+    """What a message goes by that is refused before ids are drawn."""
+    return -1 - place
+
+
+def _asked(drawn: Iterable[_Drawn]) -> list[Asked]:
+    """Those messages that limits count."""
+    return [
+        Asked(own, m.client_id, m.phone, m.sms_type, m.parts, m.limits, m.price)
+        for own, m in drawn
+        if m.limits is not None
     ]
-    await _mend_answers(connection, requests, taken)
-    return taken
+
+
+def _is_refused(taken: _Taken) -> bool:
+    """Whether limits refuse all of a request."""
+    return isinstance(taken, list) and bool(taken) and all(isinstance(row, Rejection) for row in taken)
 
 
 async def _take(
@@ -278,13 +493,13 @@ async def _take(
     of_rows: list[int] = []
     for place, m in enumerate(messages):
         kind = (m.client_id, m.queue_id, m.sms_type, m.priority, m.sender, m.label, m.scheduled_at, m.expires_in,
-                m.repeat_window, m.demoted)  # fmt: skip
+                m.repeat_window, m.demoted, m.price)  # fmt: skip
         number = numbers.get(kind)
         if number is None:
             number = numbers[kind] = len(numbers) + 1
             of_kinds.append((m.flow, place))
         of_rows.append(number)
-    texts = stored.write_texts(messages)
+    texts, of_all = stored.write_texts(messages), columns(numbers)
     row = await connection.fetchrow(
         sql("accept.take"),
         ids,
@@ -295,12 +510,13 @@ async def _take(
         texts,
         [m.client_message_id for m in messages],
         of_rows,
-        *columns(numbers),
+        *of_all[:-1],
         [flow.label_key for flow, _ in of_kinds],
         [flow.lane for flow, _ in of_kinds],
         [flow.rank for flow, _ in of_kinds],
         max(m.repeat_window for m in messages),
         of_transaction,
+        of_all[-1],
     )
     assert row is not None  # it is one row whatever there is
     ids, held, stored.mark = row[0], set(row[1]), row[2]
@@ -345,30 +561,6 @@ async def _draw_ids(connection: Connection, count: int) -> list[int]:
 def _chunks(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
     """A bulk goes to the database a chunk at a time, so that no other request waits long for the event loop."""
     return (items[start : start + CHUNK] for start in range(0, len(items), CHUNK))
-
-
-async def _claim_keys(
-    connection: Connection, requests: Sequence[NewRequest], drawn: Sequence[Sequence[int]]
-) -> list[KeptAnswer | None]:
-    """Claim keys, with the answers as they are if no message is a repeat; what is kept under those that are held."""
-    answers = {
-        request.keyed.key: request.keyed.render([Inserted(message_id, repeated=False) for message_id in own])
-        for request, own in zip(requests, drawn, strict=True)
-        if request.keyed is not None
-    }
-    held = await claim_keys(connection, answers)
-    return [None if request.keyed is None else held.get(request.keyed.key) for request in requests]
-
-
-async def _mend_answers(connection: Connection, requests: Sequence[NewRequest], taken: Sequence[_Taken]) -> None:
-    """Write answers anew that were claimed before messages turned out to be repeats."""
-    answers = {
-        request.keyed.key: request.keyed.render(rows)
-        for request, rows in zip(requests, taken, strict=True)
-        if request.keyed is not None and not isinstance(rows, KeptAnswer) and any(row.repeated for row in rows)
-    }
-    if answers:
-        await rewrite_answers(connection, answers)
 
 
 def _alike(messages: Sequence[NewMessage]) -> tuple[dict[_Key, int], dict[int, int]]:
@@ -432,6 +624,11 @@ def _key_columns(
     )
 
 
+def _answers(row: asyncpg.Record) -> bool:
+    """Whether the message that holds a digest answers a repeat of it."""
+    return row["in_window"] and row["state"] is not None and row["state"] not in _FAILED
+
+
 async def _settle_held(
     connection: Connection,
     keys: list[_Key],
@@ -446,7 +643,7 @@ async def _settle_held(
         drawn = keyed[key][0]
         if row["message_id"] == drawn:
             continue  # our own half of a key that is written to two days
-        if row["in_window"] and row["state"] is not None and row["state"] not in _FAILED:
+        if _answers(row):
             repeats.setdefault(drawn, row["message_id"])
         else:
             holders[key].append(row["message_id"])
@@ -490,8 +687,8 @@ class GroupCommit:
         """Wait until no single request is being stored, GIVE_WAY seconds at most: for bulks, between their chunks."""
         await self._batcher.idle(GIVE_WAY)
 
-    async def insert(self, message: NewMessage, timeout: float, keyed: Keyed | None = None) -> Inserted | KeptAnswer:
-        """Store one message, unless an answer is kept under its key: then that.
+    async def insert(self, message: NewMessage, timeout: float, keyed: Keyed | None = None) -> Row | KeptAnswer:
+        """Store one message, unless an answer is kept under its key: then that; a Rejection if a limit refuses it.
 
         Raises as insert_requests, and KeyReused. Withdrawn if cancelled before its batch was taken.
         """
@@ -501,6 +698,7 @@ class GroupCommit:
             taken = await self._batcher.put(request, timeout)
         except StoreBusy:
             taken = await self._insert_apart(request, deadline)
+        assert not isinstance(taken, Withheld)  # that is for bulks
         if not isinstance(taken, KeptAnswer):
             return taken[0]
         return taken if keyed is None else taken.to(keyed.key)
@@ -545,6 +743,6 @@ def _first_of_its_key(request: NewRequest, firsts: dict[tuple[int, bytes], NewRe
 def _of_repeat(request: NewRequest, first: NewRequest, taken: dict[int, _Taken]) -> _Taken:
     """What a request gets where the first with its key got what stands in `taken`."""
     outcome = taken[id(first)]
-    if request is first or first.keyed is None or isinstance(outcome, KeptAnswer):
+    if request is first or first.keyed is None or not isinstance(outcome, list) or _is_refused(outcome):
         return outcome
     return KeptAnswer(first.keyed.key.body_digest, first.keyed.render(outcome))

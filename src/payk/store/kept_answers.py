@@ -6,7 +6,7 @@ answer exactly where there are messages. Of what an answer is made, the doors kn
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from payk.store.arrays import columns
 from payk.store.database import Connection, Database
@@ -14,7 +14,7 @@ from payk.store.errors import KeyReused
 from payk.store.queries import sql
 from payk.value import value
 
-__all__ = ["AnswerKey", "KeptAnswer", "claim_keys", "find_answer", "rewrite_answers"]
+__all__ = ["AnswerKey", "KeptAnswer", "claim_keys", "find_answer", "find_answers", "rewrite_answers"]
 
 
 @value
@@ -56,9 +56,14 @@ async def claim_keys(connection: Connection, answers: Mapping[AnswerKey, bytes])
     held = [key for key in answers if key.name not in claimed]
     if not held:
         return {}
-    found = await connection.fetch(sql("kept_answers.find_answers"), *columns(key.name for key in held))
+    return await find_answers(connection, held)
+
+
+async def find_answers(connection: Connection, keys: Sequence[AnswerKey]) -> dict[AnswerKey, KeptAnswer]:
+    """What is kept under those of these keys that are held."""
+    found = await connection.fetch(sql("kept_answers.find_answers"), *columns(key.name for key in keys))
     kept = {(row["client_id"], row["digest"]): KeptAnswer(row["body_digest"], row["answer"]) for row in found}
-    return {key: kept[key.name] for key in held}
+    return {key: kept[key.name] for key in keys if key.name in kept}
 
 
 async def rewrite_answers(connection: Connection, answers: Mapping[AnswerKey, bytes]) -> None:

@@ -19,6 +19,7 @@ from payk.domain.receipt import ReceiptWait, is_unnamed
 from payk.domain.retry import Again, Attempt, Decision, RetryRules, decide, uncertain_policy
 from payk.domain.states import advance, fold, is_final
 from payk.store.arrays import array_literal, by_kind, columns
+from payk.store.charging import refund
 from payk.store.claims import Claim
 from payk.store.commits import transaction_mark, was_committed
 from payk.store.database import Connection, Database
@@ -192,6 +193,8 @@ async def put_back_unknown(db: Database, incarnation: int, link_id: int, known: 
     return len(rows)
 
 
+_REFUSED = frozenset({MessageState.REJECTED, MessageState.UNDELIVERABLE})
+"""What a part becomes that the operator refuses for good, or for too long."""
 _Key = tuple[int, str, tuple[object, ...]]
 """Message, operator's id, and the rest: age in ms, operator, link, part, number of the try."""
 
@@ -321,7 +324,8 @@ async def _write_single(
         _, _, taken_away = await _hand_over(connection, incarnation, handed, [None] * len(handed), wait)
         handed = {message_id: handed[message_id] for message_id in taken_away}
     if refused:
-        await connection.execute(sql("outcomes.refuse"), incarnation, *columns(refused))
+        unsent = await connection.fetchval(sql("outcomes.refuse"), incarnation, *columns(refused))
+        await refund(connection, sorted(unsent))
     if again:
         await connection.execute(sql("outcomes.mark_submitted"), *columns(again))
     return list(handed.values())
@@ -338,6 +342,7 @@ async def _write_several(
     ids = [record.claim.message_id for record in records]
     ours = {row[0] for row in await connection.fetch(sql("outcomes.still_claimed"), incarnation, ids)}
     rows: list[tuple[object, ...]] = []
+    unsent: list[int] = []
     for record in records:
         message_id = record.claim.message_id
         row = locked.get(message_id)
@@ -350,6 +355,8 @@ async def _write_several(
                 parts[part - 1] = advance(parts[part - 1], state)
         current = MessageState(row["state"])
         new = advance(current, fold(parts))
+        if current is MessageState.NONE and record.claim.uncertain_count == 0 and _REFUSED.issuperset(parts):
+            unsent.append(message_id)
         submitted = record.decision.part_states != {}
         rows.append(
             (message_id, int(current), int(new), array_literal(parts), is_final(new),
@@ -357,6 +364,7 @@ async def _write_several(
         )  # fmt: skip
     if rows:
         await connection.execute(sql("outcomes.write_parts"), *columns(rows))
+        await refund(connection, unsent)
     done = [record.claim.message_id for record in records if not record.decision.left]
     if done:
         await connection.execute(sql("outcomes.leave_queue"), incarnation, done, wait.wait, wait.grace)

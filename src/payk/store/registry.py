@@ -22,6 +22,7 @@ from payk.store.queries import sql
 __all__ = [
     "REGISTRY_CHANNEL",
     "ClientRow",
+    "InForce",
     "KeyRow",
     "LinkRow",
     "OperatorRow",
@@ -224,10 +225,18 @@ async def announce(db: Database, version: int) -> None:
         pass
 
 
-async def registry_version(db: Database, *, timeout: float = 2.0) -> int:
-    """The version that is in force."""
+class InForce(NamedTuple):
+    """What is in force: the version, and whether any number is blocked, which is no part of it."""
+
+    version: int
+    block_list: bool
+
+
+async def registry_version(db: Database, *, timeout: float = 2.0) -> InForce:
+    """What is in force."""
     async with db.connection(timeout) as connection:
-        return int(await connection.fetchval(sql("registry.version")))
+        [row] = await connection.fetch(sql("registry.in_force"))
+        return InForce(*row)
 
 
 async def note_key_use(db: Database, key_ids: Sequence[int], *, timeout: float = 5.0) -> None:
@@ -298,6 +307,8 @@ class Snapshot:
     """queue_id -> operators in order."""
     routes: Sequence[StoredRoute]
     holds: Sequence[Hold]
+    block_list: bool
+    """Whether any number is blocked."""
 
 
 async def read_snapshot(db: Database, *, timeout: float = 30.0) -> Snapshot:
@@ -314,4 +325,5 @@ async def read_snapshot(db: Database, *, timeout: float = 30.0) -> Snapshot:
             {row[0]: tuple(row[1]) for row in await fetch(sql("registry.load_queues"))},
             [StoredRoute(*row) for row in await fetch(sql("registry.load_routes"))],
             await holds_in_force(connection),
+            bool(await connection.fetchval(sql("blocked.are_any"))),
         )

@@ -10,12 +10,17 @@ from payk.domain.message import MessageState
 from payk.domain.receipt import ReceiptWait
 from payk.domain.states import advance, fold, is_final
 from payk.store.arrays import array_literal, columns
+from payk.store.charging import refund
 from payk.store.database import Connection, Database
 from payk.store.leaving import drop_partitions
 from payk.store.queries import sql
 from payk.store.wakeups import Flow
 
 __all__ = ["ensure_partitions", "expire", "finish", "give_up_unanswered", "prune", "stage_due"]
+
+
+_UNSENT = (MessageState.EXPIRED, MessageState.DELETED)
+"""Endings of messages that nobody was to send any more."""
 
 
 async def stage_due(db: Database, limit: int) -> int:
@@ -61,12 +66,18 @@ async def give_up_unanswered(db: Database, limit: int) -> int:
 async def finish(
     connection: Connection, rows: Sequence[asyncpg.Record], ending: MessageState, *, only: tuple[MessageState, ...]
 ) -> None:
-    """End messages, and parts of messages, that are in one of the states `only`; `rows` are locked, with states."""
+    """End messages, and parts of messages, that are in one of the states `only`; `rows` are locked, with states.
+
+    What was charged of those of which no part was handed over is given back.
+    """
+    unsent: set[int] = set()
     changes: list[tuple[object, ...]] = []
     for row in rows:
         state = MessageState(row["state"])
         array = None
         new = ending if state in only else state
+        if ending in _UNSENT and state is MessageState.NONE and not any(row["part_states"] or ()):
+            unsent.add(row["message_id"])
         if row["part_states"] is not None:
             parts = [MessageState(part) for part in row["part_states"]]
             parts = [ending if part in only else part for part in parts]
@@ -76,7 +87,8 @@ async def finish(
         if not is_final(state):
             changes.append((row["message_id"], int(state), int(new), array, is_final(new)))
     if changes:
-        await connection.execute(sql("upkeep.finish"), *columns(changes))
+        charged = await connection.fetchval(sql("upkeep.finish"), *columns(changes))
+        await refund(connection, sorted(unsent.intersection(charged)))
 
 
 async def ensure_partitions(db: Database) -> int:
@@ -94,6 +106,7 @@ async def prune(db: Database) -> dict[str, int]:
         parked = await connection.execute(sql("upkeep.prune_parked"))
         unnamed = await connection.execute(sql("upkeep.prune_unnamed"))
         processes = await connection.execute(sql("upkeep.prune_processes"))
+        usage = await connection.execute(sql("charging.prune_usage"))
         set_aside = await connection.execute(sql("recovery.prune"))
         holds = await connection.execute(sql("holds.prune"))
     return {
@@ -101,6 +114,7 @@ async def prune(db: Database) -> dict[str, int]:
         "parked": _affected(parked),
         "unnamed": _affected(unnamed),
         "processes": _affected(processes),
+        "usage": _affected(usage),
         "set_aside": _affected(set_aside),
         "holds": _affected(holds),
     }
@@ -110,6 +124,12 @@ async def prune_kept_answers(db: Database, limit: int) -> int:
     """Drop answers to repeated requests whose time is over, `limit` of them; returns how many."""
     async with db.connection() as connection:
         return _affected(await connection.execute(sql("upkeep.prune_kept_answers"), limit))
+
+
+async def prune_number_use(db: Database, limit: int) -> int:
+    """Drop counts of messages to numbers that no limit looks at any more, `limit` of them; returns how many."""
+    async with db.connection() as connection:
+        return _affected(await connection.execute(sql("charging.prune_number_use"), limit))
 
 
 def _affected(tag: str) -> int:

@@ -82,6 +82,7 @@ select exists (select from message where message_id = $1 and client_id = $2 and 
 -- locks on tables without end, for a batch is not split because a table is being migrated. $4 to $7 are columns; each
 -- message names its kind by $8, and $9 to $21 describe those; $22 is the widest window. With $23 the messages are accepted
 -- at the moment of the transaction, else of the statement, for the former may have begun before they came.
+-- $24 is what a part costs, by kind; null = it is not counted.
 -- Answers the ids, in order, those that were left out, and the transaction's mark.
 with moment as materialized (
     select case when $23::boolean then now() else statement_timestamp() end as at,
@@ -127,17 +128,20 @@ with moment as materialized (
            case when ($16::integer[])[kind] > 0
                 then greatest(($15::timestamptz[])[kind], at) + make_interval(secs => ($16::integer[])[kind])
                 end as expires_at,
-           ($18::boolean[])[kind] as demoted,
+           ($18::boolean[])[kind] as demoted, ($24::bigint[])[kind] as price,
            ($19::integer[])[kind] as label_key, ($20::smallint[])[kind] as lane, ($21::smallint[])[kind] as rank,
            coalesce(($15::timestamptz[])[kind] > at, false) as later
     from taken cross join given g
     where taken.all_of_them or g.digest is null or g.message_id in (select message_id from whole)
 ), stored as (
     insert into message (message_id, accepted_at, scheduled_at, expires_at, client_id, queue_id, sms_type, priority,
-                         parts, part_states, phone, sender, label, client_message_id, text, demoted)
+                         parts, part_states, phone, sender, label, client_message_id, text, demoted, charged_on,
+                         charged_parts, charged)
     select message_id, at, scheduled_at, expires_at, client_id, queue_id, sms_type, priority,
            parts, case when parts > 1 then array_fill(0::smallint, array[parts]) end,
-           phone, sender, label, client_message_id, text, demoted
+           phone, sender, label, client_message_id, text, demoted,
+           case when price is not null then (at at time zone 'utc')::date end, case when price is not null then parts end,
+           parts * price
     from fresh
 ), queued as (
     insert into waiting (message_id, expires_at, client_id, label_key, queue_id, lane, rank)

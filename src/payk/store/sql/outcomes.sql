@@ -61,18 +61,23 @@ case when (select count(*) from gone) = cardinality($2::bigint[]) then '{}'
      else array(select message_id from given except select message_id from gone) end as taken_away;
 
 -- name: refuse
--- Single-part messages that were refused for good: out of the queue, final. Enroute ones were uncertain before.
+-- Single-part messages that were refused for good: out of the queue, final. Enroute ones were uncertain before. Answers
+-- those of which something is charged, though surely nobody took them.
 with gone as (
     delete from waiting w
     using unnest($2::bigint[], $3::integer[], $4::smallint[], $5::double precision[])
         as g (message_id, operator_id, state, age)
     where w.message_id = g.message_id and w.claimed_by is not distinct from $1
-    returning g.*
+    returning g.*, w.uncertain_count
+), ended as (
+    update message m
+    set state = g.state, operator_id = g.operator_id, submitted_at = now() - make_interval(secs => g.age),
+        done_at = now()
+    from gone g
+    where m.message_id = g.message_id and m.state in (0, 1)
+    returning m.message_id, m.charged_on, g.uncertain_count
 )
-update message m
-set state = g.state, operator_id = g.operator_id, submitted_at = now() - make_interval(secs => g.age), done_at = now()
-from gone g
-where m.message_id = g.message_id and m.state in (0, 1);
+select array(select message_id from ended where charged_on is not null and uncertain_count = 0);
 
 -- name: mark_submitted
 -- Single-part messages that may be with an operator but will be sent again: None becomes Enroute.

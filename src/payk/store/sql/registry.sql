@@ -2,6 +2,10 @@
 -- The version of the registry; it moves with every change.
 select version from registry_version;
 
+-- name: in_force
+-- The same, and whether any number is blocked.
+select version, exists (select from blocked_number) from registry_version;
+
 -- name: lock
 -- Makes changes wait for each other, until the end of the transaction.
 select version from registry_version for update;

@@ -47,13 +47,17 @@ with waiting_gone as (delete from waiting where message_id = any($1::bigint[]) a
 delete from staged where message_id = any($1::bigint[]);
 
 -- name: finish
--- Messages that end without a receipt, from the states they were locked in.
-update message m
-set state = g.state, part_states = coalesce(g.part_states::smallint[], m.part_states),
-    done_at = case when g.final then now() end
-from unnest($1::bigint[], $2::smallint[], $3::smallint[], $4::text[], $5::boolean[])
-    as g (message_id, from_state, state, part_states, final)
-where m.message_id = g.message_id and m.state = g.from_state;
+-- Messages that end without a receipt, from the states they were locked in; answers those of which something is charged.
+with ended as (
+    update message m
+    set state = g.state, part_states = coalesce(g.part_states::smallint[], m.part_states),
+        done_at = case when g.final then now() end
+    from unnest($1::bigint[], $2::smallint[], $3::smallint[], $4::text[], $5::boolean[])
+        as g (message_id, from_state, state, part_states, final)
+    where m.message_id = g.message_id and m.state = g.from_state
+    returning m.message_id, m.charged_on
+)
+select array(select message_id from ended where charged_on is not null);
 
 -- name: await_receipts
 -- Messages of which some part is with an operator, and the rest will not be sent: their receipts are awaited.

@@ -1,0 +1,155 @@
+"""Numbers that take no messages: of one client or of all, Batch or everything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from payk.domain.address import normalise_phone
+from payk.domain.errors import Rejection
+from payk.store.balances import Hook, UnknownClient
+from payk.store.database import Connection, Database
+from payk.store.errors import StoreError
+from payk.store.queries import sql
+from payk.store.registry import announce
+
+__all__ = ["BlockedNumber", "Blocking", "NumbersInvalid", "What", "block_numbers", "list_blocked", "unblock_numbers"]
+
+CHUNK = 5_000
+"""Numbers of one statement."""
+SHOWN = 5
+"""Lines that an error names."""
+
+
+class What(StrEnum):
+    """What a number does not take."""
+
+    BATCH = "batch"
+    EVERYTHING = "everything"
+
+
+class NumbersInvalid(StoreError):
+    """Lines that are no numbers, counted from 1, each with why; nothing was changed."""
+
+    def __init__(self, lines: list[tuple[int, str]]) -> None:
+        told = "; ".join(f"line {line}: {why}" for line, why in lines[:SHOWN])
+        more = f"; and {len(lines) - SHOWN} more" if len(lines) > SHOWN else ""
+        super().__init__(told + more)
+        self.lines = lines
+
+
+@dataclass(frozen=True, slots=True)
+class Blocking:
+    """What came of it: numbers that were not blocked before, and those that are blocked otherwise than before."""
+
+    added: int
+    changed: int
+
+
+@dataclass(frozen=True, slots=True)
+class BlockedNumber:
+    """A blocked number; `client` None = for all of them."""
+
+    blocked_id: int
+    client: str | None
+    number: str
+    what: What
+    reason: str
+    author: str
+    at: datetime
+
+
+async def block_numbers(
+    db: Database,
+    numbers: Iterable[str],
+    *,
+    client: str | None,
+    what: What,
+    reason: str,
+    author: str,
+    within: Hook | None = None,
+    timeout: float = 60.0,
+) -> Blocking:
+    """Block numbers for a client, or for all; in force on every process within a second. All of them or none.
+
+    Raises NumbersInvalid, UnknownClient and StoreUnavailable.
+    """
+    async with db.transaction(timeout) as connection:
+        client_id, phones = await _read(connection, client, numbers)
+        added = changed = 0
+        for start in range(0, len(phones), CHUNK):
+            chunk = phones[start : start + CHUNK]
+            row = await connection.fetchrow(sql("blocked.block"), client_id, chunk, what, reason, author)
+            assert row is not None  # it is one row whatever there is
+            added, changed = added + row["added"], changed + row["changed"]
+        if within is not None:
+            await within(connection)
+    await announce(db, 0)
+    return Blocking(added, changed)
+
+
+async def unblock_numbers(
+    db: Database,
+    numbers: Iterable[str],
+    *,
+    client: str | None,
+    within: Hook | None = None,
+    timeout: float = 60.0,
+) -> int:
+    """Numbers take messages of a client again, or of all where they were blocked for all.
+
+    Returns how many were blocked. Raises as block_numbers.
+    """
+    async with db.transaction(timeout) as connection:
+        client_id, phones = await _read(connection, client, numbers)
+        count = int(await connection.fetchval(sql("blocked.unblock"), client_id, phones))
+        if within is not None:
+            await within(connection)
+    await announce(db, 0)
+    return count
+
+
+async def list_blocked(
+    db: Database,
+    *,
+    client: str | None = None,
+    of_all: bool = False,
+    begins: str | None = None,
+    behind: int = 0,
+    limit: int = 100,
+    timeout: float = 10.0,
+) -> list[BlockedNumber]:
+    """A page of blocked numbers, in the order in which they were blocked: of one client, those `of_all`, or any.
+
+    The next page is that `behind` the last one's blocked_id. Raises UnknownClient and StoreUnavailable.
+    """
+    async with db.connection(timeout) as connection:
+        client_id = None if client is None else (await _client(connection, client))[0]
+        rows = await connection.fetch(sql("blocked.list_blocked"), behind, limit, client_id, of_all, begins)
+    return [BlockedNumber(**dict(row) | {"what": What(row["what"])}) for row in rows]
+
+
+async def _read(connection: Connection, client: str | None, numbers: Iterable[str]) -> tuple[int | None, list[str]]:
+    """The client's id and the numbers in their normal form, sorted; blank lines are passed over."""
+    client_id, country = (None, None) if client is None else await _client(connection, client)
+    phones: set[str] = set()
+    invalid: list[tuple[int, str]] = []
+    for line, number in enumerate(numbers, start=1):
+        if not number.strip():
+            continue
+        try:
+            phones.add(normalise_phone(number.strip(), country))
+        except Rejection as error:
+            invalid.append((line, error.detail.rpartition(": ")[2].rstrip(".")))  # without the number
+    if invalid:
+        raise NumbersInvalid(invalid)
+    return client_id, sorted(phones)
+
+
+async def _client(connection: Connection, name: str) -> tuple[int, str | None]:
+    row = await connection.fetchrow(sql("blocked.find_client"), name)
+    if row is None:
+        raise UnknownClient(name)
+    return row["client_id"], row["default_country"]

@@ -1,0 +1,57 @@
+"""`payk balance`, `payk block` and `payk usage` as people and scripts run them."""
+
+from __future__ import annotations
+
+import json
+
+from tests.end_to_end.payk import Payk, registry
+
+
+async def test_balances_blocks_and_usage_from_the_command_line(payk_on_server: Payk) -> None:
+    payk = payk_on_server
+    await payk.apply(registry(1))
+    assert await payk.done("balance", "add", "bank", "250.5", "--reference", "invoice-17") == "bank has 250.5\n"
+    again = json.loads(await payk.done("balance", "add", "bank", "250.5", "--reference", "invoice-17", "--json"))
+    assert again == {"client": "bank", "balance": "250.5", "repeated": True}
+    assert await payk.done("balance", "add", "bank", "-0.5", "--note", "entered twice") == "bank has 250\n"
+    shown = json.loads(await payk.done("balance", "show", "bank", "--json"))
+    assert shown["balance"] == "250"
+    assert [(entry["kind"], entry["amount"]) for entry in shown["entries"]] == [
+        ("correction", "-0.5"),
+        ("top-up", "250.5"),
+    ]
+    table = await payk.done("balance", "show", "bank")
+    assert table.startswith("bank has 250\n") and "invoice-17" in table
+    usage = [json.loads(line) for line in (await payk.done("usage", "bank", "--json")).splitlines()]
+    assert [(row["kind"], row["otp"], row["parts"]) for row in usage] == [
+        ("day", False, 0),
+        ("day", True, 0),
+        ("month", False, 0),
+        ("month", True, 0),
+    ]
+    for arguments, line in (
+        (("balance", "add", "bank", "-251"), "the balance of client 'bank' does not cover this"),
+        (("balance", "add", "bank", "1", "--reference", "invoice-17"), "is that of another amount"),
+        (("balance", "add", "bank", "0.00001"), "write an amount other than 0, with at most four decimals"),
+        (("balance", "show", "nobody"), "there is no client 'nobody'"),
+        (("block", "import", "nothing.txt"), "nothing.txt cannot be read as lines of text"),
+    ):
+        ended = await payk.run(*arguments)
+        assert ended.returncode == 2 and line in ended.stderr, arguments
+
+    numbers = payk.folder / "numbers.txt"
+    numbers.write_text("+992 900 00 00 01\n992900000002\n\n", encoding="utf-8")
+    assert "2 numbers are blocked" in await payk.done("block", "import", str(numbers), "--reason", "complaint")
+    await payk.done("block", "add", "992900000001", "--client", "bank", "--what", "batch")
+    rows = [json.loads(line) for line in (await payk.done("block", "list", "--json")).splitlines()]
+    assert [(row["number"], row["client"], row["what"], row["reason"]) for row in rows] == [
+        ("992900000001", None, "everything", "complaint"),
+        ("992900000002", None, "everything", "complaint"),
+        ("992900000001", "bank", "batch", ""),
+    ]
+    shown = await payk.done("block", "list", "--client", "bank")
+    assert "992900000001" not in shown and "batch" in shown, "people see numbers masked"
+    assert await payk.done("block", "remove", "992900000001", "--client", "bank") == "1 numbers are blocked no more\n"
+    numbers.write_text("992900000003\nhello\n", encoding="utf-8")
+    ended = await payk.run("block", "import", str(numbers))
+    assert ended.returncode == 2 and "line 2: " in ended.stderr
