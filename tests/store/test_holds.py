@@ -219,8 +219,8 @@ async def test_while_it_is_held_nothing_expires(scene: Scene) -> None:
     [free] = await scene.accept(expires_in=5, label="news")
     await scene.execute(
         "with gone as (delete from waiting where message_id = $1 returning *) insert into staged (due, message_id,"
-        " expires_at, client_id, label_key, queue_id, lane, rank) select now(), message_id, expires_at, client_id,"
-        " label_key, queue_id, lane, rank from gone",
+        " expires_at, client_id, label_key, queue_id, lane, rank) select now() - interval '2 hours',"
+        " message_id, expires_at, client_id, label_key, queue_id, lane, rank from gone",
         staged,
     )
     number = await held_since(scene, 3_600, Chosen(label="sale"))

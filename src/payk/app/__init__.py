@@ -10,11 +10,13 @@ backup.py    `payk backup`, `payk restore`
 recovery.py  `payk recover`
 forgetting.py  `payk forget`
 limits.py    `payk balance`, `payk block`, `payk usage`
+traffic.py   `payk queue`, `payk operator`, `payk link`, `payk receipt`
 secrets.py   secret keys and the database; `payk secret rotate`
 messages.py  `payk message search`, `payk message show`
 importing.py `payk message import`
 """
 
+from payk.app import traffic
 from payk.app.backup import backup, restore
 from payk.app.centre import serve
 from payk.app.changing import apply, migrate
@@ -65,5 +67,6 @@ __all__ = [
     "show_message",
     "show_usage",
     "unblock",
+    "traffic",
     "up",
 ]

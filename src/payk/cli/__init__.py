@@ -8,7 +8,7 @@ no.
 One module per group of commands, each with a Typer app `commands` of its own that is added here in one line.
 """
 
-from payk.cli import centre, limits, message, messages, secret, simulate
+from payk.cli import centre, limits, message, messages, secret, simulate, traffic
 from payk.cli.command_line import command_line, main
 
 __all__ = ["command_line", "main"]
@@ -26,3 +26,7 @@ command_line.add_typer(
 command_line.add_typer(secret.commands, name="secret", help="Secret keys, which encrypt passwords and texts of Otp.")
 command_line.add_typer(limits.balance, name="balance", help="What prepaid clients have left.")
 command_line.add_typer(limits.block, name="block", help="Numbers that take no messages.")
+command_line.add_typer(traffic.queue, name="queue", help="What waits: shown, held, released, cancelled.")
+command_line.add_typer(traffic.operator, name="operator", help="Operators: drained and resumed.")
+command_line.add_typer(traffic.link, name="link", help="Links: drained and resumed.")
+command_line.add_typer(traffic.receipt, name="receipt", help="Receipts that no submit is known for.")

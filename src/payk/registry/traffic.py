@@ -27,6 +27,7 @@ from payk.store.holds import (
     Step,
     cancel_some,
     client_numbers,
+    count_waiting,
     counts,
     link_owners,
     operator_numbers,
@@ -37,7 +38,7 @@ from payk.store.holds import (
 )
 from payk.store.registry import RegistryChange, announce, changing
 
-__all__ = ["Chosen", "cancel", "continue_holds", "drain", "find", "finish", "hold", "release", "resume"]
+__all__ = ["Chosen", "cancel", "continue_holds", "drain", "find", "finish", "hold", "matching", "release", "resume"]
 
 _LATER: Final = 0.1
 """Seconds until a slice that came too early is tried again."""
@@ -102,6 +103,14 @@ async def _place(db: Database, chosen: Chosen, *, author: str, reason: str, canc
 
 async def _record(change: RegistryChange, author: str, line: Change) -> int:
     return await change.record(author, Difference((line,)).as_json())
+
+
+async def matching(db: Database, chosen: Chosen, most: int = 100_000) -> tuple[int, bool]:
+    """How many messages wait, now or for later, that are meant and not claimed; at most about `most` are counted, and
+    False with it says that there may be more. A label that shares its key with another one is told apart."""
+    async with db.connection() as connection:
+        selection = await find(connection, chosen)
+    return await count_waiting(db, selection, most)
 
 
 async def release(db: Database, hold_id: int, *, author: str) -> bool:

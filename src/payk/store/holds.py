@@ -31,6 +31,7 @@ __all__ = [
     "cancel_messages",
     "cancel_some",
     "client_numbers",
+    "count_waiting",
     "counts",
     "holds_in_force",
     "labels_held",
@@ -46,6 +47,8 @@ __all__ = [
 
 WINDOW: Final = 5_000
 """Messages that one slice looks at."""
+MOST_SEEN: Final = 1_000_000
+"""Messages that are looked at to count those that are meant."""
 FOLLOWED: Final = 1.5
 """Seconds until no dispatcher claims what was held just now, and what it had claimed is sent or back. A cancel walks
 once at once and once after that."""
@@ -153,6 +156,33 @@ async def labels_held(db: Database) -> list[int]:
         return [hold.hold_id for hold in await holds_in_force(connection) if hold.selection.label is not None]
 
 
+async def count_waiting(db: Database, selection: Selection, most: int) -> tuple[int, bool]:
+    """How many messages wait, now or for later, that are covered and not claimed; about `most` at most, and whether
+    these are all."""
+    count, above, seen = 0, 0, 0
+    while True:
+        async with db.connection() as connection:
+            window = await connection.fetchrow(
+                sql("holds.window"),
+                above,
+                None,
+                WINDOW,
+                selection.client_id,
+                None if selection.label_keys is None else sorted(selection.label_keys),
+                selection.sms_type,
+                selection.operator_id,
+                False,
+            )
+            assert window is not None  # it is one row whatever there is
+            count += await _with_label(connection, window["message_ids"] or [], selection.label)
+        seen += WINDOW
+        if window["upto"] is None:
+            return count, True
+        if count >= most or seen >= MOST_SEEN:
+            return count, False
+        above = window["upto"]
+
+
 async def counts(db: Database, hold_id: int) -> Counts | None:
     """How a cancel stands; None for an unknown one."""
     async with db.connection() as connection:
@@ -212,13 +242,15 @@ async def _extend(connection: Connection, hold: Hold, others: Sequence[Hold], wi
             window["lanes"],
             window["label_keys"],
             window["operators"],
+            window["dues"],
             strict=True,
         )
     }
     moved: list[tuple[int, timedelta]] = []
     for row in await connection.fetch(sql("holds.lock_messages"), list(where), None):
-        place = where[row["message_id"]]
-        by = held_for(hold, row["since"], [other for other in others if other.selection.covers(*place)])
+        *place, due = where[row["message_id"]]
+        since = row["since"] if due is None else max(row["since"], due)  # before that it waited for something else
+        by = held_for(hold, since, [other for other in others if other.selection.covers(*place)])
         if by:
             moved.append((row["message_id"], by))
     if moved:

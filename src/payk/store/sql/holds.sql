@@ -39,16 +39,18 @@ for update;
 -- meant. `upto` is how far this looked, null = to the end. $8: only those with an ExpiresIn. What is claimed is told
 -- apart, for others are just writing to its record.
 with queued as (
-    select message_id, client_id, lane, label_key, queue_id, expires_at, claimed_by is not null as claimed from waiting
+    select message_id, client_id, lane, label_key, queue_id, expires_at, null::timestamptz as due,
+           claimed_by is not null as claimed
+    from waiting
     where message_id > $1 and ($2::bigint is null or message_id <= $2) order by message_id limit $3
 ), later as (
-    select message_id, client_id, lane, label_key, queue_id, expires_at, false as claimed from staged
+    select message_id, client_id, lane, label_key, queue_id, expires_at, due, false as claimed from staged
     where message_id > $1 and ($2::bigint is null or message_id <= $2) order by message_id limit $3
 ), seen as (
     select least((select max(message_id) from queued having count(*) = $3),
                  (select max(message_id) from later having count(*) = $3)) as upto
 ), found as (
-    select b.message_id, b.client_id, b.lane, b.label_key, q.operators[1] as operator_id, b.claimed
+    select b.message_id, b.client_id, b.lane, b.label_key, q.operators[1] as operator_id, b.due, b.claimed
     from (select * from queued union select * from later) b join queue q using (queue_id) cross join seen s
     where (s.upto is null or b.message_id <= s.upto)
       and ($4::integer is null or b.client_id = $4)
@@ -62,7 +64,8 @@ select (select upto from seen) as upto, array_agg(message_id) filter (where clai
        array_agg(client_id order by message_id) filter (where not claimed) as client_ids,
        array_agg(lane order by message_id) filter (where not claimed) as lanes,
        array_agg(label_key order by message_id) filter (where not claimed) as label_keys,
-       array_agg(operator_id order by message_id) filter (where not claimed) as operators
+       array_agg(operator_id order by message_id) filter (where not claimed) as operators,
+       array_agg(due order by message_id) filter (where not claimed) as dues
 from found;
 
 -- name: with_label

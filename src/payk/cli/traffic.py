@@ -1,0 +1,170 @@
+"""`payk queue`, `payk operator`, `payk link` and `payk receipt`: running traffic seen, held, cancelled and drained."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import typer
+
+from payk.cli.command_line import AsJson, Home, load_settings, server_parts
+
+__all__ = ["link", "operator", "queue", "receipt"]
+
+queue = typer.Typer(no_args_is_help=True)
+operator = typer.Typer(no_args_is_help=True)
+link = typer.Typer(no_args_is_help=True)
+receipt = typer.Typer(no_args_is_help=True)
+
+ClientName = Annotated[str | None, typer.Option("--client", metavar="NAME", help="Only messages of this client.")]
+Label = Annotated[str | None, typer.Option("--label", metavar="LABEL", help="Only messages with this label.")]
+Type = Annotated[Literal["common", "otp", "batch"] | None, typer.Option("--type", help="Only messages of this type.")]
+OperatorName = Annotated[
+    str | None, typer.Option("--operator", metavar="NAME", help="Only messages whose route names this operator first.")
+]
+Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why, for those who wonder later.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say how many messages are meant and change nothing.")]
+Name = Annotated[str, typer.Argument(metavar="NAME")]
+Ids = Annotated[list[int] | None, typer.Argument(metavar="[ID]...", help="As `payk receipt parked` lists them.")]
+OfOperator = Annotated[str | None, typer.Option("--operator", metavar="NAME", help="Only those of this operator.")]
+All = Annotated[bool, typer.Option("--all", help="Every one.")]
+
+
+@queue.command()
+def show(as_json: AsJson = False, home: Home = None) -> None:
+    """Show what waits by operators, lane and client, and since when."""
+    with server_parts("queue show"):
+        settings = load_settings({"home": home})
+        from payk import app
+
+        app.run(app.traffic.show_queue(settings, as_json))
+
+
+@queue.command()
+def hold(
+    client: ClientName = None,
+    label: Label = None,
+    type_: Type = None,
+    operator: OperatorName = None,
+    reason: Reason = "",
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+    home: Home = None,
+) -> None:
+    """Hold back what waits, and what will, until it is released."""
+    with server_parts("queue hold"):
+        settings = load_settings({"home": home})
+        from payk import app
+
+        which = app.traffic.chosen(client, label, type_, operator)
+        app.run(app.traffic.hold_queue(settings, which, reason, dry_run=dry_run, as_json=as_json))
+
+
+@queue.command()
+def release(
+    hold_id: Annotated[int, typer.Argument(metavar="HOLD", help="Its number, as `payk queue holds` lists it.")],
+    as_json: AsJson = False,
+    home: Home = None,
+) -> None:
+    """Let go what a hold keeps; its ExpiresIn counts from now."""
+    with server_parts("queue release"):
+        settings = load_settings({"home": home})
+        from payk import app
+
+        app.run(app.traffic.release_queue(settings, hold_id, as_json=as_json))
+
+
+@queue.command()
+def cancel(
+    client: ClientName = None,
+    label: Label = None,
+    type_: Type = None,
+    operator: OperatorName = None,
+    reason: Reason = "",
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+    home: Home = None,
+) -> None:
+    """Delete what waits and no operator can have, for good."""
+    with server_parts("queue cancel"):
+        settings = load_settings({"home": home})
+        from payk import app
+
+        which = app.traffic.chosen(client, label, type_, operator)
+        app.run(app.traffic.cancel_queue(settings, which, reason, dry_run=dry_run, as_json=as_json))
+
+
+@queue.command()
+def holds(as_json: AsJson = False, home: Home = None) -> None:
+    """Show the holds that stand."""
+    with server_parts("queue holds"):
+        settings = load_settings({"home": home})
+        from payk import app
+
+        app.run(app.traffic.show_holds(settings, as_json))
+
+
+def _set_draining(kind: Literal["operator", "link"], name: str, draining: bool, home: str | None) -> None:
+    with server_parts(f"{kind} {'drain' if draining else 'resume'}"):
+        settings = load_settings({"home": home})
+        from payk import app
+
+        app.run(app.traffic.set_draining(settings, kind, name, draining))
+
+
+@operator.command("drain")
+def drain_operator(name: Name, home: Home = None) -> None:
+    """Give nothing new to an operator: the next of each route carry; what it has is finished, its binds stay."""
+    _set_draining("operator", name, True, home)
+
+
+@operator.command("resume")
+def resume_operator(name: Name, home: Home = None) -> None:
+    """Give messages to an operator again."""
+    _set_draining("operator", name, False, home)
+
+
+@link.command("drain")
+def drain_link(name: Name, home: Home = None) -> None:
+    """Give nothing new to a link: the others of its operator carry; what it has is finished, its binds stay."""
+    _set_draining("link", name, True, home)
+
+
+@link.command("resume")
+def resume_link(name: Name, home: Home = None) -> None:
+    """Give messages to a link again."""
+    _set_draining("link", name, False, home)
+
+
+@receipt.command()
+def parked(
+    operator: OfOperator = None,
+    after: Annotated[int, typer.Option(metavar="ID", help="List those that came after this one.")] = 0,
+    as_json: AsJson = False,
+    home: Home = None,
+) -> None:
+    """Show receipts that no submit is known for, the oldest first."""
+    with server_parts("receipt parked"):
+        settings = load_settings({"home": home})
+        from payk import app
+
+        app.run(app.traffic.show_parked(settings, operator, after, as_json))
+
+
+@receipt.command()
+def retry(ids: Ids = None, operator: OfOperator = None, all_: All = False, home: Home = None) -> None:
+    """Look at once whether parked receipts fit by now."""
+    with server_parts("receipt retry"):
+        settings = load_settings({"home": home})
+        from payk import app
+
+        app.run(app.traffic.treat_parked(settings, "retry", ids or [], operator, all_=all_))
+
+
+@receipt.command()
+def forget(ids: Ids = None, operator: OfOperator = None, all_: All = False, home: Home = None) -> None:
+    """Drop parked receipts for good: they are nobody's."""
+    with server_parts("receipt forget"):
+        settings = load_settings({"home": home})
+        from payk import app
+
+        app.run(app.traffic.treat_parked(settings, "forget", ids or [], operator, all_=all_))
