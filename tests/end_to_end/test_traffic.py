@@ -88,7 +88,8 @@ async def fill(connection: asyncpg.Connection, expires_in: int) -> None:
     """Many messages of one label, as they lie in the queue."""
     await connection.execute(
         "with new as (insert into message (message_id, accepted_at, expires_at, client_id, queue_id, sms_type,"
-        " priority, parts, phone, sender, label, text) select nextval('message_id'), now(), now() + make_interval(secs => $3),"
+        " priority, parts, phone, sender, label, text) select nextval('message_id'), now(),"
+        " now() + make_interval(secs => $3),"
         " c.client_id, r.queue_id, 3, 1, 1, (992910000000 + n)::text, 'AlifBank', 'sale', 'hello'"
         " from generate_series(1, $1::integer) n, client c, route r returning *)"
         " insert into waiting (message_id, expires_at, client_id, label_key, queue_id, lane, rank)"

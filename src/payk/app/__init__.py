@@ -66,7 +66,7 @@ __all__ = [
     "show_blocked",
     "show_message",
     "show_usage",
-    "unblock",
     "traffic",
+    "unblock",
     "up",
 ]
