@@ -21,7 +21,11 @@ SCAN: Final = 600.0
 """Seconds for a look through a table that has no index by number."""
 _OPEN: Final = (MessageState.NONE, MessageState.ENROUTE, MessageState.ACCEPTED)
 
-_ERASE_BESIDE: Final = ("parked_receipts", "forgetting.erase_parked"), ("inbound", "forgetting.erase_inbound")
+_ERASE_BESIDE: Final = (
+    ("parked_receipts", "forgetting.erase_parked"),
+    ("inbound", "forgetting.erase_inbound"),
+    ("counts", "forgetting.erase_counts"),
+)
 _OF_MESSAGES: Final = (
     ("submit", "forgetting.export_submits"),
     ("uncertain", "forgetting.export_uncertain"),

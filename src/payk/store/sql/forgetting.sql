@@ -51,6 +51,10 @@ delete from inbound
 where regexp_replace(source, '[^0-9]', '', 'g') = any($1::text[])
    or regexp_replace(destination, '[^0-9]', '', 'g') = any($1::text[]);
 
+-- name: erase_counts
+-- How many messages it got lately. That it is blocked stays: it would get messages again.
+delete from number_use where phone = any($1::text[]);
+
 -- name: export_messages
 -- Messages to a number above id $2, at most $3 of them.
 select m.message_id, c.name as client, m.accepted_at, m.scheduled_at, m.expires_at, m.submitted_at, m.done_at,
