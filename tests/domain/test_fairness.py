@@ -196,3 +196,48 @@ def test_clients_stay_level_over_any_sequence(clients: int, places: list[int]) -
         for key, got in turns.allot(count, flows).items():
             sums[key[2]] += got
         assert max(sums.values()) - min(sums.values()) <= 1
+
+
+# -- clients that may send but so many
+
+
+def test_what_a_client_may_not_take_goes_to_the_others() -> None:
+    flows = [flow(Lane.COMMON_NORMAL, client) for client in (1, 2, 3)]
+    assert Turns().allot(30, flows, {1: 2}) == {flows[0]: 2, flows[1]: 14, flows[2]: 14}
+    assert Turns().allot(30, flows, {1: 2, 2: 5}) == {flows[0]: 2, flows[1]: 5, flows[2]: 23}
+    assert Turns().allot(30, flows, {1: 2, 2: 5, 3: 7}) == {flows[0]: 2, flows[1]: 5, flows[2]: 7}
+    assert Turns().allot(30, flows[:1], {1: 100}) == {flows[0]: 30}
+
+
+def test_its_lanes_and_labels_share_what_it_may_send_and_its_otp_goes_as_ever() -> None:
+    high, batch, label = flow(Lane.COMMON_HIGH), flow(Lane.BATCH), flow(Lane.BATCH, label=1)
+    turns, sums = Turns(), Counter[FlowKey]()
+    for _ in range(170):
+        sums.update(turns.allot(17, [batch, high, label], {BIG: 1}))
+    assert sums == {high: 160, batch: 5, label: 5}
+    assert Turns().allot(17, [batch, high, flow(Lane.OTP)], {BIG: 0}) == {flow(Lane.OTP): 17}
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(1, 30),
+            st.sets(FLOWS, min_size=1, max_size=12),
+            st.dictionaries(st.integers(1, 3), st.integers(0, 20)),
+        ),
+        max_size=20,
+    )
+)
+def test_no_client_gets_more_than_it_may_and_no_place_is_left_that_another_could_use(
+    rounds: list[tuple[int, set[FlowKey], dict[int, int]]],
+) -> None:
+    turns = Turns()
+    for places, flows, most in rounds:
+        allotted = turns.allot(places, sorted(flows), most)
+        got = Counter[int]()
+        for key, count in allotted.items():
+            assert key in flows and count > 0
+            got[key[2]] += count if key[1] != Lane.OTP else 0
+        assert all(got[client] <= count for client, count in most.items())
+        if sum(allotted.values()) < places:
+            assert not any(key[1] == Lane.OTP or got[key[2]] < most.get(key[2], places) for key in flows)

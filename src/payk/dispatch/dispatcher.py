@@ -16,6 +16,7 @@ from payk.clock import Clock
 from payk.dispatch.binds import BindKeeper
 from payk.dispatch.closed_hours import ClosedHours
 from payk.dispatch.flows import FlowBoard
+from payk.dispatch.paced_clients import PacedClients
 from payk.dispatch.pump import Pump
 from payk.dispatch.receipts import ReceiptRecorder
 from payk.dispatch.recorder import OutcomeRecorder
@@ -35,6 +36,7 @@ from payk.store.claims import LABELS_SHOWN, Claim
 from payk.store.database import Database
 from payk.store.incarnation import Incarnation
 from payk.store.outcomes import LateAnswer
+from payk.store.rates import SharedRates
 from payk.store.wakeups import Flow
 
 __all__ = ["DispatchOptions", "Dispatcher"]
@@ -97,6 +99,8 @@ class Dispatcher:
         self._leaving: set[asyncio.Task[None]] = set()
         self._unreadable: set[int] = set()
         self._closed_hours = ClosedHours(directory, options.zone)
+        self._rates = SharedRates(db, clock, self._wake)
+        self._paced = PacedClients(directory, self._rates, clock)
         self._board = FlowBoard(self._wake, lambda: LABELS_SHOWN + directory.value.holds.labels)
         self._keeper = BindKeeper(db, directory, incarnation, self._links, self._wake)
         self._carrying: tuple[tuple[Directory, frozenset[int]], frozenset[int]] = (
@@ -134,6 +138,7 @@ class Dispatcher:
                 group.create_task(self._board.listen(self._db), name="flow-listener"),
                 group.create_task(self._keeper.run(), name="bind-keeper"),
                 group.create_task(self._teller.run(), name="link-teller"),
+                group.create_task(self._rates.run(), name="rates"),
             ]
             try:
                 await self._follow_directory(group)
@@ -193,6 +198,7 @@ class Dispatcher:
             serves=lambda flow: self._serves(settings.link_id, flow),
             submit=self._submit,
             closed_hours=self._closed_hours,
+            paced=self._paced,
         )
         self._links[settings.link_id] = link
         self._running[settings.link_id] = _Running(

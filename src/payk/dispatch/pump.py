@@ -16,6 +16,7 @@ from payk.clock import Clock
 from payk.dispatch.closed_hours import ClosedHours
 from payk.dispatch.flows import FlowBoard
 from payk.dispatch.pace import PACE, after_claim
+from payk.dispatch.paced_clients import PacedClients
 from payk.domain.fairness import Turns
 from payk.domain.message import Lane
 from payk.links import Link
@@ -74,6 +75,7 @@ class Pump:
         serves: Callable[[Flow], bool],
         submit: Callable[[Link, list[Claim]], None],
         closed_hours: ClosedHours,
+        paced: PacedClients,
     ) -> None:
         self._db = db
         self._link = link
@@ -85,6 +87,7 @@ class Pump:
         self._serves = serves
         self._submit = submit
         self._closed_hours = closed_hours
+        self._paced = paced
         self._work = asyncio.Event()
         self._next_claim = 0.0
         self._codes_until = 0.0
@@ -140,12 +143,17 @@ class Pump:
             return AWAY_PAUSE if claimed is None else 0.0  # codes that keep coming must not hold up what follows them
         if now < self._next_claim:
             return self._next_claim - now
-        places = max(1, int(capacity / self._parts))
+        paced = self._paced.most(flows)
+        if paced:
+            flows = [flow for flow in flows if paced.get(flow.client_id, 1) > 0]
+            if not flows:
+                return self._paced.wait(paced)
         most = MOST_BESIDE_CODES if now < self._codes_until else MOST
-        claimed = await self._claim(self._turns.allot(min(places, most), flows), flows)
+        places = min(most, max(1, int(capacity / self._parts)))
+        claimed = await self._claim(self._turns.allot(places, flows, paced), flows)
         if claimed is None:
             return AWAY_PAUSE
-        emptied = claimed < min(places, most)  # else the link's free places would wait
+        emptied = claimed < places  # else the link's free places would wait
         self._next_claim = self._clock.monotonic() + (after_claim(claimed) if emptied else PACE)
         return 0.0
 
@@ -169,6 +177,7 @@ class Pump:
         quotas = [Quota(Flow(*flow), lows[Flow(*flow)], count) for flow, count in allotted.items()]
         since = self._board.mark()
         number = self._incarnation.number
+        tokens = self._paced.take(allotted)  # those of a claim without an answer are lost: it may come to be sent
         try:
             claims = await claim_rows(self._db, number, self._link.link_id, quotas)
         except StoreError as error:
@@ -179,6 +188,7 @@ class Pump:
         closed = self._closed_hours.find(claims)
         sent = [claim for claim in claims if claim.message_id not in closed] if closed else claims
         self._in_flight.add(number, sent)
+        self._paced.put_back(tokens, (claim.flow for claim in sent))
         self._note(quotas, claims, flows, since)
         if sent:
             self._parts = sum(len(claim.open_parts) for claim in sent) / len(sent)

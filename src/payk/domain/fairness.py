@@ -74,9 +74,44 @@ class Turns:
         self._lanes: FairShare[int] = FairShare()
         self._clients: dict[int, FairShare[int]] = defaultdict(FairShare)
         self._labels: dict[tuple[int, int], FairShare[FlowKey]] = defaultdict(FairShare)
+        self._own_lanes: dict[int, FairShare[int]] = defaultdict(FairShare)
+        """By client that may send but so many: how its lanes share that."""
 
-    def allot(self, places: int, flows: Iterable[FlowKey]) -> dict[FlowKey, int]:
-        """How many messages each flow may send now. With Otp flows present they get all places, the others none."""
+    def allot(self, places: int, flows: Iterable[FlowKey], most: Mapping[int, int] | None = None) -> dict[FlowKey, int]:
+        """How many messages each flow may send now. With Otp flows present they get all places, the others none.
+
+        `most`: by client, how many messages but Otp it may send now. What it may not take goes to the others; its own
+        lanes share it by weight.
+        """
+        if not most:
+            return self._allot(places, flows, {}, {})
+        present, left = list(flows), dict(most)
+        allotted = self._allot(places, present, left, self._limits(present, left))
+        while sum(allotted.values()) < places:
+            present = [flow for flow in present if flow[1] == Lane.OTP or left.get(flow[2], 1) > 0]
+            more = self._allot(places - sum(allotted.values()), present, left, {})
+            if not more:
+                break
+            allotted = {flow: allotted.get(flow, 0) + more.get(flow, 0) for flow in allotted | more}
+        return allotted
+
+    def _limits(self, flows: Iterable[FlowKey], most: Mapping[int, int]) -> dict[tuple[int, int], int]:
+        """By lane and client, what a client of `most` may send out of it where it has several lanes."""
+        lanes: dict[int, dict[int, float]] = defaultdict(dict)
+        for _, lane, client_id, *_ in flows:
+            if client_id in most and lane != Lane.OTP:
+                lanes[client_id][lane] = float(self._weights[lane])
+        return {
+            (lane, client_id): share
+            for client_id, weights in lanes.items()
+            if len(weights) > 1
+            for lane, share in self._own_lanes[client_id].divide(most[client_id], weights).items()
+        }
+
+    def _allot(
+        self, places: int, flows: Iterable[FlowKey], left: dict[int, int], limits: Mapping[tuple[int, int], int]
+    ) -> dict[FlowKey, int]:
+        """Takes from `left` what is allotted to its clients."""
         lanes: dict[int, dict[int, list[FlowKey]]] = defaultdict(lambda: defaultdict(list))
         for flow in flows:
             lanes[flow[1]][flow[2]].append(flow)
@@ -89,13 +124,23 @@ class Turns:
         allotted: dict[FlowKey, int] = {}
         for lane, share in shares.items():
             if share:
-                allotted |= self._allot_lane(lane, share, lanes[lane])
+                allotted |= self._allot_lane(lane, share, lanes[lane], left, limits)
         return allotted
 
-    def _allot_lane(self, lane: int, places: int, clients: Mapping[int, Sequence[FlowKey]]) -> dict[FlowKey, int]:
+    def _allot_lane(
+        self,
+        lane: int,
+        places: int,
+        clients: Mapping[int, Sequence[FlowKey]],
+        left: dict[int, int],
+        limits: Mapping[tuple[int, int], int],
+    ) -> dict[FlowKey, int]:
         allotted: dict[FlowKey, int] = {}
         by_client = self._clients[lane].divide(places, dict.fromkeys(clients, 1.0))
         for client_id, share in by_client.items():
+            if client_id in left and lane != Lane.OTP:
+                share = min(share, left[client_id], limits.get((lane, client_id), share))
+                left[client_id] -= share
             if not share:
                 continue
             flows = clients[client_id]

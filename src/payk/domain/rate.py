@@ -18,7 +18,7 @@ __all__ = ["Allowance", "Rate", "RateKind", "otp_rate", "pace_of", "request_rate
 
 AHEAD: Final = 0.2
 """Seconds of its demand that a process draws ahead."""
-SHARE: Final = 0.25
+SHARE: Final = 0.5
 """The most of a bucket that a process draws ahead."""
 CREDIT: Final = 0.05
 """Seconds of the rate, one token at least, spent ahead of the draw while the bucket is not known to be out."""
@@ -105,6 +105,13 @@ class Allowance:
         self._missing = max(self._missing, count - taken)
         self._wanted += taken
         return taken
+
+    def look(self, least: int, now: float) -> int:
+        """Whole tokens that can be taken at once; where they are fewer than `least`, more are to be drawn."""
+        there = self.at_hand()
+        self._used_at = now
+        self._missing = max(self._missing, least - there)
+        return there
 
     def put_back(self, count: float) -> None:
         """Tokens that were taken and not used; below zero a debt that was not paid."""

@@ -97,13 +97,17 @@ class SharedRates:
 
     def take_at_hand(self, client_id: int, kind: RateKind, rate: Rate, count: int) -> int:
         """Take up to `count` tokens without waiting; how many. More are drawn where that leaves few."""
-        allowance = self.allowance(client_id, kind, rate)
-        now = self._clock.monotonic()
+        allowance, now = self.allowance(client_id, kind, rate), self._clock.monotonic()
         taken = allowance.take(count, now)
-        if allowance.runs_low(now):
-            self._low.add((client_id, kind))
-            self._work.set()
+        self._draw_if_low((client_id, kind), allowance, now)
         return taken
+
+    def at_hand(self, client_id: int, kind: RateKind, rate: Rate, least: int) -> int:
+        """How many tokens can be taken without waiting; more are drawn where these are few, or fewer than `least`."""
+        allowance, now = self.allowance(client_id, kind, rate), self._clock.monotonic()
+        there = allowance.look(least, now)
+        self._draw_if_low((client_id, kind), allowance, now)
+        return there
 
     async def take(self, client_id: int, kind: RateKind, rate: Rate, count: int, timeout: float) -> int:
         """Take up to `count` tokens, and wait for the database while it is not known that it has none; how many.
@@ -137,6 +141,11 @@ class SharedRates:
                 await asyncio.sleep(REST if await self._round() else AWAY_PAUSE)
         finally:
             self._settle(StoreUnavailable("the process is stopping"), self._answer)
+
+    def _draw_if_low(self, name: _Name, allowance: Allowance, now: float) -> None:
+        if allowance.runs_low(now):
+            self._low.add(name)
+            self._work.set()
 
     async def _next_answer(self) -> None:
         """Until the next draw is answered. Raises StoreUnavailable where it was not."""
