@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from payk.domain.failure_limit import FailureLimit
 from payk.store.database import Database
-from payk.web.auth import FailureLimit
 from payk.web.caller import caller_address
 from payk.web.site import PublicOptions
 from tests.web.answers import problem, raw_problem

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-__all__ = ["BOUND_ROLES", "PERMISSIONS", "Permission", "Principal", "PrincipalKind", "Role"]
+__all__ = ["BOUND_ROLES", "PERMISSIONS", "Actor", "Permission", "Principal", "PrincipalKind", "Role"]
 
 
 class Permission(StrEnum):
@@ -75,6 +75,18 @@ class PrincipalKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Actor:
+    """Who did something, as the audit log keeps it."""
+
+    kind: PrincipalKind
+    name: str
+    id: int = 0
+    """Of the user or the token; 0 where it is neither."""
+    address: str = ""
+    request_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Principal:
     """Somebody who manages: a user with a session, a service token, or who works on the database itself."""
 
@@ -99,3 +111,7 @@ class Principal:
     def allows(self, permission: Permission, client_id: int | None = None) -> bool:
         """Whether it may do this of a client, or (None) of what is no client's."""
         return self.may(permission) and (self.client_id is None or client_id == self.client_id)
+
+    def actor(self, address: str = "", request_id: str = "") -> Actor:
+        """As the audit log keeps it."""
+        return Actor(self.kind, self.name, self.id, address, request_id)

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from payk.domain.access import Actor, PrincipalKind
+from payk.domain.audit import AuditEntry
 from payk.registry.comparison import Comparison
 from payk.registry.cut_off import traffic_cut_off
 from payk.registry.difference import Difference
@@ -34,6 +36,7 @@ async def apply(
     file: RegistryFile,
     *,
     author: str,
+    actor: Actor | None = None,
     dry_run: bool = False,
     force: bool = False,
     expected: Mapping[Identity, str] | None = None,
@@ -41,8 +44,9 @@ async def apply(
 ) -> Difference:
     """Make the registry be as `file` says; returns what that changed, or would change where `dry_run`.
 
-    `expected`: the etag of what the change was made for, or ANYTHING, or NOTHING. With `force` a change may cut off
-    traffic that runs. `accepts` may raise ChangeRefused when it sees the difference.
+    `actor`: who stands in the audit log, where more is known than `author`. `expected`: the etag of what the change was
+    made for, or ANYTHING, or NOTHING. With `force` a change may cut off traffic that runs. `accepts` may raise
+    ChangeRefused when it sees the difference.
     Raises RegistryFileError (what it names does not fit what is there), ChangeRefused and StoreError; then nothing has
     changed, except after OutcomeUnknown, where a second run tells.
     """
@@ -59,6 +63,7 @@ async def apply(
                 raise ForceRequired(cut_off)
             await change.put(comparison.rows)
             version = await change.record(author, difference.as_json())
+            await change.audit(_entries(actor or Actor(PrincipalKind.LOCAL, author), version, difference))
         if dry_run:
             await change.undo()
     if comparison.problems:
@@ -66,6 +71,13 @@ async def apply(
     if version is not None and not dry_run:
         await announce(db, version)
     return difference
+
+
+def _entries(actor: Actor, version: int, difference: Difference) -> list[AuditEntry]:
+    return [
+        AuditEntry(actor, "registry.change", change["kind"], change["name"], {"version": version, **change})
+        for change in difference.as_json()["changes"]
+    ]
 
 
 async def present_rows(change: RegistryChange, file: RegistryFile) -> RegistryRows:

@@ -13,7 +13,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
+from payk.domain.audit import AuditEntry
 from payk.domain.hold import Hold
+from payk.store.audit import append
 from payk.store.database import Connection, Database
 from payk.store.errors import StoreError
 from payk.store.holds import holds_in_force
@@ -198,6 +200,10 @@ class RegistryChange:
     async def record(self, author: str, difference: Mapping[str, Any]) -> int:
         """Keep who changed what; returns the new version."""
         return int(await self._connection.fetchval(sql("registry.record"), author, json.dumps(difference)))
+
+    async def audit(self, entries: Sequence[AuditEntry]) -> None:
+        """Add to the audit log; the last thing that a change does."""
+        await append(self._connection, entries)
 
     async def undo(self) -> None:
         """Take back everything that was written."""

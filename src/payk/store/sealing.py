@@ -48,6 +48,7 @@ class SealedColumn:
 SEALED_COLUMNS: Final = (
     SealedColumn("passwords of links", "sealing.link_passwords", "sealing.put_link_password"),
     SealedColumn("secrets of the centre itself", "sealing.kept_secrets", "sealing.put_kept_secret"),
+    SealedColumn("secrets of one-time codes", "access.totp_secrets", "access.put_totp_secret"),
 )
 """Everything that a rotation seals anew, besides texts. Who adds such a column adds it here."""
 

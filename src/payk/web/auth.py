@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
@@ -13,41 +12,15 @@ from payk.clock import Clock
 from payk.domain.account import ApiKey, Client
 from payk.domain.directory import CurrentDirectory
 from payk.domain.errors import Code
+from payk.domain.failure_limit import FAILURES, FailureLimit
 from payk.web.caller import Network, caller_address, is_within
 from payk.web.exchange import Exchange
 from payk.web.problems import Problem
 
-__all__ = ["Authenticator", "FailureLimit"]
+__all__ = ["Authenticator"]
 
-
-FAILURES = 20
-WINDOW = 60.0
-ADDRESSES = 10_000
 
 _UNAUTHORIZED = "The header X-Api-Key must carry a valid key. It is missing, or the key is unknown, expired or revoked."
-
-
-class FailureLimit:
-    """At most 20 failed keys in any minute from one address; remembers the 10,000 addresses that failed last."""
-
-    def __init__(self, failures: int = FAILURES, window: float = WINDOW, addresses: int = ADDRESSES) -> None:
-        self._failures = failures
-        self._window = window
-        self._addresses = addresses
-        self._failed: OrderedDict[str, deque[float]] = OrderedDict()
-
-    def note(self, address: str, now: float) -> float:
-        """Note a failure at `now` (seconds); 0, or the seconds until another would be within the limit."""
-        times = self._failed.setdefault(address, deque())
-        self._failed.move_to_end(address)
-        if len(self._failed) > self._addresses:
-            self._failed.popitem(last=False)
-        while times and times[0] <= now - self._window:
-            times.popleft()
-        if len(times) >= self._failures:
-            return times[0] + self._window - now
-        times.append(now)
-        return 0.0
 
 
 class Authenticator:

@@ -1,0 +1,41 @@
+"""How often one address may fail to show who it is. The time is an argument: seconds of a monotonic clock."""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from typing import Final
+
+__all__ = ["FAILURES", "FailureLimit"]
+
+FAILURES: Final = 20
+WINDOW: Final = 60.0
+ADDRESSES: Final = 10_000
+
+
+class FailureLimit:
+    """At most 20 failures in any minute from one address; remembers the 10,000 addresses that failed last."""
+
+    def __init__(self, failures: int = FAILURES, window: float = WINDOW, addresses: int = ADDRESSES) -> None:
+        self._failures = failures
+        self._window = window
+        self._addresses = addresses
+        self._failed: OrderedDict[str, deque[float]] = OrderedDict()
+
+    def note(self, address: str, now: float) -> float:
+        """Note a failure at `now` (seconds); 0, or the seconds until another would be within the limit."""
+        times = self._failed.setdefault(address, deque())
+        self._failed.move_to_end(address)
+        if len(self._failed) > self._addresses:
+            self._failed.popitem(last=False)
+        while times and times[0] <= now - self._window:
+            times.popleft()
+        if len(times) >= self._failures:
+            return times[0] + self._window - now
+        times.append(now)
+        return 0.0
+
+    def wait(self, address: str, now: float) -> float:
+        """0, or the seconds until a failure at `now` would be within the limit; notes nothing."""
+        times = self._failed.get(address, ())
+        within = [moment for moment in times if moment > now - self._window]
+        return within[0] + self._window - now if len(within) >= self._failures else 0.0

@@ -1,0 +1,155 @@
+"""The audit log: added to inside the transaction of what it records, walked to see whether it is whole."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from payk.domain.audit import FIRST_HASH, AuditEntry, ChainedEntry, chain
+from payk.store.database import Connection, Database
+from payk.store.queries import sql
+
+__all__ = ["Verdict", "append", "entries", "head", "newest", "record", "verify"]
+
+SLICE: Final = 1_000
+"""Entries that are read at a time."""
+
+
+async def append(connection: Connection, new: Sequence[AuditEntry]) -> None:
+    """Add entries inside the caller's transaction, as the last thing it does: others who add wait for its end."""
+    if not new:
+        return
+    row = await connection.fetchrow(sql("audit.head"))
+    assert row is not None  # the migration made it
+    sequence, previous, at = int(row["sequence"]), bytes(row["hash"]), row["at"]
+    chained = []
+    for entry in new:
+        sequence += 1
+        chained.append(chain(entry, sequence, at, previous))
+        previous = chained[-1].hash
+    columns = [[getattr(entry, name) for entry in chained] for name in ChainedEntry.__slots__]
+    await connection.execute(sql("audit.add"), *columns)
+    await connection.execute(sql("audit.move_head"), sequence, previous)
+
+
+async def record(db: Database, new: Sequence[AuditEntry]) -> None:
+    """Add entries about what changes nothing, such as the reading of a text: before it is shown. StoreError."""
+    async with db.transaction() as connection:
+        await append(connection, new)
+
+
+async def head(db: Database) -> tuple[int, bytes]:
+    """Sequence and hash of the newest entry, the anchor: kept elsewhere it shows whether the end was cut off."""
+    async with db.connection() as connection:
+        row = await connection.fetchrow(sql("audit.look_at_head"))
+    assert row is not None  # the migration made it
+    return int(row["sequence"]), bytes(row["hash"])
+
+
+async def entries(
+    db: Database, *, after: int = 0, since: datetime | None = None, until: datetime | None = None
+) -> AsyncIterator[ChainedEntry]:
+    """Entries in the order of the log, read in slices: behind `after`, from the first at `since`, up to `until`."""
+    if since is not None:
+        async with db.connection() as connection:
+            first = await connection.fetchval(sql("audit.first_since"), since)
+        if first is None:
+            return
+        after = max(after, int(first) - 1)
+    while slice_ := await _slice(db, after):
+        for entry in slice_:
+            if until is not None and entry.at >= until:
+                return
+            yield entry
+        after = slice_[-1].sequence
+
+
+async def newest(
+    db: Database,
+    limit: int,
+    *,
+    before: int | None = None,
+    object_kind: str | None = None,
+    object_name: str | None = None,
+    actor: str | None = None,
+    act: str | None = None,
+) -> list[ChainedEntry]:
+    """The newest entries of what is asked for, the newest first."""
+    async with db.connection() as connection:
+        rows = await connection.fetch(
+            sql("audit.newest"), 2**62 if before is None else before, limit, object_kind, object_name, actor, act
+        )
+    return [_entry(row) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a walk along the chain found."""
+
+    count: int
+    """Entries that were looked at."""
+    sequence: int
+    """The newest entry."""
+    hash: bytes
+    """Its hash, the anchor."""
+    broken: int | None = None
+    """The first entry that is not what it was, or that is missing."""
+    why: str = ""
+
+    @property
+    def whole(self) -> bool:
+        """Whether nothing was found."""
+        return self.broken is None
+
+
+async def verify(db: Database, *, last: int | None = None, anchor: tuple[int, bytes] | None = None) -> Verdict:
+    """Walk the chain, or its last entries, and name the first that is broken.
+
+    `anchor`: sequence and hash that were kept elsewhere; that entry must be in the log as it was.
+    """
+    sequence, newest_hash = await head(db)
+    start = 0 if last is None else max(0, sequence - last)
+    previous = FIRST_HASH
+    if start:
+        before = [entry for entry in await _slice(db, start - 1, 1) if entry.sequence == start]
+        if not before:
+            return Verdict(0, sequence, newest_hash, start, "it is missing")
+        previous = before[0].hash
+    expected, count = start + 1, 0
+    while expected <= sequence and (slice_ := await _slice(db, expected - 1)):
+        for entry in slice_:
+            if why := _wrong(entry, expected, previous, anchor):
+                return Verdict(count, sequence, newest_hash, expected, why)
+            previous, expected, count = entry.hash, expected + 1, count + 1
+            if expected > sequence:  # those after it came while we walked
+                break
+    if expected <= sequence:
+        return Verdict(count, sequence, newest_hash, expected, "it is missing, and all after it")
+    if previous != newest_hash:
+        return Verdict(count, sequence, newest_hash, sequence, "the noted newest hash is another one")
+    if anchor is not None and anchor[0] > sequence:
+        return Verdict(count, sequence, newest_hash, sequence + 1, f"the anchor names entry {anchor[0]}, which is gone")
+    return Verdict(count, sequence, newest_hash)
+
+
+def _wrong(entry: ChainedEntry, expected: int, previous: bytes, anchor: tuple[int, bytes] | None) -> str:
+    if entry.sequence != expected:
+        return "it is missing"
+    if entry.previous_hash != previous:
+        return "it does not follow the entry before it"
+    if not entry.is_whole():
+        return "it is not what it was when it was written"
+    if anchor is not None and anchor[0] == entry.sequence and anchor[1] != entry.hash:
+        return "the anchor has another hash for it"
+    return ""
+
+
+async def _slice(db: Database, after: int, count: int = SLICE) -> list[ChainedEntry]:
+    async with db.connection(30.0) as connection:
+        return [_entry(row) for row in await connection.fetch(sql("audit.entries_after"), after, count)]
+
+
+def _entry(row: Any) -> ChainedEntry:
+    return ChainedEntry(*row)

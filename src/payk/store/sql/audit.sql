@@ -1,0 +1,44 @@
+-- name: head
+-- The newest entry and the clock. Makes those who add entries wait for each other, until the end of the transaction.
+select sequence, hash, clock_timestamp() as at from audit_head for update;
+
+-- name: look_at_head
+-- The newest entry, as whoever added it noted.
+select sequence, hash from audit_head;
+
+-- name: add
+-- Adds entries.
+insert into audit_entry (sequence, at, actor_kind, actor_id, actor_name, address, request_id, act, object_kind,
+                         object_name, detail, previous_hash, hash)
+select sequence, at, actor_kind, actor_id, actor_name, address, request_id, act, object_kind,
+       object_name, detail::json, previous_hash, hash
+from unnest($1::bigint[], $2::timestamptz[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::text[],
+            $9::text[], $10::text[], $11::text[], $12::bytea[], $13::bytea[])
+     as e (sequence, at, actor_kind, actor_id, actor_name, address, request_id, act, object_kind, object_name, detail,
+           previous_hash, hash);
+
+-- name: move_head
+-- Notes the newest entry.
+update audit_head set sequence = $1, hash = $2;
+
+-- name: entries_after
+-- Entries in the order of the log, from behind $1, at most $2 of them.
+select sequence, at, actor_kind, actor_id, actor_name, address, request_id, act, object_kind, object_name,
+       detail::text as detail, previous_hash, hash
+from audit_entry where sequence > $1 order by sequence limit $2;
+
+-- name: newest
+-- Entries before $1, the newest first, at most $2, of an object kind, an object, an actor, an act; null = any.
+select sequence, at, actor_kind, actor_id, actor_name, address, request_id, act, object_kind, object_name,
+       detail::text as detail, previous_hash, hash
+from audit_entry
+where sequence < $1
+  and ($3::text is null or object_kind = $3)
+  and ($4::text is null or object_name = $4)
+  and ($5::text is null or actor_name = $5)
+  and ($6::text is null or act = $6)
+order by sequence desc limit $2;
+
+-- name: first_since
+-- The first entry at or after a moment; null where there is none.
+select min(sequence) from audit_entry where at >= $1;

@@ -1,0 +1,219 @@
+"""Logging in: passwords, one-time codes, lockout, sessions."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from urllib.parse import parse_qs, urlsplit
+
+import pyotp
+import pytest
+from argon2 import PasswordHasher
+
+from payk.access import Access, LoginRefused, Passwords, TooManyFailures
+from payk.access.one_time_code import step_of
+from payk.domain.access import PrincipalKind, Role
+from payk.store.database import Database
+from tests.access.conftest import PASSWORD, QUICK, ROOT, Scene
+
+
+async def refused(access: Access, name: str = "boris", password: str = "wrong", address: str = "192.0.2.1") -> None:
+    with pytest.raises(LoginRefused, match="Name, password or one-time code is wrong"):
+        await access.log_in(name, password, None, address)
+
+
+async def present_code(scene: Scene, uri: str, step: int = 0) -> str:
+    async with scene.db.connection() as connection:
+        now = await connection.fetchval("select extract(epoch from clock_timestamp())::float8")
+    return pyotp.TOTP(parse_qs(urlsplit(uri).query)["secret"][0]).at(int(now), counter_offset=step)
+
+
+async def test_a_user_logs_in_and_out(scene: Scene) -> None:
+    user = await scene.users.create(ROOT, "boris", "client-viewer", client="demo", password=PASSWORD)
+    token = await scene.access.log_in("Boris", PASSWORD, None, "192.0.2.1")
+    assert len(token) >= 43
+    principal = await scene.another().authenticate(token, "192.0.2.1")
+    assert principal is not None
+    assert (principal.kind, principal.id, principal.name, principal.role) == (
+        PrincipalKind.USER, user, "boris", Role.CLIENT_VIEWER,
+    )  # fmt: skip
+    assert principal.client_id == 1
+    await scene.access.log_out(principal)
+    assert await scene.another().authenticate(token, "192.0.2.1") is None
+    assert await scene.audited() == ["user.create boris", "session.begin boris", "session.end boris"]
+
+
+async def test_neither_password_nor_token_is_stored(scene: Scene) -> None:
+    await scene.users.create(ROOT, "boris", "admin", password=PASSWORD)
+    token = await scene.access.log_in("boris", PASSWORD, None, "")
+    async with scene.db.connection() as connection:
+        stored = await connection.fetchval(
+            "select (select string_agg(u::text, '') from user_account u) || (select string_agg(s::text, '') from"
+            " user_session s) || (select string_agg(a::text, '') from audit_entry a)"
+        )
+    assert "$argon2id$" in stored
+    assert token not in stored and PASSWORD not in stored
+
+
+async def test_all_that_is_wrong_has_one_answer(scene: Scene) -> None:
+    await scene.users.create(ROOT, "anna", "admin", password=PASSWORD)
+    await scene.users.create(ROOT, "boris", "operator", password=PASSWORD)
+    await scene.users.create(ROOT, "tokens only", "operator")
+    await refused(scene.access)
+    await refused(scene.access, "nobody", PASSWORD)
+    await refused(scene.access, "tokens only", "")
+    await scene.users.enable(ROOT, "boris", enabled=False)
+    await refused(scene.access, "boris", PASSWORD)
+
+
+class Counting(PasswordHasher):
+    verified = 0
+
+    def verify(self, hash: str | bytes, password: str | bytes) -> bool:  # noqa: A002 - the library's name
+        self.verified += 1
+        return super().verify(hash, password)
+
+
+async def test_whoever_is_unknown_disabled_or_locked_costs_the_same_work(scene: Scene) -> None:
+    await scene.users.create(ROOT, "boris", "operator", password=PASSWORD)
+    hasher = Counting(time_cost=1, memory_cost=1_024, parallelism=1)
+    access = Access(scene.db, scene.box, passwords=Passwords(hasher))
+    for number, name in enumerate(["boris", "nobody"], start=1):
+        await refused(access, name)
+        assert hasher.verified == number
+    await scene.do("update user_account set locked_until = now() + interval '1 h'")
+    await refused(access, "boris", PASSWORD)
+    await scene.do("update user_account set locked_until = null, enabled = false")
+    await refused(access, "boris", PASSWORD)
+    assert hasher.verified == 4
+
+
+async def test_ten_attempts_lock_and_each_after_locks_longer(scene: Scene) -> None:
+    await scene.users.create(ROOT, "boris", "operator", password=PASSWORD)
+    waits = []
+    for number in range(13):
+        await refused(scene.access, address=f"192.0.2.{number}")
+        async with scene.db.connection() as connection:
+            wait = await connection.fetchval(
+                "select round(extract(epoch from locked_until - now()))::int from user_account"
+            )
+        waits.append(wait)
+        if wait:
+            await refused(scene.access, password=PASSWORD, address="198.51.100.1")  # right, and locked
+            await scene.do("update user_account set locked_until = now()")
+    assert waits == [None] * 9 + [60, 120, 240, 480]
+    await scene.access.log_in("boris", PASSWORD, None, "198.51.100.1")
+    await refused(scene.access)
+    await scene.access.log_in("boris", PASSWORD, None, "198.51.100.1")  # counted from the start again
+
+
+async def test_many_attempts_at_once_are_no_more_attempts(scene: Scene, dsn: str) -> None:
+    await scene.users.create(ROOT, "boris", "operator", password=PASSWORD)
+    other = await Database.open(dsn)
+    hasher = Counting(time_cost=1, memory_cost=1_024, parallelism=1)
+    both = [Access(db, scene.box, passwords=Passwords(hasher)) for db in (scene.db, other)]
+    await asyncio.gather(*(refused(both[n % 2], address=f"192.0.2.{n}") for n in range(40)))
+    await other.close()
+    async with scene.db.connection() as connection:
+        assert await connection.fetchval("select failures from user_account") == 10
+
+
+async def test_an_address_that_fails_too_often_is_not_looked_at(scene: Scene) -> None:
+    await scene.users.create(ROOT, "boris", "operator", password=PASSWORD)
+    for number in range(20):
+        await refused(scene.access, f"nobody {number}")
+    with pytest.raises(TooManyFailures, match=r"from 192\.0\.2\.1 failed; the next may come in [56]\d s"):
+        await scene.access.log_in("boris", PASSWORD, None, "192.0.2.1")
+    with pytest.raises(TooManyFailures):
+        await scene.access.authenticate("payk_x", "192.0.2.1")
+    await scene.access.log_in("boris", PASSWORD, None, "192.0.2.2")
+    scene.clock.ahead = 61
+    await scene.access.log_in("boris", PASSWORD, None, "192.0.2.1")
+
+
+async def test_a_one_time_code_is_asked_for_and_used_once(scene: Scene) -> None:
+    await scene.users.create(ROOT, "boris", "operator", password=PASSWORD)
+    uri = await scene.users.set_totp(ROOT, "boris")
+    assert uri.startswith("otpauth://totp/Payk:boris?")
+    await refused(scene.access, password=PASSWORD)
+    code = await present_code(scene, uri)
+    both = await asyncio.gather(
+        *(access.log_in("boris", PASSWORD, code, "") for access in (scene.access, scene.another())),
+        return_exceptions=True,
+    )
+    assert sorted(type(result).__name__ for result in both) == ["LoginRefused", "str"]
+    with pytest.raises(LoginRefused):
+        await scene.access.log_in("boris", PASSWORD, await present_code(scene, uri, -1), "")  # older than the used one
+    await scene.users.drop_totp(ROOT, "boris")
+    await scene.access.log_in("boris", PASSWORD, None, "")
+
+
+def test_codes_of_the_neighbouring_steps_are_taken() -> None:
+    secret = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
+    now = datetime(2026, 11, 27, 12, 0, 10, tzinfo=UTC)
+    step = int(now.timestamp()) // 30
+    codes = {offset: pyotp.TOTP(secret).generate_otp(step + offset) for offset in (-2, -1, 0, 1, 2)}
+    assert {offset: step_of(secret, code, now) for offset, code in codes.items()} == {
+        -2: None, -1: step - 1, 0: step, 1: step + 1, 2: None,
+    }  # fmt: skip
+    assert step_of(secret, "", now) is None
+    assert step_of(secret, "рамзи ман", now) is None
+
+
+async def test_an_older_hash_is_made_anew(scene: Scene) -> None:
+    await scene.users.create(ROOT, "boris", "operator", password=PASSWORD)
+    stronger = PasswordHasher(time_cost=2, memory_cost=1_024, parallelism=1)
+    access = Access(scene.db, scene.box, passwords=Passwords(stronger))
+    await access.log_in("boris", PASSWORD, None, "")
+    async with scene.db.connection() as connection:
+        stored = await connection.fetchval("select password_hash from user_account")
+    assert not stronger.check_needs_rehash(stored) and QUICK.check_needs_rehash(stored)
+    await scene.access.log_in("boris", PASSWORD, None, "")
+
+
+@pytest.mark.parametrize(
+    "passed",
+    ["last_seen_at = now() - interval '1801 s'", "expires_at = now()"],
+)
+async def test_a_session_ends_by_itself(scene: Scene, passed: str) -> None:
+    await scene.users.create(ROOT, "boris", "operator", password=PASSWORD)
+    token = await scene.access.log_in("boris", PASSWORD, None, "")
+    await scene.do("update user_session set last_seen_at = now() - interval '1790 s'")
+    assert await scene.access.authenticate(token, "")  # and it is used now
+    await scene.do(f"update user_session set {passed} where last_seen_at < now() - interval '60 s' or true")
+    assert await scene.access.authenticate(token, "") is None
+    assert await scene.access.sessions() == []
+    await scene.access.log_in("boris", PASSWORD, None, "")
+    async with scene.db.connection() as connection:
+        assert await connection.fetchval("select count(*) from user_session") == 1
+
+
+async def test_a_session_lasts_twelve_hours_at_most(scene: Scene) -> None:
+    await scene.users.create(ROOT, "boris", "operator", password=PASSWORD)
+    await scene.access.log_in("boris", PASSWORD, None, "192.0.2.1")
+    (session,) = await scene.access.sessions()
+    assert (session.expires_at - session.created_at).total_seconds() == 43_200
+    assert (session.user, session.address) == ("boris", "192.0.2.1")
+
+
+@pytest.mark.parametrize("change", ["disable", "password", "totp", "end"])
+async def test_what_ends_sessions(scene: Scene, change: str) -> None:
+    await scene.users.create(ROOT, "boris", "operator", password=PASSWORD)
+    token = await scene.access.log_in("boris", PASSWORD, None, "")
+    if change == "disable":
+        await scene.users.enable(ROOT, "boris", enabled=False)
+    elif change == "password":
+        await scene.users.set_password(ROOT, "boris", "another " + PASSWORD)
+    elif change == "totp":
+        await scene.users.set_totp(ROOT, "boris")
+    else:
+        await scene.access.end_session((await scene.access.sessions())[0].session_id, ROOT)
+    assert await scene.another().authenticate(token, "") is None
+
+
+async def test_a_role_holds_from_the_next_request_on(scene: Scene) -> None:
+    await scene.users.create(ROOT, "boris", "operator", password=PASSWORD)
+    token = await scene.access.log_in("boris", PASSWORD, None, "")
+    await scene.users.set_role(ROOT, "boris", "client-manager", client="other")
+    principal = await scene.access.authenticate(token, "")
+    assert principal is not None and (principal.role, principal.client_id) == (Role.CLIENT_MANAGER, 2)
