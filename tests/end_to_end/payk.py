@@ -119,9 +119,9 @@ class Payk:
 
     # -- commands
 
-    async def run(self, *arguments: str, **environment: str) -> Ended:
+    async def run(self, *arguments: str, stdin: str = "", **environment: str) -> Ended:
         """A command that ends by itself, whatever its exit code."""
-        return await run(*arguments, environment=self.environment | environment, folder=self.folder)
+        return await run(*arguments, environment=self.environment | environment, folder=self.folder, stdin=stdin)
 
     async def done(self, *arguments: str, **environment: str) -> str:
         """A command that must succeed; what it printed."""

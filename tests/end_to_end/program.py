@@ -31,14 +31,14 @@ def _environment(given: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("PAYK_")} | dict(given)
 
 
-async def run(*arguments: str, environment: Mapping[str, str], folder: Path) -> Ended:
+async def run(*arguments: str, environment: Mapping[str, str], folder: Path, stdin: str = "") -> Ended:
     """A command that ends by itself."""
     return await asyncio.to_thread(
         subprocess.run,
         _command(arguments),
         env=_environment(environment),
         cwd=folder,
-        stdin=subprocess.DEVNULL,
+        input=stdin,
         capture_output=True,
         text=True,
         timeout=ENDS_WITHIN,

@@ -16,13 +16,13 @@ PACKAGE = ROOT / "src" / "payk"
 SOURCES = {
     "the pure rooms do no I/O, read no clock, write no log": "smpp text domain",
     "only the store speaks SQL": (
-        "web smppserver dispatch webhooks maintenance simulator intake registry links smpp_connection"
+        "web smppserver dispatch webhooks maintenance simulator intake registry access links smpp_connection"
     ),
     "only web knows the ASGI framework": (
-        "smppserver dispatch webhooks maintenance simulator intake registry links store smpp_connection"
+        "smppserver dispatch webhooks maintenance simulator intake registry access links store smpp_connection"
     ),
     "only webhooks calls out over HTTP": (
-        "web smppserver dispatch maintenance simulator intake registry links store smpp_connection"
+        "web smppserver dispatch maintenance simulator intake registry access links store smpp_connection"
     ),
     "the simulated operator is an independent witness": "simulator",
     "the SDK stands alone": "client",
@@ -31,7 +31,7 @@ FORBIDDEN_ROOMS = {
     "the pure rooms do no I/O, read no clock, write no log": "clock logs metrics",
     "the simulated operator is an independent witness": "store links intake domain",
     "the SDK stands alone": (
-        "app settings web store intake registry links domain smpp text smpp_connection clock logs metrics"
+        "app settings web store intake registry access links domain smpp text smpp_connection clock logs metrics"
     ),
 }
 SITES = "web.api web.admin web.console"

@@ -12,7 +12,7 @@ from payk.access.errors import AlreadyThere, NotThere, ValueInvalid
 from payk.access.users import check_name, client_of_role, role_named
 from payk.domain.access import Actor, Permission
 from payk.domain.audit import AuditEntry
-from payk.store.access import StoredToken, changing_access, read_tokens
+from payk.store.access import StoredToken, changing_access, read_tokens, tokens_in_force
 from payk.store.database import Database
 
 __all__ = ["PREFIX", "Tokens"]
@@ -30,6 +30,11 @@ class Tokens:
     async def all(self) -> list[StoredToken]:
         """Every token, those in force first."""
         return await read_tokens(self._db)
+
+    async def is_in_force(self, token: str, name: str) -> bool:
+        """Whether this is the token of that name, and may be used. StoreError."""
+        sha256 = hashlib.sha256(token.encode()).digest()
+        return any(row.sha256 == sha256 and row.name == name for row in await tokens_in_force(self._db))
 
     async def create(
         self,

@@ -7,6 +7,7 @@ check.py     `payk check`
 processes.py `payk processes`
 changing.py  `payk migrate`, `payk apply`
 backup.py    `payk backup`, `payk restore`
+access.py    `payk user`, `payk token`, `payk audit`
 recovery.py  `payk recover`
 forgetting.py  `payk forget`
 limits.py    `payk balance`, `payk block`, `payk usage`
@@ -17,6 +18,7 @@ importing.py `payk message import`
 """
 
 from payk.app import traffic
+from payk.app.access import local_access
 from payk.app.backup import backup, restore
 from payk.app.centre import serve
 from payk.app.changing import apply, migrate
@@ -54,6 +56,7 @@ __all__ = [
     "import_blocked",
     "import_messages",
     "instant",
+    "local_access",
     "migrate",
     "processes",
     "recover",

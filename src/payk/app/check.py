@@ -23,6 +23,8 @@ from payk.registry.secrets import SecretBox
 from payk.sealing import KeyRing
 from payk.settings import Settings
 from payk.store.advice import durability, encryption, listening
+from payk.store.audit import Verdict
+from payk.store.audit import verify as verify_audit
 from payk.store.continuity import look
 from payk.store.database import Database
 from payk.store.embedded import EmbeddedError
@@ -37,6 +39,7 @@ __all__ = ["check"]
 
 CLOCK_TOLERANCE = 2.0
 """Seconds that this machine's clock may differ from the database's before `payk check` complains."""
+AUDIT_ENTRIES = 1_000
 LINK_PATIENCE = 3.0
 """Seconds that `payk check` gives an operator to take a connection."""
 
@@ -84,6 +87,8 @@ async def _check_database(settings: Settings, db: Database, file: Path | None) -
     ]
     held = (await look(db)).why_held
     findings.append(_fit(held is None, held or "no history was lost"))
+    chain = await verify_audit(db, last=AUDIT_ENTRIES)
+    findings.append(_fit(chain.whole, _of_audit(chain)))
     ahead = await clock_difference(db)
     findings.append(_fit(abs(ahead) < CLOCK_TOLERANCE, f"clock differs from the database's by {ahead:+.3f} s"))
     try:
@@ -97,6 +102,12 @@ async def _check_database(settings: Settings, db: Database, file: Path | None) -
     except (RegistryError, StartError) as error:
         findings += [_fit(False, line) for line in str(error).splitlines()]
     return findings
+
+
+def _of_audit(chain: Verdict) -> str:
+    if chain.broken is not None:
+        return f"audit log: entry {chain.broken}: {chain.why}; see docs/security.md"
+    return f"the newest {chain.count} entries of the audit log are whole"
 
 
 def _check_certificates(settings: Settings) -> list[_Finding]:

@@ -7,6 +7,7 @@ import os
 import uuid
 from pathlib import Path
 
+from payk.app.access import ensure_admin_token
 from payk.app.centre import Doors, address, announce, listen_at_doors, run_centre, stop_signal
 from payk.app.opening import StartError, opened, write_secret
 from payk.app.secrets import unlocked
@@ -36,6 +37,7 @@ async def up(settings: Settings) -> None:
         except SimulatorError as error:
             raise StartError(str(error)) from error
         try:
+            await ensure_admin_token(settings, db)
             key = _demo_key(settings)
             try:
                 await ensure_demo(db, box, key, simulator.port)

@@ -8,7 +8,7 @@ no.
 One module per group of commands, each with a Typer app `commands` of its own that is added here in one line.
 """
 
-from payk.cli import centre, limits, message, messages, secret, simulate, traffic
+from payk.cli import access, centre, limits, message, messages, secret, simulate, traffic
 from payk.cli.command_line import command_line, main
 
 __all__ = ["command_line", "main"]
@@ -30,3 +30,6 @@ command_line.add_typer(traffic.queue, name="queue", help="What waits: shown, hel
 command_line.add_typer(traffic.operator, name="operator", help="Operators: drained and resumed.")
 command_line.add_typer(traffic.link, name="link", help="Links: drained and resumed.")
 command_line.add_typer(traffic.receipt, name="receipt", help="Receipts that no submit is known for.")
+command_line.add_typer(access.users, name="user", help="Users, who may manage the centre.")
+command_line.add_typer(access.tokens, name="token", help="Service tokens, by which programs manage the centre.")
+command_line.add_typer(access.audit, name="audit", help="What was changed, and by whom.")

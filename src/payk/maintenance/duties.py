@@ -7,7 +7,18 @@ from random import Random
 from payk.domain.directory import CurrentDirectory
 from payk.domain.receipt import ReceiptWait
 from payk.domain.retry import RetryRules
-from payk.maintenance import expiry, parked, partitions, pruning, rescue, retention, staging, texts, unanswered
+from payk.maintenance import (
+    anchoring,
+    expiry,
+    parked,
+    partitions,
+    pruning,
+    rescue,
+    retention,
+    staging,
+    texts,
+    unanswered,
+)
 from payk.maintenance.duty import Duty
 from payk.maintenance.holds import HoldDuty
 from payk.store.database import Database
@@ -37,4 +48,5 @@ def all_duties(
         Duty("prune", 3600.0, lambda: pruning.run_once(db)),
         Duty("wipe texts", 1.0, lambda: texts.run_once(db, otp_text_minutes)),
         Duty("retention", 3600.0, lambda: retention.run_once(db, retention_days)),
+        Duty("audit anchor", 86_400.0, lambda: anchoring.run_once(db)),
     ]
