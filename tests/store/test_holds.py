@@ -111,6 +111,14 @@ async def test_what_may_have_reached_an_operator_is_not_deleted_and_not_sent_aga
     assert await scene.places(claim.message_id) == {"awaiting"}
 
 
+async def test_what_was_charged_of_it_is_given_back(scene: Scene) -> None:
+    [cancelled_later] = await scene.accept()
+    await scene.execute("update message set charged_on = current_date, charged_parts = 1, charged = 1200")
+    assert (await cancelled(scene)).cancelled == 1
+    assert await scene.value("select amount from client_balance") == 1200
+    assert (await scene.row(cancelled_later))["charged_on"] is None
+
+
 async def test_what_comes_while_it_runs_stays(scene: Scene) -> None:
     [before] = await scene.accept()
     running = asyncio.create_task(cancelled(scene))
