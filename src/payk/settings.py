@@ -53,7 +53,7 @@ class Role(StrEnum):
     MAINTENANCE = "maintenance"
 
 
-AVAILABLE_ROLES = frozenset({Role.API, Role.DISPATCH, Role.MAINTENANCE})
+AVAILABLE_ROLES = frozenset({Role.API, Role.ADMIN, Role.DISPATCH, Role.MAINTENANCE})
 
 TRYING_DEFAULTS: Mapping[str, Any] = {"receipt_wait": 60.0, "uncertain_hold": 5.0, "retry_for": 600.0}
 """What `payk up` takes in place of a default: nobody who tries waits two days for a state."""
@@ -221,7 +221,7 @@ class Settings(BaseSettings):
         shown="main port + 1000",
     )
     roles: Annotated[frozenset[Role], NoDecode, BeforeValidator(_roles)] = _setting(
-        AVAILABLE_ROLES, "names", "What `payk serve` does: `api`, `dispatch`, `maintenance`.", shown="all"
+        AVAILABLE_ROLES, "names", "What `payk serve` does: `api`, `admin`, `dispatch`, `maintenance`.", shown="all"
     )
     secret_key: Annotated[SecretBytes, BeforeValidator(_hex_key)] | None = _setting(
         None,

@@ -20,6 +20,7 @@ from random import Random
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from payk.access import Access, Tokens, Users
 from payk.app.opening import StartError, opened
 from payk.app.secrets import SealingFollower, digest_keys, unlocked
 from payk.clock import Clock
@@ -34,7 +35,7 @@ from payk.registry.follow import Follower
 from payk.registry.follow import load as load_directory
 from payk.registry.key_use import keep_key_use
 from payk.registry.secrets import SecretBox
-from payk.sealing import TextSeal
+from payk.sealing import KeyRing, TextSeal
 from payk.settings import Role, Settings
 from payk.store.accept import GroupCommit
 from payk.store.continuity import look
@@ -50,6 +51,7 @@ from payk.store.statuses import StatusReader
 from payk.store.timeline import TimelineReader
 from payk.store.upkeep import ensure_partitions
 from payk.store.watch import DatabaseWatch
+from payk.web.admin.management import Management
 from payk.web.health import Readiness
 from payk.web.limits import HttpLimits
 from payk.web.server import HttpServer, listen
@@ -199,7 +201,11 @@ async def run_centre(
         limits = _http_limits(settings)
         servers = [
             HttpServer(
-                ManagementSite(readiness), doors.admin, patience=DOOR_PATIENCE, limits=limits, tls=doors.admin_tls
+                ManagementSite(readiness, _management(settings, db, directory, keys, texts, wait, clock, roles)),
+                doors.admin,
+                patience=DOOR_PATIENCE,
+                limits=limits,
+                tls=doors.admin_tls,
             )
         ]
         if doors.api is not None:
@@ -221,6 +227,35 @@ async def run_centre(
             engine.cancel()
     with suppress(StoreError):  # the leases lapse by themselves
         await incarnation.end()
+
+
+def _management(
+    settings: Settings,
+    db: Database,
+    directory: CurrentDirectory,
+    keys: KeyRing,
+    texts: TextSeal,
+    wait: ReceiptWait,
+    clock: Clock,
+    roles: frozenset[Role],
+) -> Management | None:
+    """What the management API works with, in a process with the role admin."""
+    if Role.ADMIN not in roles:
+        return None
+    box = SecretBox(keys)
+    access = Access(db, box, clock=clock)
+    return Management(
+        db,
+        box,
+        directory,
+        access,
+        Users(db, box),
+        Tokens(db),
+        texts.open,
+        wait,
+        access.authenticate,
+        settings.trusted_proxies,
+    )
 
 
 def _http_limits(settings: Settings) -> HttpLimits:

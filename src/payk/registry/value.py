@@ -38,6 +38,7 @@ __all__ = [
     "number",
     "schema_of",
     "shown",
+    "signed_money",
     "suggestion",
     "text",
 ]
@@ -312,6 +313,17 @@ def money(value: object, place: Place) -> int | None:
             pass
     place.wrong(f"{shown(value)} is no amount of money", right)
     return None
+
+
+def signed_money(written: str) -> int:
+    """An amount that may be below zero, in 1/10,000 of the currency unit. ValueError says what would be right."""
+    try:
+        units = Decimal(written) * MONEY_UNIT
+        if abs(units) <= MONEY_MAX * MONEY_UNIT and units == int(units):
+            return int(units)
+    except (InvalidOperation, ValueError, OverflowError):
+        pass
+    raise ValueError('write an amount with at most four decimals, such as "250", "0.12" or "-10"')
 
 
 def money_text(stored: int) -> str:

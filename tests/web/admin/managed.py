@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx
+from argon2 import PasswordHasher
 
+from payk.access import Access, Passwords, Tokens, Users
 from payk.domain.access import Principal
 from payk.domain.directory import CurrentDirectory
 from payk.domain.management_errors import MANAGEMENT_ERRORS, ManagementCode
@@ -25,6 +27,7 @@ from tests.web.answers import problem
 
 __all__ = ["SECRET_BOX", "Managed", "managed_on", "refusal"]
 
+QUICK = Passwords(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
 SECRET_BOX = SecretBox(bytes(range(32)))
 
 
@@ -79,10 +82,17 @@ async def managed_on(db: Database, callers: dict[str, Principal]) -> AsyncIterat
     """The management site over `db`."""
 
     async def authenticate(token: str, address: str) -> Principal | None:
-        return callers.get(token)
+        return callers.get(token) or await access.authenticate(token, address)
 
     directory = CurrentDirectory(await load(db))
-    site = ManagementSite(_ready, Management(db, SECRET_BOX, directory, authenticate, ReceiptWait()))
+    access = Access(db, SECRET_BOX, passwords=QUICK)
+    parts = Management(
+        *(db, SECRET_BOX, directory, access, Users(db, SECRET_BOX, QUICK), Tokens(db)),
+        open_text=lambda stored, phone: stored,
+        receipt_wait=ReceiptWait(),
+        authenticate=authenticate,
+    )
+    site = ManagementSite(_ready, parts)
     server = HttpServer(site, listen("127.0.0.1", 0))
     serving = asyncio.create_task(server.run())
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{server.port}", timeout=20) as http:

@@ -75,3 +75,20 @@ async def test_whoever_is_bound_to_a_client_sees_its_messages_alone(managed: Man
         PrincipalKind.TOKEN, 3, "none", Role.ADMIN, scopes=frozenset({Permission.READ_AUDIT})
     )
     refusal(await managed("GET", "/messages", token="none"), "Forbidden")
+
+
+async def test_a_text_is_read_by_who_may_and_that_is_recorded(managed: Managed) -> None:
+    await _two_clients(managed)
+    message_id = await _stored(managed, "bank")
+    foreign = await _stored(managed, "shop")
+    client_id = (await managed.done("GET", "/clients/bank"))["client_id"]
+    managed.callers["own"] = Principal(PrincipalKind.USER, 2, "own", Role.CLIENT_MANAGER, client_id=client_id)
+    managed.callers["viewer"] = Principal(PrincipalKind.USER, 3, "viewer", Role.CLIENT_VIEWER, client_id=client_id)
+    managed.callers["night"] = Principal(PrincipalKind.USER, 4, "night", Role.OPERATOR)
+    for token in ("viewer", "night"):
+        refusal(await managed("GET", f"/messages/{message_id}/text", token=token), "Forbidden")
+    refusal(await managed("GET", f"/messages/{foreign}/text", token="own"), "ResourceNotFound")
+    assert (await managed.done("GET", f"/messages/{message_id}/text", token="own"))["text"] == SECRET
+    [entry] = (await managed.done("GET", "/audit?act=text.read"))["items"]
+    assert (entry["actor_name"], entry["object_kind"], entry["object_name"]) == ("own", "message", message_id)
+    assert SECRET not in str(entry)

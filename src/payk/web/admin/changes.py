@@ -126,6 +126,7 @@ async def apply_file(
         parts.secret_box,
         read(document, "file", {}),
         author=caller.author,
+        actor=caller.actor,
         dry_run=dry_run,
         force=force,
     )

@@ -69,7 +69,9 @@ async def change(
 ) -> Difference:
     """Make the registry be as a document of the form of the file says; raises as payk.registry.change.apply."""
     file = read(document, "request", {})
-    return await apply(parts.db, parts.secret_box, file, author=caller.author, force=force, expected=expected)
+    return await apply(
+        parts.db, parts.secret_box, file, author=caller.author, actor=caller.actor, force=force, expected=expected
+    )
 
 
 def writes(fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
+from payk.access import errors as access
 from payk.domain.errors import Code, quoted
 from payk.domain.management_errors import ManagementCode
 from payk.logs import get_logger
@@ -22,12 +23,17 @@ from payk.registry.errors import (
     TrafficError,
 )
 from payk.registry.errors import Problem as RegistryProblem
+from payk.store.balances import BalanceBelowZero, ReferenceReused, UnknownClient
+from payk.store.blocked import NumbersInvalid
 from payk.store.errors import StoreRefused
 from payk.web.problems import Problem, problem_answer, problem_of
 
 __all__ = ["answer_errors", "management_problem"]
 
 log = get_logger("management")
+
+SHOWN: Final = 20
+"""Wrong numbers that are told of a list."""
 
 
 def management_problem(error: Exception) -> Problem:
@@ -60,6 +66,29 @@ def management_problem(error: Exception) -> Problem:
             return Problem(Code.PAYLOAD_TOO_LARGE, str(error.detail))
         case HTTPException():
             return Problem(ManagementCode.REQUEST_INVALID, str(error.detail))
+        case access.ValueInvalid():
+            wrong = f"{error.wrong}; {error.right}"
+            return Problem(ManagementCode.VALUE_INVALID, f"{error}.", errors={error.field: [wrong]})
+        case access.AlreadyThere():
+            return Problem(ManagementCode.ALREADY_EXISTS, str(error))
+        case access.NotThere():
+            return Problem(ManagementCode.RESOURCE_NOT_FOUND, str(error))
+        case access.LastAdmin():
+            return Problem(ManagementCode.CONFLICT, str(error))
+        case access.LoginRefused():
+            return Problem(ManagementCode.UNAUTHORIZED, str(error))
+        case access.TooManyFailures():
+            return Problem(ManagementCode.TOO_MANY_ATTEMPTS, str(error), retry_after=error.wait)
+        case UnknownClient():
+            return Problem(ManagementCode.RESOURCE_NOT_FOUND, f'There is no client "{error}".')
+        case NumbersInvalid():
+            wrong_lines = [f"number {line}: {why}" for line, why in error.lines[:SHOWN]]
+            return Problem(ManagementCode.VALUE_INVALID, f"numbers: {error}.", errors={"numbers": wrong_lines})
+        case BalanceBelowZero():
+            return Problem(ManagementCode.CONFLICT, "A correction would take more than there is.")
+        case ReferenceReused():
+            detail = "The ledger has another amount under this reference already."
+            return Problem(ManagementCode.CONFLICT, detail)
         case StoreRefused() | UnicodeEncodeError():
             detail = "A value holds what cannot be stored, such as NUL or half of a character."
             return Problem(ManagementCode.REQUEST_INVALID, detail)

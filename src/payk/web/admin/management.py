@@ -10,7 +10,8 @@ from urllib.parse import unquote
 from fastapi import Depends, Request
 from pydantic import AfterValidator
 
-from payk.domain.access import Permission, Principal
+from payk.access import Access, Tokens, Users
+from payk.domain.access import Actor, Permission, Principal
 from payk.domain.directory import CurrentDirectory
 from payk.domain.management_errors import ManagementCode
 from payk.domain.receipt import ReceiptWait
@@ -19,7 +20,7 @@ from payk.store.database import Database
 from payk.web.caller import Network, caller_address
 from payk.web.problems import Problem
 
-__all__ = ["Authenticate", "Caller", "Known", "Management", "Name", "Parts", "management"]
+__all__ = ["Address", "Authenticate", "Caller", "Known", "Management", "Name", "Parts", "RequestId", "management"]
 
 Authenticate = Callable[[str, str], Awaitable[Principal | None]]
 """Who a bearer token, sent from an address, belongs to; None where nobody."""
@@ -35,8 +36,14 @@ class Management:
     db: Database
     secret_box: SecretBox
     directory: CurrentDirectory
-    authenticate: Authenticate
+    access: Access
+    users: Users
+    tokens: Tokens
+    open_text: Callable[[str, str], str]
+    """Makes the text of a message of what is stored and its number (payk.sealing.TextSeal.open)."""
     receipt_wait: ReceiptWait
+    authenticate: Authenticate
+    """As Access does it, unless it is somebody on the database itself."""
     trusted_proxies: tuple[Network, ...] = ()
 
 
@@ -59,6 +66,11 @@ class Caller:
         """As changes name who made them."""
         return self.principal.name
 
+    @property
+    def actor(self) -> Actor:
+        """As the audit log names who did it."""
+        return self.principal.actor(self.address, self.request_id)
+
     def check(self, permission: Permission, client_id: int | None = None) -> None:
         """Raise Problem (Forbidden) unless the caller may do this, of that client or of what is nobody's."""
         if not self.principal.allows(permission, client_id):
@@ -74,10 +86,22 @@ class Caller:
         return Problem(ManagementCode.FORBIDDEN, detail)
 
 
-async def _caller(request: Request) -> Caller:
+def _address(request: Request) -> str:
+    return caller_address(request.scope, management(request).trusted_proxies)
+
+
+def _request_id(request: Request) -> str:
+    found: str = request.state.request_id
+    return found
+
+
+Address = Annotated[str, Depends(_address)]
+RequestId = Annotated[str, Depends(_request_id)]
+
+
+async def _caller(request: Request, address: Address, request_id: RequestId) -> Caller:
     """Raises Problem: Unauthorized."""
     parts = management(request)
-    address = caller_address(request.scope, parts.trusted_proxies)
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     principal = await parts.authenticate(token.strip(), address) if scheme.lower() == "bearer" and token else None
     if principal is None:
@@ -86,7 +110,7 @@ async def _caller(request: Request) -> Caller:
             "The header Authorization must carry `Bearer` and a token: it is missing, unknown, expired or revoked.",
             headers=[(b"www-authenticate", b"Bearer")],
         )
-    return Caller(principal, address, request.state.request_id)
+    return Caller(principal, address, request_id)
 
 
 Known = Annotated[Caller, Depends(_caller)]

@@ -8,11 +8,13 @@ from fastapi import APIRouter, Query
 from pydantic import AwareDatetime, BaseModel, Field
 
 from payk.domain.access import Permission
+from payk.domain.audit import AuditEntry
 from payk.domain.management_errors import ManagementCode
 from payk.domain.message import MessageState, SmsType
 from payk.domain.search import MessageSearch, SearchRefused
+from payk.store import audit
 from payk.store.record import MessageRecord, read_record
-from payk.store.search import FoundMessage, search_messages
+from payk.store.search import FoundMessage, read_text, search_messages
 from payk.store.timeline import TimelineEvent
 from payk.web.admin.configured import Limit, not_found
 from payk.web.admin.management import Caller, Known, Management, Parts
@@ -55,6 +57,13 @@ class MessagesShown(BaseModel):
     looked_back_to: str | None = Field(
         description="Where the search ended for its cost: what came since was looked at; go on with `next`."
     )
+
+
+class TextShown(BaseModel):
+    """What stands in a message."""
+
+    message_id: str
+    text: str | None = Field(description="null: it was wiped.")
 
 
 class MessageTold(MessageShown):
@@ -189,6 +198,18 @@ async def show_message(caller: Known, parts: Parts, message_id: int) -> MessageT
     record = await _record(caller, parts, message_id)
     events = [_event(event) for event in record.timeline.events]
     return MessageTold(**_shown(record.message), why=record.why, events=events)
+
+
+@router.get("/messages/{message_id}/text")
+async def show_text(caller: Known, parts: Parts, message_id: int) -> TextShown:
+    """The text of a message. That it was read is recorded before it is shown."""
+    caller.check_kind(Permission.READ_TEXTS)
+    await _record(caller, parts, message_id)
+    await audit.record(parts.db, [AuditEntry(caller.actor, "text.read", "message", str(message_id))])
+    text = await read_text(parts.db, message_id, parts.open_text)
+    if text is None:
+        raise not_found("message", message_id)
+    return TextShown(message_id=str(message_id), text=text or None)
 
 
 async def _record(caller: Caller, parts: Management, message_id: int) -> MessageRecord:

@@ -1,0 +1,93 @@
+"""The audit log: who did what, when and from where; whether it is whole; and all of it, to be kept elsewhere."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Query
+from fastapi.responses import StreamingResponse
+from pydantic import AwareDatetime, BaseModel, Field
+
+from payk.domain.access import Permission
+from payk.domain.audit import ChainedEntry
+from payk.store.audit import entries, newest, verify
+from payk.web.admin.configured import Limit
+from payk.web.admin.management import Known, Parts
+
+__all__ = ["router"]
+
+router = APIRouter(tags=["audit"])
+
+_LINES: Final = "application/x-ndjson"
+Word = Annotated[str | None, Query(max_length=200)]
+
+
+class EntriesShown(BaseModel):
+    """A page of entries, newest first."""
+
+    items: list[dict[str, Any]]
+    next: int | None = Field(description="`before` of the next page; null on the last one.")
+
+
+class VerdictShown(BaseModel):
+    """Whether the chain is whole."""
+
+    whole: bool
+    looked_at: int = Field(description="Entries.")
+    sequence: int = Field(description="The newest entry.")
+    hash: str = Field(description="Its hash: kept elsewhere it shows later whether the end was cut off.")
+    broken: int | None = Field(description="The first entry that is not what it was, or is missing.")
+    why: str
+
+
+@router.get("/audit")
+async def list_entries(
+    caller: Known,
+    parts: Parts,
+    limit: Limit = 100,
+    before: Annotated[int | None, Query(ge=1, lt=2**62)] = None,
+    object_kind: Word = None,
+    object_name: Word = None,
+    actor: Word = None,
+    act: Word = None,
+) -> EntriesShown:
+    """Entries of what is named."""
+    caller.check(Permission.READ_AUDIT)
+    found = await newest(
+        parts.db, limit, before=before, object_kind=object_kind, object_name=object_name, actor=actor, act=act
+    )
+    following = found[-1].sequence if len(found) == limit else None
+    return EntriesShown(items=[entry.as_json() for entry in found], next=following)
+
+
+@router.get("/audit/verify")
+async def verify_chain(
+    caller: Known, parts: Parts, last: Annotated[int | None, Query(ge=1, le=1_000_000)] = None
+) -> VerdictShown:
+    """Walk the chain, or its last entries."""
+    caller.check(Permission.READ_AUDIT)
+    found = await verify(parts.db, last=last)
+    return VerdictShown(
+        whole=found.whole,
+        looked_at=found.count,
+        sequence=found.sequence,
+        hash=found.hash.hex(),
+        broken=found.broken,
+        why=found.why,
+    )
+
+
+@router.get("/audit/export", response_class=StreamingResponse, responses={200: {"content": {_LINES: {}}}})
+async def export_entries(
+    caller: Known, parts: Parts, since: AwareDatetime | None = None, until: AwareDatetime | None = None
+) -> StreamingResponse:
+    """Entries in their order, one JSON object a line, with their hashes."""
+    caller.check(Permission.READ_AUDIT)
+    return StreamingResponse(_lines(entries(parts.db, since=since, until=until)), media_type=_LINES)
+
+
+async def _lines(found: AsyncIterator[ChainedEntry]) -> AsyncIterator[bytes]:
+    async for entry in found:
+        yield json.dumps(entry.as_json(), ensure_ascii=False).encode() + b"\n"

@@ -1,0 +1,128 @@
+"""Users, sessions, tokens and the audit log over the management API."""
+
+from __future__ import annotations
+
+import json
+
+import pyotp
+
+from tests.web.admin.managed import Managed, refusal
+
+PASSWORD = "correct horse battery"
+
+
+async def _log_in(managed: Managed, name: str, password: str = PASSWORD, code: str | None = None) -> str:
+    given = {"name": name, "password": password, "code": code}
+    answer = await managed.http.post("/api/admin/v1/session", json=given)
+    assert answer.status_code == 201, answer.text
+    return str(answer.json()["token"])
+
+
+async def test_a_user_logs_in_does_what_its_role_may_and_logs_out(managed: Managed) -> None:
+    made = await managed.done("POST", "/users", {"name": "night", "role": "operator", "password": PASSWORD})
+    assert (made["role"], made["has_password"], made["has_totp"]) == ("operator", True, False)
+    assert "password_hash" not in made
+    token = await _log_in(managed, "night")
+    who = await managed.done("GET", "/session", token=token)
+    assert (who["name"], who["role"]) == ("night", "operator")
+    assert "control-traffic" in who["permissions"]
+    assert "manage-users" not in who["permissions"]
+    assert (await managed("GET", "/clients", token=token)).status_code == 200
+    refusal(await managed("POST", "/clients", {"name": "x"}, token=token), "Forbidden")
+    refusal(await managed("GET", "/users", token=token), "Forbidden")
+    [session] = (await managed.done("GET", "/sessions"))["items"]
+    assert (session["user"], session["address"]) == ("night", "127.0.0.1")
+    assert (await managed("DELETE", "/session", token=token)).status_code == 204
+    refusal(await managed("GET", "/session", token=token), "Unauthorized")
+
+
+async def test_a_wrong_password_says_nothing_and_too_many_are_held_off(managed: Managed) -> None:
+    await managed.done("POST", "/users", {"name": "night", "role": "operator", "password": PASSWORD})
+    details = set()
+    for name in ("night", "nobody") * 5:
+        answer = await managed.http.post("/api/admin/v1/session", json={"name": name, "password": "wrong password"})
+        details.add(refusal(answer, "Unauthorized")["Detail"])
+    assert len(details) == 1
+    for _ in range(12):
+        answer = await managed.http.post("/api/admin/v1/session", json={"name": "nobody", "password": "wrong"})
+    assert refusal(answer, "TooManyAttempts")["Retryable"] is True
+    assert int(answer.headers["retry-after"]) >= 1
+
+
+async def test_one_time_codes(managed: Managed) -> None:
+    await managed.done("POST", "/users", {"name": "night", "role": "operator", "password": PASSWORD})
+    token = await _log_in(managed, "night")
+    uri = (await managed.done("POST", "/users/night/totp", token=token))["uri"]
+    refusal(await managed("GET", "/session", token=token), "Unauthorized")
+    answer = await managed.http.post("/api/admin/v1/session", json={"name": "night", "password": PASSWORD})
+    refusal(answer, "Unauthorized")
+    code = pyotp.parse_uri(uri).now()  # type: ignore[union-attr]
+    token = await _log_in(managed, "night", code=code)
+    refusal(await managed("DELETE", "/users/night/totp", token=token), "Forbidden")
+    assert (await managed("DELETE", "/users/night/totp")).status_code == 204
+    await _log_in(managed, "night")
+
+
+async def test_a_disabled_user_is_out_at_once(managed: Managed) -> None:
+    await managed.done("POST", "/users", {"name": "night", "role": "admin", "password": PASSWORD})
+    token = await _log_in(managed, "night")
+    await managed.done("POST", "/users", {"name": "day", "role": "admin", "password": PASSWORD})
+    assert (await managed.done("PATCH", "/users/night", {"enabled": False}))["enabled"] is False
+    refusal(await managed("GET", "/session", token=token), "Unauthorized")
+    assert (
+        "last enabled admin"
+        in refusal(await managed("PATCH", "/users/day", {"role": "operator"}), "Conflict")["Detail"]
+    )
+    refusal(await managed("PATCH", "/users/nobody", {"enabled": True}), "ResourceNotFound")
+    refusal(await managed("POST", "/users", {"name": "day", "role": "admin"}), "AlreadyExists")
+    body = refusal(await managed("POST", "/users", {"name": "x", "role": "root"}), "ValueInvalid")
+    assert body["Errors"]["role"][0].endswith("allowed are admin, operator, client-manager, client-viewer")
+    refusal(await managed("PATCH", "/users/day", {"client": "bank"}), "ValueInvalid")
+
+
+async def test_everybody_changes_its_own_password_and_no_other(managed: Managed) -> None:
+    for name in ("night", "day"):
+        await managed.done("POST", "/users", {"name": name, "role": "operator", "password": PASSWORD})
+    token = await _log_in(managed, "night")
+    new = {"password": "another long password"}
+    refusal(await managed("PUT", "/users/day/password", new, token=token), "Forbidden")
+    assert (await managed("PUT", "/users/night/password", new, token=token)).status_code == 204
+    await _log_in(managed, "night", new["password"])
+    body = refusal(await managed("PUT", "/users/night/password", {"password": "short"}), "ValueInvalid")
+    assert "short" not in body["Detail"]
+
+
+async def test_a_token_is_narrowed_by_its_scopes_and_revoked(managed: Managed) -> None:
+    new = {"name": "dashboard", "role": "operator", "scopes": ["read-traffic"]}
+    token = (await managed.done("POST", "/tokens", new))["token"]
+    assert (await managed("GET", "/queues", token=token)).status_code == 200
+    refusal(await managed("GET", "/clients", token=token), "Forbidden")
+    [shown] = [item for item in (await managed.done("GET", "/tokens"))["items"] if item["name"] == "dashboard"]
+    assert shown["scopes"] == ["read-traffic"]
+    assert token not in json.dumps(shown)
+    refusal(await managed("POST", "/tokens", {"name": "x", "role": "operator", "scopes": ["all"]}), "ValueInvalid")
+    refusal(await managed("POST", "/tokens", {"name": "x"}), "ValueInvalid")
+    assert (await managed("DELETE", "/tokens/dashboard")).status_code == 204
+    refusal(await managed("DELETE", "/tokens/dashboard"), "ResourceNotFound")
+
+
+async def test_every_change_and_every_reading_of_a_text_is_in_the_audit_log(managed: Managed) -> None:
+    await managed.done("POST", "/clients", {"name": "bank"})
+    key = (await managed.done("POST", "/clients/bank/keys", {}))["key"]
+    await managed.done("POST", "/tokens", {"name": "dashboard", "role": "operator"})
+    found = (await managed.done("GET", "/audit"))["items"]
+    assert [entry["act"] for entry in found] == ["token.create", "registry.change", "registry.change"]
+    assert {(entry["actor_kind"], entry["actor_name"], entry["address"]) for entry in found} == {
+        ("token", "boss", "127.0.0.1")
+    }
+    assert all(entry["request_id"] for entry in found)
+    assert key not in json.dumps(found)
+    assert (await managed.done("GET", "/audit?object_kind=client&object_name=bank"))["items"] == [found[2]]
+    verdict = await managed.done("GET", "/audit/verify")
+    assert (verdict["whole"], verdict["looked_at"], verdict["hash"]) == (True, 3, found[0]["hash"])
+    exported = await managed("GET", "/audit/export")
+    assert [json.loads(line) for line in exported.text.splitlines()] == found[::-1]
+    async with managed.db.connection() as connection:
+        await connection.execute("alter table audit_entry disable trigger all")
+        await connection.execute("update audit_entry set actor_name = 'somebody' where sequence = 2")
+    assert (await managed.done("GET", "/audit/verify"))["broken"] == 2
