@@ -9,7 +9,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from payk.store.accept import CHUNK, GroupCommit, NewRequest, insert_messages, insert_requests
+from payk.store.accept import GroupCommit, NewRequest, insert_messages, insert_requests
+from payk.store.arrays import CHUNK
 from payk.store.database import Database
 from payk.store.errors import StoreRefused, StoreUnavailable
 from tests.store.rows import new_message

@@ -20,9 +20,11 @@ from payk.store.balances import change_balance, read_balance, read_ledger, read_
 from payk.store.blocked import What, block_numbers
 from payk.store.charging import refund
 from payk.store.database import Database
-from payk.store.errors import StoreError
+from payk.store.errors import StoreError, StoreUnavailable
+from payk.store.holds import cancel_messages
 from payk.store.kept_answers import AnswerKey, KeptAnswer
 from payk.store.upkeep import expire, stage_due
+from tests.store.proxy import Cut, network_to
 from tests.store.rows import add_client, new_message
 from tests.store.scene import Scene
 
@@ -311,6 +313,26 @@ async def test_a_transaction_that_is_lost_charges_nothing(demo: Database, dsn: s
     await assert_ledger_is_right(demo)
 
 
+@pytest.mark.parametrize(("cut", "stored"), [(Cut.BEFORE, False), (Cut.AFTER, True)])
+async def test_a_commit_that_was_not_confirmed_is_charged_or_not_as_it_was_taken(
+    demo: Database, dsn: str, cut: Cut, stored: bool
+) -> None:
+    message = limited(Limits(prepaid=True, parts_per_day=10), price=1)
+    await change_balance(demo, "demo", 100, author="anna")
+    async with network_to(dsn) as network:
+        through = await Database.open(network.dsn)
+        network.on("commit", cut)
+        if stored:
+            assert codes(await take(through, message)) == [None]
+        else:
+            with pytest.raises(StoreUnavailable):
+                await take(through, message)
+        await through.close()
+    assert await value(demo, "select count(*) from message") == await used(demo) == int(stored)
+    assert await read_balance(demo, "demo") == 100 - stored
+    await assert_ledger_is_right(demo)
+
+
 async def test_a_bulk_does_not_hold_up_the_codes_of_its_client(demo: Database) -> None:
     limits = Limits(prepaid=True, parts_per_day=10_000, otp_parts_per_day=10)
     await change_balance(demo, "demo", 100_000, author="anna")
@@ -377,6 +399,14 @@ async def test_what_expires_unsent_is_given_back_once(scene: Scene, parts: int) 
     await assert_given_back(scene)
     async with scene.db.transaction() as connection:
         assert await refund(connection, [message_id]) == 0
+    await assert_given_back(scene)
+
+
+async def test_what_is_cancelled_is_given_back_once(scene: Scene) -> None:
+    message_id = await paid(scene, parts=2)
+    for _ in range(2):
+        await cancel_messages(scene.db, scene.client, [message_id], scene.wait)
+    assert await scene.state(message_id) is MessageState.DELETED
     await assert_given_back(scene)
 
 

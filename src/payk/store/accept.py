@@ -5,28 +5,34 @@ are recognised, and the answers to requests with a key.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
-from functools import lru_cache
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from itertools import islice
-from typing import NamedTuple, TypeVar
-
-import asyncpg
+from typing import TypeVar
 
 from payk.domain.account import BulkPolicy
 from payk.domain.errors import Code, Rejection
-from payk.domain.limits import NO_LIMITS, Limits
-from payk.domain.message import Lane, Priority, SmsType, label_key, lane_of, rank_of
-from payk.store.arrays import by_kind, columns
+from payk.store.arrays import CHUNK, chunks, columns
 from payk.store.batching import LEAST_TIME, MANY, Batcher
 from payk.store.charging import Asked, Charging, find_blocked
 from payk.store.commits import was_committed
 from payk.store.database import Connection, Database, lock_timeout
 from payk.store.errors import HistoryUnknown, OutcomeUnknown, StoreBusy, StoreUnavailable
 from payk.store.kept_answers import AnswerKey, KeptAnswer, claim_keys, find_answers, rewrite_answers
+from payk.store.new_message import (
+    Drawn,
+    Inserted,
+    Keyed,
+    NewMessage,
+    NewRequest,
+    Row,
+    Taken,
+    Withheld,
+    WriteTexts,
+    in_clear,
+)
 from payk.store.queries import sql
+from payk.store.repeats import Key, alike, claim_digests, is_answer, settle
 from payk.store.wakeups import Flow
-from payk.value import value
 
 __all__ = [
     "GroupCommit",
@@ -41,13 +47,8 @@ __all__ = [
     "insert_requests",
 ]
 
-# The first of two requests with one ClientMessageId no longer counts when it ended so; the second one is sent.
-_FAILED = frozenset({3, 4, 5, 8})
-_TAKE_OVER_ROUNDS = 5
 _OF_THE_WHOLE = frozenset({Code.QUOTA_EXCEEDED, Code.BALANCE_INSUFFICIENT})
 """What a bulk is refused for as a whole; anything else is about one of its items."""
-CHUNK = 1_000
-"""Messages of one statement."""
 NEIGHBOUR_WAIT = 0.05
 """Seconds that a batch waits for what is being stored elsewhere. Then it is split, and who waits longer waits apart."""
 GATHER = 0.001
@@ -60,106 +61,6 @@ _WAIT_WITHOUT_END = "set local lock_timeout = 0"
 """Once digests and keys are taken: a table that is being migrated is not what a batch is split for."""
 _BEGIN_ANEW = "rollback; begin"
 Item = TypeVar("Item")
-
-
-@value
-class NewMessage:
-    """A checked message, ready to be stored. Times are UTC with zone, `expires_in` seconds, 0 = never."""
-
-    client_id: int
-    phone: str
-    sender: str
-    text: str
-    sms_type: SmsType
-    priority: Priority
-    queue_id: int
-    parts: int
-    scheduled_at: datetime | None = None
-    expires_in: int = 0
-    label: str | None = None
-    client_message_id: str | None = None
-    repeat_digest: bytes | None = None
-    """Keyed digest of what makes a repeat; None = never a repeat."""
-    repeat_window: int = 0
-    """Seconds in which the digest is remembered."""
-    demoted: bool = False
-    """An Otp beyond the rate of its client: it waits in the lane of Common High."""
-    limits: Limits | None = None
-    """What is counted while it is taken; None = nothing, and no number is blocked."""
-    price: int | None = None
-    """What a part costs, in 1/10,000 of the currency unit; None = its parts are not counted."""
-
-    @property
-    def is_counted(self) -> bool:
-        """Whether more is to be done about its limits than to look into the block list."""
-        return self.limits is not None and self.limits is not NO_LIMITS
-
-    @property
-    def flow(self) -> Flow:
-        """The flow it waits in."""
-        return _flow(self.queue_id, self.client_id, self.sms_type, self.priority, self.label, self.demoted)
-
-
-@lru_cache(maxsize=4096)
-def _flow(
-    queue_id: int, client_id: int, sms_type: SmsType, priority: Priority, label: str | None, demoted: bool
-) -> Flow:
-    lane = Lane.COMMON_HIGH if demoted else lane_of(SmsType(sms_type), Priority(priority))
-    return Flow(queue_id, int(lane), client_id, rank_of(SmsType(sms_type), Priority(priority)), label_key(label))
-
-
-class Inserted(NamedTuple):
-    """The id that answers a request; `repeated` = it is the id of an earlier one, and nothing was stored."""
-
-    message_id: int
-    repeated: bool
-
-
-Row = Inserted | Rejection
-"""What became of a message: it was taken, or a limit of its client refused it."""
-
-
-@value
-class Withheld:
-    """Nothing of a bulk was taken: for `whole`, or where that is None for what `items`, by place, are told."""
-
-    whole: Rejection | None
-    items: Mapping[int, Rejection]
-
-
-WriteTexts = Callable[[Sequence[NewMessage]], Sequence[str]]
-"""What is stored in the place of the text of each message (payk.sealing)."""
-
-
-def in_clear(messages: Sequence[NewMessage]) -> Sequence[str]:
-    """The texts themselves."""
-    return [message.text for message in messages]
-
-
-@value
-class Keyed:
-    """The wish that the answer to a request be kept; `render` makes its octets of the rows of all its messages."""
-
-    key: AnswerKey
-    render: Callable[[Sequence[Row]], bytes]
-
-
-@value
-class NewRequest:
-    """The messages of one request: all are stored, or, where its answer is kept already, none."""
-
-    messages: Sequence[NewMessage]
-    keyed: Keyed | None = None
-    bulk: BulkPolicy | None = None
-    """Of a bulk: what one refused item does to the others. It is alone in its transaction."""
-
-
-_Key = tuple[int, bytes]
-"""A client and a digest of its own."""
-_Drawn = tuple[int, NewMessage]
-"""A message with the id that was drawn for it."""
-_Taken = list[Row] | KeptAnswer | Withheld
-"""What became of a request: a row per message, in order, or what is kept under its key, or why nothing was taken."""
 
 
 async def insert_messages(
@@ -187,7 +88,7 @@ async def insert_requests(
     give_way: Callable[[], Awaitable[None]] | None = None,
     ahead: bool = False,
     write_texts: WriteTexts = in_clear,
-) -> list[_Taken]:
+) -> list[Taken]:
     """Store the messages of `requests` in one transaction; what became of each, in order. No two have the same key.
 
     A request with the same key or digest that is being stored elsewhere is waited for, `lock_wait` seconds at most
@@ -236,7 +137,7 @@ class _Stored:
 
     def __init__(self, write_texts: WriteTexts) -> None:
         self.write_texts = write_texts
-        self.new: list[_Drawn] = []
+        self.new: list[Drawn] = []
         self.first_text = ""
         """What stands in the place of the text of the first of them."""
         self.flows: dict[Flow, int] = {}
@@ -248,7 +149,7 @@ async def _store_at_once(
     connection: Connection, messages: Sequence[NewMessage], stored: _Stored, wait: float
 ) -> list[Inserted]:
     """CHUNK messages at most, by one statement where none is a repeat; a row each, in order."""
-    firsts, repeats_of = _alike(messages)
+    firsts, repeats_of = alike(messages)
     alone = messages if not repeats_of else [m for place, m in enumerate(messages) if place not in repeats_of]
     digests = [message.repeat_digest for message in alone] if firsts else []
     ids, held = await _take(connection, alone, stored, digests=digests, wait=wait)
@@ -256,7 +157,7 @@ async def _store_at_once(
     if held:
         left_out = [pair for pair in zip(ids, alone, strict=True) if pair[0] in held]
         await connection.execute(f"set local lock_timeout = {lock_timeout(wait)}")
-        repeats = await _settle(connection, left_out)
+        repeats = await settle(connection, left_out)
         await connection.execute(_WAIT_WITHOUT_END)
         taken_over = [pair for pair in left_out if pair[0] not in repeats]
         await _take(connection, [message for _, message in taken_over], stored, [own for own, _ in taken_over])
@@ -294,7 +195,7 @@ class _StoringBySteps:
         self._refused: dict[int, Rejection] = {}
         """By id; what is refused before ids are drawn has one of its own (`_no_id`)."""
 
-    async def run(self) -> list[_Taken]:
+    async def run(self) -> list[Taken]:
         """What became of each request."""
         await self._look()
         if (withheld := self._withheld([_no_id(place) for place in range(len(self._messages))])) is not None:
@@ -308,13 +209,13 @@ class _StoringBySteps:
             for own, message in zip(of_one, request.messages, strict=True)
             if answer is None and own not in self._refused
         ]
-        repeats = await _claim_digests(self._connection, todo)
+        repeats = await claim_digests(self._connection, todo)
         new = await self._count([pair for pair in todo if pair[0] not in repeats] if repeats else todo)
         self._refused |= {own: self._refused[first] for own, first in repeats.items() if first in self._refused}
         if (withheld := self._withheld(ids)) is not None:
             return [await self._undo(withheld)]
         await self._connection.execute(_WAIT_WITHOUT_END)
-        for chunk in _chunks(new):
+        for chunk in chunks(new):
             if self._give_way is not None:
                 await self._give_way()
             of_chunk = [own for own, _ in chunk]
@@ -329,7 +230,7 @@ class _StoringBySteps:
         """Refuse what does not fit before anything is drawn."""
         if all(message.limits is None for message in self._messages):
             return
-        firsts, repeats_of = _alike(self._messages)
+        firsts, repeats_of = alike(self._messages)
         alone = [pair for pair in enumerate(self._messages) if pair[0] not in repeats_of]
         await self._charging.look(_asked((_no_id(place), m) for place, m in alone), lambda: self._known(firsts))
         refused = self._charging.refused
@@ -339,7 +240,7 @@ class _StoringBySteps:
                 self._refused[_no_id(place)] = refused[_no_id(first)]
         refused.clear()
 
-    async def _known(self, firsts: Mapping[_Key, int]) -> set[int]:
+    async def _known(self, firsts: Mapping[Key, int]) -> set[int]:
         """Messages that were taken before: by themselves, or with their request."""
         places = _of_requests(self._requests, range(len(self._messages)))
         keys = [request.keyed.key for request in self._requests if request.keyed is not None]
@@ -350,11 +251,11 @@ class _StoringBySteps:
             if request.keyed is not None and request.keyed.key in held
             for place in own
         }
-        for chunk in _chunks(sorted(firsts)):
+        for chunk in chunks(sorted(firsts)):
             windows = [self._messages[firsts[key]].repeat_window for key in chunk]
             given = ([key[0] for key in chunk], [key[1] for key in chunk], windows)
             rows = await self._connection.fetch(sql("accept.find_digests"), *given)
-            known |= {_no_id(firsts[row["client_id"], row["digest"]]) for row in rows if _answers(row)}
+            known |= {_no_id(firsts[row["client_id"], row["digest"]]) for row in rows if is_answer(row)}
         return known
 
     async def _draw(self) -> list[int]:
@@ -372,7 +273,7 @@ class _StoringBySteps:
         held = await claim_keys(self._connection, answers) if answers else {}
         return [None if request.keyed is None else held.get(request.keyed.key) for request in self._requests]
 
-    async def _count(self, new: Sequence[_Drawn]) -> Sequence[_Drawn]:
+    async def _count(self, new: Sequence[Drawn]) -> Sequence[Drawn]:
         """Count what limits count; what fits of it. A bulk pays at the end, for it would hold up others meanwhile."""
         asked = _asked(new)
         if not asked:
@@ -389,7 +290,7 @@ class _StoringBySteps:
             await self._charging.enter()
         return [pair for pair in new if pair[0] not in refused]
 
-    async def _is_too_dear(self, new: Sequence[_Drawn]) -> bool:
+    async def _is_too_dear(self, new: Sequence[Drawn]) -> bool:
         """Charge a bulk that is stored; whether others were faster, and it does not fit any more."""
         asked = _asked(new)
         if not asked:
@@ -416,17 +317,15 @@ class _StoringBySteps:
         self._stored.flows.clear()
         return withheld
 
-    async def _give_back_digests(self, drawn: Sequence[_Drawn]) -> None:
+    async def _give_back_digests(self, drawn: Sequence[Drawn]) -> None:
         rows = [(m.client_id, m.repeat_digest, own) for own, m in drawn if m.repeat_digest is not None]
         if rows:
             await self._connection.execute(sql("charging.give_back_digests"), *columns(rows))
 
     async def _answer(
         self, of_requests: Sequence[Sequence[int]], kept: Sequence[KeptAnswer | None], repeats: Mapping[int, int]
-    ) -> list[_Taken]:
-        taken: list[_Taken] = [
-            answer or self._rows(own, repeats) for answer, own in zip(kept, of_requests, strict=True)
-        ]
+    ) -> list[Taken]:
+        taken: list[Taken] = [answer or self._rows(own, repeats) for answer, own in zip(kept, of_requests, strict=True)]
         if all(_is_refused(rows) for rows in taken):
             await self._connection.execute(_BEGIN_ANEW)  # there is nothing to keep
         else:
@@ -436,7 +335,7 @@ class _StoringBySteps:
     def _rows(self, ids: Sequence[int], repeats: Mapping[int, int]) -> list[Row]:
         return [self._refused.get(own) or Inserted(repeats.get(own, own), own in repeats) for own in ids]
 
-    async def _mend_answers(self, of_requests: Sequence[Sequence[int]], taken: Sequence[_Taken]) -> None:
+    async def _mend_answers(self, of_requests: Sequence[Sequence[int]], taken: Sequence[Taken]) -> None:
         """Write answers anew that were claimed before messages turned out to be repeats, or were refused."""
         answers: dict[AnswerKey, bytes] = {}
         given_back: list[tuple[int, bytes]] = []
@@ -458,7 +357,7 @@ def _no_id(place: int) -> int:
     return -1 - place
 
 
-def _asked(drawn: Iterable[_Drawn]) -> list[Asked]:
+def _asked(drawn: Iterable[Drawn]) -> list[Asked]:
     """Those messages that limits count."""
     return [
         Asked(own, m.client_id, m.phone, m.sms_type, m.parts, m.limits, m.price)
@@ -467,7 +366,7 @@ def _asked(drawn: Iterable[_Drawn]) -> list[Asked]:
     ]
 
 
-def _is_refused(taken: _Taken) -> bool:
+def _is_refused(taken: Taken) -> bool:
     """Whether limits refuse all of a request."""
     return isinstance(taken, list) and bool(taken) and all(isinstance(row, Rejection) for row in taken)
 
@@ -558,125 +457,13 @@ async def _draw_ids(connection: Connection, count: int) -> list[int]:
     return ids
 
 
-def _chunks(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
-    """A bulk goes to the database a chunk at a time, so that no other request waits long for the event loop."""
-    return (items[start : start + CHUNK] for start in range(0, len(items), CHUNK))
-
-
-def _alike(messages: Sequence[NewMessage]) -> tuple[dict[_Key, int], dict[int, int]]:
-    """Where the first message with each key stands, and, by their own places, where the first of repeats stands."""
-    firsts: dict[_Key, int] = {}
-    repeats_of: dict[int, int] = {}
-    for place, message in enumerate(messages):
-        if message.repeat_digest is not None:
-            first = firsts.setdefault((message.client_id, message.repeat_digest), place)
-            if first != place:
-                repeats_of[place] = first
-    return firsts, repeats_of
-
-
-async def _claim_digests(connection: Connection, drawn: Sequence[_Drawn]) -> dict[int, int]:
-    """Which messages turned out to be repeats, each with the id of its first."""
-    firsts, repeats_of = _alike([message for _, message in drawn])
-    held: set[int] = set()
-    for keys in _chunks(sorted(firsts)):  # the same order in every process, else two of them deadlock
-        chunk = [drawn[firsts[key]] for key in keys]
-        held.update(
-            await connection.fetchval(
-                sql("accept.claim_digests"),
-                [message_id for message_id, _ in chunk],
-                [digest for _, digest in keys],
-                *by_kind([(message.client_id, message.repeat_window) for _, message in chunk], 2),
-                max(message.repeat_window for _, message in chunk),
-            )
-        )
-    repeats = await _settle(connection, [pair for pair in drawn if pair[0] in held]) if held else {}
-    for place, first in repeats_of.items():  # a repeat inside a request answers what its first answers
-        first_id = drawn[first][0]
-        repeats[drawn[place][0]] = repeats.get(first_id, first_id)
-    return repeats
-
-
-async def _settle(connection: Connection, drawn: Sequence[_Drawn]) -> dict[int, int]:
-    """Which of these messages, whose digests are held, are repeats, each with the id of its first; the others take
-    their digests over.
-    """
-    keyed = {(m.client_id, m.repeat_digest): (own, m.repeat_window) for own, m in drawn if m.repeat_digest is not None}
-    held = sorted(keyed)
-    repeats: dict[int, int] = {}
-    for _ in range(_TAKE_OVER_ROUNDS):
-        if not held:
-            break
-        held = await _settle_held(connection, held, keyed, repeats)
-    else:
-        raise StoreBusy("the same request is being repeated faster than it can be stored")
-    return repeats
-
-
-def _key_columns(
-    keys: Sequence[_Key], keyed: Mapping[_Key, tuple[int, int]]
-) -> tuple[list[int], list[bytes], list[int], list[int]]:
-    return (
-        [key[0] for key in keys],
-        [key[1] for key in keys],
-        [keyed[key][1] for key in keys],
-        [keyed[key][0] for key in keys],
-    )
-
-
-def _answers(row: asyncpg.Record) -> bool:
-    """Whether the message that holds a digest answers a repeat of it."""
-    return row["in_window"] and row["state"] is not None and row["state"] not in _FAILED
-
-
-async def _settle_held(
-    connection: Connection,
-    keys: list[_Key],
-    keyed: dict[_Key, tuple[int, int]],
-    repeats: dict[int, int],
-) -> list[_Key]:
-    """Answer held keys with the message that holds them, or take them over; returns the keys still open."""
-    rows = await connection.fetch(sql("accept.find_digests"), *_key_columns(keys, keyed)[:3])
-    holders: dict[_Key, list[int]] = {key: [] for key in keys}
-    for row in rows:
-        key = (row["client_id"], row["digest"])
-        drawn = keyed[key][0]
-        if row["message_id"] == drawn:
-            continue  # our own half of a key that is written to two days
-        if _answers(row):
-            repeats.setdefault(drawn, row["message_id"])
-        else:
-            holders[key].append(row["message_id"])
-    still_open = [key for key in keys if keyed[key][0] not in repeats]
-    moves = [(key, old) for key in still_open for old in holders[key]]
-    if moves:
-        moved = await connection.fetch(
-            sql("accept.take_over_digests"),
-            [key[0] for key, _ in moves],
-            [key[1] for key, _ in moves],
-            [old for _, old in moves],
-            [keyed[key][0] for key, _ in moves],
-        )
-        taken = {row[0] for row in moved}
-        held = [key for key in still_open if keyed[key][0] in taken]
-        if held:
-            await connection.execute(
-                sql("accept.hold_digests"),
-                [key[0] for key in held],
-                [key[1] for key in held],
-                [keyed[key][0] for key in held],
-            )
-        still_open = [key for key in still_open if keyed[key][0] not in taken]
-    return still_open
-
-
 class GroupCommit:
     """Single requests of the same instant share one transaction. `write_texts` as in insert_requests."""
 
     def __init__(self, db: Database, *, workers: int = 2, write_texts: WriteTexts = in_clear) -> None:
         self._db = db
         self.write_texts = write_texts
-        self._batcher: Batcher[NewRequest, _Taken] = Batcher(self._write, max_items=500, workers=workers, gather=GATHER)
+        self._batcher: Batcher[NewRequest, Taken] = Batcher(self._write, max_items=500, workers=workers, gather=GATHER)
         self._apart = asyncio.Semaphore(APART)
 
     def start(self, group: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
@@ -703,7 +490,7 @@ class GroupCommit:
             return taken[0]
         return taken if keyed is None else taken.to(keyed.key)
 
-    async def _insert_apart(self, request: NewRequest, deadline: float) -> _Taken:
+    async def _insert_apart(self, request: NewRequest, deadline: float) -> Taken:
         """Wait for what is being stored elsewhere with nobody behind; its process may have stopped amid it."""
         try:
             async with asyncio.timeout_at(deadline):
@@ -717,7 +504,7 @@ class GroupCommit:
         finally:
             self._apart.release()
 
-    async def _write(self, requests: Sequence[NewRequest], timeout: float) -> list[_Taken]:
+    async def _write(self, requests: Sequence[NewRequest], timeout: float) -> list[Taken]:
         """Store a batch; of requests with the same key the first, whose answer the others get."""
         firsts: dict[tuple[int, bytes], NewRequest] = {}
         alone = [request for request in requests if request is _first_of_its_key(request, firsts)]
@@ -740,7 +527,7 @@ def _first_of_its_key(request: NewRequest, firsts: dict[tuple[int, bytes], NewRe
     return request if request.keyed is None else firsts.setdefault(request.keyed.key.name, request)
 
 
-def _of_repeat(request: NewRequest, first: NewRequest, taken: dict[int, _Taken]) -> _Taken:
+def _of_repeat(request: NewRequest, first: NewRequest, taken: dict[int, Taken]) -> Taken:
     """What a request gets where the first with its key got what stands in `taken`."""
     outcome = taken[id(first)]
     if request is first or first.keyed is None or not isinstance(outcome, list) or _is_refused(outcome):

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TypeVar
 
-__all__ = ["array_literal", "by_kind", "columns"]
+__all__ = ["CHUNK", "array_literal", "by_kind", "chunks", "columns"]
+
+CHUNK = 1_000
+"""Rows of one statement: so that no other request waits long for the event loop."""
+Item = TypeVar("Item")
+
+
+def chunks(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
+    """`items`, a CHUNK at a time."""
+    return (items[start : start + CHUNK] for start in range(0, len(items), CHUNK))
 
 
 def columns(rows: Iterable[tuple[object, ...]]) -> list[list[object]]:

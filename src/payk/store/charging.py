@@ -8,9 +8,8 @@ more than there may be. All of them are touched in one order: digests, numbers, 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence, Set
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence, Set
 from dataclasses import dataclass, field
-from typing import TypeVar
 
 import asyncpg
 
@@ -18,17 +17,13 @@ from payk.domain.errors import Code, Field, Rejection
 from payk.domain.limits import Limits
 from payk.domain.message import SmsType
 from payk.domain.quota import PERIODS, Demand, NumberUse, Totals, excess, number_excess
-from payk.store.arrays import columns
+from payk.store.arrays import chunks, columns
 from payk.store.database import Connection
 from payk.store.queries import sql
 from payk.value import value
 
 __all__ = ["Asked", "Charging", "find_blocked", "refund"]
 
-CHUNK = 1_000
-"""Rows of one statement."""
-
-Row = TypeVar("Row")
 _Number = tuple[int, str, bool]
 """Client, number, whether they are Otp."""
 
@@ -61,7 +56,7 @@ async def find_blocked(connection: Connection, asked: Sequence[tuple[int, str, S
     """The places of messages (client, number, type) whose number takes none of their kind."""
     found: list[int] = []
     passed = 0
-    for chunk in _chunks(asked):
+    for chunk in chunks(asked):
         rows = await connection.fetch(
             sql("charging.find_blocked"),
             [client_id for client_id, _, _ in chunk],
@@ -166,11 +161,11 @@ class Charging:
         return dict(sorted(found.items()))
 
     async def _count_numbers(self, counts: Mapping[_Number, int]) -> None:
-        for chunk in _chunks([(*number, count) for number, count in counts.items()]):
+        for chunk in chunks([(*number, count) for number, count in counts.items()]):
             await self.connection.execute(sql("charging.count_numbers"), *columns(chunk))
 
     async def _refuse_of_numbers(self, by_number: Mapping[_Number, Sequence[Asked]], *, counted: bool) -> None:
-        for chunk in _chunks(list(by_number)):
+        for chunk in chunks(list(by_number)):
             uses = await self.connection.fetch(sql("charging.find_number_use"), *columns(chunk))
             for number, use in zip(chunk, uses, strict=True):
                 asked = by_number[number]
@@ -206,10 +201,6 @@ def _totals(rows: Sequence[asyncpg.Record]) -> Totals:
         {(row["client_id"], row["kind"], row["otp"]): row["total"] for row in rows if row["kind"] != "balance"},
         {row["client_id"]: row["total"] for row in rows if row["kind"] == "balance"},
     )
-
-
-def _chunks(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
-    return (rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK))
 
 
 def _blocked(one: Asked) -> Rejection:
