@@ -84,6 +84,7 @@ def _welcome(settings: Settings, doors: Doors, simulator_port: int) -> None:
     print(
         f"""operator     127.0.0.1:{simulator_port} (simulated; what it received is in {home}/simulator.jsonl)
 documents    {address(doors.api, doors.api_tls)}/docs
+             {address(doors.admin, doors.admin_tls)}/docs (management; the token is in {home}/admin-token)
 
 Send a message from a second terminal:
 
