@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 
+import asyncpg
+
 from tests.end_to_end.payk import Payk, registry
 
 
-async def test_balances_blocks_and_usage_from_the_command_line(payk_on_server: Payk) -> None:
+async def test_balances_blocks_and_usage_from_the_command_line(payk_on_server: Payk, dsn: str) -> None:
     payk = payk_on_server
     await payk.apply(registry(1))
     assert await payk.done("balance", "add", "bank", "250.5", "--reference", "invoice-17") == "bank has 250.5\n"
@@ -55,3 +57,17 @@ async def test_balances_blocks_and_usage_from_the_command_line(payk_on_server: P
     numbers.write_text("992900000003\nhello\n", encoding="utf-8")
     ended = await payk.run("block", "import", str(numbers))
     assert ended.returncode == 2 and "line 2: " in ended.stderr
+
+    connection = await asyncpg.connect(dsn)
+    acts = await connection.fetch(
+        "select act, object_name, detail from payk.audit_entry where act ~ '^(balance|block)' order by sequence"
+    )
+    await connection.close()
+    assert [(act, name) for act, name, _ in acts] == [
+        ("balance.change", "bank"),
+        ("balance.change", "bank"),
+        ("block.add", ""),
+        ("block.add", "bank"),
+        ("block.remove", "bank"),
+    ]
+    assert not any("992900" in detail for _, _, detail in acts), "no whole number is recorded"

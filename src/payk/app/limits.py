@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -15,12 +15,15 @@ from rich import print as print_rich
 from rich.table import Table
 
 from payk.app.opening import StartError, opened
+from payk.domain.access import Actor, PrincipalKind
+from payk.domain.audit import AuditEntry
 from payk.logs import mask
 from payk.registry.value import money_text
 from payk.settings import Settings
-from payk.store.balances import change_balance, read_balance, read_ledger, read_usage
+from payk.store.audit import append
+from payk.store.balances import Hook, change_balance, read_balance, read_ledger, read_usage
 from payk.store.blocked import What, block_numbers, list_blocked, unblock_numbers
-from payk.store.database import Database
+from payk.store.database import Connection, Database
 from payk.store.migrations import check_schema
 
 __all__ = [
@@ -61,7 +64,16 @@ async def add_to_balance(
 ) -> None:
     """Top up a balance, or correct it; once for each reference."""
     async with _database(settings) as db:
-        change = await change_balance(db, client, amount, author=_author(), reference=reference, note=note)
+        detail = {"amount": money_text(amount), "reference": reference, "note": note}
+        change = await change_balance(
+            db,
+            client,
+            amount,
+            author=_user(),
+            reference=reference,
+            note=note,
+            within=_recorded("balance.change", client, detail),
+        )
     if as_json:
         print(json.dumps({"client": client, "balance": money_text(change.balance), "repeated": change.repeated}))
     elif change.repeated:
@@ -90,7 +102,14 @@ async def block(
     """Block numbers, all of them or none."""
     async with _database(settings) as db:
         done = await block_numbers(
-            db, numbers, client=client, what=What(what), reason=reason, author=_author(), timeout=600.0
+            db,
+            numbers,
+            client=client,
+            what=What(what),
+            reason=reason,
+            author=_user(),
+            within=_recorded("block.add", client, {"numbers": len(numbers), "what": what, "reason": reason}),
+            timeout=600.0,
         )
     if as_json:
         print(json.dumps(asdict(done)))
@@ -112,7 +131,8 @@ async def import_blocked(
 async def unblock(settings: Settings, numbers: Sequence[str], *, client: str | None, as_json: bool) -> None:
     """Numbers take messages again."""
     async with _database(settings) as db:
-        count = await unblock_numbers(db, numbers, client=client)
+        recorded = _recorded("block.remove", client, {"numbers": len(numbers)})
+        count = await unblock_numbers(db, numbers, client=client, within=recorded)
     print(json.dumps({"removed": count}) if as_json else f"{count} numbers are blocked no more")
 
 
@@ -140,8 +160,18 @@ async def _database(settings: Settings) -> AsyncIterator[Database]:
         yield db
 
 
-def _author() -> str:
-    return f"payk by {os.environ.get('USER') or os.getuid()}"
+def _user() -> str:
+    return os.environ.get("USER") or str(os.getuid())
+
+
+def _recorded(act: str, client: str | None, detail: Mapping[str, Any]) -> Hook:
+    """An entry of the audit log in the transaction of what it records."""
+    entry = AuditEntry(Actor(PrincipalKind.LOCAL, _user()), act, "client" if client else "all", client or "", detail)
+
+    async def record(connection: Connection) -> None:
+        await append(connection, [entry])
+
+    return record
 
 
 def _plain(fields: dict[str, Any]) -> dict[str, Any]:
