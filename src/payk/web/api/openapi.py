@@ -22,12 +22,21 @@ _MOMENT = "2025-02-17T10:20:30.123"
 _ID = "123861959"
 
 _FIELD_CODES = [code for code in Code if any(code.startswith(field) for field in Field)]
-_ALWAYS = (Code.UNAUTHORIZED, Code.CLIENT_SUSPENDED, Code.RATE_LIMIT_EXCEEDED, Code.SERVICE_UNAVAILABLE)
+_ITEM_CODES = [*_FIELD_CODES, Code.DESTINATION_NOT_ALLOWED, Code.NUMBER_LIMIT_EXCEEDED]
+_ALWAYS = (
+    Code.UNAUTHORIZED,
+    Code.IP_ADDRESS_NOT_ALLOWED,
+    Code.CLIENT_SUSPENDED,
+    Code.RATE_LIMIT_EXCEEDED,
+    Code.SERVICE_UNAVAILABLE,
+)
 _POST = (
     Code.JSON_INVALID,
     Code.IDEMPOTENCY_KEY_INVALID,
     Code.IDEMPOTENCY_KEY_REUSED,
     Code.PAYLOAD_TOO_LARGE,
+    Code.BALANCE_INSUFFICIENT,
+    Code.QUOTA_EXCEEDED,
     Code.QUEUE_FULL,
     Code.OUTCOME_UNKNOWN,
 )
@@ -79,7 +88,7 @@ def _send() -> dict[str, Any]:
                 _reference("Taken"),
                 {"X-Payk-Repeated": _header("`true` when the same key or ClientMessageId was taken before.")},
             ),
-            **_errors(*_FIELD_CODES, *_POST, *_ALWAYS),
+            **_errors(*_ITEM_CODES, *_POST, *_ALWAYS),
         },
     }
 
@@ -212,7 +221,7 @@ def _bulk_taken() -> dict[str, Any]:
 def _rejection() -> dict[str, Any]:
     return _object(
         Index=_count("Place of the item in the request, from 0."),
-        Code={"type": "string", "enum": [Code.JSON_INVALID, *_FIELD_CODES]},
+        Code={"type": "string", "enum": [Code.JSON_INVALID, *_ITEM_CODES]},
         Detail={"type": "string"},
     )
 
