@@ -154,6 +154,20 @@ async def test_a_balance_never_falls_below_zero_but_for_otp(demo: Database) -> N
     await assert_ledger_is_right(demo)
 
 
+async def test_a_mailing_leaves_to_codes_what_is_kept_for_them(demo: Database) -> None:
+    limits = Limits(prepaid=True, otp_reserve=30)
+    await change_balance(demo, "demo", 50, author="anna")
+    rows = await take(demo, *(limited(limits, price=10, text=str(number)) for number in range(3)))
+    assert codes(rows) == [None, None, Code.BALANCE_INSUFFICIENT]
+    assert isinstance(rows[2], Rejection) and "is 0.003, of which 0.003 are kept for Otp" in rows[2].detail
+    assert codes(await take(demo, *(limited(limits, price=10, sms_type=OTP) for _ in range(4)))) == [
+        *(None, None, None),
+        Code.BALANCE_INSUFFICIENT,
+    ]
+    assert await read_balance(demo, "demo") == 0
+    await assert_ledger_is_right(demo)
+
+
 @pytest.mark.parametrize("bulk", [False, True])
 async def test_two_processes_share_one_balance_and_one_quota(demo: Database, dsn: str, bulk: bool) -> None:
     limits = Limits(prepaid=True, parts_per_day=150)

@@ -49,6 +49,8 @@ class Limits:
     """Sustained rate of Otp; what comes beyond it is sent as Common High and shown as demoted."""
     prepaid: bool = False
     """Whether parts are paid from a balance, which never falls below zero."""
+    otp_reserve: int = 0
+    """What of a prepaid balance Otp alone may use, in 1/10,000 of the currency unit: a mailing leaves it to codes."""
     otp_overdraft: int = 0
     """How far below zero Otp may take a prepaid balance, in 1/10,000 of the currency unit."""
 

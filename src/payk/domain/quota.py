@@ -81,10 +81,10 @@ class _Left:
             if quota and demand.parts > left:
                 return _quota_used_up(demand, period, quota, left, self._now)
         if demand.limits.prepaid:
-            floor = -demand.limits.otp_overdraft if demand.otp else 0
+            floor = -demand.limits.otp_overdraft if demand.otp else demand.limits.otp_reserve
             balance = self._balances[demand.client_id]
             if demand.cost > 0 and balance - demand.cost < floor:
-                return _balance_used_up(demand, balance)
+                return _balance_used_up(demand, balance, floor)
             self._balances[demand.client_id] -= demand.cost
         for period in PERIODS:
             self._used[demand.client_id, period, demand.otp] += demand.parts
@@ -143,9 +143,10 @@ def _end_of(period: str, now: datetime) -> datetime:
     return (midnight.replace(day=1) + timedelta(days=32)).replace(day=1)
 
 
-def _balance_used_up(demand: Demand, balance: int) -> Rejection:
+def _balance_used_up(demand: Demand, balance: int, floor: int) -> Rejection:
+    kept = f", of which {money_shown(floor)} are kept for Otp" if floor > 0 else ""
     detail = (
-        f"The balance of this client is {money_shown(balance)}; this costs {money_shown(demand.cost)}."
+        f"The balance of this client is {money_shown(balance)}{kept}; this costs {money_shown(demand.cost)}."
         " Nothing was taken."
     )
     return Rejection(Code.BALANCE_INSUFFICIENT, detail)

@@ -102,6 +102,12 @@ LIMITS: Final[Mapping[str, Option]] = {
         0.0,
     ),
     "prepaid": Option(boolean, "true: parts are paid from the balance, by the price of the route.", False),
+    "otp_reserve": Option(
+        money,
+        'What of a prepaid balance is kept for Otp, such as "50": others are refused before they take from it.',
+        0,
+        write=money_text,
+    ),
     "otp_overdraft": Option(
         money,
         'How far below zero Otp may take a prepaid balance, such as "100". Others never do.',
