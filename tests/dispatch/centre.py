@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -32,7 +32,17 @@ from payk.store.listening import tell
 from tests.end_to_end.record import Record
 from tests.store.rows import new_message
 
-__all__ = ["SECRET", "TEXTS", "Centre", "Operator", "accept", "configure", "running_centre", "running_operator"]
+__all__ = [
+    "SECRET",
+    "TEXTS",
+    "Centre",
+    "Operator",
+    "Starts",
+    "accept",
+    "configure",
+    "running_centre",
+    "running_operator",
+]
 
 SECRET = bytes(range(32))
 TEXTS = TextSeal(KeyRing([SECRET]), on=True)
@@ -154,6 +164,10 @@ class Centre:
     async def bound(self, binds: int = 1) -> None:
         """Wait until so many binds are noted as bound."""
         await self.wait_for("select count(*) = $1 from bind_lease where bound_at is not null", binds)
+
+
+Starts = Callable[..., AbstractAsyncContextManager[Centre]]
+"""Starts a centre as another machine would."""
 
 
 @asynccontextmanager

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from payk.store import incarnation as incarnations
 from payk.store.database import Database
-from tests.dispatch.centre import Operator, running_operator
+from tests.dispatch.centre import Centre, Operator, Starts, running_centre, running_operator
 from tests.store.proxy import Network, network_to
 from tests.store.scene import Scene, scene_on
 
@@ -39,3 +42,18 @@ async def through(network: Network) -> AsyncIterator[Database]:
     db = await Database.open(network.dsn)
     yield db
     await db.close()
+
+
+@pytest.fixture
+def process(dsn: str, monkeypatch: pytest.MonkeyPatch) -> Starts:
+    """Starts a centre as another machine would: neighbours of one machine look each other up by their numbers."""
+
+    @asynccontextmanager
+    async def start(machine: str, **options: Any) -> AsyncIterator[Centre]:
+        db = await Database.open(dsn)
+        monkeypatch.setattr(incarnations, "host_identity", lambda: machine)
+        async with running_centre(db, **options) as centre:
+            yield centre
+        await db.close()
+
+    return start

@@ -5,38 +5,15 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any
-
-import pytest
 
 from payk.domain.message import MessageState, SmsType
 from payk.domain.receipt import ReceiptWait
 from payk.domain.retry import RetryRules
-from payk.store import incarnation as incarnations
 from payk.store.database import Database
-from tests.dispatch.centre import Centre, Operator, accept, configure, running_centre
+from tests.dispatch.centre import Centre, Operator, Starts, accept, configure
 
 S = MessageState
 PHONES = [f"9929{number:08}" for number in range(400)]
-
-Starts = Callable[..., AbstractAsyncContextManager[Centre]]
-
-
-@pytest.fixture
-def process(dsn: str, monkeypatch: pytest.MonkeyPatch) -> Starts:
-    """Starts a centre as another machine would: neighbours of one machine look each other up by their numbers."""
-
-    @asynccontextmanager
-    async def start(machine: str, **options: Any) -> AsyncIterator[Centre]:
-        db = await Database.open(dsn)
-        monkeypatch.setattr(incarnations, "host_identity", lambda: machine)
-        async with running_centre(db, **options) as centre:
-            yield centre
-        await db.close()
-
-    return start
 
 
 async def hand_over(db: Database, heir: Centre, where: str) -> None:

@@ -21,8 +21,8 @@ async def rescued(scene: Scene, directory: CurrentDirectory | None = None) -> in
 async def test_every_duty_runs_on_an_empty_database(scene: Scene) -> None:
     duties = all_duties(scene.db, scene.directory, Random(1), rules=scene.rules, wait=scene.wait)
     assert [duty.name for duty in duties] == [
-        "stage", "expire", "holds", "unanswered", "rescue", "parked", "partitions", "prune", "wipe texts", "retention",
-        "audit anchor",
+        "stage", "expire", "holds", "unanswered", "operator health", "rescue", "parked", "partitions", "prune",
+        "wipe texts", "retention", "audit anchor",
     ]  # fmt: skip
     assert [await duty.run_once() for duty in duties] == [0] * len(duties)
     assert all(duty.interval > 0 for duty in duties)

@@ -11,13 +11,14 @@ access.py    `payk user`, `payk token`, `payk audit`
 recovery.py  `payk recover`
 forgetting.py  `payk forget`
 limits.py    `payk balance`, `payk block`, `payk usage`
+health.py    `payk operator health`, `payk operator shifts`
 traffic.py   `payk queue`, `payk operator`, `payk link`, `payk receipt`
 secrets.py   secret keys and the database; `payk secret rotate`
 messages.py  `payk message search`, `payk message show`
 importing.py `payk message import`
 """
 
-from payk.app import traffic
+from payk.app import health, traffic
 from payk.app.access import local_access
 from payk.app.backup import backup, restore
 from payk.app.centre import serve
@@ -53,6 +54,7 @@ __all__ = [
     "choice",
     "drop_imported_messages",
     "forget",
+    "health",
     "import_blocked",
     "import_messages",
     "instant",

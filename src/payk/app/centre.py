@@ -42,6 +42,7 @@ from payk.store.continuity import look
 from payk.store.database import Database
 from payk.store.embedded import EmbeddedPostgres
 from payk.store.errors import StoreError
+from payk.store.health import operator_health
 from payk.store.incarnation import Incarnation
 from payk.store.listening import tell
 from payk.store.migrations import check_schema
@@ -330,6 +331,7 @@ def _readiness(db: Database, watch: DatabaseWatch, tls: Sequence[ServerTls]) -> 
             await check_schema(db)
             running = await live_roles(db)
             held = (await look(db)).why_held
+            sick = [found for found in await operator_health(db) if found.state == "sick"]
         except StoreError as error:
             return False, [str(error).splitlines()[0]]
         if held is not None:
@@ -338,6 +340,7 @@ def _readiness(db: Database, watch: DatabaseWatch, tls: Sequence[ServerTls]) -> 
         certificates = [warning for each in tls for warning in each.warnings(datetime.now(UTC))]
         return True, [
             *(f"no process with the role {role} is alive" for role in nowhere),
+            *(f"operator {found.operator} is sick" for found in sick),
             *watch.warnings,
             *certificates,
         ]

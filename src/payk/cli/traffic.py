@@ -123,6 +123,30 @@ def resume_operator(name: Name, home: Home = None) -> None:
     _set_draining("operator", name, False, home)
 
 
+@operator.command("health")
+def show_health(as_json: AsJson = False, home: Home = None) -> None:
+    """Show which operators are sick, why and since when."""
+    with server_parts("operator health"):
+        settings = load_settings({"home": home})
+        from payk import app
+
+        app.run(app.health.show_health(settings, as_json))
+
+
+@operator.command("shifts")
+def show_shifts(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Only those of this operator.")] = None,
+    as_json: AsJson = False,
+    home: Home = None,
+) -> None:
+    """Show when operators fell sick and returned, the newest first."""
+    with server_parts("operator shifts"):
+        settings = load_settings({"home": home})
+        from payk import app
+
+        app.run(app.health.show_shifts(settings, name, as_json))
+
+
 @link.command("drain")
 def drain_link(name: Name, home: Home = None) -> None:
     """Give nothing new to a link: the others of its operator carry; what it has is finished, its binds stay."""

@@ -16,6 +16,7 @@ from payk.clock import Clock
 from payk.dispatch.binds import BindKeeper
 from payk.dispatch.closed_hours import ClosedHours
 from payk.dispatch.flows import FlowBoard
+from payk.dispatch.health import ResultTally, SickOperators
 from payk.dispatch.paced_clients import PacedClients
 from payk.dispatch.pump import Pump
 from payk.dispatch.receipts import ReceiptRecorder
@@ -23,7 +24,8 @@ from payk.dispatch.recorder import OutcomeRecorder
 from payk.dispatch.telling import LinkTeller
 from payk.domain.directory import CurrentDirectory, Directory
 from payk.domain.fairness import DEFAULT_WEIGHTS
-from payk.domain.message import SmsType
+from payk.domain.health import carrier, failed
+from payk.domain.message import Lane, SmsType
 from payk.domain.operator import Link as LinkSettings
 from payk.domain.outcome import Submission, SubmissionResult, Unsent
 from payk.domain.receipt import ReceiptWait
@@ -103,6 +105,8 @@ class Dispatcher:
         self._paced = PacedClients(directory, self._rates, clock)
         self._board = FlowBoard(self._wake, lambda: LABELS_SHOWN + directory.value.holds.labels)
         self._keeper = BindKeeper(db, directory, incarnation, self._links, self._wake)
+        self._sick = SickOperators(db, clock, self._wake)
+        self._tally = ResultTally(clock)
         self._carrying: tuple[tuple[Directory, frozenset[int]], frozenset[int]] = (
             (Directory(), self._keeper.up),
             frozenset(),
@@ -111,7 +115,7 @@ class Dispatcher:
         self._receipts = ReceiptRecorder(
             db, directory, options.wait, lambda: self._recorder.caught_up(OUTCOME_PATIENCE), clock, self._settled
         )
-        self._teller = LinkTeller(db, incarnation, self._links, clock)
+        self._teller = LinkTeller(db, incarnation, self._links, clock, self._tally.by_link)
         self._recorder = OutcomeRecorder(
             db,
             directory,
@@ -138,6 +142,7 @@ class Dispatcher:
                 group.create_task(self._board.listen(self._db), name="flow-listener"),
                 group.create_task(self._keeper.run(), name="bind-keeper"),
                 group.create_task(self._teller.run(), name="link-teller"),
+                group.create_task(self._sick.run(), name="sick-operators"),
                 group.create_task(self._rates.run(), name="rates"),
             ]
             try:
@@ -196,6 +201,7 @@ class Dispatcher:
             self._clock,
             weights=self._options.lane_weights,
             serves=lambda flow: self._serves(settings.link_id, flow),
+            probe=lambda: self._probe(settings.link_id),
             submit=self._submit,
             closed_hours=self._closed_hours,
             paced=self._paced,
@@ -247,23 +253,45 @@ class Dispatcher:
             running.pump.wake()
 
     def _serves(self, link_id: int, flow: Flow) -> bool:
-        """Whether this link may send what waits there: it is not held, the first operator of its list that takes
-        messages is this link's, and the link is not being drained."""
+        """Whether this link may send what waits there: nothing forbids it, and the operator that carries its list is
+        this link's."""
+        operators = self._open_to(link_id, flow)
+        if not operators:
+            return False
+        link = self._directory.link_of(link_id)
+        return link is not None and self._carrier(operators) == link.operator_id
+
+    def _carrier(self, operators: tuple[int, ...]) -> int | None:
+        return carrier(operators, self._carrying_now(self._directory.value), self._sick.now)
+
+    def _probe(self, link_id: int) -> Flow | None:
+        """Where a message waits that may find out how this link's sick operator is, if one is due: never a one-time
+        password, and the least urgent first."""
+        link = self._directory.link_of(link_id)
+        if link is None or not self._sick.probe_due(link.operator_id):
+            return None
+        for flow in sorted(self._board.flows(), key=lambda flow: -flow.lane):
+            if flow.lane == Lane.OTP:
+                continue
+            operators = self._open_to(link_id, flow)
+            if link.operator_id in operators and self._carrier(operators) != link.operator_id:
+                self._sick.probing(link.operator_id)
+                return flow
+        return None
+
+    def _open_to(self, link_id: int, flow: Flow) -> tuple[int, ...]:
+        """The operators of what waits there; none if it is held, or the link is being drained."""
         directory = self._directory.value
         client = directory.clients.get(flow.client_id)
         if client is not None and not client.enabled:
-            return False
+            return ()
         link = self._directory.link_of(link_id)
         if link is None or link.draining:
-            return False
+            return ()
         operators = directory.queues.get(flow.queue_id, ())
         if directory.holds.stop(flow.client_id, flow.lane, flow.label_key, operators):
-            return False
-        carrying = self._carrying_now(directory)
-        for operator in operators:
-            if operator in carrying:
-                return operator == link.operator_id
-        return False
+            return ()
+        return operators
 
     def _carrying_now(self, directory: Directory) -> frozenset[int]:
         """The operators that take new messages; found out anew when the directory or what is bound is another."""
@@ -293,7 +321,10 @@ class Dispatcher:
             return None
 
     def _result(self, result: SubmissionResult) -> None:
-        self._recorder.take(result)
+        client_id = self._recorder.take(result)
+        fault = failed(result.outcomes)
+        if client_id is not None and fault is not None:
+            self._tally.count(result.link_id, client_id, fault)
         self._wake_pump(result.link_id)
 
     def _settled(self, link_id: int, ages: list[float]) -> None:

@@ -73,6 +73,7 @@ class Pump:
         *,
         weights: Mapping[int, int],
         serves: Callable[[Flow], bool],
+        probe: Callable[[], Flow | None],
         submit: Callable[[Link, list[Claim]], None],
         closed_hours: ClosedHours,
         paced: PacedClients,
@@ -85,6 +86,7 @@ class Pump:
         self._clock = clock
         self._turns = Turns(weights)
         self._serves = serves
+        self._probe = probe
         self._submit = submit
         self._closed_hours = closed_hours
         self._paced = paced
@@ -133,6 +135,9 @@ class Pump:
         capacity = self._link.capacity()
         if capacity <= 0 or not self._incarnation.held():
             return self._until_capacity()
+        probe = self._probe()
+        if probe is not None and self._paced.most([probe]).get(probe.client_id, 1) > 0:
+            return AWAY_PAUSE if await self._claim({probe: 1}, [probe]) is None else 0.0
         flows = [flow for flow in self._board.flows() if self._serves(flow)]
         if not flows:
             return None

@@ -96,20 +96,21 @@ class OutcomeRecorder:
 
     # -- what the links report
 
-    def take(self, result: SubmissionResult) -> None:
-        """A submission has all its outcomes."""
+    def take(self, result: SubmissionResult) -> int | None:
+        """A submission has all its outcomes. Returns whose message it is, None where nobody knows it."""
         held = self._held.get((result.submission.message_id, result.submission.attempt))
         if held is None:
             log.error("outcome of a message that is not in flight", message_id=result.submission.message_id)
-            return
+            return None
         age = 0.0 if result.written_at is None else max(0.0, self._clock.monotonic() - result.written_at)
         record = decided(held.claim, result.outcomes, age, self._directory, self._rules, self._random.random())
         if record is None:
             log.error("outcome of an unknown link", link_id=result.link_id)
-            return
+            return None
         self._results.append((held, record))
         self._taken += 1
         self._some.set()
+        return held.claim.flow.client_id
 
     def take_late(self, answer: LateAnswer) -> None:
         """An operator said yes after the time-out."""

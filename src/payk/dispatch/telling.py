@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -24,11 +24,19 @@ PERIOD = 1.0
 class LinkTeller:
     """Tells of `links`, the dispatcher's own mapping, live."""
 
-    def __init__(self, db: Database, incarnation: Incarnation, links: Mapping[int, Link], clock: Clock) -> None:
+    def __init__(
+        self,
+        db: Database,
+        incarnation: Incarnation,
+        links: Mapping[int, Link],
+        clock: Clock,
+        results: Callable[[], Mapping[int, Mapping[str, list[int]]]],
+    ) -> None:
         self._db = db
         self._incarnation = incarnation
         self._links = links
         self._clock = clock
+        self._results = results
 
     async def run(self) -> None:
         """Tell until cancelled. What could not be told is old a second later anyway."""
@@ -45,7 +53,10 @@ class LinkTeller:
 
     def _states(self) -> dict[int, dict[str, Any]]:
         now = self._clock.monotonic()
-        return {link_id: _state(link, now) for link_id, link in self._links.items()}
+        results = self._results()
+        return {
+            link_id: {**_state(link, now), "results": results.get(link_id, {})} for link_id, link in self._links.items()
+        }
 
 
 def _state(link: Link, now: float) -> dict[str, Any]:

@@ -139,6 +139,10 @@ class Operator:
     enabled: bool = True
     draining: bool = False
     """Nothing new is given to any of its links."""
+    health: bool = True
+    """Whether the next of a route carries while it is sick (payk.domain.health)."""
+    health_refused: float = 0.5
+    """Share of its messages that fail, from which there is trouble."""
     links: tuple[Link, ...] = ()
     alnum_max: int = field(init=False)
     """The longest alphanumeric sender that every enabled link of it carries."""

@@ -10,6 +10,7 @@ from payk.domain.retry import RetryRules
 from payk.maintenance import (
     anchoring,
     expiry,
+    health,
     parked,
     partitions,
     pruning,
@@ -42,6 +43,7 @@ def all_duties(
         Duty("expire", 0.25, lambda: expiry.run_once(db, wait)),
         Duty("holds", 0.5, HoldDuty(db, wait).run_once),
         Duty("unanswered", 0.5, lambda: unanswered.run_once(db)),
+        Duty("operator health", 5.0, lambda: health.run_once(db)),
         Duty("rescue", 1.0, lambda: rescue.run_once(db, directory, random, rules, wait)),
         Duty("parked", 0.5, lambda: parked.run_once(db, directory, wait)),
         Duty("partitions", 60.0, lambda: partitions.run_once(db)),

@@ -361,6 +361,17 @@ OPERATOR: Final[Mapping[str, Key]] = {
         "true gives nothing new to any link of it: the next operators of each route carry, its binds stay.",
         False,
     ),
+    "health": Option(
+        boolean,
+        "true lets the next operators of each route carry while it is bound and takes no messages.",
+        True,
+    ),
+    "health_refused": Option(
+        number(0.05, 1, unit="share of messages"),
+        "Share of its messages of 30 s, 0.05 to 1, that it refuses by its own fault or leaves unanswered, from which "
+        "it counts as sick.",
+        0.5,
+    ),
 }
 
 LINK: Final[Mapping[str, Key]] = {

@@ -278,6 +278,8 @@ class StoredOperator(NamedTuple):
     name: str
     enabled: bool
     draining: bool
+    health: bool
+    health_refused: float
 
 
 class StoredLink(NamedTuple):

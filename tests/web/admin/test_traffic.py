@@ -8,6 +8,7 @@ from payk.clock import Clock
 from payk.domain.access import Principal, PrincipalKind, Role
 from payk.domain.message import Priority, SmsType
 from payk.store.accept import NewMessage, insert_messages
+from payk.store.health import look
 from payk.store.incarnation import Incarnation
 from tests.web.admin.managed import Managed, refusal
 
@@ -97,8 +98,26 @@ async def test_whoever_is_bound_to_a_client_sees_its_queues_and_controls_nothing
         ("GET", "/holds", None),
         ("GET", "/processes", None),
         ("GET", "/link-states", None),
+        ("GET", "/operator-shifts", None),
+        ("GET", "/operators/tcell/health", None),
         ("GET", "/receipts/parked", None),
         ("POST", "/receipts/parked/forget", {}),
         ("POST", "/operators/tcell/drain", None),
     ):
         refusal(await running(method, path, body, token="own"), "Forbidden")
+
+
+async def test_how_an_operator_is_and_when_that_changed(running: Managed) -> None:
+    await look(running.db)
+    shown = await running.done("GET", "/operators/tcell/health")
+    assert (shown["operator"], shown["state"], shown["probed_until"], shown["watched"]) == (
+        "tcell", "healthy", None, True,
+    )  # fmt: skip
+    assert (await running.done("GET", "/operator-shifts"))["items"] == []
+    async with running.db.connection() as connection:
+        await connection.execute("update operator_health set sick = true, since = now() - interval '1 hour'")
+    await look(running.db)
+    items = (await running.done("GET", "/operator-shifts?operator=tcell"))["items"]
+    assert [(item["from_state"], item["to_state"]) for item in items] == [("sick", "healthy")]
+    assert items[0]["figures"] == {"good": 0, "failed": 0, "clients": 0}
+    refusal(await running("GET", "/operators/nobody/health"), "ResourceNotFound")

@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import Message, Receive, Scope, Send
 
 from payk import __version__
-from payk.web.admin import audit, changes, clients, limits, messages, operators, routes, traffic, users
+from payk.web.admin import audit, changes, clients, health, limits, messages, operators, routes, traffic, users
 from payk.web.admin.errors import answer_errors
 from payk.web.admin.management import Management
 
@@ -70,7 +70,7 @@ class ManagementApi:
             responses=_REFUSALS,
         )
         self.application.state.management = parts
-        for pages in (clients, limits, operators, routes, changes, messages, traffic, users, audit):
+        for pages in (clients, limits, operators, routes, changes, messages, traffic, health, users, audit):
             self.application.include_router(pages.router, prefix=ROOT)
         answer_errors(self.application)
 

@@ -1,0 +1,88 @@
+"""What became of messages lately, by link and client, and which operators are sick: told, and followed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, deque
+from collections.abc import Callable
+
+from payk.clock import Clock
+from payk.domain.health import RESULTS_OVER
+from payk.store.database import Database
+from payk.store.errors import StoreError
+from payk.store.health import sick_operators
+
+__all__ = ["ResultTally", "SickOperators"]
+
+ROUND = 0.5
+"""Seconds between two looks at which operators are sick."""
+PROBE_EVERY = 1.0
+"""Seconds between two messages of this process that probe a sick operator."""
+CLIENTS_TOLD = 50
+"""Clients of a link that are told apart, those with the most results; the others together are client 0."""
+
+
+class ResultTally:
+    """Counts by the second, over the last 30."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._seconds: deque[tuple[int, Counter[tuple[int, int, bool]]]] = deque([(-1, Counter())], maxlen=RESULTS_OVER)
+
+    def count(self, link_id: int, client_id: int, failed: bool) -> None:
+        """A message was taken, or failed by the operator's own fault."""
+        second = int(self._clock.monotonic())
+        if self._seconds[-1][0] != second:
+            self._seconds.append((second, Counter()))
+        self._seconds[-1][1][link_id, client_id, failed] += 1
+
+    def by_link(self) -> dict[int, dict[str, list[int]]]:
+        """link_id -> client_id as text -> [good, failed]."""
+        since = int(self._clock.monotonic()) - RESULTS_OVER
+        found: dict[int, dict[int, list[int]]] = {}
+        for second, counts in self._seconds:
+            if second > since:
+                for (link_id, client_id, failed), count in counts.items():
+                    found.setdefault(link_id, {}).setdefault(client_id, [0, 0])[failed] += count
+        return {link_id: _most(clients) for link_id, clients in found.items()}
+
+
+def _most(clients: dict[int, list[int]]) -> dict[str, list[int]]:
+    ordered = sorted(clients.items(), key=lambda item: -sum(item[1]))
+    told = {str(client_id): counts for client_id, counts in ordered[:CLIENTS_TOLD]}
+    rest = [counts for _, counts in ordered[CLIENTS_TOLD:]]
+    if rest:
+        told["0"] = [sum(counts[0] for counts in rest), sum(counts[1] for counts in rest)]
+    return told
+
+
+class SickOperators:
+    """Follows which operators are sick; the last that is known stays in force while the database is away."""
+
+    def __init__(self, db: Database, clock: Clock, wake: Callable[[], None]) -> None:
+        self._db = db
+        self._clock = clock
+        self._wake = wake
+        self._next_probe: dict[int, float] = {}
+        self.now: frozenset[int] = frozenset()
+        """Their operator_ids."""
+
+    async def run(self) -> None:
+        """Follow until cancelled. While any is sick pumps are woken, for a probe may be due."""
+        while True:
+            try:
+                sick = await sick_operators(self._db)
+            except StoreError:
+                sick = self.now
+            if sick or sick != self.now:
+                self.now = sick
+                self._wake()
+            await asyncio.sleep(ROUND)
+
+    def probe_due(self, operator_id: int) -> bool:
+        """Whether a message may be spent on finding out how it is."""
+        return operator_id in self.now and self._clock.monotonic() >= self._next_probe.get(operator_id, 0.0)
+
+    def probing(self, operator_id: int) -> None:
+        """One is spent."""
+        self._next_probe[operator_id] = self._clock.monotonic() + PROBE_EVERY
