@@ -84,6 +84,29 @@ async def test_drained_from_the_command_line_and_seen(payk_on_server: Payk) -> N
     assert (await payk.run("receipt", "retry")).returncode == 2
 
 
+async def test_a_sick_operator_is_passed_over_and_seen(payk_on_server: Payk) -> None:
+    """One operator begins to refuse nine of ten, by what its link calls passing; the other one carries."""
+    payk = payk_on_server
+    bad, good = await payk.simulate("--refuse", "0.9"), await payk.simulate()
+    second = (
+        '[[operator]]\nname = "babilon"\n[[operator.link]]\nhost = "127.0.0.1"\n'
+        f'port = {good.port}\nsystem_id = "payk"\npassword = "payk"\n\n[[route]]'
+    )
+    text = registry(bad.port, link='status_classes = {"0x45" = "temporary"}')
+    await payk.apply(text.replace("[[route]]", second).replace('["tcell"]', '["tcell", "babilon"]'))
+    centre = await payk.serve()
+    sent = [await centre.send(f"992900{number:06}") for number in range(60)]
+    async with asyncio.timeout(40):
+        while not await rows_of(payk, "operator", "shifts", "tcell"):
+            await asyncio.sleep(0.5)
+    standing = {row["operator"]: row for row in await rows_of(payk, "operator", "health")}
+    assert (standing["tcell"]["state"], standing["babilon"]["state"]) == ("sick", "healthy")
+    assert "refused or not answered" in await payk.done("operator", "health")
+    assert "sick" in await payk.done("operator", "shifts")
+    assert (await centre.http.get("/health/ready")).json()["Warnings"] == ["operator tcell is sick"]
+    assert set((await centre.wait_for_all(sent, within=60)).values()) == {"Delivered"}
+
+
 async def fill(connection: asyncpg.Connection, expires_in: int) -> None:
     """Many messages of one label, as they lie in the queue."""
     await connection.execute(
