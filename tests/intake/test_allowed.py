@@ -13,9 +13,12 @@ from payk.domain.account import Client
 from payk.domain.errors import Code, Field
 from payk.domain.limits import Hours, Limits
 from payk.domain.message import Priority, SmsType
+from payk.domain.route import Route, RouteTable
 from payk.intake import Refused
+from payk.store.charging import refund
 from payk.store.database import Database
 from tests.intake.test_intake import DEMO, in_time, intake_on, request
+from tests.web.centre import directory
 
 COMMON, OTP, BATCH = 1, 2, 3
 DUSHANBE = ZoneInfo("Asia/Dushanbe")
@@ -130,3 +133,18 @@ async def test_a_repeat_is_recognised_after_the_hours_opened(database: Database)
         held = await intake.accept(message, limited(batch_hours=hours), in_time())
         again = await intake.accept(message, limited(), in_time())
     assert again.repeated and again.message_id == held.message_id
+
+
+async def test_only_prepaid_messages_have_a_price_that_could_be_given_back(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    priced = replace(directory(), routes=RouteTable([Route(1, "992", (1,), 1, price=1200)]))
+    monkeypatch.setattr("tests.intake.test_intake.directory", lambda: priced)
+    row = await stored(database, limited(parts_per_day=10))
+    assert (row["charged_parts"], row["charged"]) == (1, 0)
+    async with database.transaction() as connection:
+        assert await refund(connection, [row["message_id"]]) == 1
+        assert await connection.fetch("select from balance_entry") == [], "nothing was paid"
+        await connection.execute("insert into client_balance values ($1, 10000)", row["client_id"])
+    paid = await stored(database, limited(prepaid=True), text="paid")
+    assert paid["charged"] == 1200 * paid["parts"]

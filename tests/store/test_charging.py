@@ -475,3 +475,39 @@ async def test_a_refund_of_yesterday_gives_back_to_yesterday(scene: Scene) -> No
         assert await refund(connection, [message_id]) == 1
     assert await used(scene.db) == 1
     assert await scene.value("select sum(parts) from client_usage where kind = 'day'") == 1
+
+
+async def test_outcomes_take_usage_in_the_order_in_which_messages_are_charged(scene: Scene) -> None:
+    """Refused messages of one part, and of several, of two clients: who charges both at that moment is not crossed."""
+    other = await add_client(scene.db, "other")
+    assert scene.client < other
+    limits = Limits(parts_per_day=100)
+    await take(
+        scene.db,
+        limited(limits, client_id=other, queue_id=scene.queue),
+        limited(limits, client_id=scene.client, queue_id=scene.queue, parts=2),
+    )
+    records = [
+        scene.decided(claim, *(Refused(part, 0x0B, Kind.NUMBER) for part in claim.open_parts))
+        for claim in await scene.claim()
+    ]
+    assert len(records) == 2
+    touch = "update client_usage set parts = parts where client_id = $1"
+    async with scene.db.transaction() as connection:
+        await connection.execute(touch, scene.client)
+        recording = asyncio.create_task(scene.record_all(records))
+        waiting = "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
+        while not await scene.value(f"select exists ({waiting})"):
+            await asyncio.sleep(0.01)
+        await connection.execute(touch, other)
+    await recording
+    assert await scene.value("select sum(parts) from client_usage") == 0
+
+
+async def test_a_client_becomes_prepaid_between_two_requests_of_a_batch(demo: Database) -> None:
+    await change_balance(demo, "demo", 15, author="anna")
+    counted, prepaid = Limits(parts_per_day=100), Limits(prepaid=True, parts_per_day=100)
+    rows = await take(demo, limited(counted), limited(prepaid, price=10), limited(prepaid, price=10, text="dear"))
+    assert codes(rows) == [None, None, Code.BALANCE_INSUFFICIENT]
+    assert (await read_balance(demo, "demo"), await used(demo)) == (5, 2)
+    await assert_ledger_is_right(demo)

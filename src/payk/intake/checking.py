@@ -117,7 +117,7 @@ class Checking:
             repeat_digest=self._digests.of_draft(draft) if window > 0 else None,
             repeat_window=window,
             limits=limits,
-            price=draft.route.price if limits is not None and limits.counts_parts else None,
+            price=_price(limits, draft.route.price),
         )
 
     def _wait_for_hours(self, draft: Draft) -> None:
@@ -135,3 +135,10 @@ def _counted(limits: Limits, directory: Directory) -> Limits | None:
     if limits is not NO_LIMITS and limits.are_counted:
         return limits
     return NO_LIMITS if directory.block_list else None
+
+
+def _price(limits: Limits | None, price: int) -> int | None:
+    """What a part is charged: nothing where only parts are counted, else a refund would pay what nobody paid."""
+    if limits is None or not limits.counts_parts:
+        return None
+    return price if limits.prepaid else 0

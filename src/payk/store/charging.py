@@ -190,8 +190,10 @@ def _demanded(charged: Sequence[Asked], sign: int) -> list[tuple[int, bool, int,
     """Client, Otp or not, parts and cost (None = not prepaid), sorted."""
     sums: dict[tuple[int, bool], tuple[int, int | None]] = {}
     for one in charged:
-        parts, cost = sums.get((one.client_id, one.otp), (0, 0 if one.limits.prepaid else None))
-        sums[one.client_id, one.otp] = parts + sign * one.parts, None if cost is None else cost + sign * one.cost
+        parts, cost = sums.get((one.client_id, one.otp), (0, None))
+        if one.limits.prepaid:  # it may have become so since the ones before it
+            cost = (cost or 0) + sign * one.cost
+        sums[one.client_id, one.otp] = parts + sign * one.parts, cost
     return [(*key, *sum_) for key, sum_ in sorted(sums.items())]
 
 

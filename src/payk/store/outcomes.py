@@ -287,10 +287,13 @@ async def _leave_claims(
     if others:
         rows = await connection.fetch(sql("outcomes.lock_messages"), [record.claim.message_id for record in others])
         locked = {row["message_id"]: row for row in rows}
-    taken_away = await _write_single(connection, incarnation, [record for record in records if record.parts == 1], wait)
+    single = [record for record in records if record.parts == 1]
+    taken_away, unsent = await _write_single(connection, incarnation, single, wait)
     several = [record for record in records if record.parts > 1]
     if several:
-        taken_away += await _write_several(connection, incarnation, several, locked, wait)
+        of_several, unsent_of_several = await _write_several(connection, incarnation, several, locked, wait)
+        taken_away += of_several
+        unsent += unsent_of_several
     flows = await _send_again(connection, incarnation, others, locked, wait) if others else []
     taken = [
         (record.claim.message_id, outcome.part)
@@ -300,16 +303,22 @@ async def _leave_claims(
     ]
     if taken:
         await drop_parts(connection, taken, wait)
+    # All at once, and after every message: usage and balances come last and sorted, else two transactions deadlock.
+    if unsent:
+        await refund(connection, sorted(unsent))
     return flows
 
 
 async def _write_single(
     connection: Connection, incarnation: int, records: Sequence[Recorded], wait: ReceiptWait
-) -> list[Recorded]:
-    """Messages of one part, but for those that are sent again. Returns those whose claim was taken away."""
+) -> tuple[list[Recorded], list[int]]:
+    """Messages of one part, but for those that are sent again. Returns those whose claim was taken away, and the
+    messages that surely nobody took, of which something may be given back.
+    """
     handed: dict[int, Recorded] = {}
     refused: list[tuple[object, ...]] = []
     again: list[tuple[object, ...]] = []
+    unsent: list[int] = []
     for record in records:
         message_id, decision = record.claim.message_id, record.decision
         state = decision.part_states.get(1)
@@ -325,10 +334,9 @@ async def _write_single(
         handed = {message_id: handed[message_id] for message_id in taken_away}
     if refused:
         unsent = await connection.fetchval(sql("outcomes.refuse"), incarnation, *columns(refused))
-        await refund(connection, sorted(unsent))
     if again:
         await connection.execute(sql("outcomes.mark_submitted"), *columns(again))
-    return list(handed.values())
+    return list(handed.values()), unsent
 
 
 async def _write_several(
@@ -337,7 +345,7 @@ async def _write_several(
     records: Sequence[Recorded],
     locked: Mapping[int, asyncpg.Record],
     wait: ReceiptWait,
-) -> list[Recorded]:
+) -> tuple[list[Recorded], list[int]]:
     """Messages of several parts: the states of the parts and what they fold into. Returns as `_write_single`."""
     ids = [record.claim.message_id for record in records]
     ours = {row[0] for row in await connection.fetch(sql("outcomes.still_claimed"), incarnation, ids)}
@@ -364,11 +372,10 @@ async def _write_several(
         )  # fmt: skip
     if rows:
         await connection.execute(sql("outcomes.write_parts"), *columns(rows))
-        await refund(connection, unsent)
     done = [record.claim.message_id for record in records if not record.decision.left]
     if done:
         await connection.execute(sql("outcomes.leave_queue"), incarnation, done, wait.wait, wait.grace)
-    return [record for record in records if record.claim.message_id not in ours]
+    return [record for record in records if record.claim.message_id not in ours], unsent
 
 
 async def _send_again(
