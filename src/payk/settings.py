@@ -63,6 +63,17 @@ COMMAND_VARIABLES = frozenset(
     for name in (
         # Options of single commands; settings.py of the server does not read them.
         *("URL", "API_KEY", "JSON", "DRY_RUN", "FIRST_MESSAGE_ID"),
+        *(
+            "ADMIN_URL",
+            "IF_MATCH",
+            "REASON",
+            "KEY_IMPORT",
+            "KEY_GRACE",
+            "SENDER_CLIENT",
+            "SENDER_STATUS",
+        ),
+        *("QUEUE_CLIENT", "QUEUE_LABEL", "QUEUE_TYPE", "QUEUE_OPERATOR", "RECEIPT_OPERATOR", "RECEIPT_AFTER"),
+        *("PASSWORD_STDIN", "LINK_OPERATOR", "CHANGE_LIMIT", "REVERT_THROUGH", "EXPORT_OUTPUT"),
         *("BALANCE_REFERENCE", "BALANCE_NOTE", "BLOCK_CLIENT", "BLOCK_WHAT", "BLOCK_REASON", "BLOCK_BEGINS"),
         *("BACKUP_KEEP", "BACKUP_STOP", "RESTORE_TO", "RESTORE_BASE"),
         *("RECOVER_RELEASE", "RECOVER_GIVE_UP", "RECOVER_TYPE", "RECOVER_LABEL", "RECOVER_YOUNGER_THAN"),
@@ -93,8 +104,8 @@ COMMAND_VARIABLES = frozenset(
 )
 """Variables that options of single commands read (payk.cli)."""
 
-RESERVED_VARIABLES = frozenset(PREFIX + name for name in ("ADMIN_URL", "ADMIN_TOKEN"))
-"""Names that later versions read; they may already be set."""
+ADMIN_TOKEN_VARIABLE = PREFIX + "ADMIN_TOKEN"
+"""Read by the command line alone; no option stands for it, for everybody on a machine sees those of a command."""
 
 
 def _postgresql(url: SecretStr) -> SecretStr:
@@ -422,7 +433,7 @@ def ignored_variables() -> list[str]:
 
 def _known() -> frozenset[str]:
     own = frozenset(PREFIX + name.upper() for name in Settings.model_fields)
-    return own | COMMAND_VARIABLES | RESERVED_VARIABLES
+    return own | COMMAND_VARIABLES | {ADMIN_TOKEN_VARIABLE}
 
 
 def _unknown(names: Iterable[str]) -> list[str]:

@@ -28,7 +28,7 @@ def test_defaults(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert settings.home == tmp_path / ".payk"
     assert (settings.host, settings.port) == ("127.0.0.1", 8080)
     assert (settings.admin_host, settings.admin_port) == ("127.0.0.1", 9080)
-    assert settings.roles == AVAILABLE_ROLES == {Role.API, Role.DISPATCH, Role.MAINTENANCE}
+    assert settings.roles == AVAILABLE_ROLES == {Role.API, Role.ADMIN, Role.DISPATCH, Role.MAINTENANCE}
     assert (settings.receipt_wait, settings.receipt_grace) == (172_800, 3600)
     assert (settings.uncertain_hold, settings.retry_for) == (60, 86_400)
     assert (settings.answer_timeout, settings.lease, settings.heartbeat) == (5, 10, 2)
@@ -113,15 +113,15 @@ def test_secrets_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
             "api,smpp",
             (
                 "PAYK_ROLES: 'api,smpp' names 'smpp': role smpp comes with a later version;"
-                " there are api, dispatch, maintenance"
+                " there are api, admin, dispatch, maintenance"
             ),
         ),
         (
             "PAYK_ROLES",
             "worker",
-            "PAYK_ROLES: 'worker' names 'worker', which is no role; there are api, dispatch, maintenance",
+            "PAYK_ROLES: 'worker' names 'worker', which is no role; there are api, admin, dispatch, maintenance",
         ),
-        ("PAYK_ROLES", ",", "PAYK_ROLES: ',' should name at least one role of api, dispatch, maintenance"),
+        ("PAYK_ROLES", ",", "PAYK_ROLES: ',' should name at least one role of api, admin, dispatch, maintenance"),
         ("PAYK_LOG_FORMAT", "xml", "PAYK_LOG_FORMAT: 'xml' should be 'console' or 'json'"),
     ],
 )
@@ -174,7 +174,7 @@ def test_every_wrong_value_is_told_in_one_line() -> None:
         load({"port": "x", "roles": "y"})
     assert str(caught.value) == (
         "--port: 'x' should be a valid integer;"
-        " --roles: 'y' names 'y', which is no role; there are api, dispatch, maintenance"
+        " --roles: 'y' names 'y', which is no role; there are api, admin, dispatch, maintenance"
     )
 
 

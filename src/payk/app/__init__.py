@@ -35,6 +35,7 @@ from payk.app.limits import (
     show_usage,
     unblock,
 )
+from payk.app.managing import managing
 from payk.app.messages import instant
 from payk.app.messages import search as search_messages
 from payk.app.messages import show as show_message
@@ -59,6 +60,7 @@ __all__ = [
     "import_messages",
     "instant",
     "local_access",
+    "managing",
     "migrate",
     "processes",
     "recover",

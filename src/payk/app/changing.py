@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from payk.app.opening import opened
+from payk.app.opening import StartError, opened
 from payk.app.secrets import unlocked
 from payk.registry.change import apply as apply_file
+from payk.registry.errors import ForceRequired
 from payk.registry.file import load as load_file
 from payk.registry.secrets import SecretBox
 from payk.settings import Settings
@@ -27,13 +28,16 @@ async def migrate(settings: Settings, first_message_id: int | None) -> None:
         print("the schema is up to date")
 
 
-async def apply(settings: Settings, file: Path, dry_run: bool) -> None:
+async def apply(settings: Settings, file: Path, dry_run: bool, *, force: bool = False) -> None:
     """Make the registry what a file says and print the difference."""
     content = load_file(file, os.environ)
     async with opened(settings) as (db, _):
         await check_schema(db)
         author = f"payk apply {file.name} by {os.environ.get('USER') or os.getuid()}"
         box = SecretBox(await unlocked(settings, db))
-        difference = await apply_file(db, box, content, author=author, dry_run=dry_run)
+        try:
+            difference = await apply_file(db, box, content, author=author, dry_run=dry_run, force=force)
+        except ForceRequired as error:
+            raise StartError(f"{error}\nRepeat it with --force if that is meant.") from error
     for line in difference.lines():
         print(line)

@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from payk.cli.command_line import Home, load_settings, server_parts
+from payk.cli.command_line import Home, fail, load_settings, server_parts
+from payk.cli.managing import AdminUrl, Force, ask
 
 __all__ = ["commands"]
 
@@ -129,14 +130,25 @@ def apply(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", envvar="PAYK_DRY_RUN", help="Print the difference and change nothing.")
     ] = False,
+    force: Force = False,
+    url: AdminUrl = None,
     home: Home = None,
 ) -> None:
     """Make clients, keys, senders, operators, links and routes what a file says."""
+    if url:
+        try:
+            text = file.read_text(encoding="utf-8-sig")
+        except (OSError, UnicodeDecodeError) as error:
+            fail(f"{file} cannot be read: {error}")
+        params = {"dry_run": dry_run, "force": force}
+        for line in ask("apply", url, home, "POST", "/apply", text=text, params=params)["difference"]:
+            print(line)
+        return
     with server_parts("apply"):
         settings = load_settings({"home": home})
         from payk import app
 
-        app.run(app.apply(settings, file, dry_run))
+        app.run(app.apply(settings, file, dry_run, force=force))
 
 
 @commands.command()

@@ -25,7 +25,7 @@ command_line = typer.Typer(
     help="Payk, an SMS centre: HTTP in, SMPP out.",
     epilog="Options are environment variables too: --port is PAYK_PORT. All of them: docs/settings.md.",
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=True,
     pretty_exceptions_enable=False,
 )
 

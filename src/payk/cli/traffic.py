@@ -15,17 +15,41 @@ operator = typer.Typer(no_args_is_help=True)
 link = typer.Typer(no_args_is_help=True)
 receipt = typer.Typer(no_args_is_help=True)
 
-ClientName = Annotated[str | None, typer.Option("--client", metavar="NAME", help="Only messages of this client.")]
-Label = Annotated[str | None, typer.Option("--label", metavar="LABEL", help="Only messages with this label.")]
-Type = Annotated[Literal["common", "otp", "batch"] | None, typer.Option("--type", help="Only messages of this type.")]
-OperatorName = Annotated[
-    str | None, typer.Option("--operator", metavar="NAME", help="Only messages whose route names this operator first.")
+ClientName = Annotated[
+    str | None,
+    typer.Option("--client", metavar="NAME", envvar="PAYK_QUEUE_CLIENT", help="Only messages of this client."),
 ]
-Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why, for those who wonder later.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Say how many messages are meant and change nothing.")]
+Label = Annotated[
+    str | None,
+    typer.Option("--label", metavar="LABEL", envvar="PAYK_QUEUE_LABEL", help="Only messages with this label."),
+]
+Type = Annotated[
+    Literal["common", "otp", "batch"] | None,
+    typer.Option("--type", envvar="PAYK_QUEUE_TYPE", help="Only messages of this type."),
+]
+OperatorName = Annotated[
+    str | None,
+    typer.Option(
+        "--operator",
+        metavar="NAME",
+        envvar="PAYK_QUEUE_OPERATOR",
+        help="Only messages whose route names this operator first.",
+    ),
+]
+Reason = Annotated[
+    str, typer.Option("--reason", metavar="TEXT", envvar="PAYK_REASON", help="Why, for those who wonder later.")
+]
+DryRun = Annotated[
+    bool,
+    typer.Option("--dry-run", envvar="PAYK_DRY_RUN", help="Say how many messages are meant and change nothing."),
+]
 Name = Annotated[str, typer.Argument(metavar="NAME")]
 Ids = Annotated[list[int] | None, typer.Argument(metavar="[ID]...", help="As `payk receipt parked` lists them.")]
-OfOperator = Annotated[str | None, typer.Option("--operator", metavar="NAME", help="Only those of this operator.")]
+OfOperator = Annotated[
+    str | None,
+    typer.Option("--operator", metavar="NAME", envvar="PAYK_RECEIPT_OPERATOR", help="Only those of this operator."),
+]
+# No variable stands for this one: it is meant once.
 All = Annotated[bool, typer.Option("--all", help="Every one.")]
 
 
@@ -162,7 +186,9 @@ def resume_link(name: Name, home: Home = None) -> None:
 @receipt.command()
 def parked(
     operator: OfOperator = None,
-    after: Annotated[int, typer.Option(metavar="ID", help="List those that came after this one.")] = 0,
+    after: Annotated[
+        int, typer.Option(metavar="ID", envvar="PAYK_RECEIPT_AFTER", help="List those that came after this one.")
+    ] = 0,
     as_json: AsJson = False,
     home: Home = None,
 ) -> None:

@@ -56,6 +56,13 @@ async def test_a_client_is_made_shown_changed_suspended_and_resumed(managed: Man
     assert (await managed.done("POST", "/clients/bank/resume"))["enabled"] is True
 
 
+async def test_a_body_is_json_whatever_its_content_type_says(managed: Managed) -> None:
+    for kind, path in (("text/plain", "/clients"), ("application/x-www-form-urlencoded", "/tokens")):
+        body = b'{"name": "bank", "role": "operator"}' if path == "/tokens" else b'{"name": "bank"}'
+        answer = await managed("POST", path, content=body, headers={"content-type": kind})
+        assert answer.status_code == 201, answer.text
+
+
 async def test_names_may_hold_whatever_a_path_may_not(managed: Managed) -> None:
     for name in ("a/b", "a?b#c", "Банк №1", "..", "a%2Fb"):
         await managed.done("POST", "/clients", {"name": name})

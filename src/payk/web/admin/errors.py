@@ -151,7 +151,7 @@ def answer_errors(application: FastAPI) -> None:
         }
         if problem.code is Code.INTERNAL_ERROR:
             log.error("request failed", exc_info=error, **fields)
-        else:
+        elif not getattr(request.state, "local", False):  # who asks inside a command is told itself
             log.info("request refused", **fields)
         answer = problem_answer(problem, request.state.request_id)
         headers = {name.decode(): value.decode() for name, value in answer.headers}

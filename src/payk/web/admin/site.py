@@ -66,7 +66,6 @@ class ManagementApi:
             docs_url=None,
             redoc_url=None,
             redirect_slashes=False,
-            strict_content_type=False,  # the body is JSON whatever Content-Type says, as on the other site
             responses=_REFUSALS,
         )
         self.application.state.management = parts
@@ -89,7 +88,12 @@ class ManagementApi:
         # Paths as they were written: a name may hold a slash (payk.web.admin.management.Name).
         path = scope["raw_path"].decode("latin-1").partition("?")[0]
         own = {**scope, "path": path, "state": {**scope["state"], "request_id": request_id}}
-        most = FILE_MAX if path == f"{ROOT}/apply" else BODY_MAX
+        most = BODY_MAX
+        if path == f"{ROOT}/apply":
+            most = FILE_MAX
+        else:  # the body is JSON whatever Content-Type says, as on the other site
+            kept = [(name, value) for name, value in scope["headers"] if name != b"content-type"]
+            own["headers"] = [*kept, (b"content-type", b"application/json")]
 
         async def answer(event: Message) -> None:
             if event["type"] == "http.response.start":

@@ -1,0 +1,72 @@
+"""The management API inside a command, on the database directly: what has no server to ask is done by the same code."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import secrets
+import socket
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+import httpx
+
+from payk.access import Access, Tokens, Users
+from payk.app.opening import opened
+from payk.app.secrets import unlocked
+from payk.domain.access import Principal, PrincipalKind, Role
+from payk.domain.directory import CurrentDirectory
+from payk.domain.receipt import ReceiptWait
+from payk.registry.follow import load as load_directory
+from payk.registry.secrets import SecretBox
+from payk.sealing import TextSeal
+from payk.settings import Settings
+from payk.store.migrations import check_schema
+from payk.web.admin.management import Management
+from payk.web.admin.site import ManagementApi
+
+__all__ = ["managing"]
+
+Result = TypeVar("Result")
+
+
+async def managing(settings: Settings, ask: Callable[[httpx.AsyncBaseTransport], Awaitable[Result]]) -> Result:
+    """What `ask` makes of a transport whose requests are answered here, in the name of whoever runs the command."""
+    async with opened(settings) as (db, _):
+        await check_schema(db)
+        keys = await unlocked(settings, db)
+        box, local = SecretBox(keys), _local()
+
+        async def authenticate(token: str, address: str) -> Principal | None:
+            return local
+
+        parts = Management(
+            db,
+            box,
+            CurrentDirectory(await load_directory(db)),
+            Access(db, box),
+            Users(db, box),
+            Tokens(db),
+            TextSeal(keys).open,
+            ReceiptWait(settings.receipt_wait, settings.receipt_grace),
+            authenticate,
+        )
+        return await ask(_transport(ManagementApi(parts)))
+
+
+def _transport(api: ManagementApi) -> httpx.AsyncBaseTransport:
+    """Requests go to the API as they are, without a socket."""
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        await api({**scope, "state": {"local": True}, "client": None}, receive, send, secrets.token_hex(6))
+
+    return httpx.ASGITransport(application, raise_app_exceptions=False)
+
+
+def _local() -> Principal:
+    """Whoever may open the database may do everything; its name stands in the audit log."""
+    try:
+        user = getpass.getuser()
+    except (OSError, KeyError):  # no such user on this machine
+        user = str(os.getuid())
+    return Principal(PrincipalKind.LOCAL, 0, f"{user}@{socket.gethostname()}", Role.ADMIN)

@@ -1,0 +1,244 @@
+"""Commands that ask the management API: of the server at PAYK_ADMIN_URL, else inside the command, on the database."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tomllib
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import quote
+
+import httpx
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from payk.cli.command_line import fail, load_settings, server_parts
+
+if TYPE_CHECKING:
+    from payk.settings import Settings
+
+__all__ = ["AdminUrl", "Answer", "Force", "Settings_", "all_pages", "ask", "path", "read_settings", "show", "show_one"]
+
+ROOT = "/api/admin/v1"
+PATIENCE = 120.0
+"""Seconds for one answer: a cancel, or a file of 100,000 senders."""
+PAGE = 1_000
+WIDE = 250
+"""Columns where no terminal has to hold the rows."""
+
+AdminUrl = Annotated[
+    str | None,
+    typer.Option(
+        "--admin-url",
+        metavar="URL",
+        envvar="PAYK_ADMIN_URL",
+        help="Management listener to ask, with the token in PAYK_ADMIN_TOKEN. [default: the database itself]",
+    ),
+]
+# No variable stands for this one: it is meant once.
+Force = Annotated[bool, typer.Option("--force", help="Also where traffic that runs would be cut off.")]
+Settings_ = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[KEY=VALUE]...", help="Settings, as docs/settings.md names them, such as max_parts=5."),
+]
+
+Answer = Any
+"""What an answer holds, as JSON has it."""
+
+
+def path(*names: str) -> str:
+    """A path below ROOT; names may hold whatever a path may not."""
+    return "".join(f"/{quote(name, safe='')}".replace("/.", "/%2E") for name in names)
+
+
+def ask(
+    command: str,
+    url: str | None,
+    home: str | None,
+    method: str,
+    where: str,
+    body: Any = None,
+    *,
+    params: Mapping[str, Any] | None = None,
+    text: str | None = None,
+    if_match: str | None = None,
+) -> Answer:
+    """One request; what is answered. Ends the command where the answer is no: 1, or where there is none: 2."""
+    headers = {} if if_match is None else {"if-match": f'"{if_match}"' if if_match != "*" else "*"}
+    if text is not None:
+        headers["content-type"] = "application/toml"
+    request: dict[str, Any] = {"params": {k: v for k, v in (params or {}).items() if v is not None}, "headers": headers}
+    request |= {"content": text.encode()} if text is not None else {} if body is None else {"json": body}
+
+    async def exchange(client: httpx.AsyncClient) -> httpx.Response:
+        return await client.request(method, ROOT + where, **request)
+
+    return _answer(_run(command, url, home, exchange))
+
+
+def all_pages(
+    command: str, url: str | None, home: str | None, where: str, params: Mapping[str, Any] | None = None
+) -> list[dict[str, Any]]:
+    """Every item of a list, page by page."""
+    given = {k: v for k, v in (params or {}).items() if v is not None}
+
+    async def exchange(client: httpx.AsyncClient) -> list[dict[str, Any]] | httpx.Response:
+        items: list[dict[str, Any]] = []
+        after: dict[str, Any] = {}
+        while True:
+            response = await client.get(ROOT + where, params={**given, **after, "limit": PAGE})
+            if response.status_code != 200:
+                return response
+            page = response.json()
+            items += page["items"]
+            if page.get("next") is None:
+                return items
+            after = {"before" if where == "/changes" else "after": page["next"]}
+
+    found = _run(command, url, home, exchange)
+    return found if isinstance(found, list) else _answer(found)
+
+
+def _run(
+    command: str, url: str | None, home: str | None, exchange: Callable[[httpx.AsyncClient], Awaitable[Any]]
+) -> Any:
+    if url:
+        return _over_http(url, exchange)
+    with server_parts(command):
+        settings: Settings = load_settings({"home": home})
+        from payk import app
+
+        found: list[Any] = []
+
+        async def inside(transport: httpx.AsyncBaseTransport) -> None:
+            headers = {"authorization": "Bearer local"}
+            async with httpx.AsyncClient(transport=transport, base_url="http://payk", headers=headers) as client:
+                found.append(await exchange(client))
+
+        app.run(app.managing(settings, inside))
+        return found[0]
+
+
+def _over_http(url: str, exchange: Callable[[httpx.AsyncClient], Awaitable[Any]]) -> Any:
+    import asyncio
+
+    token = os.environ.get("PAYK_ADMIN_TOKEN", "")
+    if not token:
+        fail("PAYK_ADMIN_URL is given and PAYK_ADMIN_TOKEN is not: it takes a token of the server there")
+
+    async def outside() -> Any:
+        headers = {"authorization": f"Bearer {token}"}
+        async with httpx.AsyncClient(base_url=url, headers=headers, timeout=PATIENCE) as client:
+            return await exchange(client)
+
+    try:
+        return asyncio.run(outside())
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+        fail(f"{url} cannot be asked: {str(error) or type(error).__name__}")
+
+
+def _answer(response: httpx.Response) -> Answer:
+    if response.is_success:
+        if response.headers.get("content-type", "").startswith("application/json"):
+            return response.json()
+        return response.text
+    try:
+        problem = response.json()
+        lines = [f"{field}: {wrong}" for field, found in problem["Errors"].items() for wrong in found] or problem[
+            "Detail"
+        ].splitlines()
+    except (ValueError, KeyError, AttributeError, TypeError):
+        fail(f"the server answered {response.status_code}, and not as Payk does", 2)
+    for line in lines:
+        print(f"payk: {_plain(line.replace('?force=true', '--force'))}", file=sys.stderr)
+    raise typer.Exit(1)
+
+
+def read_settings(given: Sequence[str] | None) -> dict[str, Any]:
+    """KEY=VALUE, VALUE as TOML has it, else text: `max_parts=5 batch_hours=08:00-21:00 destinations=["992"]`."""
+    found: dict[str, Any] = {}
+    for pair in given or ():
+        key, equals, value = pair.partition("=")
+        if not equals or not key.strip():
+            fail(f"{pair!r} is no setting: write KEY=VALUE, such as max_parts=5")
+        if key.strip() in found:
+            fail(f"{key.strip()} is given twice")
+        try:
+            found[key.strip()] = _json(tomllib.loads(f"x = {value}")["x"])
+        except (ValueError, RecursionError):
+            found[key.strip()] = value
+    return found
+
+
+def _json(value: Any) -> Any:
+    """A value of TOML as JSON has it: times, such as those of batch_hours, are text."""
+    if isinstance(value, dict):
+        return {name: _json(element) for name, element in value.items()}
+    if isinstance(value, list):
+        return [_json(element) for element in value]
+    return value if isinstance(value, str | int | float | bool) else str(value)
+
+
+def show(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], as_json: bool) -> None:
+    """Rows: as a table of some columns, or whole, as JSON, one a line."""
+    if as_json:
+        for row in rows:
+            print(json.dumps(row, ensure_ascii=False))
+        return
+    table = Table(*columns, box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*(Text(_shown(row.get(column))) for column in columns))
+    # Rows that no terminal has to hold are not broken.
+    Console(highlight=False, width=None if sys.stdout.isatty() else WIDE).print(table)
+
+
+def show_one(row: Mapping[str, Any], as_json: bool) -> None:
+    """One thing with all its settings."""
+    if as_json:
+        print(json.dumps(row, ensure_ascii=False))
+        return
+    table = Table(show_header=False, box=None, pad_edge=False)
+    for name, value in row.items():
+        table.add_row(name, Text(_shown(value)))
+    Console(highlight=False, width=None if sys.stdout.isatty() else WIDE).print(table)
+
+
+def _shown(value: Any) -> str:
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "yes" if value else "no"
+        case float():
+            return f"{value:g}"
+        case list():
+            return ", ".join(map(_shown, value))
+        case dict():
+            return ", ".join(f"{name} {_shown(element)}" for name, element in value.items())
+        case _:
+            return _plain(str(value))
+
+
+def _plain(text: str) -> str:
+    """Nothing that steers a terminal."""
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
+
+
+@contextmanager
+def written_to(file: Path | None) -> Iterator[Callable[[str], object]]:
+    """What writes to a file that only we may read, else to standard output."""
+    if file is None:
+        yield sys.stdout.write
+        return
+    try:
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    except OSError as error:
+        fail(f"{file}: {error.strerror}")
+    with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
+        yield opened.write

@@ -1,0 +1,91 @@
+"""docs/manage.md: the walk from `make up` to a second client, every command of it in order, on a real `payk up`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.end_to_end.payk import Payk
+
+PAGE = (Path(__file__).parents[2] / "docs" / "manage.md").read_text("utf-8")
+WALK = PAGE.partition("\n## Running traffic")[0]
+END = "end of the command"
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", WALK, re.MULTILINE | re.DOTALL)
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+async def test_every_command_of_the_walk(payk: Payk) -> None:
+    centre = await payk.up()
+    [school] = blocks("toml")
+    (payk.folder / "school.toml").write_text(school)
+    commands = [line for block in blocks("sh") for line in block.strip().splitlines()]
+    places = {
+        "127.0.0.1:8080": f"127.0.0.1:{centre.http.base_url.port}",
+        "127.0.0.1:9080": f"127.0.0.1:{centre.admin.base_url.port}",
+        "2776": str(free_port()),
+        ".payk/": f"{payk.home}/",
+    }
+    script = "set -e\n" + "".join(f"{command}\necho; echo '{END}'\n" for command in commands)
+    for shown, here in places.items():
+        script = script.replace(shown, here)
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PAYK_")}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    ended = await asyncio.to_thread(
+        subprocess.run,
+        ["bash", "-c", script],
+        env={**inherited, "PATH": path, **payk.environment},
+        cwd=payk.folder,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    try:
+        assert ended.returncode == 0, (ended.stdout[-2_000:], ended.stderr)
+        printed = dict(zip(commands, ended.stdout.split(f"\n{END}\n"), strict=False))
+        _is_as_the_page_says(printed)
+        assert await centre.http.get("/api/v1/sms/1")  # the centre still answers
+    finally:
+        pid = payk.folder / "simulate.pid"
+        if pid.exists():
+            subprocess.run(["kill", pid.read_text().strip()], check=False)
+
+
+def _is_as_the_page_says(printed: dict[str, str]) -> None:
+    def of(beginning: str) -> list[str]:
+        return [out for command, out in printed.items() if command.startswith(beginning)]
+
+    assert re.search(r"^batch_hours +08:00-21:00", printed["payk client show shop"], re.MULTILINE)
+    assert re.search(r"^northern-1 +northern +yes", printed["payk link list"], re.MULTILINE)
+    [sent] = of("curl -s http://127.0.0.1:8080/api/v1/sms")
+    assert json.loads(sent)["MessageResult"] == "OK"
+    assert json.loads(sent)["MessageId"] in printed["payk message search --client shop"]
+    assert json.loads(printed['curl -s -H "$TOKEN" $API/clients/shop'])["parts_per_day"] == 1000
+    [state] = of('curl -s -H "$TOKEN" $API/links/northern-1/state')
+    assert json.loads(state)["items"][0]["binds"][0]["bound_at"] is not None
+    [paid] = of('curl -s -H "$TOKEN" $API/clients/bank/balance')
+    assert json.loads(paid) == {"balance": "250", "repeated": False}
+    [refused] = [out for command, out in printed.items() if '"max_parts": 0' in command]
+    [shown] = blocks("json")
+    assert json.loads(refused)["Errors"] == json.loads(shown)
+    assert "+ client school" in printed["payk apply school.toml --dry-run"]
+    assert printed["payk apply school.toml"].strip() == "nothing changes"
+    assert printed["payk key list shop"].count("till") == 2
+    assert re.search(r"^shop +Sale +approved", printed["payk sender list --client shop"], re.MULTILINE)
+    assert "requests_per_second" in printed["payk change show 12"]
+    assert "requests_per_second 20 -> 0" in printed["payk change revert 12"]
