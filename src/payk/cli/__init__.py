@@ -33,7 +33,9 @@ command_line.add_typer(secret.commands, name="secret", help="Secret keys, which 
 command_line.add_typer(limits.balance, name="balance", help="What prepaid clients have left.")
 command_line.add_typer(limits.block, name="block", help="Numbers that take no messages.")
 command_line.add_typer(traffic.queue, name="queue", help="What waits: shown, held, released, cancelled.")
-command_line.add_typer(traffic.operator, name="operator", help="Operators: their settings; drained, resumed, healthy or not.")
+command_line.add_typer(
+    traffic.operator, name="operator", help="Operators: their settings; drained, resumed, healthy or not."
+)
 command_line.add_typer(traffic.link, name="link", help="Links: their settings; drained and resumed.")
 command_line.add_typer(traffic.receipt, name="receipt", help="Receipts that no submit is known for.")
 command_line.add_typer(access.users, name="user", help="Users, who may manage the centre.")
