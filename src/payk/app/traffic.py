@@ -196,7 +196,8 @@ async def set_draining(settings: Settings, kind: Literal["operator", "link"], na
         await check_schema(db)
         box = SecretBox(await unlocked(settings, db))
         change = drain if draining else resume
-        difference = await change(db, box, author=_author(), **{kind: name})
+        named = {"operator": name if kind == "operator" else None, "link": name if kind == "link" else None}
+        difference = await change(db, box, author=_author(), operator=named["operator"], link=named["link"])
     for line in difference.lines():
         print(line)
 

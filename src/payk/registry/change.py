@@ -22,7 +22,7 @@ from payk.registry.value import shown
 from payk.store.database import Database
 from payk.store.registry import RegistryChange, RegistryRows, announce, changing
 
-__all__ = ["ANYTHING", "NOTHING", "apply", "present_rows"]
+__all__ = ["ANYTHING", "NOTHING", "apply", "keep", "present_rows"]
 
 ANYTHING = "*"
 """Expected of what must be there, whatever it is."""
@@ -62,8 +62,7 @@ async def apply(
             if not force and (cut_off := await traffic_cut_off(change, present, comparison.rows)):
                 raise ForceRequired(cut_off)
             await change.put(comparison.rows)
-            version = await change.record(author, difference.as_json())
-            await change.audit(_entries(actor or Actor(PrincipalKind.LOCAL, author), version, difference))
+            version = await keep(change, difference, author, actor)
         if dry_run:
             await change.undo()
     if comparison.problems:
@@ -73,11 +72,18 @@ async def apply(
     return difference
 
 
-def _entries(actor: Actor, version: int, difference: Difference) -> list[AuditEntry]:
-    return [
-        AuditEntry(actor, "registry.change", change["kind"], change["name"], {"version": version, **change})
-        for change in difference.as_json()["changes"]
-    ]
+async def keep(change: RegistryChange, difference: Difference, author: str, actor: Actor | None) -> int:
+    """Keep what a change does, with its author, and in the audit log; the last thing it does. Returns its version."""
+    lines = difference.as_json()
+    version = await change.record(author, lines)
+    who = actor or Actor(PrincipalKind.LOCAL, author)
+    await change.audit(
+        [
+            AuditEntry(who, "registry.change", line["kind"], line["name"], {"version": version, **line})
+            for line in lines["changes"]
+        ]
+    )
+    return version
 
 
 async def present_rows(change: RegistryChange, file: RegistryFile) -> RegistryRows:

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from payk.domain.access import Actor
 from payk.registry.change import apply
 from payk.registry.difference import Difference
 from payk.registry.errors import ChangedMeanwhile, NotThere
@@ -61,7 +62,14 @@ _Name = tuple[str, str, str]
 
 
 async def revert(
-    db: Database, secret_box: SecretBox, version: int, *, author: str, through: bool = False, force: bool = False
+    db: Database,
+    secret_box: SecretBox,
+    version: int,
+    *,
+    author: str,
+    actor: Actor | None = None,
+    through: bool = False,
+    force: bool = False,
 ) -> Reverted:
     """Take back change `version`, or, `through`, everything since it as well.
 
@@ -85,6 +93,7 @@ async def revert(
         secret_box,
         read(_document(rows, digests), f"change {version}", {}),
         author=author,
+        actor=actor,
         force=force,
         accepts=None if force else unchanged_since,
     )

@@ -12,10 +12,11 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Final
 
+from payk.domain.access import Actor
 from payk.domain.hold import Hold, Selection
 from payk.domain.message import SmsType
 from payk.domain.receipt import ReceiptWait
-from payk.registry.change import apply
+from payk.registry.change import apply, keep
 from payk.registry.difference import Change, Difference
 from payk.registry.errors import Problem, TrafficError
 from payk.registry.file import read
@@ -36,7 +37,7 @@ from payk.store.holds import (
     settle_some,
     unfinished_holds,
 )
-from payk.store.registry import RegistryChange, announce, changing
+from payk.store.registry import announce, changing
 
 __all__ = ["Chosen", "cancel", "continue_holds", "drain", "find", "finish", "hold", "matching", "release", "resume"]
 
@@ -85,24 +86,21 @@ async def find(connection: Connection, chosen: Chosen) -> Selection:
         raise TrafficError([Problem("", "nothing is chosen", str(error))]) from None
 
 
-async def hold(db: Database, chosen: Chosen, *, author: str, reason: str = "") -> Hold:
+async def hold(db: Database, chosen: Chosen, *, author: str, actor: Actor | None = None, reason: str = "") -> Hold:
     """Hold back what waits, and what will, until it is released. TrafficError, StoreError."""
-    return await _place(db, chosen, author=author, reason=reason, cancels=False)
+    return await _place(db, chosen, author, actor, reason=reason, cancels=False)
 
 
-async def _place(db: Database, chosen: Chosen, *, author: str, reason: str, cancels: bool) -> Hold:
+async def _place(db: Database, chosen: Chosen, author: str, actor: Actor | None, *, reason: str, cancels: bool) -> Hold:
     async with changing(db) as change:
         selection = await find(change.connection, chosen)
         placed = await place_hold(change.connection, selection, author=author, reason=reason, cancels=cancels)
         fields = chosen.fields() | ({"reason": (None, reason)} if reason else {})
         kind = "cancel" if cancels else "hold"
-        version = await _record(change, author, Change("+", kind, str(placed.hold_id), fields=fields))
+        line = Change("+", kind, str(placed.hold_id), fields=fields)
+        version = await keep(change, Difference((line,)), author, actor)
     await announce(db, version)
     return placed
-
-
-async def _record(change: RegistryChange, author: str, line: Change) -> int:
-    return await change.record(author, Difference((line,)).as_json())
 
 
 async def matching(db: Database, chosen: Chosen, most: int = 100_000) -> tuple[int, bool]:
@@ -113,7 +111,7 @@ async def matching(db: Database, chosen: Chosen, most: int = 100_000) -> tuple[i
     return await count_waiting(db, selection, most)
 
 
-async def release(db: Database, hold_id: int, *, author: str) -> bool:
+async def release(db: Database, hold_id: int, *, author: str, actor: Actor | None = None) -> bool:
     """Let go what a hold keeps; False if no such hold stands. Its traffic flows within a second.
 
     What follows for its ExpiresIn `finish` does, or the duty. A cancel that is under way ends here: what it did not
@@ -122,19 +120,27 @@ async def release(db: Database, hold_id: int, *, author: str) -> bool:
     async with changing(db) as change:
         if await release_hold(change.connection, hold_id) is None:
             return False
-        version = await _record(change, author, Change("~", "hold", str(hold_id), notes=("released",)))
+        line = Change("~", "hold", str(hold_id), notes=("released",))
+        version = await keep(change, Difference((line,)), author, actor)
     await announce(db, version)
     return True
 
 
 async def cancel(
-    db: Database, chosen: Chosen, wait: ReceiptWait, *, author: str, reason: str = "", timeout: float | None = None
+    db: Database,
+    chosen: Chosen,
+    wait: ReceiptWait,
+    *,
+    author: str,
+    actor: Actor | None = None,
+    reason: str = "",
+    timeout: float | None = None,
 ) -> Counts:
     """Delete what waits and no operator can have, up to now. First it is held, so that none of it leaves meanwhile.
 
     After `timeout` seconds the counts so far are answered, not `done`; the duty goes on.
     """
-    placed = await _place(db, chosen, author=author, reason=reason, cancels=True)
+    placed = await _place(db, chosen, author, actor, reason=reason, cancels=True)
     try:
         async with asyncio.timeout(timeout):
             await _cancel(db, placed.hold_id, wait)
@@ -176,24 +182,42 @@ async def continue_holds(db: Database, wait: ReceiptWait) -> int:
 
 
 async def drain(
-    db: Database, secret_box: SecretBox, *, author: str, operator: str | None = None, link: str | None = None
+    db: Database,
+    secret_box: SecretBox,
+    *,
+    author: str,
+    actor: Actor | None = None,
+    operator: str | None = None,
+    link: str | None = None,
 ) -> Difference:
     """Give nothing new to an operator, or to one link; what they have is finished, and their binds stay.
 
     TrafficError where there is none of that name.
     """
-    return await _set_draining(db, secret_box, operator, link, True, author)
+    return await _set_draining(db, secret_box, operator, link, True, author, actor)
 
 
 async def resume(
-    db: Database, secret_box: SecretBox, *, author: str, operator: str | None = None, link: str | None = None
+    db: Database,
+    secret_box: SecretBox,
+    *,
+    author: str,
+    actor: Actor | None = None,
+    operator: str | None = None,
+    link: str | None = None,
 ) -> Difference:
     """Give messages to it again."""
-    return await _set_draining(db, secret_box, operator, link, False, author)
+    return await _set_draining(db, secret_box, operator, link, False, author, actor)
 
 
 async def _set_draining(
-    db: Database, secret_box: SecretBox, operator: str | None, link: str | None, draining: bool, author: str
+    db: Database,
+    secret_box: SecretBox,
+    operator: str | None,
+    link: str | None,
+    draining: bool,
+    author: str,
+    actor: Actor | None,
 ) -> Difference:
     async with db.connection() as connection:
         if link is not None:
@@ -204,7 +228,7 @@ async def _set_draining(
             assert operator is not None  # one of both is given
             _must_be_known("operator", operator, await operator_numbers(connection))
             table = {"name": operator, "draining": draining}
-    return await apply(db, secret_box, read({"operator": [table]}, "", {}), author=author)
+    return await apply(db, secret_box, read({"operator": [table]}, "", {}), author=author, actor=actor)
 
 
 def _must_be_known(kind: str, name: str, known: Collection[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from typing import Any
 
@@ -294,3 +295,19 @@ async def test_the_database_away_is_told(managed: Managed, method: str) -> None:
     await managed.db.close()
     response = await managed(method, "/clients", {"name": "bank"} if method == "POST" else None)
     assert refusal(response, "ServiceUnavailable")["Retryable"] is True
+
+
+async def test_of_twenty_who_saw_the_same_one_changes_it(managed: Managed) -> None:
+    await managed.done("POST", "/clients", {"name": "bank"})
+    seen = {"if-match": (await managed("GET", "/clients/bank")).headers["etag"]}
+    answers = await asyncio.gather(
+        *(managed("PATCH", "/clients/bank", {"max_parts": number}, headers=seen) for number in range(1, 20))
+    )
+    assert sorted(answer.status_code for answer in answers) == [200, *[412] * 18]
+    [winner] = [answer.json()["max_parts"] for answer in answers if answer.status_code == 200]
+    assert (await managed.done("GET", "/clients/bank"))["max_parts"] == winner
+    every = await asyncio.gather(*(managed("PATCH", "/clients/bank", {"text_days": number}) for number in range(1, 20)))
+    assert {answer.status_code for answer in every} == {200}
+    changes = (await managed.done("GET", "/changes?limit=19"))["items"]
+    steps = [change["changes"][0]["fields"]["text_days"] for change in reversed(changes)]
+    assert [step[0] for step in steps[1:]] == [step[1] for step in steps[:-1]]

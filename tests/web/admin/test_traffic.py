@@ -73,6 +73,23 @@ async def test_operators_and_links_are_drained_and_resumed(running: Managed) -> 
     assert (await running.done("POST", "/links/tcell-1/drain"))["difference"] == ["nothing changes"]
 
 
+async def test_what_is_done_to_traffic_is_in_the_audit_log(running: Managed) -> None:
+    placed = await running.done("POST", "/holds", {"label": "x"})
+    await running("POST", f"/holds/{placed['hold_id']}/release")
+    await running.done("POST", "/cancel", {"label": "y"})
+    await running.done("POST", "/operators/tcell/drain")
+    await running.done("POST", "/changes/1/revert?force=true")
+    found = (await running.done("GET", "/audit?limit=6"))["items"]
+    assert [(entry["object_kind"], entry["actor_kind"], entry["actor_name"]) for entry in found] == [
+        ("client", "token", "boss"),
+        ("operator", "token", "boss"),
+        ("hold", "local", "payk"),
+        ("cancel", "token", "boss"),
+        ("hold", "token", "boss"),
+        ("hold", "token", "boss"),
+    ]
+
+
 async def test_processes_and_parked_receipts(running: Managed) -> None:
     incarnation = Incarnation(running.db, Clock(), roles=["api"], lease=10)
     await incarnation.begin()

@@ -91,7 +91,9 @@ async def revert_change(
     """Take a change back, as another change. What was changed again since is taken back by force only."""
     for permission in (Permission.CHANGE_CLIENTS, Permission.CHANGE_OPERATORS, Permission.CHANGE_ROUTES):
         caller.check(permission)
-    done = await revert(parts.db, parts.secret_box, version, author=caller.author, through=through, force=force)
+    done = await revert(
+        parts.db, parts.secret_box, version, author=caller.author, actor=caller.actor, through=through, force=force
+    )
     return Done(difference=done.difference.lines(), left=list(done.left))
 
 

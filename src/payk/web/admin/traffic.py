@@ -103,14 +103,16 @@ async def list_holds(caller: Known, parts: Parts) -> Many:
 async def place_hold(caller: Known, parts: Parts, choice: Choice) -> HoldShown:
     """Hold back what waits and what will; within a second nothing of it leaves."""
     caller.check(Permission.CONTROL_TRAFFIC)
-    return _hold(parts, await hold(parts.db, choice.chosen(), author=caller.author, reason=choice.reason))
+    return _hold(
+        parts, await hold(parts.db, choice.chosen(), author=caller.author, actor=caller.actor, reason=choice.reason)
+    )
 
 
 @router.post("/holds/{hold_id}/release", status_code=204)
 async def release_hold(caller: Known, parts: Parts, hold_id: int) -> None:
     """Let it go; within a second it flows, and ExpiresIn counts on from here."""
     caller.check(Permission.CONTROL_TRAFFIC)
-    if not 0 < hold_id < 2**31 or not await release(parts.db, hold_id, author=caller.author):
+    if not 0 < hold_id < 2**31 or not await release(parts.db, hold_id, author=caller.author, actor=caller.actor):
         raise not_found("hold", hold_id)
 
 
@@ -123,6 +125,7 @@ async def cancel_waiting(caller: Known, parts: Parts, choice: Choice) -> Cancell
         choice.chosen(),
         parts.receipt_wait,
         author=caller.author,
+        actor=caller.actor,
         reason=choice.reason,
         timeout=CANCEL_PATIENCE,
     )
@@ -133,28 +136,28 @@ async def cancel_waiting(caller: Known, parts: Parts, choice: Choice) -> Cancell
 async def drain_operator(caller: Known, parts: Parts, name: Name) -> Done:
     """Give nothing new to it; what it has is finished, its binds stay, and its receipts come."""
     caller.check(Permission.CONTROL_TRAFFIC)
-    return _done(await drain(parts.db, parts.secret_box, author=caller.author, operator=name))
+    return _done(await drain(parts.db, parts.secret_box, author=caller.author, actor=caller.actor, operator=name))
 
 
 @router.post("/operators/{name}/resume", tags=["operators"])
 async def resume_operator(caller: Known, parts: Parts, name: Name) -> Done:
     """Give messages to it again."""
     caller.check(Permission.CONTROL_TRAFFIC)
-    return _done(await resume(parts.db, parts.secret_box, author=caller.author, operator=name))
+    return _done(await resume(parts.db, parts.secret_box, author=caller.author, actor=caller.actor, operator=name))
 
 
 @router.post("/links/{name}/drain", tags=["operators"])
 async def drain_link(caller: Known, parts: Parts, name: Name) -> Done:
     """Give nothing new to one link; the others of its operator go on."""
     caller.check(Permission.CONTROL_TRAFFIC)
-    return _done(await drain(parts.db, parts.secret_box, author=caller.author, link=name))
+    return _done(await drain(parts.db, parts.secret_box, author=caller.author, actor=caller.actor, link=name))
 
 
 @router.post("/links/{name}/resume", tags=["operators"])
 async def resume_link(caller: Known, parts: Parts, name: Name) -> Done:
     """Give messages to it again."""
     caller.check(Permission.CONTROL_TRAFFIC)
-    return _done(await resume(parts.db, parts.secret_box, author=caller.author, link=name))
+    return _done(await resume(parts.db, parts.secret_box, author=caller.author, actor=caller.actor, link=name))
 
 
 @router.get("/processes")
