@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any, Final, TypeVar
 
 from payk.domain.account import ApiKey, Client
@@ -27,10 +28,10 @@ from payk.store.holds import read_holds
 from payk.store.listening import listen
 from payk.store.registry import (
     REGISTRY_CHANNEL,
-    Snapshot,
     StoredClient,
     StoredKey,
     StoredLink,
+    StoredRoute,
     read_snapshot,
     registry_version,
 )
@@ -62,7 +63,7 @@ async def load(db: Database) -> Directory:
         clients,
         keys,
         operators,
-        RouteTable(_routes(snapshot)),
+        RouteTable([_route(row, snapshot.queues) async for row in _in_turn(snapshot.routes)]),
         snapshot.queues,
         Holds(snapshot.holds),
         snapshot.block_list,
@@ -131,17 +132,31 @@ async def _in_turn(rows: Sequence[Row]) -> AsyncIterator[Row]:
 
 
 def _client(row: StoredClient) -> Client:
-    options = _decoded(f"client {row.name}", CLIENT, row.options)
-    limits = Limits(**{name: options.pop(name) for name in LIMITS})
+    options, limits = _client_options(row.name, row.options)
     endings = zip(row.senders, row.sender_expiry, strict=True)
     return Client(
         client_id=row.client_id,
         name=row.name,
         senders={name.casefold(): name for name in row.senders},
         sender_expiry={name.casefold(): ends for name, ends in endings if ends is not None},
-        limits=NO_LIMITS if limits == NO_LIMITS else limits,
+        limits=limits,
         **options,
     )
+
+
+def _client_options(name: str, options: str) -> tuple[Mapping[str, Any], Limits]:
+    """Most clients of a large centre are set alike: what one text says is made out once."""
+    try:
+        return _alike(options)
+    except DirectoryError as error:
+        raise DirectoryError(f"client {name}: {error}") from error
+
+
+@lru_cache(maxsize=1_024)
+def _alike(options: str) -> tuple[Mapping[str, Any], Limits]:
+    found = _decoded(CLIENT, options)
+    limits = Limits(**{name: found.pop(name) for name in LIMITS})
+    return found, NO_LIMITS if limits == NO_LIMITS else limits
 
 
 def _key(row: StoredKey) -> ApiKey:
@@ -150,16 +165,24 @@ def _key(row: StoredKey) -> ApiKey:
 
 
 def _link(row: StoredLink) -> Link:
-    return Link(
-        link_id=row.link_id,
-        operator_id=row.operator_id,
-        name=row.name,
-        password=row.password,
-        **_decoded(f"link {row.name}", LINK, row.options),
-    )
+    try:
+        options = _decoded(LINK, row.options)
+    except DirectoryError as error:
+        raise DirectoryError(f"link {row.name}: {error}") from error
+    return Link(link_id=row.link_id, operator_id=row.operator_id, name=row.name, password=row.password, **options)
 
 
-def _decoded(what: str, keys: Mapping[str, Key], options: str) -> dict[str, Any]:
+def _route(row: StoredRoute, queues: Mapping[int, tuple[int, ...]]) -> Route:
+    return Route(row.route_id, row.prefix, queues[row.queue_id], row.queue_id, row.enabled, _price(row.options))
+
+
+@lru_cache(maxsize=1_024)
+def _price(options: str) -> int:
+    price: int = _decoded(ROUTE, options)["price"]
+    return price
+
+
+def _decoded(keys: Mapping[str, Key], options: str) -> dict[str, Any]:
     """Options in the words of the domain; what this Payk does not know is left out, what is missing has its default."""
     stored = json.loads(options)
     found = {}
@@ -169,19 +192,5 @@ def _decoded(what: str, keys: Mapping[str, Key], options: str) -> dict[str, Any]
             try:
                 found[name] = key.decode(value)
             except (ValueError, KeyError, TypeError, AttributeError) as error:
-                raise DirectoryError(f"{what}: {name} {value!r} is not known to this Payk") from error
+                raise DirectoryError(f"{name} {value!r} is not known to this Payk") from error
     return found
-
-
-def _routes(snapshot: Snapshot) -> list[Route]:
-    return [
-        Route(
-            row.route_id,
-            row.prefix,
-            snapshot.queues[row.queue_id],
-            row.queue_id,
-            row.enabled,
-            _decoded(f"route {row.prefix}", ROUTE, row.options)["price"],
-        )
-        for row in snapshot.routes
-    ]
