@@ -15,7 +15,8 @@ OPENS = datetime(2030, 1, 1, 3, tzinfo=UTC)
 async def test_a_held_claim_is_staged_and_its_lifetime_moves_on(scene: Scene) -> None:
     claim = await scene.claimed(sms_type=SmsType.BATCH, expires_in=600)
     endless = await scene.claimed(sms_type=SmsType.BATCH)
-    assert await hold_claimed(scene.db, scene.incarnation, {endless.message_id: OPENS, claim.message_id: OPENS}) == 2
+    both = {endless.message_id: OPENS, claim.message_id: OPENS}
+    assert await hold_claimed(scene.db, scene.incarnation, both) == ([claim.message_id, endless.message_id], [])
     assert await scene.places(claim.message_id) == {"staged"}
     row = await scene.row(claim.message_id)
     assert (row["scheduled_at"], row["expires_at"]) == (OPENS, OPENS + timedelta(seconds=600))
@@ -41,7 +42,14 @@ async def test_a_second_hold_gives_the_same_lifetime(scene: Scene) -> None:
 
 async def test_what_another_process_holds_and_what_may_be_sent_is_left_alone(scene: Scene) -> None:
     claim = await scene.claimed(sms_type=SmsType.BATCH)
-    assert await hold_claimed(scene.db, scene.incarnation + 1, {claim.message_id: OPENS}) == 0
+    assert await hold_claimed(scene.db, scene.incarnation + 1, {claim.message_id: OPENS}) == ([], [])
     assert await scene.places(claim.message_id) == {"claimed"}
     await scene.record(claim, Uncertain(1, "no answer"))
-    assert await hold_claimed(scene.db, scene.incarnation, {claim.message_id: OPENS}) == 0
+    assert await hold_claimed(scene.db, scene.incarnation, {claim.message_id: OPENS}) == ([], [])
+
+
+async def test_what_was_begun_is_not_held_but_named(scene: Scene) -> None:
+    claim = await scene.claimed(sms_type=SmsType.BATCH)
+    await scene.execute("update message set state = 1")
+    assert await hold_claimed(scene.db, scene.incarnation, {claim.message_id: OPENS}) == ([], [claim.message_id])
+    assert await scene.places(claim.message_id) == {"claimed"}

@@ -198,14 +198,21 @@ class Pump:
         if sent:
             self._parts = sum(len(claim.open_parts) for claim in sent) / len(sent)
             self._submit(self._link, sent)
-        if closed and not await self._hold(number, closed):
+        if closed and not await self._hold(number, closed, claims):
             return None
         return len(claims)
 
-    async def _hold(self, number: int, openings: Mapping[int, datetime]) -> bool:
-        """Put claims away until the hours of their recipients open; False where it is not known whether it was done."""
+    async def _hold(self, number: int, openings: Mapping[int, datetime], claims: list[Claim]) -> bool:
+        """Put claims away until the hours of their recipients open; False where it is not known whether it was done.
+
+        What turns out to have been begun goes on.
+        """
         try:
-            await hold_claimed(self._db, number, openings)
+            begun = set((await hold_claimed(self._db, number, openings)).begun)
+            if begun:
+                going_on = [claim for claim in claims if claim.message_id in begun]
+                self._in_flight.add(number, going_on)
+                self._submit(self._link, going_on)
         except StoreError as error:
             if not self._db.away:
                 log.warning("cannot hold", link=self._link.settings.name, messages=len(openings), error=str(error))
