@@ -12,11 +12,9 @@ import pytest
 from payk.domain.message import MessageState, SmsType
 from payk.store.accept import insert_messages
 from payk.store.database import Database
-from tests.dispatch.centre import Operator, accept, configure, running_centre
-from tests.dispatch.test_two_processes import Starts, hand_over, process
+from tests.dispatch.centre import Operator, Starts, accept, configure, running_centre
+from tests.dispatch.test_two_processes import hand_over
 from tests.store.rows import add_client, new_message
-
-__all__ = ["process"]
 
 S = MessageState
 PHONES = [f"9929{number:08}" for number in range(1000)]

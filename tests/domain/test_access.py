@@ -26,7 +26,7 @@ def test_the_table() -> None:
     } == PERMISSIONS
 
 
-@pytest.mark.parametrize(("role", "permission"), itertools.product(Role, Permission))
+@pytest.mark.parametrize(("role", "permission"), list(itertools.product(Role, Permission)))
 def test_whoever_belongs_to_a_client_may_there_alone(role: Role, permission: Permission) -> None:
     who = principal(role)
     may = permission in PERMISSIONS[role]
