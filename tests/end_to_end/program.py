@@ -16,7 +16,7 @@ __all__ = ["STOP_WITHIN", "Ended", "Program", "run"]
 
 STOP_WITHIN = 10.0
 """Seconds from SIGTERM to the end of a process."""
-ENDS_WITHIN = 30.0
+ENDS_WITHIN = 90.0
 """Seconds for a command that ends by itself."""
 POLL = 0.02
 
