@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from datetime import UTC, datetime
 from urllib.parse import parse_qs, urlsplit
 
@@ -129,6 +130,20 @@ async def test_an_address_that_fails_too_often_is_not_looked_at(scene: Scene) ->
     await scene.access.log_in("boris", PASSWORD, None, "192.0.2.2")
     scene.clock.ahead = 61
     await scene.access.log_in("boris", PASSWORD, None, "192.0.2.1")
+
+
+async def test_many_failures_at_once_from_an_address_are_no_more_than_one_by_one(scene: Scene) -> None:
+    names = [f"nobody {number}" for number in range(60)]
+    tried = await asyncio.gather(
+        *(scene.access.log_in(name, "wrong", None, "192.0.2.1") for name in names), return_exceptions=True
+    )
+    assert Counter(type(error) for error in tried) == {LoginRefused: 20, TooManyFailures: 40}
+
+
+async def test_whoever_is_right_does_not_count_against_its_address(scene: Scene) -> None:
+    await scene.users.create(ROOT, "boris", "operator", password=PASSWORD)
+    for _ in range(25):
+        await scene.access.log_in("boris", PASSWORD, None, "192.0.2.1")
 
 
 async def test_a_one_time_code_is_asked_for_and_used_once(scene: Scene) -> None:

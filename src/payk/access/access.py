@@ -85,6 +85,19 @@ class Access:
         Raises LoginRefused, TooManyFailures and StoreError.
         """
         self._check_address(address)
+        # Before it is looked at, so that many at once are not more; what was no failure is taken back.
+        self._failures.note(address, self._clock.monotonic())
+        failed = False
+        try:
+            return await self._log_in(name, password, code, address, request_id)
+        except LoginRefused:
+            failed = True
+            raise
+        finally:
+            if not failed:
+                self._failures.take_back(address)
+
+    async def _log_in(self, name: str, password: str, code: str | None, address: str, request_id: str) -> str:
         user = await user_to_log_in(self._db, name)
         actor = Actor(PrincipalKind.USER, user.name if user else "", user.user_id if user else 0, address, request_id)
         attempt = await self._attempt(user)
@@ -93,7 +106,6 @@ class Access:
         token = await self._begin(user, stored, password, code, actor) if right and user and stored else None
         if token is not None:
             return token
-        self._failures.note(address, self._clock.monotonic())
         log.warning("login_refused", user=user.name if user else None, address=address, attempt=attempt)
         if user is not None:
             detail = {"attempt": attempt} if attempt is not None else {"locked": True}

@@ -34,6 +34,12 @@ class FailureLimit:
         times.append(now)
         return 0.0
 
+    def take_back(self, address: str) -> None:
+        """Forget the failure that was noted last: it was none."""
+        times = self._failed.get(address)
+        if times:
+            times.pop()
+
     def wait(self, address: str, now: float) -> float:
         """0, or the seconds until a failure at `now` would be within the limit; notes nothing."""
         times = self._failed.get(address, ())
