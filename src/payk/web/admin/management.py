@@ -20,7 +20,18 @@ from payk.store.database import Database
 from payk.web.caller import Network, caller_address
 from payk.web.problems import Problem
 
-__all__ = ["Address", "Authenticate", "Caller", "Known", "Management", "Name", "Parts", "RequestId", "management"]
+__all__ = [
+    "Address",
+    "Authenticate",
+    "Caller",
+    "Known",
+    "Management",
+    "Name",
+    "Parts",
+    "RequestId",
+    "known_principal",
+    "management",
+]
 
 Authenticate = Callable[[str, str], Awaitable[Principal | None]]
 """Who a bearer token, sent from an address, belongs to; None where nobody."""
@@ -99,17 +110,25 @@ Address = Annotated[str, Depends(_address)]
 RequestId = Annotated[str, Depends(_request_id)]
 
 
-async def _caller(request: Request, address: Address, request_id: RequestId) -> Caller:
-    """Raises Problem: Unauthorized."""
+async def known_principal(request: Request) -> Principal:
+    """Whoever's token the request carries. Raises Problem (Unauthorized), TooManyFailures and StoreError."""
     parts = management(request)
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    principal = await parts.authenticate(token.strip(), address) if scheme.lower() == "bearer" and token else None
+    principal = (
+        await parts.authenticate(token.strip(), _address(request)) if scheme.lower() == "bearer" and token else None
+    )
     if principal is None:
         raise Problem(
             ManagementCode.UNAUTHORIZED,
             "The header Authorization must carry `Bearer` and a token: it is missing, unknown, expired or revoked.",
             headers=[(b"www-authenticate", b"Bearer")],
         )
+    return principal
+
+
+async def _caller(request: Request, address: Address, request_id: RequestId) -> Caller:
+    """Raises as known_principal, unless that was asked before the body was read."""
+    principal = getattr(request.state, "principal", None) or await known_principal(request)
     return Caller(principal, address, request_id)
 
 

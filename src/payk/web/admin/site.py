@@ -7,12 +7,13 @@ from typing import Any, Final
 
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
-from starlette.types import Message, Receive, Scope, Send
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from payk import __version__
 from payk.web.admin import audit, changes, clients, health, limits, messages, operators, routes, traffic, users
 from payk.web.admin.errors import answer_errors
-from payk.web.admin.management import Management
+from payk.web.admin.management import Management, known_principal
 
 __all__ = ["ROOT", "ManagementApi"]
 
@@ -21,6 +22,7 @@ BODY_MAX: Final = 2**20
 """Octets of a body."""
 FILE_MAX: Final = 64 * 2**20
 """Octets of a file to apply."""
+_WITH_BODY: Final = frozenset({"POST", "PUT", "PATCH"})
 _NOT_KEPT: Final = (b"cache-control", b"no-store")
 
 _PROBLEM: dict[str, Any] = {
@@ -71,6 +73,7 @@ class ManagementApi:
         self.application.state.management = parts
         for pages in (clients, limits, operators, routes, changes, messages, traffic, health, users, audit):
             self.application.include_router(pages.router, prefix=ROOT)
+        self.application.add_middleware(_KnownFirst)
         answer_errors(self.application)
 
     def description(self) -> dict[str, Any]:
@@ -102,6 +105,19 @@ class ManagementApi:
 
         with suppress(Exception):  # ServerErrorMiddleware raises again what it has answered
             await self.application(own, _bounded(receive, most), answer)
+
+
+class _KnownFirst:
+    """Finds out who is calling before anything of a body is read: what nobody known sends costs no memory."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] in _WITH_BODY and scope["path"] != f"{ROOT}/session":
+            request = Request(scope)
+            request.state.principal = await known_principal(request)
+        await self._app(scope, receive, send)
 
 
 def _bounded(receive: Receive, most: int) -> Receive:
