@@ -53,6 +53,10 @@ class Comparison:
     def _wrong(self, path: str, wrong: str, right: str) -> None:
         self.problems.append(Problem(path, wrong, right))
 
+    def _of_another(self, key: NamedKey, owner: str, right: str) -> None:
+        wrong, to_others = f"this key belongs to client {shown(owner)}", "this key belongs to another client"
+        self.problems.append(Problem(key.path, wrong, right, to_others))
+
     def _compare_client(self, entry: ClientEntry) -> None:
         present = self._clients.get(entry.name)
         options, fields = _merged("client", present.options if present else None, entry.options)
@@ -100,7 +104,7 @@ class Comparison:
         digest = key.digests[0]
         row = self._keys.get(digest)
         if row is not None and row.client != client:
-            self._wrong(key.path, f"this key belongs to client {shown(row.client)}", "give each client keys of its own")
+            self._of_another(key, row.client, "give each client keys of its own")
             return
         if row is not None and row.revoked:
             self._wrong(key.path, "this key was revoked, and that is for good", "give the client a new key")
@@ -118,7 +122,7 @@ class Comparison:
             change = Change("+", "api key", _fingerprint(digest), notes=("revoked before it was ever known",))
             self._put_key(KeyRow(client, digest, True, dict(DEFAULTS["client.key"])), change)
         elif row.client != client:
-            self._wrong(key.path, f"this key belongs to client {shown(row.client)}", "revoke it there")
+            self._of_another(key, row.client, "revoke it there")
         elif not row.revoked:
             change = Change("~", "api key", _fingerprint(digest), notes=("revoked",))
             self._put_key(KeyRow(client, digest, True, row.options), change)

@@ -44,6 +44,8 @@ class Problem:
     """The key, such as `operator[0].link[1].window` (counted from 0), or `line 3, column 5` where it is no TOML."""
     wrong: str
     right: str
+    wrong_to_others: str = ""
+    """The same for whoever may not know of other clients, where `wrong` names one."""
 
 
 class RegistryFileError(RegistryError):

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from datetime import timedelta
 from typing import Any
 
 import httpx
 import pytest
 
-from payk.domain.access import Principal, PrincipalKind, Role
+from payk.domain.access import Permission, Principal, PrincipalKind, Role
 from payk.registry.export import export
+from payk.web.admin.site import ROOT
 from tests.web.admin.managed import Managed, refusal
 
 KEY = "00000000-0000-4000-8000-000000000001"
@@ -129,7 +131,10 @@ async def test_a_key_that_exists_is_brought_along(managed: Managed) -> None:
         await managed.done("POST", "/clients", {"name": name})
     made = await managed.done("POST", "/clients/bank/keys", {"key": KEY})
     assert made["key"] is None
-    refusal(await managed("POST", "/clients/bank/keys", {"key": KEY}), "AlreadyExists")
+    for more in ({}, {"label": "another"}, {"revoked": True}):
+        refusal(await managed("POST", "/clients/bank/keys", {"key": KEY, **more}), "AlreadyExists")
+    [key] = (await managed.done("GET", "/clients/bank/keys"))["items"]
+    assert (key["label"], key["revoked"]) == (made["label"], False)  # what was refused has changed nothing
     digest = hashlib.sha256(KEY.encode()).hexdigest()
     body = refusal(await managed("POST", "/clients/shop/keys", {"sha256": digest}), "ValueInvalid")
     assert 'belongs to client "bank"' in body["Detail"]
@@ -148,6 +153,20 @@ async def test_a_key_is_rotated_without_a_gap(managed: Managed) -> None:
     assert still.expires_at is not None
     assert 3500 < (still.expires_at - managed.db.now()).total_seconds() <= 3600
     assert keys[hashlib.sha256(new["key"].encode()).digest()].expires_at is None
+
+
+@pytest.mark.parametrize("end", ["2026-01-01T00:00:00Z", "soon"])
+async def test_a_rotation_opens_no_key_for_longer_than_it_had(managed: Managed, end: str) -> None:
+    end = f"{managed.db.now() + timedelta(minutes=5):%Y-%m-%dT%H:%M:%SZ}" if end == "soon" else end
+    await managed.done("POST", "/clients", {"name": "bank"})
+    old = await managed.done("POST", "/clients/bank/keys", {})
+    await managed.done("PATCH", f"/clients/bank/keys/{old['key_id']}", {"expires_at": end})
+    new = await managed.done("POST", f"/clients/bank/keys/{old['key_id']}/rotate")
+    assert (new["key_id"] != old["key_id"], new["expires_at"]) == (True, None)
+    [kept] = [
+        item for item in (await managed.done("GET", "/clients/bank/keys"))["items"] if item["key_id"] != new["key_id"]
+    ]
+    assert kept["expires_at"] == end
 
 
 async def test_senders_are_requested_and_decided(managed: Managed) -> None:
@@ -235,6 +254,28 @@ async def test_changes_say_who_and_can_be_taken_back(managed: Managed) -> None:
     refusal(await managed("GET", "/changes/99"), "ResourceNotFound")
 
 
+async def test_a_token_takes_back_no_more_than_its_scopes_let_it_change(managed: Managed) -> None:
+    await managed.done("POST", "/clients", {"name": "bank"})
+    await managed.done("POST", "/clients/bank/senders", {"name": "Bank"})
+    await managed.done("PATCH", "/clients/bank/senders/Bank", {"status": "rejected", "reason": "not theirs"})
+    most = frozenset({Permission.CHANGE_CLIENTS, Permission.CHANGE_OPERATORS, Permission.CHANGE_ROUTES})
+    managed.callers["most"] = Principal(PrincipalKind.TOKEN, 9, "most", Role.ADMIN, scopes=most)
+    refusal(await managed("POST", "/changes/3/revert", token="most"), "Forbidden")
+    assert (await managed.done("GET", "/clients/bank/senders/Bank"))["status"] == "rejected"
+    refusal(await managed("POST", "/clients", {"name": "shop", "parts_per_day": 5}, token="most"), "Forbidden")
+
+
+async def test_what_an_unknown_caller_sends_is_not_read(managed: Managed) -> None:
+    for path in ("/apply", "/clients"):
+        reader, writer = await asyncio.open_connection("127.0.0.1", managed.server.port)
+        head = (
+            f"POST {ROOT}{path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer nobody\r\nContent-Length: 1000000\r\n\r\n"
+        )
+        writer.write(head.encode())  # and nothing of the body: the answer does not wait for it
+        assert (await asyncio.wait_for(reader.readline(), 5)).startswith(b"HTTP/1.1 401 ")
+        writer.close()
+
+
 async def test_the_registry_as_a_file(managed: Managed) -> None:
     await managed.done("POST", "/operators", {"name": "tcell"})
     await managed.done("POST", "/operators/tcell/links", LINK)
@@ -260,7 +301,7 @@ async def test_whoever_is_bound_to_a_client_sees_no_other(managed: Managed) -> N
     own = await managed.done("POST", "/clients", {"name": "own"})
     await managed.done("POST", "/clients", {"name": "other"})
     await managed.done("POST", "/clients/other/senders", {"name": "Secret"})
-    key = await managed.done("POST", "/clients/other/keys", {})
+    key = await managed.done("POST", "/clients/other/keys", {"key": KEY})
     managed.callers["own"] = Principal(PrincipalKind.USER, 2, "own", Role.CLIENT_MANAGER, client_id=own["client_id"])
     assert [item["name"] for item in (await managed.done("GET", "/clients", token="own"))["items"]] == ["own"]
     assert (await managed.done("GET", "/senders", token="own"))["items"] == []
@@ -279,6 +320,9 @@ async def test_whoever_is_bound_to_a_client_sees_no_other(managed: Managed) -> N
         assert told["MessageResult"] in ("ResourceNotFound", "Forbidden")
         assert told["Detail"] == of_nobody["Detail"].replace("nobody", "other")
         assert told["MessageResult"] == of_nobody["MessageResult"]
+    for more in ({}, {"revoked": True}):  # a key that it came by does not tell whose it is
+        answer = await managed("POST", "/clients/own/keys", {"key": KEY, **more}, token="own")
+        assert "other" not in str(refusal(answer, "ValueInvalid")["Errors"]).replace("another client", "")
     for method, path, body in (
         ("GET", "/operators", None),
         ("POST", "/clients", {"name": "new"}),

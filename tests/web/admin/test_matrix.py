@@ -41,6 +41,11 @@ OWN: dict[str, Permission | tuple[Permission, ...]] = {
 }
 """Operations on what belongs to a client: whoever belongs to it may do them there with this permission."""
 
+EVERY_CHANGE = (
+    *(P.CHANGE_CLIENTS, P.CHANGE_KEYS, P.CHANGE_LIMITS, P.APPROVE_SENDERS),
+    *(P.CHANGE_OPERATORS, P.CHANGE_ROUTES),
+)
+
 ALL: dict[str, Permission | tuple[Permission, ...]] = {
     "POST /clients": P.CHANGE_CLIENTS,
     "GET /blocks": P.READ_REGISTRY,
@@ -60,12 +65,9 @@ ALL: dict[str, Permission | tuple[Permission, ...]] = {
     "PATCH /routes/{route_id}": P.CHANGE_ROUTES,
     "GET /changes": P.READ_REGISTRY,
     "GET /changes/{version}": P.READ_REGISTRY,
-    "POST /changes/{version}/revert": (P.CHANGE_CLIENTS, P.CHANGE_OPERATORS, P.CHANGE_ROUTES),
+    "POST /changes/{version}/revert": EVERY_CHANGE,
     "GET /export": (P.CHANGE_KEYS, P.CHANGE_OPERATORS),
-    "POST /apply": (
-        *(P.CHANGE_CLIENTS, P.CHANGE_KEYS, P.CHANGE_LIMITS, P.APPROVE_SENDERS),
-        *(P.CHANGE_OPERATORS, P.CHANGE_ROUTES),
-    ),
+    "POST /apply": EVERY_CHANGE,
     "GET /holds": P.READ_TRAFFIC,
     "POST /holds": P.CONTROL_TRAFFIC,
     "POST /holds/{hold_id}/release": P.CONTROL_TRAFFIC,

@@ -17,7 +17,7 @@ from payk.registry.file import read
 from payk.registry.reverting import revert
 from payk.store.registry_pages import StoredChange, page_of_changes
 from payk.web.admin.configured import Force, Limit, not_found
-from payk.web.admin.management import Known, Parts
+from payk.web.admin.management import Caller, Known, Parts
 from payk.web.admin.times import moment
 from payk.web.problems import Problem
 
@@ -89,12 +89,20 @@ async def revert_change(
     through: Annotated[bool, Query(description="Everything since it as well.")] = False,
 ) -> Done:
     """Take a change back, as another change. What was changed again since is taken back by force only."""
-    for permission in (Permission.CHANGE_CLIENTS, Permission.CHANGE_OPERATORS, Permission.CHANGE_ROUTES):
-        caller.check(permission)
+    _check_all(caller)
     done = await revert(
         parts.db, parts.secret_box, version, author=caller.author, actor=caller.actor, through=through, force=force
     )
     return Done(difference=done.difference.lines(), left=list(done.left))
+
+
+def _check_all(caller: Caller) -> None:
+    """A change of before, and a file, may hold anything."""
+    for permission in (
+        *(Permission.CHANGE_CLIENTS, Permission.CHANGE_KEYS, Permission.CHANGE_LIMITS, Permission.APPROVE_SENDERS),
+        *(Permission.CHANGE_OPERATORS, Permission.CHANGE_ROUTES),
+    ):
+        caller.check(permission)
 
 
 @router.get("/export", response_class=PlainTextResponse, responses={200: {"content": {_TOML: {}}}})
@@ -114,11 +122,7 @@ async def apply_file(
     dry_run: Annotated[bool, Query(description="Say what would change, and change nothing.")] = False,
 ) -> Done:
     """Make the registry be as a file says; what the file does not name is left alone."""
-    for permission in (
-        *(Permission.CHANGE_CLIENTS, Permission.CHANGE_KEYS, Permission.CHANGE_LIMITS, Permission.APPROVE_SENDERS),
-        *(Permission.CHANGE_OPERATORS, Permission.CHANGE_ROUTES),
-    ):
-        caller.check(permission)
+    _check_all(caller)
     try:
         document = tomllib.loads(text)
     except (ValueError, RecursionError) as error:

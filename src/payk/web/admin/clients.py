@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query
@@ -13,6 +13,8 @@ from fastapi.responses import JSONResponse
 from payk.domain.access import Permission
 from payk.domain.management_errors import ManagementCode
 from payk.registry.change import NOTHING
+from payk.registry.difference import Difference
+from payk.registry.errors import AlreadyThere
 from payk.registry.limit_options import LIMITS
 from payk.registry.resource import Resource, resource_of
 from payk.store.registry_pages import page_of_clients, page_of_keys, page_of_senders
@@ -92,6 +94,8 @@ async def list_clients(
 async def create_client(caller: Known, parts: Parts, fields: Fields) -> JSONResponse:
     """A new client; keys and senders are given to it afterwards."""
     caller.check(Permission.CHANGE_CLIENTS)
+    if fields.keys() & LIMITS.keys():
+        caller.check(Permission.CHANGE_LIMITS)
     _check_fields(caller, fields)
     await change(parts, caller, {"client": [writes(fields)]}, expected={("client", _name(fields)): NOTHING})
     return one(await client_named(parts, caller, fields["name"], Permission.READ_REGISTRY), 201)
@@ -172,9 +176,13 @@ async def create_key(caller: Known, parts: Parts, name: Name, fields: Fields) ->
     await client_named(parts, caller, name, Permission.CHANGE_KEYS)
     made = None if {"key", "sha256"} & fields.keys() else secrets.token_urlsafe(32)
     given = writes(fields) if made is None else {**writes(fields), "key": made}
-    difference = await change(parts, caller, {"client": [{"name": name, "key": [given]}]})
-    if not any(line.sign == "+" for line in difference.changes):
-        raise Problem(ManagementCode.ALREADY_EXISTS, f'Client "{name}" has this key already.')
+
+    def check_new(difference: Difference) -> None:
+        if not any(line.sign == "+" for line in difference.changes):
+            raise AlreadyThere(f'Client "{name}" has this key already.')
+
+    difference = await change(parts, caller, {"client": [{"name": name, "key": [given]}]}, accepts=check_new)
+    check_new(difference)  # a difference of nothing was not shown to it
     fingerprint = difference.changes[-1].name
     return one(await _newest_key(parts, name, fingerprint), 201, key=made)
 
@@ -229,16 +237,21 @@ async def rotate_key(
     key_id: int,
     grace: Annotated[int, Query(ge=0, le=2_592_000, description="Seconds that the old key still opens.")] = 86_400,
 ) -> JSONResponse:
-    """A new key with the same label and networks, at once; the old one ends after `grace` seconds."""
+    """A new key with the same label and networks; the old one ends after `grace` seconds, or sooner if it was to."""
     await client_named(parts, caller, name, Permission.CHANGE_KEYS)
     old = await _key(parts, name, key_id)
     made = secrets.token_urlsafe(32)
-    ends = (parts.db.now().astimezone(UTC) + timedelta(seconds=grace)).isoformat(timespec="seconds")
+    ends = _sooner(parts.db.now().astimezone(UTC) + timedelta(seconds=grace), old.settings["expires_at"])
     kept = {"label": old.settings["label"], "allow_from": old.settings["allow_from"]}
     keys = [{"key": made, **kept}, {"sha256": old.name, "expires_at": ends}]
     difference = await change(parts, caller, {"client": [{"name": name, "key": keys}]})
     fingerprint = next(line.name for line in difference.changes if line.sign == "+")
     return one(await _newest_key(parts, name, fingerprint), 201, key=made)
+
+
+def _sooner(end: datetime, written: str | None) -> str:
+    """The sooner of an end and the one that a key has, if it has one: no rotation opens a key that has ended."""
+    return min(end, datetime.fromisoformat(written) if written else end).isoformat(timespec="seconds")
 
 
 # -- Senders -----------------------------------------------------------------------------------------------------------

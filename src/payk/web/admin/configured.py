@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated, Any, Final
 
 from fastapi import Body, Header, Query
@@ -12,6 +13,7 @@ from fastapi.responses import JSONResponse
 from payk.domain.management_errors import ManagementCode
 from payk.registry.change import ANYTHING, apply
 from payk.registry.difference import Difference
+from payk.registry.errors import RegistryFileError
 from payk.registry.file import read
 from payk.registry.resource import Identity, Resource, written
 from payk.registry.schema import read_schema, written_schema
@@ -66,12 +68,29 @@ async def change(
     *,
     expected: Mapping[Identity, str] | None = None,
     force: bool = False,
+    accepts: Callable[[Difference], None] | None = None,
 ) -> Difference:
-    """Make the registry be as a document of the form of the file says; raises as payk.registry.change.apply."""
+    """Make the registry be as a document of the form of the file says; raises as payk.registry.change.apply.
+
+    Whoever is bound to a client is told of no other.
+    """
     file = read(document, "request", {})
-    return await apply(
-        parts.db, parts.secret_box, file, author=caller.author, actor=caller.actor, force=force, expected=expected
-    )
+    try:
+        return await apply(
+            parts.db,
+            parts.secret_box,
+            file,
+            author=caller.author,
+            actor=caller.actor,
+            force=force,
+            expected=expected,
+            accepts=accepts,
+        )
+    except RegistryFileError as error:
+        if caller.principal.client_id is None:
+            raise
+        told = [replace(problem, wrong=problem.wrong_to_others or problem.wrong) for problem in error.problems]
+        raise RegistryFileError(error.file, told) from None
 
 
 def writes(fields: Mapping[str, Any]) -> dict[str, Any]:
