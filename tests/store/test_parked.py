@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from payk.domain.access import Actor, PrincipalKind
 from payk.store.parked import forget_parked, parked_counts, parked_page, retry_parked
 from payk.store.receipts import parked_due
 from tests.store.scene import Scene
@@ -48,3 +49,15 @@ async def test_they_are_forgotten(scene: Scene) -> None:
     assert await forget_parked(scene.db, operator="babilon") == 0
     assert await forget_parked(scene.db) == 2
     assert await parked_counts(scene.db) == []
+
+
+async def test_who_did_it_is_in_the_audit_log(scene: Scene) -> None:
+    await parked(scene, 3)
+    boss = Actor(PrincipalKind.TOKEN, "boss", 1)
+    await retry_parked(scene.db, operator="tcell", actor=boss)
+    await forget_parked(scene.db, operator="tcell", actor=boss)
+    await forget_parked(scene.db, operator="tcell", actor=boss)  # nothing is left, and nothing is told
+    line = "concat_ws(' ', actor_name, act, object_name, detail)"
+    assert await scene.value(f"select string_agg({line}, '; ' order by sequence) from audit_entry") == (
+        'boss receipt.retry tcell {"receipts":3}; boss receipt.forget tcell {"receipts":3}'
+    )

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from payk.app.opening import StartError, opened
 from payk.app.secrets import unlocked
+from payk.domain.access import Actor, PrincipalKind
 from payk.domain.directory import Directory
 from payk.domain.hold import Hold
 from payk.domain.message import SmsType
@@ -252,7 +253,7 @@ async def treat_parked(
     async with opened(settings) as (db, _):
         await check_schema(db)
         act = retry_parked if action == "retry" else forget_parked
-        count = await act(db, ids or None, operator)
+        count = await act(db, ids or None, operator, actor=Actor(PrincipalKind.LOCAL, _author()))
     print(f"{count} {'will be tried at once' if action == 'retry' else 'forgotten'}")
 
 

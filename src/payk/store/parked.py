@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from payk.store.database import Database
+from payk.domain.access import Actor
+from payk.domain.audit import AuditEntry
+from payk.store.audit import append
+from payk.store.database import Connection, Database
 from payk.store.queries import sql
 
 __all__ = ["COUNTED", "Parked", "ParkedCount", "forget_parked", "parked_counts", "parked_page", "retry_parked"]
@@ -57,23 +60,48 @@ async def parked_page(db: Database, *, operator: str | None = None, after: int =
         return [Parked(*row) for row in await connection.fetch(sql("parked.page"), after, operator, limit)]
 
 
-async def retry_parked(db: Database, parked_ids: Collection[int] | None = None, operator: str | None = None) -> int:
-    """Try these at the next look, at most half a second from now; None = all, of an operator or of any. How many."""
-    async with db.connection(timeout=60.0) as connection:
+async def retry_parked(
+    db: Database,
+    parked_ids: Collection[int] | None = None,
+    operator: str | None = None,
+    *,
+    actor: Actor | None = None,
+) -> int:
+    """Try these at the next look, at most half a second from now; None = all, of an operator or of any. How many.
+
+    `actor`: who stands in the audit log.
+    """
+    async with db.transaction(timeout=60.0) as connection:
         tag = await connection.execute(sql("parked.retry"), _numbers(parked_ids), operator)
-    return int(tag.rsplit(" ", 1)[-1])
+        return await _recorded(connection, actor, "receipt.retry", operator, int(tag.rsplit(" ", 1)[-1]))
 
 
-async def forget_parked(db: Database, parked_ids: Collection[int] | None = None, operator: str | None = None) -> int:
-    """Drop these for good, a slice at a time; None = all, of an operator or of any. How many."""
+async def forget_parked(
+    db: Database,
+    parked_ids: Collection[int] | None = None,
+    operator: str | None = None,
+    *,
+    actor: Actor | None = None,
+) -> int:
+    """Drop these for good, a slice at a time; None = all, of an operator or of any. How many.
+
+    `actor`: who stands in the audit log, in an entry for each slice.
+    """
     total = 0
     while True:
-        async with db.connection() as connection:
+        async with db.transaction() as connection:
             tag = await connection.execute(sql("parked.forget"), _numbers(parked_ids), operator, SLICE)
-        gone = int(tag.rsplit(" ", 1)[-1])
+            gone = await _recorded(connection, actor, "receipt.forget", operator, int(tag.rsplit(" ", 1)[-1]))
         total += gone
         if gone < SLICE:
             return total
+
+
+async def _recorded(connection: Connection, actor: Actor | None, act: str, operator: str | None, count: int) -> int:
+    """The count of what was done, which is in the audit log now."""
+    if actor is not None and count:
+        await append(connection, [AuditEntry(actor, act, "operator", operator or "", {"receipts": count})])
+    return count
 
 
 def _numbers(parked_ids: Collection[int] | None) -> list[int] | None:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 
 from payk.domain.access import Permission
 from payk.domain.hold import Hold
+from payk.domain.management_errors import ManagementCode
 from payk.domain.message import SmsType
 from payk.logs import mask
 from payk.registry.traffic import Chosen, cancel, drain, hold, release, resume
@@ -23,6 +24,7 @@ from payk.web.admin.changes import Done
 from payk.web.admin.configured import Limit, not_found
 from payk.web.admin.management import Known, Management, Name, Parts
 from payk.web.admin.times import moment
+from payk.web.problems import Problem
 
 __all__ = ["router"]
 
@@ -237,14 +239,17 @@ class Affected(BaseModel):
 async def retry(caller: Known, parts: Parts, choice: ParkedChoice) -> Affected:
     """Try to match them at once."""
     caller.check(Permission.CONTROL_TRAFFIC)
-    return Affected(receipts=await retry_parked(parts.db, choice.parked_ids, choice.operator))
+    return Affected(receipts=await retry_parked(parts.db, choice.parked_ids, choice.operator, actor=caller.actor))
 
 
 @router.post("/receipts/parked/forget")
 async def forget(caller: Known, parts: Parts, choice: ParkedChoice) -> Affected:
-    """Drop them for good."""
+    """Drop them for good; which ones must be said."""
     caller.check(Permission.CONTROL_TRAFFIC)
-    return Affected(receipts=await forget_parked(parts.db, choice.parked_ids, choice.operator))
+    if choice.parked_ids is None and choice.operator is None:
+        rule = "name receipts by parked_ids, or an operator"
+        raise Problem(ManagementCode.VALUE_INVALID, f"parked_ids: {rule}.", errors={"parked_ids": [rule]})
+    return Affected(receipts=await forget_parked(parts.db, choice.parked_ids, choice.operator, actor=caller.actor))
 
 
 def _done(difference: Any) -> Done:
