@@ -1,12 +1,15 @@
-"""Route choice: the longest prefix wins."""
+"""Route choice: conditions, then the longest prefix; and the operators of what wins."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from payk.domain.route import Route, RouteTable
+from payk.domain.message import SmsType
+from payk.domain.route import Carriers, Route, RouteTable, by_cost, kept_by, lists_drawn, ranked_by_weight
 
 TABLE = RouteTable(
     [
@@ -52,3 +55,101 @@ def test_every_number_goes_by_the_longest_of_its_prefixes(prefixes: set[str], ph
     fitting = [prefix for prefix in prefixes if phone.startswith(prefix)]
     route = table.choose(phone)
     assert (route.prefix if route else None) == max(fitting, key=len, default=None)
+
+
+# ---------------------------------------------------------------------------------------------------------- conditions
+
+CLIENT_IDS, SENDERS, PREFIXES = (1, 2), ("bank", "shop"), ("", "9", "99", "98", "992")
+ROUTES = st.builds(
+    Route,
+    st.just(0),
+    st.sampled_from(PREFIXES),
+    st.just((1,)),
+    st.just(1),
+    enabled=st.sampled_from((True, True, True, False)),
+    client_id=st.sampled_from((None, *CLIENT_IDS)),
+    sender=st.sampled_from((None, *SENDERS)),
+    sms_type=st.sampled_from((None, *SmsType)),
+)
+
+
+def oracle(routes: list[Route], phone: str, client_id: int, sender: str, sms_type: SmsType) -> int | None:
+    """The rule as the documentation says it, one sentence after the other."""
+    fitting = [route for route in routes if route.enabled and phone.startswith(route.prefix)]
+    for value, name in ((client_id, "client_id"), (sender.lower(), "sender"), (sms_type, "sms_type")):
+        fitting = [route for route in fitting if getattr(route, name) in (None, value)]
+    for name in ("client_id", "sender", "sms_type"):
+        naming = [route for route in fitting if getattr(route, name) is not None]
+        fitting = naming or fitting
+    return max(fitting, key=lambda route: len(route.prefix)).route_id if fitting else None
+
+
+@given(
+    st.lists(ROUTES, max_size=12, unique_by=lambda route: (route.prefix, route.conditions)),
+    st.sampled_from(("992", "981", "9", "1", "99")),
+    st.sampled_from((*CLIENT_IDS, 3)),
+    st.sampled_from((*SENDERS, "Bank", "Other")),
+    st.sampled_from(SmsType),
+)
+def test_the_rule_that_the_documentation_says_wins(
+    shapes: list[Route], phone: str, client_id: int, sender: str, sms_type: SmsType
+) -> None:
+    routes = [replace(route, route_id=number) for number, route in enumerate(shapes, start=1)]
+    table = RouteTable(routes)
+    found = table.choose(phone, client_id, sender, sms_type)
+    assert (found and found.route_id) == oracle(routes, phone, client_id, sender, sms_type)
+    assert table.conditional is any(route.enabled and route.conditions != (None, None, None) for route in routes)
+
+
+def test_what_a_route_names_counts_before_how_long_its_prefix_is() -> None:
+    table = RouteTable(
+        [
+            Route(1, "992900", (1,), 1),
+            Route(2, "99290", (1,), 1, sms_type=SmsType.OTP),
+            Route(3, "9929", (1,), 1, sender="bank", sms_type=SmsType.OTP),
+            Route(4, "992", (1,), 1, client_id=1),
+            Route(5, "", (1,), 1, client_id=1, sms_type=SmsType.OTP),
+        ]
+    )
+
+    def chosen(client_id: int, sender: str, sms_type: SmsType) -> int | None:
+        route = table.choose("992900000001", client_id, sender, sms_type)
+        return route and route.route_id
+
+    assert chosen(1, "Bank", SmsType.OTP) == 5
+    assert chosen(1, "Bank", SmsType.BATCH) == 4
+    assert chosen(2, "Bank", SmsType.OTP) == 3
+    assert chosen(2, "Shop", SmsType.OTP) == 2
+    assert chosen(2, "Bank", SmsType.COMMON) == 1
+
+
+# ------------------------------------------------------------------------------------------------ the list of operators
+
+
+def test_the_cheapest_come_first_and_those_without_a_cost_last() -> None:
+    assert by_cost((1, 2, 3, 4), {2: 800, 4: 100, 3: 800}) == (4, 2, 3, 1)
+    assert by_cost((3, 1, 2), {}) == (3, 1, 2)
+
+
+def test_a_drawn_operator_is_followed_by_the_others_by_weight() -> None:
+    assert ranked_by_weight(2, (1, 2, 3, 4), (10, 20, 0, 70)) == (2, 4, 1, 3)
+
+
+OPERATORS = st.permutations((1, 2, 3, 4)).flatmap(lambda ids: st.integers(1, 4).map(lambda n: tuple(ids[:n])))
+ALLOWED = st.frozensets(st.sampled_from((1, 2, 3, 4, 5)), min_size=1)
+
+
+@given(OPERATORS, st.lists(st.integers(0, 3), min_size=4, max_size=4), ALLOWED, st.lists(ALLOWED, max_size=3))
+def test_every_list_that_a_message_may_get_is_known_before(
+    operators: tuple[int, ...], weights: list[int], allowed: frozenset[int], others: list[frozenset[int]]
+) -> None:
+    shares = tuple(weights[: len(operators)]) if any(weights[: len(operators)]) else ()
+    whole = Carriers(operators, shares)
+    known = lists_drawn([whole], [allowed, *others])
+    for left in (whole, kept_by(whole, allowed)):
+        drawn = [operator_id for operator_id, weight in zip(*left, strict=False) if weight]
+        assert {ranked_by_weight(operator_id, *left) for operator_id in drawn} <= known
+        assert left.operators == () or drawn or left.operators in known
+        assert set(left.operators) <= set(operators)
+    assert all(set(found) <= set(operators) and len(found) == len(set(found)) for found in known)
+    assert () not in known

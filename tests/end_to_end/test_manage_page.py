@@ -87,5 +87,13 @@ def _is_as_the_page_says(printed: dict[str, str]) -> None:
     assert printed["payk apply school.toml"].strip() == "nothing changes"
     assert printed["payk key list shop"].count("till") == 2
     assert re.search(r"^shop +Sale +approved", printed["payk sender list --client shop"], re.MULTILINE)
+    assert re.search(r"^10{8}\d +shop +2 +northern, simulator", printed["payk route list"], re.MULTILINE)
+    wins = printed["payk route explain 992930000001 --client shop --sender Shop --type otp"]
+    assert re.search(r"^yes +10{8}\d +shop +2 +It fits, and names the client and the type", wins, re.MULTILINE)
+    assert re.search(r"^no +\d+ +99293 +It fits, but the winner names the client", wins, re.MULTILINE)
+    shares = printed["payk route explain 992900000001 --type batch"]
+    assert re.search(r"^simulator +70 +yes .*\nnorthern +30 +yes", shares, re.MULTILINE)
+    [code] = of('curl -s -H "$TOKEN" "$API/routes/explain')
+    assert [row["operator"] for row in json.loads(code)["operators"] if row["carries"]] == ["northern"]
     assert "requests_per_second" in printed["payk change show 12"]
     assert "requests_per_second 20 -> 0" in printed["payk change revert 12"]

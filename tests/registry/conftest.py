@@ -48,6 +48,7 @@ def contents(database: Database) -> Contents:
             "link",
             "queue",
             "route",
+            "conditional_route",
         )
         async with database.connection() as connection:
             return {

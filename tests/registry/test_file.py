@@ -104,7 +104,7 @@ def test_the_example_of_the_documentation(tmp_path: Path) -> None:
         "tls": {"ca": "/etc/ssl/tcell.pem", "certificate": None, "key": None, "verify": True},
     }
     (route,) = file.routes
-    assert (route.prefix, route.operators, route.options) == ("992", ("tcell",), {})
+    assert (route.key.prefix, route.operators, route.options) == ("992", ("tcell",), {})
     assert "secret" not in repr(file)
     assert "from outside" not in repr(file)
 

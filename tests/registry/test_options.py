@@ -20,7 +20,7 @@ REQUIRED = {"host", "port", "system_id"}
 DOMAIN = {"client": (Client, CLIENT), "operator": (Operator, OPERATOR), "link": (Link, LINK)}
 OWN_COLUMNS = {
     *("client_id", "operator_id", "link_id", "name", "password", "links"),
-    *("senders", "sender_expiry", "limits"),
+    *("senders", "sender_expiry", "sender_operators", "limits"),
 }
 
 

@@ -49,7 +49,9 @@ _KEY = ("key_id", "fingerprint", "label", "created_at", "expires_at", "allow_fro
 _SENDER = ("client", "name", "status", "reason", "expires_at", "changed_at")
 _OPERATOR = ("name", "operator_id", "enabled", "draining")
 _LINK = ("name", "operator", "enabled", "draining", "host", "port", "system_id", "binds", "window", "rate")
-_ROUTE = ("route_id", "prefix", "operators", "price", "enabled")
+_ROUTE = ("route_id", "prefix", "client", "sender", "sms_type", "operators", "weights", "price", "enabled")
+_RULE = ("wins", "route_id", "prefix", "client", "sender", "sms_type", "why")
+_CARRIER = ("operator", "weight", "carries", "why")
 
 
 # -- Clients -----------------------------------------------------------------------------------------------------------
@@ -351,8 +353,9 @@ def list_routes(as_json: AsJson = False, url: AdminUrl = None, home: Home = None
 def create_route(settings: Settings_ = None, as_json: AsJson = False, url: AdminUrl = None, home: Home = None) -> None:
     """A new route: prefix='"992"' operators='["tcell"]' and what else docs/settings.md names."""
     body = read_settings(settings)
-    if isinstance(body.get("prefix"), int):
-        body["prefix"] = str(body["prefix"])
+    for name in ("prefix", "client", "sender"):
+        if isinstance(body.get(name), int):
+            body[name] = str(body[name])
     show_one(ask("route create", url, home, "POST", "/routes", body), as_json)
 
 
@@ -368,6 +371,36 @@ def set_route(
     """Change a route; the last one is disabled by force only."""
     where, params = path("routes", str(route)), {"force": force}
     show_one(ask("route set", url, home, "PATCH", where, read_settings(settings), params=params), as_json)
+
+
+@routes.command("explain")
+def explain_route(
+    number: Annotated[str, typer.Argument(metavar="NUMBER", help="As the client may write it.")],
+    client: Annotated[
+        str | None, typer.Option(metavar="NAME", envvar="PAYK_ROUTE_CLIENT", help="The client that sends.")
+    ] = None,
+    sender: Annotated[
+        str | None, typer.Option(metavar="NAME", envvar="PAYK_ROUTE_SENDER", help="SenderAddress of the message.")
+    ] = None,
+    sms_type: Annotated[
+        str | None, typer.Option("--type", metavar="TYPE", envvar="PAYK_ROUTE_TYPE", help="common, otp or batch.")
+    ] = None,
+    as_json: AsJson = False,
+    url: AdminUrl = None,
+    home: Home = None,
+) -> None:
+    """Which route a message takes, and why no other one: every route whose prefix the number begins with."""
+    asked = {"number": number, "client": client, "sender": sender, "type": sms_type}
+    found = ask("route explain", url, home, "GET", "/routes/explain", params=asked)
+    if as_json:
+        show_one(found, as_json)
+        return
+    if found["route_id"] is None:
+        print(f"no route leads to {found['number']}: the message would be refused")
+    show(found["rules"], _RULE, as_json)
+    if found["operators"]:
+        print()
+        show(found["operators"], _CARRIER, as_json)
 
 
 # -- Changes -----------------------------------------------------------------------------------------------------------

@@ -63,4 +63,6 @@ class Client:
     """Approved senders: casefolded name -> name as registered."""
     sender_expiry: Mapping[str, datetime] = field(default_factory=dict)
     """When those of them end that do: casefolded name -> the moment."""
+    sender_operators: Mapping[str, frozenset[int]] = field(default_factory=dict)
+    """The operators that carry those of them that not all carry: casefolded name -> operators."""
     limits: Limits = NO_LIMITS

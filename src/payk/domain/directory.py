@@ -29,6 +29,12 @@ class Directory:
     """What is held back."""
     block_list: bool = False
     """Whether any number is blocked."""
+    queue_of: Mapping[tuple[int, ...], int] = field(init=False, repr=False, compare=False)
+    """Operators in order -> queue_id."""
+
+    def __post_init__(self) -> None:
+        found = {operators: queue_id for queue_id, operators in self.queues.items()}
+        object.__setattr__(self, "queue_of", found)  # it is frozen, and asked for with every message that is shared
 
     def links(self) -> dict[int, Link]:
         """The enabled links of enabled operators, by link_id."""

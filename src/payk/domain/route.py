@@ -1,11 +1,31 @@
-"""Route choice: which operators carry a number."""
+"""Route choice: which operators carry a message.
+
+A route is a rule with conditions. Of the rules that fit, one wins: first a rule that names the client, then one that
+names the sender, then one that names the type; among rules with the same conditions the longest prefix.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final, NamedTuple
 
-__all__ = ["Route", "RouteTable"]
+from payk.domain.message import SmsType
+
+__all__ = ["Carriers", "Route", "RouteTable", "by_cost", "kept_by", "lists_drawn", "ranked_by_weight"]
+
+_Conditions = tuple[int | None, str | None, SmsType | None]
+_Shape = tuple[bool, bool, bool]
+"""Which of client, sender and type a rule names."""
+
+_NO_CONDITIONS: Final[_Conditions] = (None, None, None)
+
+
+class Carriers(NamedTuple):
+    """Operators in order, and the weight of each; no weights where the first gets all."""
+
+    operators: tuple[int, ...]
+    weights: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,19 +39,124 @@ class Route:
     enabled: bool = True
     price: int = 0
     """What a part costs a prepaid client, in 1/10,000 of the currency unit."""
+    client_id: int | None = None
+    """The client whose messages it is for; None = of every client."""
+    sender: str | None = None
+    """The sender that it is for, casefolded; None = every sender."""
+    sms_type: SmsType | None = None
+    """The type that it is for; None = every type."""
+    weights: tuple[int, ...] = ()
+    """The share of each of `operators` in what is sent; empty = the first gets all of it."""
+
+    @property
+    def conditions(self) -> _Conditions:
+        """What it is for besides the prefix."""
+        return self.client_id, self.sender, self.sms_type
+
+    def fits(self, phone: str, client_id: int | None, sender: str | None, sms_type: SmsType | None) -> bool:
+        """Whether a message meets all that it asks for; `sender` casefolded."""
+        return (
+            phone.startswith(self.prefix)
+            and self.client_id in (None, client_id)
+            and self.sender in (None, sender)
+            and self.sms_type in (None, sms_type)
+        )
+
+    @property
+    def precedence(self) -> tuple[bool, bool, bool, int]:
+        """Of two rules that fit, the one with the higher precedence wins; no two that fit have the same."""
+        return self.client_id is not None, self.sender is not None, self.sms_type is not None, len(self.prefix)
 
 
-class RouteTable:
+class _Prefixes:
     """Routes by prefix; the longest prefix that a number begins with wins."""
 
+    __slots__ = ("_by_prefix", "_lengths")
+
     def __init__(self, routes: Iterable[Route]) -> None:
-        self._by_prefix = {route.prefix: route for route in routes if route.enabled}
+        self._by_prefix = {route.prefix: route for route in routes}
         self._lengths = sorted({len(prefix) for prefix in self._by_prefix}, reverse=True)
 
     def choose(self, phone: str) -> Route | None:
-        """The route of a number (digits with country code), None where no rule matches."""
         for length in self._lengths:
             route = self._by_prefix.get(phone[:length])
             if route is not None:
                 return route
         return None
+
+
+class RouteTable:
+    """All routes; those that are enabled are found. It costs as much with thousands of them as with a few."""
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        self._routes = list(routes)
+        groups: dict[_Conditions, list[Route]] = {}
+        for route in self._routes:
+            if route.enabled:
+                groups.setdefault(route.conditions, []).append(route)
+        self._plain = _Prefixes(groups.pop(_NO_CONDITIONS, ()))
+        shapes: dict[_Shape, dict[_Conditions, _Prefixes]] = {}
+        for conditions, group in groups.items():
+            client_id, sender, sms_type = conditions
+            shape = client_id is not None, sender is not None, sms_type is not None
+            shapes.setdefault(shape, {})[conditions] = _Prefixes(group)
+        self._shapes = sorted(shapes.items(), reverse=True, key=lambda item: item[0])
+        self.conditional = bool(shapes)
+        """Whether more than the number decides."""
+
+    def __iter__(self) -> Iterator[Route]:
+        """Every route, the disabled ones too."""
+        return iter(self._routes)
+
+    def choose(
+        self, phone: str, client_id: int | None = None, sender: str = "", sms_type: SmsType | None = None
+    ) -> Route | None:
+        """The route of a message, None where no rule fits.
+
+        `phone` is digits with the country code, `sender` as it is registered, in any case of letters.
+        """
+        if self.conditional:
+            folded = sender.casefold()
+            for (by_client, by_sender, by_type), found in self._shapes:
+                prefixes = found.get(
+                    (client_id if by_client else None, folded if by_sender else None, sms_type if by_type else None)
+                )
+                route = None if prefixes is None else prefixes.choose(phone)
+                if route is not None:
+                    return route
+        return self._plain.choose(phone)
+
+
+def by_cost(operators: Sequence[int], costs: Mapping[int, int]) -> tuple[int, ...]:
+    """Operators, the cheapest first; those whose cost is not known come last; else in the order given."""
+    return tuple(sorted(operators, key=lambda operator_id: (operator_id not in costs, costs.get(operator_id, 0))))
+
+
+def ranked_by_weight(first: int, operators: Sequence[int], weights: Sequence[int]) -> tuple[int, ...]:
+    """The list of a message that was drawn for `first`: the others follow by weight, then in the order given."""
+    rank = sorted(range(len(operators)), key=lambda index: -weights[index])
+    return (first, *(operators[index] for index in rank if operators[index] != first))
+
+
+def kept_by(whole: Carriers, allowed: Collection[int]) -> Carriers:
+    """What is left of them for a sender that `allowed` operators carry."""
+    kept = [index for index, operator_id in enumerate(whole.operators) if operator_id in allowed]
+    weights = tuple(whole.weights[index] for index in kept) if whole.weights else ()
+    return Carriers(tuple(whole.operators[index] for index in kept), weights if any(weights) else ())
+
+
+def lists_drawn(ways: Iterable[Carriers], allowed: Iterable[Collection[int]]) -> set[tuple[int, ...]]:
+    """Every ordered list of operators that a message may get.
+
+    `ways` are the operators of routes, `allowed` the sets of operators that senders are restricted to: a list is
+    drawn for each operator that has a weight, of all that are left for the sender.
+    """
+    restrictions = {frozenset(operators) for operators in allowed}
+    found: set[tuple[int, ...]] = set()
+    for whole in {Carriers(*way) for way in ways}:
+        for left in (whole, *(kept_by(whole, kept) for kept in restrictions)):
+            drawn = [operator_id for operator_id, weight in zip(*left, strict=False) if weight]
+            found |= {ranked_by_weight(operator_id, *left) for operator_id in drawn}
+            if left.operators and not drawn:
+                found.add(left.operators)
+    return found

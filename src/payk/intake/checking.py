@@ -15,8 +15,10 @@ from payk.domain.hours import next_opening
 from payk.domain.limits import NO_LIMITS, Limits
 from payk.domain.message import SmsType
 from payk.domain.recipient_zone import recipient_zone
+from payk.domain.route import Route, ranked_by_weight
 from payk.intake.digests import Digests
 from payk.intake.request import ItemRefusal, Refused, Request
+from payk.intake.sharing import Sharing
 from payk.intake.steps import Draft, walk
 from payk.store.accept import NewMessage
 from payk.store.errors import StoreUnavailable
@@ -43,6 +45,7 @@ class Checking:
         self._clock = clock
         self._now = now
         self._turn = asyncio.Lock()
+        self._sharing = Sharing()
 
     def one(self, request: Request, client: Client) -> NewMessage:
         """The message of a request. Raises Refused."""
@@ -108,7 +111,7 @@ class Checking:
             text=draft.text,
             sms_type=draft.sms_type,
             priority=draft.priority,
-            queue_id=draft.route.queue_id,
+            queue_id=self._queue(draft, draft.route),
             parts=draft.parts,
             scheduled_at=draft.due_at,
             expires_in=draft.expires_in,
@@ -119,6 +122,16 @@ class Checking:
             limits=limits,
             price=_price(limits, draft.route.price),
         )
+
+    def _queue(self, draft: Draft, route: Route) -> int:
+        """The queue of the operators that the message gets."""
+        operators = draft.operators
+        if draft.weights:
+            first = self._sharing.next(route.route_id, operators, draft.shares)
+            operators = ranked_by_weight(first, operators, draft.weights)
+        elif operators is route.operators:
+            return route.queue_id
+        return draft.directory.queue_of[operators]
 
     def _wait_for_hours(self, draft: Draft) -> None:
         """Outside the hours for Batch the message is due when they open next. What makes a repeat is not touched."""

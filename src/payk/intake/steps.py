@@ -8,10 +8,10 @@ from datetime import datetime
 from payk.domain.account import Client
 from payk.domain.address import check_sender_fits, normalise_phone, registered_sender
 from payk.domain.directory import Directory
-from payk.domain.errors import Code, Field, Rejection
+from payk.domain.errors import Code, Field, Rejection, quoted
 from payk.domain.limits import NO_LIMITS
 from payk.domain.message import Priority, SmsType
-from payk.domain.route import Route
+from payk.domain.route import Carriers, Route, kept_by
 from payk.domain.validity import due_at, lifetime, parse_instant
 from payk.intake.request import Refused, Request
 from payk.text import count_parts, find_invalid, normalise
@@ -35,7 +35,8 @@ class Draft:
 
     __slots__ = (
         "broken", "client", "client_message_id", "directory", "due_at", "expires_in", "instant", "label", "now",
-        "parts", "phone", "priority", "request", "route", "sender", "sms_type", "text",
+        "operators", "parts", "phone", "priority", "request", "route", "sender", "shares", "sms_type", "text",
+        "weights",
     )  # fmt: skip
 
     def __init__(self, request: Request, client: Client, directory: Directory, now: Callable[[], datetime]) -> None:
@@ -46,6 +47,9 @@ class Draft:
         self.broken: list[Rejection] = list(request.unreadable)
         self.phone = ""
         self.route: Route | None = None
+        self.operators: tuple[int, ...] = ()
+        self.weights: tuple[int, ...] = ()
+        self.shares: tuple[int, ...] = ()
         self.text = ""
         self.parts = 0
         self.sender = ""
@@ -67,10 +71,16 @@ def number_is_normal(draft: Draft) -> None:
 
 
 def route_exists(draft: Draft) -> None:
-    """The route that carries the number."""
+    """The route that carries the message; what it is chosen by is settled before."""
     if not draft.phone:
         return
-    draft.route = draft.directory.routes.choose(draft.phone)
+    routes = draft.directory.routes
+    if routes.conditional:
+        if not draft.sender or draft.sms_type is None:
+            return  # refused already, and it is open where the message would go
+        draft.route = routes.choose(draft.phone, draft.client.client_id, draft.sender, draft.sms_type)
+    else:
+        draft.route = routes.choose(draft.phone)
     if draft.route is None:
         detail = f"No route leads to {draft.phone}."
         raise Rejection(Code.PHONE_NUMBER_NOT_ROUTABLE, detail, Field.PHONE_NUMBER)
@@ -95,14 +105,50 @@ def text_fits(draft: Draft) -> None:
 
 
 def sender_is_registered(draft: Draft) -> None:
-    """The sender as registered, which the first operator of the route carries whole."""
+    """The sender as registered."""
     raw = _given(draft.request.sender_address)
     if raw is None:
         raise Rejection(Code.SENDER_ADDRESS_REQUIRED, "SenderAddress is missing.", Field.SENDER_ADDRESS)
     draft.sender = registered_sender(raw, draft.client, draft.now)
-    if draft.route is not None:
-        operator = draft.directory.operators[draft.route.operators[0]]
-        check_sender_fits(draft.sender, operator.alnum_max, operator.name)
+
+
+def operators_carry_sender(draft: Draft) -> None:
+    """The operators of the route that carry the sender, the first of them whole; where they share, one of them."""
+    route, sender = draft.route, draft.sender
+    if route is None or not sender:
+        return
+    known = draft.directory.operators
+    allowed = draft.client.sender_operators.get(sender.casefold()) if draft.client.sender_operators else None
+    if allowed is None:
+        draft.operators, draft.weights = route.operators, route.weights
+    else:
+        kept = kept_by(Carriers(route.operators, route.weights), allowed)
+        if not kept.operators:
+            names = ", ".join(known[operator_id].name for operator_id in route.operators)
+            detail = (
+                f"SenderAddress {quoted(sender)} is not allowed at any operator that carries this number ({names})."
+            )
+            raise Rejection(Code.SENDER_ADDRESS_NOT_ALLOWED, detail, Field.SENDER_ADDRESS)
+        draft.operators, draft.weights = kept
+    draft.shares = draft.weights
+    first = known[draft.operators[0]]
+    if len(sender) > first.alnum_max or draft.weights:
+        _settle_fit(draft)
+
+
+def _settle_fit(draft: Draft) -> None:
+    """Where operators share, those that would not carry the sender whole get no share in it; else the first must."""
+    sender = draft.sender
+    sharing = [operator_id for operator_id, weight in zip(draft.operators, draft.weights, strict=False) if weight]
+    first = [draft.directory.operators[operator_id] for operator_id in sharing or draft.operators[:1]]
+    widest = max(first, key=lambda operator: operator.alnum_max)
+    check_sender_fits(sender, widest.alnum_max, widest.name)
+    if draft.weights and not sender.isdigit():
+        fits = {operator.operator_id for operator in first if operator.alnum_max >= len(sender)}
+        draft.shares = tuple(
+            weight if operator_id in fits else 0
+            for operator_id, weight in zip(draft.operators, draft.weights, strict=True)
+        )
 
 
 def priority_is_known(draft: Draft) -> None:
@@ -164,11 +210,12 @@ def client_message_id_is_short(draft: Draft) -> None:
 
 STEPS: tuple[Callable[[Draft], None], ...] = (
     number_is_normal,
-    route_exists,
     text_fits,
     sender_is_registered,
     priority_is_known,
     sms_type_is_known,
+    route_exists,
+    operators_carry_sender,
     schedule_is_near,
     expiry_is_sensible,
     label_is_short,

@@ -14,9 +14,11 @@ from payk.domain.audit import AuditEntry
 from payk.registry.comparison import Comparison
 from payk.registry.cut_off import traffic_cut_off
 from payk.registry.difference import Difference
+from payk.registry.drawing import keep_queues
 from payk.registry.errors import AlreadyThere, ChangedMeanwhile, ForceRequired, NotThere, RegistryFileError
 from payk.registry.file import RegistryFile
-from payk.registry.resource import Identity, etag
+from payk.registry.resource import Identity, etag, route_settings
+from payk.registry.route_name import route_name
 from payk.registry.secrets import SecretBox
 from payk.registry.value import shown
 from payk.store.database import Database
@@ -62,6 +64,8 @@ async def apply(
             if not force and (cut_off := await traffic_cut_off(change, present, comparison.rows)):
                 raise ForceRequired(cut_off)
             await change.put(comparison.rows)
+            if comparison.rows.routes or any(row.options["operators"] for row in comparison.rows.senders):
+                await keep_queues(change)
             version = await keep(change, difference, author, actor)
         if dry_run:
             await change.undo()
@@ -89,10 +93,13 @@ async def keep(change: RegistryChange, difference: Difference, author: str, acto
 async def present_rows(change: RegistryChange, file: RegistryFile) -> RegistryRows:
     """What is there of everything that `file` names."""
     return await change.present(
-        clients=[client.name for client in file.clients],
+        clients=[
+            *(client.name for client in file.clients),
+            *sorted({route.key.client for route in file.routes if route.key.client is not None}),
+        ],
         keys=[digest for client in file.clients for key in client.named_keys() for digest in key.digests],
         links=[link.name for operator in file.operators for link in operator.links],
-        prefixes=[route.prefix for route in file.routes],
+        routes=[route.key for route in file.routes],
     )
 
 
@@ -101,7 +108,7 @@ def _check(expected: Mapping[Identity, str], present: RegistryRows) -> None:
     etags = _etags(present) if expected else {}
     for (heading, name), tag in expected.items():
         found = etags.get((heading, name))
-        what = f"{heading.rpartition('.')[2]} {shown(name)}"
+        what = f"{heading.rpartition('.')[2]} {name if heading == 'route' and ' ' in name else shown(name)}"
         if tag == NOTHING and found is not None:
             raise AlreadyThere(f"There is a {what} already.")
         if tag != NOTHING and found is None:
@@ -123,8 +130,5 @@ def _etags(present: RegistryRows) -> dict[Identity, str]:
         },
         **{("operator", row.name): etag("operator", row.options) for row in present.operators},
         **{("operator.link", row.name): etag("operator.link", row.options) for row in present.links},
-        **{
-            ("route", row.prefix): etag("route", {**row.options, "operators": list(row.operators)})
-            for row in present.routes
-        },
+        **{("route", route_name(row.key.folded())): etag("route", route_settings(row)) for row in present.routes},
     }

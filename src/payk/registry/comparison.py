@@ -5,13 +5,14 @@ A key that is not written leaves an existing row as it is, and gives a new one i
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Mapping, Sequence, Set
 from typing import Any, Final, Literal
 
 from payk.registry.difference import Change, Difference
 from payk.registry.errors import Problem, SecretError
 from payk.registry.file import ClientEntry, KeyEntry, LinkEntry, OperatorEntry, RegistryFile, RouteEntry
 from payk.registry.options import DEFAULTS, NamedKey, Sealed
+from payk.registry.route_name import EVERY_NUMBER, route_name
 from payk.registry.secrets import SecretBox
 from payk.registry.value import shown, suggestion
 from payk.store.registry import ClientRow, KeyRow, LinkRow, OperatorRow, RegistryRows, RouteRow, SenderRow
@@ -36,7 +37,8 @@ class Comparison:
         self._keys = {row.sha256: row for row in present.keys}
         self._operators = {row.name: row for row in present.operators}
         self._links = {row.name: row for row in present.links}
-        self._routes = {row.prefix: row for row in present.routes}
+        self._routes = {row.key.folded(): row for row in present.routes}
+        self._client_names = {*self._clients, *(client.name for client in file.clients)}
         self._operator_names = {*self._operators, *(operator.name for operator in file.operators)}
         for client in file.clients:
             self._compare_client(client)
@@ -66,7 +68,8 @@ class Comparison:
         if entry.senders is not None:
             self._compare_senders(entry.name, entry.senders, apart={item.name.lower() for item in entry.sender_entries})
         for sender in entry.sender_entries:
-            self._compare_sender(entry.name, sender.name, sender.options)
+            if not self._unknown_operators(sender.path, sender.options.get("operators", ())):
+                self._compare_sender(entry.name, sender.name, sender.options)
         for key in entry.keys:
             self._open(entry.name, key, {})
         for key in entry.revoked:
@@ -182,27 +185,55 @@ class Comparison:
         return sealed, True
 
     def _compare_route(self, entry: RouteEntry) -> None:
-        present = self._routes.get(entry.prefix)
+        present = self._routes.get(entry.key.folded())
         if entry.operators is None and present is None:
             self._wrong(f"{entry.path}.operators", "missing", "a new route needs at least one operator")
             return
-        unknown = [
-            (index, name) for index, name in enumerate(entry.operators or ()) if name not in self._operator_names
-        ]
-        for index, name in unknown:
-            wrong = f"operator {shown(name)} is neither in this file nor in the database"
-            self._wrong(f"{entry.path}.operators[{index}]", wrong, suggestion(name, self._operator_names))
-        if unknown:
+        if self._unknown_operators(entry.path, entry.operators or ()):
+            return
+        if present is None and entry.key.client is not None and entry.key.client not in self._client_names:
+            wrong = f"client {shown(entry.key.client)} is neither in this file nor in the database"
+            self._wrong(f"{entry.path}.client", wrong, "write its [[client]], or leave it out for every client")
             return
         options, fields = _merged("route", present.options if present else None, entry.options)
         operators = list(entry.operators if entry.operators is not None else present.operators if present else ())
         before = list(present.operators) if present else None
         if operators != before:
             fields = {"operators": (before, operators), **fields}
-        if fields:
-            self.rows.routes.append(RouteRow(entry.prefix, operators, options))
-            name = entry.prefix or "of every number"
-            self._changes.append(Change("~" if present else "+", "route", name, fields=fields))
+        if fields and not self._does_not_draw(entry.path, operators, options):
+            key = present.key if present else entry.key
+            self.rows.routes.append(RouteRow(key, operators, options))
+            sign: Literal["+", "~"] = "~" if present else "+"
+            identity = {name: value for name, value in key._asdict().items() if value is not None}
+            name = route_name(key) or EVERY_NUMBER
+            change = Change(sign, "route", name, fields=fields, identity=identity if key.conditional else {})
+            self._changes.append(change)
+
+    def _unknown_operators(self, path: str, operators: Sequence[str]) -> bool:
+        """Note the operators that are not known; whether there are any."""
+        unknown = [(index, name) for index, name in enumerate(operators) if name not in self._operator_names]
+        for index, name in unknown:
+            wrong = f"operator {shown(name)} is neither in this file nor in the database"
+            self._wrong(f"{path}.operators[{index}]", wrong, suggestion(name, self._operator_names))
+        return bool(unknown)
+
+    def _does_not_draw(self, path: str, operators: Sequence[str], options: Mapping[str, Any]) -> bool:
+        """Note what keeps a route from drawing its operators; whether there is anything."""
+        noted = len(self.problems)
+        for key in ("weights", "costs"):
+            for name in options[key]:
+                if name not in operators:
+                    wrong = f"operator {shown(name)} is none of this route"
+                    self._wrong(f"{path}.{key}", wrong, suggestion(name, operators))
+        if options["weights"] and not any(options["weights"].values()):
+            self._wrong(f"{path}.weights", "no operator gets a share", "give one of them more than 0, or write {}")
+        if options["order"] == "price" and options["weights"]:
+            right = 'write order = "written" to share by weights, or weights = {} to take the cheapest'
+            self._wrong(f"{path}.order", "there are weights as well", right)
+        if options["order"] == "price" and not options["costs"]:
+            right = 'write what a part costs, such as costs = {tcell = "0.08"}'
+            self._wrong(f"{path}.costs", "no cost is known to order by", right)
+        return len(self.problems) > noted
 
 
 def _merged(

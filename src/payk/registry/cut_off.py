@@ -21,8 +21,8 @@ async def traffic_cut_off(change: RegistryChange, present: RegistryRows, rows: R
 
 
 async def _last_route(change: RegistryChange, present: RegistryRows, rows: RegistryRows) -> list[str]:
-    were = {row.prefix for row in present.routes if row.options["enabled"]}
-    gone = [row.prefix for row in rows.routes if not row.options["enabled"] and row.prefix in were]
+    were = {row.key.folded() for row in present.routes if row.options["enabled"]}
+    gone = [row.key for row in rows.routes if not row.options["enabled"] and row.key.folded() in were]
     if not gone or any(row.options["enabled"] for row in rows.routes) or not await change.last_routes(gone):
         return []
     return ["No route would be left: every message would be refused."]

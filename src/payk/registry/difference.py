@@ -22,6 +22,8 @@ class Change:
     """What is written in the file: key -> (old value, new value), in stored form; old is None for a new row."""
     notes: tuple[str, ...] = ()
     """What has no values to show, such as `password changed`."""
+    identity: Mapping[str, Any] = field(default_factory=dict)
+    """The keys that name the row in a file, where `name` is made of them."""
 
     def line(self) -> str:
         """`~ link tcell-1: window 10 -> 100, password changed`."""
@@ -56,6 +58,7 @@ class Difference:
                     "kind": change.kind,
                     "name": change.name,
                     **({"of": change.of} if change.of else {}),
+                    **({"identity": dict(change.identity)} if change.identity else {}),
                     **(
                         {"fields": {key: list(values) for key, values in change.fields.items()}}
                         if change.fields

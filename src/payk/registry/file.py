@@ -12,7 +12,9 @@ from typing import Any
 from payk.registry.errors import Problem, RegistryFileError
 from payk.registry.key import Option
 from payk.registry.options import PASSWORD_TEXT, TABLES, FromEnvironment, NamedKey, Sealed
+from payk.registry.route_name import route_name
 from payk.registry.value import Place, shown, suggestion
+from payk.store.registry import RouteKey
 
 __all__ = [
     "ClientEntry",
@@ -93,7 +95,7 @@ class RouteEntry:
     """What a file says of one route."""
 
     path: str
-    prefix: str
+    key: RouteKey
     options: Mapping[str, Any]
     operators: tuple[str, ...] | None
 
@@ -150,7 +152,7 @@ def read(document: Mapping[str, Any], name: str, environ: Mapping[str, str]) -> 
     _distinct("client", "name", [(client.path, client.name) for client in clients], problems)
     _distinct("operator", "name", [(operator.path, operator.name) for operator in operators], problems)
     _distinct("link", "name", [(link.path, link.name) for link in links if link.name], problems)
-    _distinct("a route with prefix", "prefix", [(route.path, route.prefix) for route in routes], problems)
+    _distinct_routes(routes, problems)
     _keys_open_one_client(clients, problems)
     _revoked_keys_open_none(clients, problems)
     if problems:
@@ -264,7 +266,7 @@ def _route(table: Mapping[str, Any], place: Place) -> RouteEntry:
     operators = values.get("operators")
     return RouteEntry(
         place.path,
-        values.get("prefix") or "",
+        RouteKey(values.get("prefix") or "", values.get("client"), values.get("sender"), values.get("sms_type")),
         _options(values, "route"),
         None if operators is None else tuple(operators),
     )
@@ -280,6 +282,17 @@ def _distinct(what: str, key: str, names: Sequence[tuple[str, str]], problems: l
         first = first_at.setdefault(name, path)
         if first != path:
             problems.append(Problem(f"{path}.{key}", f"{what} {shown(name)} is already at {first}", "write it once"))
+
+
+def _distinct_routes(routes: Sequence[RouteEntry], problems: list[Problem]) -> None:
+    unclear = {problem.path.partition(".")[0] for problem in problems}  # whose conditions may not be what was written
+    first_at: dict[RouteKey, str] = {}
+    for route in routes:
+        first = first_at.setdefault(route.key.folded(), route.path)
+        if first != route.path and not {first, route.path} & unclear:
+            name = route_name(route.key) if route.key.conditional else f"with prefix {shown(route.key.prefix)}"
+            wrong = f"a route {name} is already at {first}"
+            problems.append(Problem(f"{route.path}.prefix", wrong, "write it once"))
 
 
 def _keys_open_one_client(clients: Sequence[ClientEntry], problems: list[Problem]) -> None:

@@ -14,9 +14,11 @@ from payk.domain.account import ApiKey, Client
 from payk.domain.directory import CurrentDirectory, Directory
 from payk.domain.hold import Holds
 from payk.domain.limits import NO_LIMITS, Limits
+from payk.domain.message import SmsType
 from payk.domain.operator import Link, Operator
-from payk.domain.route import Route, RouteTable
+from payk.domain.route import Carriers, Route, RouteTable, lists_drawn
 from payk.logs import get_logger
+from payk.registry.drawing import carriers_of
 from payk.registry.errors import DirectoryError
 from payk.registry.key import Key, Option
 from payk.registry.limit_options import LIMITS
@@ -28,10 +30,12 @@ from payk.store.holds import read_holds
 from payk.store.listening import listen
 from payk.store.registry import (
     REGISTRY_CHANNEL,
+    Snapshot,
     StoredClient,
     StoredKey,
     StoredLink,
     StoredRoute,
+    add_queues,
     read_snapshot,
     registry_version,
 )
@@ -58,13 +62,23 @@ async def load(db: Database) -> Directory:
     operators = {
         row.operator_id: Operator(*row, links=tuple(links.get(row.operator_id, ()))) for row in snapshot.operators
     }
+    ways = await _ways(snapshot)
+    needed = lists_drawn(
+        [way for row, way in zip(snapshot.routes, ways, strict=True) if row.enabled],
+        {allowed for client in clients.values() for allowed in client.sender_operators.values()},
+    )
+    queues = snapshot.queues
+    if missing := needed.difference(queues.values()):
+        queues = await add_queues(db, missing)
+    queue_of = {operators: queue_id for queue_id, operators in queues.items()}
+    routes = [_route(row, *way, queue_of) for row, way in zip(snapshot.routes, ways, strict=True)]
     return Directory(
         snapshot.version,
         clients,
         keys,
         operators,
-        RouteTable([_route(row, snapshot.queues) async for row in _in_turn(snapshot.routes)]),
-        snapshot.queues,
+        RouteTable(routes),
+        queues,
         Holds(snapshot.holds),
         snapshot.block_list,
     )
@@ -139,9 +153,14 @@ def _client(row: StoredClient) -> Client:
         name=row.name,
         senders={name.casefold(): name for name in row.senders},
         sender_expiry={name.casefold(): ends for name, ends in endings if ends is not None},
+        sender_operators=_sender_operators(row.sender_operators) if row.sender_operators else {},
         limits=limits,
         **options,
     )
+
+
+def _sender_operators(stored: str) -> dict[str, frozenset[int]]:
+    return {name.casefold(): frozenset(operators) for name, operators in json.loads(stored).items()}
 
 
 def _client_options(name: str, options: str) -> tuple[Mapping[str, Any], Limits]:
@@ -172,14 +191,35 @@ def _link(row: StoredLink) -> Link:
     return Link(link_id=row.link_id, operator_id=row.operator_id, name=row.name, password=row.password, **options)
 
 
-def _route(row: StoredRoute, queues: Mapping[int, tuple[int, ...]]) -> Route:
-    return Route(row.route_id, row.prefix, queues[row.queue_id], row.queue_id, row.enabled, _price(row.options))
+async def _ways(snapshot: Snapshot) -> list[Carriers]:
+    """How each route draws its operators."""
+    numbers = {operator.name: operator.operator_id for operator in snapshot.operators}
+    return [
+        carriers_of(snapshot.queues[row.queue_id], _route_options(row.options), numbers)
+        async for row in _in_turn(snapshot.routes)
+    ]
+
+
+def _route(
+    row: StoredRoute, operators: tuple[int, ...], weights: tuple[int, ...], queue_of: Mapping[tuple[int, ...], int]
+) -> Route:
+    return Route(
+        row.route_id,
+        row.prefix,
+        operators,
+        queue_of.get(operators, row.queue_id),
+        row.enabled,
+        _route_options(row.options)["price"],
+        row.client_id,
+        None if row.sender is None else row.sender.casefold(),
+        None if row.sms_type is None else SmsType(row.sms_type),
+        weights,
+    )
 
 
 @lru_cache(maxsize=1_024)
-def _price(options: str) -> int:
-    price: int = _decoded(ROUTE, options)["price"]
-    return price
+def _route_options(options: str) -> Mapping[str, Any]:
+    return _decoded(ROUTE, options)
 
 
 def _decoded(keys: Mapping[str, Key], options: str) -> dict[str, Any]:

@@ -36,6 +36,7 @@ from payk.registry.value import (
     money_text,
     networks,
     number,
+    schema_of,
     shown,
     text,
 )
@@ -262,6 +263,17 @@ _SENDER: Final = text(
 _UNCERTAIN: Final = mapping(_TYPES, choice(UncertainPolicy), example='{otp = "resend", batch = "hold"}')
 
 
+def _or_none(read: Reader[str]) -> Reader[str]:
+    """The same, where "" stands for none."""
+    schema = schema_of(read)
+
+    @described({**schema, "type": [schema["type"], "null"], "pattern": f"^$|{schema['pattern']}"})
+    def read_or_none(value: object, place: Place) -> str | None:
+        return None if value == "" else read(value, place)
+
+    return read_or_none
+
+
 def _decode_sms_type(value: int | None) -> SmsType | None:
     return None if value is None else SmsType(value)
 
@@ -351,6 +363,11 @@ SENDER: Final[Mapping[str, Key]] = {
         "",
     ),
     "expires_at": Option(moment, "When its approval ends, such as 2027-01-01T00:00:00Z.", None, decode_moment),
+    "operators": Option(
+        listing(_NAME, noun="operators"),
+        "Names of the operators that carry it; the others of a route are left out for it. [] = all carry it.",
+        [],
+    ),
 }
 
 OPERATOR: Final[Mapping[str, Key]] = {
@@ -475,13 +492,34 @@ LINK: Final[Mapping[str, Key]] = {
 ROUTE: Final[Mapping[str, Key]] = {
     "prefix": Key(
         text(r"[0-9]{0,15}", 'write at most 15 digits in quotes, such as "992", or "" for every number'),
-        "Digits that a number begins with; the longest prefix that fits wins.",
+        "Digits that a number begins with. Of the routes that fit, one that names a client wins, then one that names a "
+        "sender, then a type; among those alike the longest prefix.",
     ),
+    "client": Key(_or_none(_NAME), 'Name of the client that it is for alone; "" = every client.'),
+    "sender": Key(_or_none(_SENDER), 'The sender that it is for alone, the same in any case of letters; "" = any.'),
+    "sms_type": Key(_sms_type, 'The SmsType that it is for alone: 1 or common, 2 or otp, 3 or batch; "" = any.'),
     "operators": Key(
         listing(_NAME, noun="operators", least=1), "Names of operators: the first that is up, the rest are fallbacks."
     ),
     "enabled": Option(boolean, "false takes the rule away.", True),
     "price": Option(money, 'What a part costs a prepaid client, such as "0.12".', 0, write=money_text),
+    "weights": Option(
+        mapping(_NAME, integer(0, 1_000), example="{tcell = 70, megafon = 30}"),
+        "Shares of its messages by operator, such as {tcell = 70, megafon = 30}; one that is not named is a fallback "
+        "alone. {} = the first gets all.",
+        {},
+    ),
+    "costs": Option(
+        mapping(_NAME, money, example='{tcell = "0.08", megafon = "0.1"}'),
+        'What a part costs the centre, by operator, such as {tcell = "0.08", megafon = "0.1"}; for `order`.',
+        {},
+        write=lambda value: {name: money_text(cost) for name, cost in value.items()},
+    ),
+    "order": Option(
+        choice(("written", "price")),
+        "written: operators come as they are listed; price: the cheapest of `costs` first, those without one last.",
+        "written",
+    ),
 }
 
 TABLES: Final[Mapping[str, Mapping[str, Key]]] = {

@@ -10,13 +10,14 @@ from typing import Any
 
 from payk.registry.key import Option
 from payk.registry.options import DEFAULTS, TABLES
+from payk.store.registry import RouteRow
 from payk.store.registry_pages import StoredResource
 
-__all__ = ["Identity", "Resource", "etag", "resource_of", "written"]
+__all__ = ["Identity", "Resource", "etag", "resource_of", "route_settings", "written"]
 
 Identity = tuple[str, str]
 """A heading of the registry file and what a table below it is known by: a sender by `CLIENT/name`, lower-case, a key by
-its SHA-256 in hex."""
+its SHA-256 in hex, a route by its name (payk.registry.route_name), the sender in it in lower case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,13 @@ def etag(heading: str, settings: Mapping[str, Any]) -> str:
     """A digest of all settings of a resource, those that are not stored with their defaults."""
     whole = {**DEFAULTS[heading], **settings}
     return hashlib.sha256(json.dumps(whole, sort_keys=True, ensure_ascii=False).encode()).hexdigest()[:16]
+
+
+def route_settings(row: RouteRow) -> dict[str, Any]:
+    """The settings of a route as they are shown, with what it matches besides its prefix."""
+    key = row.key
+    conditions = {"client": key.client, "sender": key.sender, "sms_type": key.sms_type}
+    return {**row.options, "operators": list(row.operators), **conditions}
 
 
 def written(heading: str, settings: Mapping[str, Any]) -> dict[str, Any]:

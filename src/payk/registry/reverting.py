@@ -17,6 +17,7 @@ from payk.registry.errors import ChangedMeanwhile, NotThere
 from payk.registry.file import read
 from payk.registry.key import Option
 from payk.registry.options import TABLES
+from payk.registry.route_name import EVERY_NUMBER
 from payk.registry.secrets import SecretBox
 from payk.registry.value import shown
 from payk.store.database import Database
@@ -53,6 +54,7 @@ class _Row:
     """What is to become of one row: values to have again, and those that the changes gave it last."""
 
     was_added: bool = False
+    identity: Mapping[str, Any] = field(default_factory=dict)
     values: dict[str, Any] = field(default_factory=dict)
     given: dict[str, Any] = field(default_factory=dict)
 
@@ -122,6 +124,7 @@ def _collect(changes: Sequence[StoredChange]) -> tuple[dict[_Name, _Row], list[s
             name: _Name = (change["kind"], change["name"], change.get("of", ""))
             row = rows.setdefault(name, _Row())
             row.was_added = row.was_added or change["sign"] == "+"
+            row.identity = change.get("identity", {})
             if change["sign"] == "~":
                 for key, (old, new) in change.get("fields", {}).items():
                     row.values[key] = old
@@ -169,7 +172,8 @@ def _document(rows: Mapping[_Name, _Row], digests: Mapping[tuple[str, str], str]
             case "link" if owner:
                 operators.setdefault(owner, {"name": owner}).setdefault("link", []).append({"name": name, **keys})
             case "route":
-                routes.append({"prefix": "" if name == "of every number" else name, **keys})
+                prefix = "" if name == EVERY_NUMBER else name
+                routes.append({**(row.identity or {"prefix": prefix}), **keys})
     return {"client": [*clients.values()], "operator": [*operators.values()], "route": routes}
 
 

@@ -13,6 +13,8 @@ __all__ = ["read_schema", "written_schema"]
 
 _SECRET = frozenset({"key", "sha256", "password", "api_keys", "api_key_sha256", "revoked_keys"})
 """What is written and never shown."""
+_NAMING = frozenset({"name", "prefix", "client", "sender", "sms_type", "operators", "revoked"})
+"""What is shown though it is no setting."""
 
 
 def written_schema(heading: str) -> dict[str, Any]:
@@ -26,7 +28,7 @@ def read_schema(heading: str, facts: Mapping[str, Any]) -> dict[str, Any]:
     properties = {
         name: {**_or_null(schema_of(key.read)), "description": key.about}
         for name, key in TABLES[heading].items()
-        if name not in _SECRET and (isinstance(key, Option) or name in ("name", "prefix", "operators", "revoked"))
+        if name not in _SECRET and (isinstance(key, Option) or name in _NAMING)
     }
     properties |= {name: dict(schema) for name, schema in facts.items()}
     return {"type": "object", "properties": properties, "required": sorted(properties)}

@@ -7,7 +7,7 @@ of the file in their stored form, what JSON can hold.
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -23,6 +23,7 @@ from payk.store.queries import sql
 
 __all__ = [
     "REGISTRY_CHANNEL",
+    "ChosenLists",
     "ClientRow",
     "InForce",
     "KeyRow",
@@ -30,6 +31,7 @@ __all__ = [
     "OperatorRow",
     "RegistryChange",
     "RegistryRows",
+    "RouteKey",
     "RouteRow",
     "SenderRow",
     "Snapshot",
@@ -38,11 +40,13 @@ __all__ = [
     "StoredLink",
     "StoredOperator",
     "StoredRoute",
+    "add_queues",
     "announce",
     "changing",
     "note_key_use",
     "read_snapshot",
     "registry_version",
+    "route_number",
 ]
 
 REGISTRY_CHANNEL: Final = "payk_registry"
@@ -94,11 +98,29 @@ class LinkRow:
     password: bytes = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class RouteRow:
-    """A route, known by its prefix; its operators by name, in order."""
+class RouteKey(NamedTuple):
+    """What a route matches, which is what it is known by; None = any. A sender is the same in any case of letters."""
 
     prefix: str
+    client: str | None = None
+    sender: str | None = None
+    sms_type: int | None = None
+
+    def folded(self) -> RouteKey:
+        """The same for every spelling of the sender."""
+        return self if self.sender is None else self._replace(sender=self.sender.lower())
+
+    @property
+    def conditional(self) -> bool:
+        """Whether more than the number decides."""
+        return self[1:] != (None, None, None)
+
+
+@dataclass(frozen=True, slots=True)
+class RouteRow:
+    """A route, known by what it matches; its operators by name, in order."""
+
+    key: RouteKey
     operators: Sequence[str]
     options: Mapping[str, Any]
 
@@ -115,6 +137,17 @@ class RegistryRows:
     routes: list[RouteRow] = field(default_factory=list)
 
 
+class ChosenLists(NamedTuple):
+    """What the lists of operators that messages get follow from."""
+
+    numbers: Mapping[str, int]
+    """operator_id by name."""
+    routes: Sequence[tuple[tuple[int, ...], Mapping[str, Any]]]
+    """Operators as written and options of every route that counts, each combination once."""
+    restrictions: Sequence[Sequence[int]]
+    """Every set of operators that senders are restricted to."""
+
+
 class RegistryChange:
     """A change under way: inside a transaction, alone."""
 
@@ -127,7 +160,7 @@ class RegistryChange:
         return self._connection
 
     async def present(
-        self, *, clients: Sequence[str], keys: Sequence[bytes], links: Sequence[str], prefixes: Sequence[str]
+        self, *, clients: Sequence[str], keys: Sequence[bytes], links: Sequence[str], routes: Sequence[RouteKey]
     ) -> RegistryRows:
         """What is there of these, the clients with all their senders; and every operator."""
         fetch = self._connection.fetch
@@ -147,18 +180,17 @@ class RegistryChange:
                 for row in await fetch(sql("registry.links_named"), links)
             ],
             [
-                RouteRow(row[0], row[1], json.loads(row[2]))
-                for row in await fetch(sql("registry.routes_given"), prefixes)
+                RouteRow(RouteKey(*row[:4]), row[4], json.loads(row[5]))
+                for row in await fetch(sql("registry.routes_given"), _keys_as_json(routes))
             ],
         )
 
     async def put(self, rows: RegistryRows) -> None:
         """Make every row be as given: added where its name is new, replaced where it is known."""
         routes = [
-            {"prefix": row.prefix, "operators": list(row.operators), "options": row.options} for row in rows.routes
+            {**row.key._asdict(), "operators": list(row.operators), "options": row.options} for row in rows.routes
         ]
         await self._put("clients", [{"name": row.name, "options": row.options, **row.options} for row in rows.clients])
-        await self._put("senders", [{"client": row.client, "name": row.name, **row.options} for row in rows.senders])
         await self._put(
             "keys",
             [
@@ -167,6 +199,7 @@ class RegistryChange:
             ],
         )
         await self._put("operators", [{"name": row.name, **row.options} for row in rows.operators])
+        await self._put("senders", [{"client": row.client, "name": row.name, **row.options} for row in rows.senders])
         await self._put(
             "links",
             [
@@ -175,7 +208,22 @@ class RegistryChange:
             ],
         )
         await self._put("queues", routes)
-        await self._put("routes", routes)
+        conditional = [row.key.conditional for row in rows.routes]
+        await self._put("routes", [row for row, is_so in zip(routes, conditional, strict=True) if not is_so])
+        await self._put("conditional_routes", [row for row, is_so in zip(routes, conditional, strict=True) if is_so])
+
+    async def chosen_lists(self) -> ChosenLists:
+        """What the lists of operators follow from, with what was written."""
+        fetch = self._connection.fetch
+        return ChosenLists(
+            {row[0]: row[1] for row in await fetch(sql("holds.operator_numbers"))},
+            [(tuple(row[0]), json.loads(row[1])) for row in await fetch(sql("registry.lists_in_use"))],
+            [row[0] for row in await fetch(sql("registry.restrictions"))],
+        )
+
+    async def add_queues(self, lists: Collection[Sequence[int]]) -> None:
+        """A queue for each of these lists of operators that has none."""
+        await _put_lists(self._connection, lists)
 
     async def _put(self, what: str, rows: Sequence[Mapping[str, Any]]) -> None:
         if rows:
@@ -186,9 +234,9 @@ class RegistryChange:
         given = json.dumps([{"client": client, "name": name} for client, name in senders])
         return [(row[0], row[1]) for row in await self._connection.fetch(sql("registry.senders_in_use"), given)]
 
-    async def last_routes(self, prefixes: Sequence[str]) -> bool:
+    async def last_routes(self, routes: Sequence[RouteKey]) -> bool:
         """Whether these are all the routes that are enabled."""
-        row = await self._connection.fetchrow(sql("registry.routes_left"), prefixes)
+        row = await self._connection.fetchrow(sql("registry.routes_left"), _keys_as_json(routes))
         return row is not None and row["besides"] == 0 and row["now"] > 0
 
     async def operators_with_queues(self, operators: Sequence[str], links: Sequence[str]) -> list[str]:
@@ -208,6 +256,10 @@ class RegistryChange:
     async def undo(self) -> None:
         """Take back everything that was written."""
         await self._connection.execute("rollback to savepoint change")
+
+
+def _keys_as_json(routes: Sequence[RouteKey]) -> str:
+    return json.dumps([key._asdict() for key in routes])
 
 
 @asynccontextmanager
@@ -245,6 +297,29 @@ async def registry_version(db: Database, *, timeout: float = 2.0) -> InForce:
         return InForce(*row)
 
 
+async def add_queues(
+    db: Database, lists: Collection[Sequence[int]], *, timeout: float = 5.0
+) -> dict[int, tuple[int, ...]]:
+    """A queue for each of these lists of operators that has none; answers all queues, as Snapshot has them."""
+    async with db.transaction(timeout) as connection:
+        await _put_lists(connection, lists)
+        return await _load_queues(connection)
+
+
+async def _put_lists(connection: Connection, lists: Collection[Sequence[int]]) -> None:
+    await connection.execute(sql("registry.put_lists"), json.dumps(sorted(map(list, lists))))
+
+
+async def _load_queues(connection: Connection) -> dict[int, tuple[int, ...]]:
+    return {row[0]: tuple(row[1]) for row in await connection.fetch(sql("registry.load_queues"))}
+
+
+async def route_number(db: Database, key: RouteKey, *, timeout: float = 5.0) -> int:
+    """The number of a route; 0 where there is none that matches just this."""
+    async with db.connection(timeout) as connection:
+        return int(await connection.fetchval(sql("registry.route_number"), _keys_as_json([key])) or 0)
+
+
 async def note_key_use(db: Database, key_ids: Sequence[int], *, timeout: float = 5.0) -> None:
     """Keys that were used just now, sorted."""
     async with db.connection(timeout) as connection:
@@ -252,13 +327,17 @@ async def note_key_use(db: Database, key_ids: Sequence[int], *, timeout: float =
 
 
 class StoredClient(NamedTuple):
-    """A client, its settings as JSON text, its approved senders and when each of them ends."""
+    """A client, its settings as JSON text, its approved senders, when each of them ends and who carries it.
+
+    `sender_operators`: by sender as JSON text, of those alone that not all operators carry; None where all do.
+    """
 
     client_id: int
     name: str
     options: str
     senders: list[str]
     sender_expiry: list[datetime | None]
+    sender_operators: str | None
 
 
 class StoredKey(NamedTuple):
@@ -297,6 +376,9 @@ class StoredRoute(NamedTuple):
 
     route_id: int
     prefix: str
+    client_id: int | None
+    sender: str | None
+    sms_type: int | None
     queue_id: int
     enabled: bool
     options: str
@@ -330,7 +412,7 @@ async def read_snapshot(db: Database, *, timeout: float = 30.0) -> Snapshot:
             [StoredKey(*row) for row in await fetch(sql("registry.load_keys"))],
             [StoredOperator(*row) for row in await fetch(sql("registry.load_operators"))],
             [StoredLink(*row) for row in await fetch(sql("registry.load_links"))],
-            {row[0]: tuple(row[1]) for row in await fetch(sql("registry.load_queues"))},
+            await _load_queues(connection),
             [StoredRoute(*row) for row in await fetch(sql("registry.load_routes"))],
             await holds_in_force(connection),
             bool(await connection.fetchval(sql("blocked.are_any"))),

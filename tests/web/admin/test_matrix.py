@@ -62,6 +62,7 @@ ALL: dict[str, Permission | tuple[Permission, ...]] = {
     "GET /routes": P.READ_REGISTRY,
     "POST /routes": P.CHANGE_ROUTES,
     "GET /routes/{route_id}": P.READ_REGISTRY,
+    "GET /routes/explain": P.READ_REGISTRY,
     "PATCH /routes/{route_id}": P.CHANGE_ROUTES,
     "GET /changes": P.READ_REGISTRY,
     "GET /changes/{version}": P.READ_REGISTRY,

@@ -26,8 +26,9 @@ select c.name as client, s.name,
        jsonb_build_object('status', case when s.enabled then 'approved' when s.status = 'approved' then 'withdrawn'
                                          else s.status end,
                           'reason', s.reason,
-                          'expires_at', to_char(s.expires_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'))::text
-           as options
+                          'expires_at', to_char(s.expires_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
+                          'operators', array(select o.name from unnest(s.operators) with ordinality as u (operator_id, n)
+                                             join operator o using (operator_id) order by u.n))::text as options
 from client c join sender s using (client_id) where c.name = any($1::text[]);
 
 -- name: keys_given
@@ -50,12 +51,24 @@ select o.name as operator, l.name, l.password,
 from link l join operator o using (operator_id) where l.name = any($1::text[]);
 
 -- name: routes_given
--- The routes of these prefixes, with the names of their operators in order.
-select r.prefix,
+-- The routes that match just this, with the names of their operators in order.
+select r.prefix, r.client, r.sender, r.sms_type,
        array(select o.name from unnest(q.operators) with ordinality as u (operator_id, n)
              join operator o using (operator_id) order by u.n) as operators,
        (r.options || jsonb_build_object('enabled', r.enabled))::text as options
-from route r join queue q using (queue_id) where r.prefix = any($1::text[]);
+from jsonb_to_recordset($1::text::jsonb) as g (prefix text, client text, sender text, sms_type smallint)
+join any_route r on r.prefix = g.prefix and r.client is not distinct from g.client
+                    and lower(r.sender) is not distinct from lower(g.sender)
+                    and r.sms_type is not distinct from g.sms_type
+join queue q using (queue_id);
+
+-- name: route_number
+-- The number of the route that matches just this.
+select r.route_id
+from jsonb_to_recordset($1::text::jsonb) as g (prefix text, client text, sender text, sms_type smallint)
+join any_route r on r.prefix = g.prefix and r.client is not distinct from g.client
+                    and lower(r.sender) is not distinct from lower(g.sender)
+                    and r.sms_type is not distinct from g.sms_type;
 
 -- name: put_clients
 -- Makes clients be as these JSON objects say; options that have no column of their own are limits.
@@ -76,15 +89,17 @@ on conflict (name) do update set
 
 -- name: put_senders
 -- Makes senders be as these JSON objects say; a name is the same in any case of letters.
-insert into sender (client_id, name, enabled, status, reason, expires_at)
-select c.client_id, r.name, r.status = 'approved', r.status, r.reason, r.expires_at
+insert into sender (client_id, name, enabled, status, reason, expires_at, operators)
+select c.client_id, r.name, r.status = 'approved', r.status, r.reason, r.expires_at,
+       array(select o.operator_id from unnest(r.operators) with ordinality as u (name, n)
+             join operator o using (name) order by u.n)
 from jsonb_to_recordset($1::text::jsonb)
-    as r (client text, name text, status text, reason text, expires_at timestamptz)
+    as r (client text, name text, status text, reason text, expires_at timestamptz, operators text[])
 join client c on c.name = r.client
 order by c.client_id, lower(r.name)
 on conflict (client_id, lower(name)) do update set
     name = excluded.name, enabled = excluded.enabled, status = excluded.status, reason = excluded.reason,
-    expires_at = excluded.expires_at, changed_at = now();
+    expires_at = excluded.expires_at, operators = excluded.operators, changed_at = now();
 
 -- name: put_keys
 -- Adds API keys, or revokes them for good.
@@ -145,6 +160,37 @@ order by r.prefix
 on conflict (prefix) do update set
     queue_id = excluded.queue_id, enabled = excluded.enabled, options = excluded.options;
 
+-- name: put_conditional_routes
+-- The same for routes with conditions besides the prefix.
+insert into conditional_route (prefix, client_id, sender, sms_type, queue_id, enabled, options)
+select r.prefix, c.client_id, r.sender, r.sms_type, q.queue_id, (r.options ->> 'enabled')::boolean,
+       r.options - 'enabled'
+from jsonb_to_recordset($1::text::jsonb)
+    as r (prefix text, client text, sender text, sms_type smallint, operators text[], options jsonb)
+left join client c on c.name = r.client
+join queue q on q.operators = array(select o.operator_id from unnest(r.operators) with ordinality as u (name, n)
+                                    join operator o using (name) order by u.n)
+order by r.prefix, c.client_id, lower(r.sender), r.sms_type
+on conflict (prefix, client_id, lower(sender), sms_type) do update set
+    sender = excluded.sender, queue_id = excluded.queue_id, enabled = excluded.enabled, options = excluded.options;
+
+-- name: put_lists
+-- A queue for each of these lists of operators, given as JSON, that has none yet.
+insert into queue (operators)
+select array(select o.operator_id::integer from jsonb_array_elements_text(given) with ordinality as o (operator_id, n)
+             order by o.n)
+from jsonb_array_elements($1::text::jsonb) given
+on conflict (operators) do nothing;
+
+-- name: lists_in_use
+-- What the lists of operators that messages get follow from: every way in which routes that count choose.
+select distinct q.operators, (r.options - 'price')::text as options from any_route r join queue q using (queue_id)
+where r.enabled;
+
+-- name: restrictions
+-- Every set of operators that senders are restricted to.
+select distinct operators from sender where operators <> '{}';
+
 -- name: senders_in_use
 -- Which of these senders stand on one of the last 10,000 messages of their clients that were accepted within a day.
 select c.name as client, g.name
@@ -160,9 +206,13 @@ where exists (
 );
 
 -- name: routes_left
--- How many routes would be enabled besides those of these prefixes, and how many are enabled now.
-select count(*) filter (where prefix <> all($1::text[])) as besides, count(*) as now
-from route where enabled;
+-- How many routes would be enabled besides those that match just this, and how many are enabled now.
+select count(*) filter (where g.prefix is null) as besides, count(*) as now
+from any_route r
+left join jsonb_to_recordset($1::text::jsonb) as g (prefix text, client text, sender text, sms_type smallint)
+    on r.prefix = g.prefix and r.client is not distinct from g.client
+       and lower(r.sender) is not distinct from lower(g.sender) and r.sms_type is not distinct from g.sms_type
+where r.enabled;
 
 -- name: operators_with_queues
 -- Which of these operators messages wait for that no other operator with an enabled link could take.
@@ -200,10 +250,11 @@ select pg_notify($1, $2);
 -- name: load_clients
 -- Every client with its settings and its approved senders.
 select c.client_id, c.name, (c.limits || (to_jsonb(c) - '{client_id,name,limits}'::text[]))::text as options,
-       s.names, s.expiry
+       s.names, s.expiry, s.operators
 from client c cross join lateral (
     select coalesce(array_agg(s.name order by s.name), '{}') as names,
-           coalesce(array_agg(s.expires_at order by s.name), '{}') as expiry
+           coalesce(array_agg(s.expires_at order by s.name), '{}') as expiry,
+           (json_object_agg(s.name, s.operators) filter (where s.operators <> '{}'))::text as operators
     from sender s where s.client_id = c.client_id and s.enabled
 ) s;
 
@@ -228,4 +279,4 @@ select queue_id, operators from queue;
 
 -- name: load_routes
 -- Every route.
-select route_id, prefix, queue_id, enabled, options::text from route;
+select route_id, prefix, client_id, sender, sms_type, queue_id, enabled, options::text from any_route;

@@ -29,8 +29,9 @@ select s.name,
        jsonb_build_object('status', case when s.enabled then 'approved' when s.status = 'approved' then 'withdrawn'
                                          else s.status end,
                           'reason', s.reason,
-                          'expires_at', to_char(s.expires_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'))::text
-           as options,
+                          'expires_at', to_char(s.expires_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
+                          'operators', array(select o.name from unnest(s.operators) with ordinality as u (operator_id, n)
+                                             join operator o using (operator_id) order by u.n))::text as options,
        json_build_object('client', c.name,
                          'changed_at', to_char(s.changed_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'))::text
            as facts,
@@ -60,11 +61,12 @@ order by l.name limit $3;
 -- name: routes
 -- Routes with a number above $1, $2 at most; with $3 the one of that number.
 select r.prefix as name,
-       (r.options || jsonb_build_object('enabled', r.enabled, 'operators',
+       (r.options || jsonb_build_object('enabled', r.enabled, 'client', r.client, 'sender', r.sender,
+                                        'sms_type', r.sms_type, 'operators',
             array(select o.name from unnest(q.operators) with ordinality as u (operator_id, n)
                   join operator o using (operator_id) order by u.n)))::text as options,
        json_build_object('route_id', r.route_id)::text as facts, r.route_id::text as next
-from route r join queue q using (queue_id)
+from any_route r join queue q using (queue_id)
 where r.route_id > $1::integer and ($3::integer is null or r.route_id = $3)
 order by r.route_id limit $2;
 

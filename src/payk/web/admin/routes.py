@@ -6,10 +6,21 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
 
 from payk.domain.access import Permission
+from payk.domain.address import normalise_phone
+from payk.domain.directory import Directory
+from payk.domain.errors import Rejection
+from payk.domain.management_errors import ManagementCode
+from payk.domain.message import SmsType
+from payk.domain.route_explanation import Asked, Explanation, explain
 from payk.registry.change import NOTHING
+from payk.registry.file import read
 from payk.registry.resource import Resource, resource_of
+from payk.registry.route_name import route_name
+from payk.registry.value import money_text
+from payk.store.registry import route_number
 from payk.store.registry_pages import page_of_routes
 from payk.web.admin.configured import (
     Fields,
@@ -27,12 +38,15 @@ from payk.web.admin.configured import (
     writes_schema,
 )
 from payk.web.admin.management import Known, Management, Parts
+from payk.web.problems import Problem
 
 __all__ = ["router"]
 
 router = APIRouter(tags=["routes"])
 
 _ROUTE: Final = {"route_id": {"type": "integer"}}
+_CONDITIONS: Final = ("prefix", "client", "sender", "sms_type")
+"""What a route matches, which is what it is known by: it is never changed."""
 
 
 async def _route(parts: Management, route_id: int) -> Resource:
@@ -61,19 +75,89 @@ async def list_routes(
 async def create_route(caller: Known, parts: Parts, fields: Fields) -> JSONResponse:
     """A new route."""
     caller.check(Permission.CHANGE_ROUTES)
-    prefix = str(fields.get("prefix", ""))
-    await change(parts, caller, {"route": [writes(fields)]}, expected={("route", prefix): NOTHING})
-    return one(await _route_of(parts, prefix), 201)
+    document = {"route": [writes(fields)]}
+    [entry] = read(document, "request", {}).routes
+    await change(parts, caller, document, expected={("route", route_name(entry.key.folded())): NOTHING})
+    return one(await _route(parts, await route_number(parts.db, entry.key)), 201)
 
 
-async def _route_of(parts: Management, prefix: str) -> Resource:
-    after = 0
-    while rows := await page_of_routes(parts.db, 1_000, after=after):
-        for row in rows:
-            if row.name == prefix:
-                return resource_of("route", row)
-        after = int(rows[-1].next)
-    raise not_found("route", prefix)
+class RuleShown(BaseModel):
+    """A route whose prefix the number begins with."""
+
+    route_id: int
+    prefix: str
+    client: str | None
+    sender: str | None
+    sms_type: int | None
+    wins: bool
+    why: str = Field(description="A sentence: why it wins, or why it does not.")
+
+
+class CarrierShown(BaseModel):
+    """An operator of the route that wins."""
+
+    operator: str
+    weight: int = Field(description="Its share; 0 where the first of the list gets all, or it is a fallback.")
+    carries: bool = Field(description="Whether it would be given the message, if its links are up.")
+    why: str
+
+
+class RouteExplained(BaseModel):
+    """Where a message would go."""
+
+    number: str = Field(description="In its normal form.")
+    route_id: int | None = Field(description="The route that wins; null where none fits: the message would be refused.")
+    price: str | None = Field(description="What a part costs a prepaid client.")
+    rules: list[RuleShown] = Field(description="The winner first, then the best of the others.")
+    operators: list[CarrierShown] = Field(description="In the order in which they are tried.")
+
+
+@router.get("/routes/explain")
+async def explain_route(
+    caller: Known,
+    parts: Parts,
+    number: Annotated[str, Query(max_length=64, description="A phone number, as a client may write it.")] = "",
+    client: Annotated[str | None, Query(max_length=64, description="Name of the client that sends.")] = None,
+    sender: Annotated[str | None, Query(max_length=15, description="SenderAddress of the message.")] = None,
+    sms_type: Annotated[str | None, Query(alias="type", pattern="^(common|otp|batch)$")] = None,
+) -> RouteExplained:
+    """Which route a message takes and why, by what is in force in this process. Nothing is sent."""
+    caller.check(Permission.READ_REGISTRY)
+    directory = parts.directory.value
+    found = next((known for known in directory.clients.values() if known.name == client), None)
+    if client is not None and found is None:
+        raise not_found("client", client)
+    try:
+        phone = normalise_phone(number, found.default_country if found else None)
+    except Rejection as rejection:
+        raise Problem(ManagementCode.REQUEST_INVALID, rejection.detail) from rejection
+    asked = Asked(phone, found, sender, None if sms_type is None else SmsType[sms_type.upper()])
+    return _explained(directory, phone, explain(directory, asked))
+
+
+def _explained(directory: Directory, phone: str, found: Explanation) -> RouteExplained:
+    winner = found.winner
+    return RouteExplained(
+        number=phone,
+        route_id=None if winner is None else winner.route_id,
+        price=None if winner is None else money_text(winner.price),
+        rules=[
+            RuleShown(
+                route_id=judged.route.route_id,
+                prefix=judged.route.prefix,
+                client=None if judged.route.client_id is None else directory.clients[judged.route.client_id].name,
+                sender=judged.route.sender,
+                sms_type=judged.route.sms_type,
+                wins=judged.wins,
+                why=judged.why,
+            )
+            for judged in found.routes
+        ],
+        operators=[
+            CarrierShown(operator=row.operator.name, weight=row.weight, carries=row.carries, why=row.why)
+            for row in found.operators
+        ],
+    )
 
 
 @router.get("/routes/{route_id}", responses=reads("route", _ROUTE))
@@ -86,14 +170,18 @@ async def show_route(caller: Known, parts: Parts, route_id: int) -> JSONResponse
 @router.patch(
     "/routes/{route_id}",
     responses=reads("route", _ROUTE),
-    openapi_extra=writes_schema("route", without=("prefix",)),
+    openapi_extra=writes_schema("route", without=_CONDITIONS),
 )
 async def change_route(
     caller: Known, parts: Parts, route_id: int, fields: Fields, force: Force = False, if_match: IfMatch = None
 ) -> JSONResponse:
-    """Change its operators, its price, or whether it counts. The last one is disabled by force only."""
+    """Change its operators, its price, or whether it counts; what it matches stays. The last one is disabled by force
+    only."""
     caller.check(Permission.CHANGE_ROUTES)
-    prefix = (await _route(parts, route_id)).name
-    document = {"route": [{**writes(fields), "prefix": prefix}]}
-    await change(parts, caller, document, expected={("route", prefix): expected_etag(if_match)}, force=force)
+    route = await _route(parts, route_id)
+    matched = {"prefix": route.name, **{name: route.settings[name] for name in ("client", "sender", "sms_type")}}
+    document = {"route": [{**writes(fields), **writes(matched)}]}
+    [entry] = read(document, "request", {}).routes
+    identity = "route", route_name(entry.key.folded())
+    await change(parts, caller, document, expected={identity: expected_etag(if_match)}, force=force)
     return one(await _route(parts, route_id))
