@@ -10,6 +10,7 @@ from bench import centre, loop, promises
 from bench.codec import CODEC_PAIRS
 from bench.figure import Reading
 from bench.reference import RAW_STRUCT
+from bench.routing import CHECK_CONDITIONS, CHECK_FEW, CHECK_FEW_CONDITIONS, CHECK_SHARED
 from bench.segmentation import SEGMENT_LONG, SEGMENT_SHORT
 
 __all__ = ["FAMILIES", "Family"]
@@ -24,7 +25,19 @@ class Family:
 
 
 def _loops(seconds: float) -> list[Reading]:
-    return loop.measure((RAW_STRUCT, CODEC_PAIRS, SEGMENT_SHORT, SEGMENT_LONG), seconds)
+    return loop.measure(
+        (
+            RAW_STRUCT,
+            CODEC_PAIRS,
+            SEGMENT_SHORT,
+            SEGMENT_LONG,
+            CHECK_FEW,
+            CHECK_FEW_CONDITIONS,
+            CHECK_CONDITIONS,
+            CHECK_SHARED,
+        ),
+        seconds,
+    )
 
 
 FAMILIES: Final[Mapping[str, Family]] = {

@@ -19,6 +19,7 @@ from payk.text import Encoding, segment
 
 ROOT = Path(__file__).parents[2]
 LOOPS = {"raw_struct_per_s", "codec_pairs_per_s", "segment_short_per_s", "segment_long_per_s"}
+LOOPS |= {"check_ten_routes_per_s", "check_ten_conditions_per_s", "check_5000_conditions_per_s", "check_shared_per_s"}
 FIGURES = LOOPS | {figure.name for figure in promises.FIGURES}
 
 

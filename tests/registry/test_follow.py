@@ -180,6 +180,12 @@ async def test_ten_thousand_clients_and_five_thousand_routes_load_quickly_and_le
             "insert into route (prefix, queue_id)"
             " select (10000 + n)::text, queue_id from queue, generate_series(1, 5000) n"
         )
+        await connection.execute(
+            "insert into conditional_route (prefix, client_id, sms_type, queue_id, options)"
+            " select '992', client_id, 1 + client_id % 3, queue_id, '{\"weights\": {\"tcell\": 1}}'"
+            " from queue, client where client_id <= 5000"
+        )
+        await connection.execute("update sender set operators = (select operators from queue) where name = 'Sender 1'")
         await connection.execute("analyze")
     started = time.perf_counter()
     loading = asyncio.create_task(load(database))
@@ -191,6 +197,7 @@ async def test_ten_thousand_clients_and_five_thousand_routes_load_quickly_and_le
     directory = await loading
     assert (len(directory.clients), len(directory.keys)) == (10_000, 30_000)
     assert directory.routes.choose("1234567") is not None
+    assert sum(1 for _ in directory.routes) == 10_000
     assert sum(len(client.senders) for client in directory.clients.values()) == 100_000
     # Measured 0.2 s and 0.02 s; the bounds leave room for a machine that is busy otherwise.
     assert time.perf_counter() - started < 5.0

@@ -15,9 +15,6 @@ from payk.domain.message import SmsType
 __all__ = ["Carriers", "Route", "RouteTable", "by_cost", "kept_by", "lists_drawn", "ranked_by_weight"]
 
 _Conditions = tuple[int | None, str | None, SmsType | None]
-_Shape = tuple[bool, bool, bool]
-"""Which of client, sender and type a rule names."""
-
 _NO_CONDITIONS: Final[_Conditions] = (None, None, None)
 
 
@@ -85,23 +82,48 @@ class _Prefixes:
         return None
 
 
+class _Rules:
+    """The routes with conditions of one client, or of none: by which of sender and type they name, the first to win
+    first."""
+
+    __slots__ = ("_by_shape",)
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        shapes: dict[tuple[bool, bool], dict[tuple[str | None, SmsType | None], list[Route]]] = {}
+        for route in routes:
+            shape = route.sender is not None, route.sms_type is not None
+            shapes.setdefault(shape, {}).setdefault((route.sender, route.sms_type), []).append(route)
+        self._by_shape = [
+            (*shape, {key: _Prefixes(group) for key, group in groups.items()})
+            for shape, groups in sorted(shapes.items(), reverse=True, key=lambda item: item[0])
+        ]
+
+    def choose(self, phone: str, sender: str, sms_type: SmsType | None) -> Route | None:
+        for by_sender, by_type, found in self._by_shape:
+            prefixes = found.get((sender if by_sender else None, sms_type if by_type else None))
+            if prefixes is not None:
+                route = prefixes.choose(phone)
+                if route is not None:
+                    return route
+        return None
+
+
 class RouteTable:
     """All routes; those that are enabled are found. It costs as much with thousands of them as with a few."""
 
     def __init__(self, routes: Iterable[Route]) -> None:
         self._routes = list(routes)
-        groups: dict[_Conditions, list[Route]] = {}
+        plain: list[Route] = []
+        conditional: dict[int | None, list[Route]] = {}
         for route in self._routes:
-            if route.enabled:
-                groups.setdefault(route.conditions, []).append(route)
-        self._plain = _Prefixes(groups.pop(_NO_CONDITIONS, ()))
-        shapes: dict[_Shape, dict[_Conditions, _Prefixes]] = {}
-        for conditions, group in groups.items():
-            client_id, sender, sms_type = conditions
-            shape = client_id is not None, sender is not None, sms_type is not None
-            shapes.setdefault(shape, {})[conditions] = _Prefixes(group)
-        self._shapes = sorted(shapes.items(), reverse=True, key=lambda item: item[0])
-        self.conditional = bool(shapes)
+            if route.enabled and route.conditions == _NO_CONDITIONS:
+                plain.append(route)
+            elif route.enabled:
+                conditional.setdefault(route.client_id, []).append(route)
+        self._plain = _Prefixes(plain)
+        self._of_nobody = _Rules(conditional.pop(None, ()))
+        self._of_client = {client_id: _Rules(group) for client_id, group in conditional.items()}
+        self.conditional = len(plain) < sum(route.enabled for route in self._routes)
         """Whether more than the number decides."""
 
     def __iter__(self) -> Iterator[Route]:
@@ -115,16 +137,15 @@ class RouteTable:
 
         `phone` is digits with the country code, `sender` as it is registered, in any case of letters.
         """
+        route = None
         if self.conditional:
             folded = sender.casefold()
-            for (by_client, by_sender, by_type), found in self._shapes:
-                prefixes = found.get(
-                    (client_id if by_client else None, folded if by_sender else None, sms_type if by_type else None)
-                )
-                route = None if prefixes is None else prefixes.choose(phone)
-                if route is not None:
-                    return route
-        return self._plain.choose(phone)
+            rules = self._of_client.get(client_id)
+            if rules is not None:
+                route = rules.choose(phone, folded, sms_type)
+            if route is None:
+                route = self._of_nobody.choose(phone, folded, sms_type)
+        return self._plain.choose(phone) if route is None else route
 
 
 def by_cost(operators: Sequence[int], costs: Mapping[int, int]) -> tuple[int, ...]:
@@ -153,7 +174,7 @@ def lists_drawn(ways: Iterable[Carriers], allowed: Iterable[Collection[int]]) ->
     """
     restrictions = {frozenset(operators) for operators in allowed}
     found: set[tuple[int, ...]] = set()
-    for whole in {Carriers(*way) for way in ways}:
+    for whole in set(ways):
         for left in (whole, *(kept_by(whole, kept) for kept in restrictions)):
             drawn = [operator_id for operator_id, weight in zip(*left, strict=False) if weight]
             found |= {ranked_by_weight(operator_id, *left) for operator_id in drawn}

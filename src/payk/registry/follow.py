@@ -63,15 +63,14 @@ async def load(db: Database) -> Directory:
         row.operator_id: Operator(*row, links=tuple(links.get(row.operator_id, ()))) for row in snapshot.operators
     }
     ways = await _ways(snapshot)
-    needed = lists_drawn(
-        [way for row, way in zip(snapshot.routes, ways, strict=True) if row.enabled],
-        {allowed for client in clients.values() for allowed in client.sender_operators.values()},
-    )
+    restrictions = {allowed for client in clients.values() for allowed in client.sender_operators.values()}
+    needed = lists_drawn({way for row, way in zip(snapshot.routes, ways, strict=True) if row.enabled}, restrictions)
     queues = snapshot.queues
     if missing := needed.difference(queues.values()):
         queues = await add_queues(db, missing)
     queue_of = {operators: queue_id for queue_id, operators in queues.items()}
-    routes = [_route(row, *way, queue_of) for row, way in zip(snapshot.routes, ways, strict=True)]
+    rows = [*zip(snapshot.routes, ways, strict=True)]
+    routes = [_route(row, *way, queue_of) async for row, way in _in_turn(rows)]
     return Directory(
         snapshot.version,
         clients,

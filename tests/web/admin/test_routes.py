@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from payk.domain.access import Principal, PrincipalKind, Role
 from payk.registry.export import export
 from tests.web.admin.managed import Managed, refusal
 
@@ -68,3 +69,17 @@ async def test_what_cannot_be_explained(managed: Managed) -> None:
     for query in ("number=12", "", "number=992900900900&type=mms"):
         refusal(await managed("GET", f"/routes/explain?{query}"), "RequestInvalid")
     refusal(await managed("GET", "/routes/explain?number=992900900900&client=nobody"), "ResourceNotFound")
+
+
+async def test_which_operators_carry_a_sender_says_who_may_approve_it(managed: Managed) -> None:
+    await set_up(managed)
+    [client] = [found for found in managed.directory.value.clients.values() if found.name == "bank"]
+    managed.callers["own"] = Principal(PrincipalKind.TOKEN, 9, "own", Role.CLIENT_MANAGER, client_id=client.client_id)
+    path = "/clients/bank/senders"
+    wish = {"name": "Wish", "operators": ["guessed"]}
+    body = refusal(await managed("POST", path, wish, token="own"), "Forbidden")
+    assert "tcell" not in str(body)
+    made = await managed("POST", path, {"name": "Wish"}, token="own")
+    assert (made.json()["status"], made.json()["operators"]) == ("requested", [])
+    approved = {"status": "approved", "operators": ["tcell"]}
+    assert (await managed.done("PATCH", f"{path}/Wish", approved))["operators"] == ["tcell"]

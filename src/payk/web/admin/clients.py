@@ -306,11 +306,11 @@ async def _sender(parts: Management, client: str, name: str) -> Resource:
     openapi_extra=writes_schema("client.sender", required=["name"]),
 )
 async def create_sender(caller: Known, parts: Parts, name: Name, fields: Fields) -> JSONResponse:
-    """A sender: approved at once by who may approve, requested by others."""
+    """A sender: approved at once by who may approve, who also says which operators carry it; requested by others."""
     client = await client_named(parts, caller, name, Permission.REQUEST_SENDERS)
     may_approve = caller.principal.allows(Permission.APPROVE_SENDERS, client.facts["client_id"])
     status = fields.get("status", "approved" if may_approve else "requested")
-    if status != "requested":
+    if status != "requested" or "operators" in fields:
         caller.check(Permission.APPROVE_SENDERS, client.facts["client_id"])
     sender = {**writes(fields), "status": status}
     identity = ("client.sender", f"{name}/{_name(fields).lower()}")
