@@ -6,8 +6,10 @@ import asyncio
 from pathlib import Path
 
 from payk.clock import Clock
-from payk.dispatch.health import CLIENTS_TOLD, ResultTally
+from payk.dispatch.health import CLIENTS_TOLD, ReceiptTally, ResultTally
+from payk.domain.directory import CurrentDirectory, Directory
 from payk.domain.message import MessageState, SmsType
+from payk.domain.operator import Link, Operator
 from payk.registry.change import apply
 from payk.registry.file import read
 from payk.registry.secrets import SecretBox
@@ -193,3 +195,64 @@ def test_results_are_told_by_client_and_forgotten_after_30_seconds() -> None:
     for client_id in range(1, CLIENTS_TOLD + 11):
         tally.count(7, client_id, False)
     assert tally.by_link()[7]["0"] == [10, 0]
+
+
+def test_receipts_are_counted_where_they_are_looked_at_by_when_their_message_was_sent() -> None:
+    class Later(Clock):
+        at = 10_000.0
+
+        def monotonic(self) -> float:
+            return self.at
+
+    def link(number: int) -> Link:
+        return Link(number, number, f"link-{number}", "127.0.0.1", 1, "x", b"")
+
+    operators = {
+        1: Operator(1, "tcell", health_receipts=0.5, health_delay=60, links=(link(1),)),
+        2: Operator(2, "babilon", links=(link(2),)),
+    }
+    clock, current = Later(), CurrentDirectory(Directory(operators=operators))
+    tally = ReceiptTally(clock, current)
+    for _ in range(4):
+        tally.taken(1)
+        tally.taken(2)
+    clock.at += 30
+    tally.received(1, [30.0, 30.0])
+    tally.received(2, [30.0])
+    assert tally.by_link() == {}, "they have time yet"
+    clock.at += 31
+    tally.received(1, [61.0])
+    assert tally.by_link() == {1: [4, 2]}, "the last one came too late"
+    clock.at += 299
+    assert tally.by_link() == {1: [4, 2]}
+    clock.at += 1
+    assert tally.by_link() == {}
+    tally.taken(1)
+    current.value = Directory(operators={1: Operator(1, "tcell", links=(link(1),))})
+    clock.at += 100
+    assert tally.by_link() == {}, "nobody asks for them any more"
+
+
+async def test_an_operator_whose_receipts_do_not_come_is_found_sick(database: Database, tmp_path: Path) -> None:
+    silent = tmp_path / "silent.toml"
+    silent.write_text('[[rule]]\ndestination = "992*"\nreceipt = "none"\n')
+    async with (
+        running_operator(tmp_path, "babilon") as babilon,
+        running_operator(tmp_path, "tcell", scenario=silent) as tcell,
+    ):
+        await configure(database, {"tcell": {"port": tcell.port}, "babilon": {"port": babilon.port}})
+        watched = [{"name": "tcell", "health_receipts": 0.5, "health_delay": 1}, {"name": "babilon"}]
+        document = read({"operator": watched}, "registry.toml", {})
+        await apply(database, SecretBox(SECRET), document, author="test")
+        async with running_centre(database) as centre:
+            await centre.bound(2)
+            await accept(database, *FIRST)
+            await fell_sick(database)
+            await accept(database, *SECOND)
+            async with asyncio.timeout(20):
+                while len(await babilon.submits()) < len(SECOND) - 20:
+                    await asyncio.sleep(0.1)
+    [shift] = await operator_shifts(database)
+    assert (shift.operator, shift.to_state) == ("tcell", "sick")
+    assert shift.reason == f"receipts of 0 of {len(FIRST)} messages came within 1 s"
+    assert (shift.figures["receipts_due"], shift.figures["receipts_in_time"]) == (len(FIRST), 0)

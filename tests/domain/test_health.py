@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from payk.domain.health import LONGEST_PAUSE, LOOKS, PAUSE, Results, Standing, carrier, failed, judge
+from payk.domain.health import LONGEST_PAUSE, LOOKS, PAUSE, Receipts, Results, Standing, carrier, failed, judge
 from payk.domain.outcome import Accepted, PartOutcome, RefusalKind, Refused, Uncertain, Unsent
 
 START = datetime(2026, 11, 27, tzinfo=UTC)
@@ -133,3 +133,36 @@ def test_who_carries() -> None:
     assert carrier((1, 2), {1}, {1}) == 1  # sick is better than nothing
     assert carrier((1, 2), {1, 2}, {1, 2}) == 1
     assert carrier((1, 2), (), {1}) is None
+
+
+# ------------------------------------------------------------------------------------------------------------ receipts
+
+
+def of_receipts(standing: Standing, taken: int, in_time: int, seconds: float, wanted: float = 0.5) -> Standing:
+    receipts = Receipts(taken, in_time, wanted, delay=60)
+    return judge(standing, WELL, 0.5, START + timedelta(seconds=seconds), receipts=receipts)
+
+
+def after_looks(taken: int, in_time: int, wanted: float = 0.5, looks: int = LOOKS) -> Standing:
+    standing = Standing(START)
+    for look in range(looks):
+        standing = of_receipts(standing, taken, in_time, 5.0 * look, wanted)
+    return standing
+
+
+def test_receipts_that_do_not_come_in_time_are_trouble() -> None:
+    assert not after_looks(200, 99, looks=LOOKS - 1).sick
+    sick = after_looks(200, 99)
+    assert (sick.sick, sick.reason) == (True, "receipts of 99 of 200 messages came within 60 s")
+    assert not after_looks(200, 100).sick
+    assert not after_looks(19, 0).sick, "few say nothing"
+    assert not after_looks(0, 0).sick
+    assert not after_looks(200, 0, wanted=0.0).sick, "nobody asked for them"
+
+
+def test_it_returns_when_receipts_come_again() -> None:
+    sick = after_looks(200, 0)
+    assert of_receipts(sick, 200, 0, 1_000).sick, "though messages are taken"
+    assert of_receipts(sick, 10, 9, PAUSE - 1).sick, "not before the pause is over"
+    assert not of_receipts(sick, 10, 9, 1_000).sick
+    assert not of_receipts(sick, 4, 0, 1_000).sick, "too few to tell: results decide"

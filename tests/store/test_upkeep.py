@@ -226,6 +226,12 @@ async def test_old_rows_go_and_young_ones_stay(scene: Scene) -> None:
             message_id,
             days,
         )
+    operator_id = await scene.value("insert into operator (name) values ('shifting') returning operator_id")
+    await scene.execute(
+        "insert into operator_shift (operator_id, at, from_state, to_state, reason, figures)"
+        " select $1, now() - make_interval(days => age), 'healthy', 'sick', '', '{}' from unnest(array[89, 91]) age",
+        operator_id,
+    )
     gone, holds, alive = [await register(scene.db, host="x", pid=pid, roles=[]) for pid in (7, 8, 9)]
     assert await lease_duty(scene.db, holds, "stage")
     await scene.accept()
@@ -242,6 +248,7 @@ async def test_old_rows_go_and_young_ones_stay(scene: Scene) -> None:
         "set_aside": 1,
         "holds": 0,
         "usage": 0,
+        "shifts": 1,
     }
     assert await scene.value("select array_agg(smsc_id) from parked_receipt") == ["young"]
     # One that still claims a message, or holds a duty, is still to be dealt with.
@@ -255,4 +262,5 @@ async def test_old_rows_go_and_young_ones_stay(scene: Scene) -> None:
         "set_aside": 0,
         "holds": 0,
         "usage": 0,
+        "shifts": 0,
     }

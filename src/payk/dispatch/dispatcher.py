@@ -16,7 +16,7 @@ from payk.clock import Clock
 from payk.dispatch.binds import BindKeeper
 from payk.dispatch.closed_hours import ClosedHours
 from payk.dispatch.flows import FlowBoard
-from payk.dispatch.health import ResultTally, SickOperators
+from payk.dispatch.health import ReceiptTally, ResultTally, SickOperators
 from payk.dispatch.paced_clients import PacedClients
 from payk.dispatch.pump import Pump
 from payk.dispatch.receipts import ReceiptRecorder
@@ -107,6 +107,7 @@ class Dispatcher:
         self._keeper = BindKeeper(db, directory, incarnation, self._links, self._wake)
         self._sick = SickOperators(db, clock, self._wake)
         self._tally = ResultTally(clock)
+        self._receipt_tally = ReceiptTally(clock, directory)
         self._carrying: tuple[tuple[Directory, frozenset[int]], frozenset[int]] = (
             (Directory(), self._keeper.up),
             frozenset(),
@@ -115,7 +116,7 @@ class Dispatcher:
         self._receipts = ReceiptRecorder(
             db, directory, options.wait, lambda: self._recorder.caught_up(OUTCOME_PATIENCE), clock, self._settled
         )
-        self._teller = LinkTeller(db, incarnation, self._links, clock, self._tally.by_link)
+        self._teller = LinkTeller(db, incarnation, self._links, clock, self._tally.by_link, self._receipt_tally.by_link)
         self._recorder = OutcomeRecorder(
             db,
             directory,
@@ -325,6 +326,8 @@ class Dispatcher:
         fault = failed(result.outcomes)
         if client_id is not None and fault is not None:
             self._tally.count(result.link_id, client_id, fault)
+            if not fault and len(result.outcomes) == 1:
+                self._receipt_tally.taken(result.link_id)
         self._wake_pump(result.link_id)
 
     def _settled(self, link_id: int, ages: list[float]) -> None:
@@ -332,6 +335,7 @@ class Dispatcher:
         link = self._links.get(link_id)
         if link is not None:
             link.received(ages)
+        self._receipt_tally.received(link_id, ages)
 
     def _late(self, link_id: int, submission: Submission, part: int, smsc_id: str) -> None:
         link = self._directory.link_of(link_id)

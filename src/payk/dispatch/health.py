@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from payk.clock import Clock
-from payk.domain.health import RESULTS_OVER
+from payk.domain.directory import CurrentDirectory, Directory
+from payk.domain.health import RECEIPTS_OVER, RESULTS_OVER
 from payk.store.database import Database
 from payk.store.errors import StoreError
 from payk.store.health import sick_operators
 
-__all__ = ["ResultTally", "SickOperators"]
+__all__ = ["ReceiptTally", "ResultTally", "SickOperators"]
 
 ROUND = 0.5
 """Seconds between two looks at which operators are sick."""
+LONGEST_DELAY = 240
+"""Seconds: the longest health_delay of an operator."""
 PROBE_EVERY = 1.0
 """Seconds between two messages of this process that probe a sick operator."""
 CLIENTS_TOLD = 50
@@ -45,6 +48,64 @@ class ResultTally:
                 for (link_id, client_id, failed), count in counts.items():
                     found.setdefault(link_id, {}).setdefault(client_id, [0, 0])[failed] += count
         return {link_id: _most(clients) for link_id, clients in found.items()}
+
+
+class ReceiptTally:
+    """Counts by the second in which messages were submitted, over the last minutes, of operators whose receipts are
+    looked at."""
+
+    def __init__(self, clock: Clock, directory: CurrentDirectory) -> None:
+        self._clock = clock
+        self._directory = directory
+        self._known_for: Directory | None = None
+        self._delays: dict[int, int] = {}
+        self._seconds: dict[int, dict[int, list[int]]] = {}
+
+    def _delay_of(self, link_id: int) -> int | None:
+        """Seconds within which its receipts are in time; None where they are not looked at."""
+        directory = self._directory.value
+        if directory is not self._known_for:
+            self._known_for = directory
+            self._delays = {
+                link.link_id: operator.health_delay
+                for operator in directory.operators.values()
+                if operator.health and operator.health_receipts
+                for link in operator.links
+            }
+        return self._delays.get(link_id)
+
+    def taken(self, link_id: int) -> None:
+        """A message of one part was taken just now."""
+        if self._delay_of(link_id) is not None:
+            self._count(link_id, int(self._clock.monotonic()), 0)
+
+    def received(self, link_id: int, ages: Iterable[float]) -> None:
+        """Final receipts came so many seconds after the submits."""
+        delay = self._delay_of(link_id)
+        if delay is not None:
+            now = self._clock.monotonic()
+            for age in ages:
+                if age <= delay:
+                    self._count(link_id, int(now - age), 1)
+
+    def _count(self, link_id: int, second: int, which: int) -> None:
+        self._seconds.setdefault(second, {}).setdefault(link_id, [0, 0])[which] += 1
+
+    def by_link(self) -> dict[int, list[int]]:
+        """link_id -> [taken before the last `health_delay` seconds, those whose receipt came within it]."""
+        now = int(self._clock.monotonic())
+        found: dict[int, list[int]] = {}
+        for second in [*self._seconds]:
+            if second < now - RECEIPTS_OVER - LONGEST_DELAY:
+                del self._seconds[second]
+                continue
+            for link_id, counts in self._seconds[second].items():
+                delay = self._delay_of(link_id)
+                if delay is not None and now - delay - RECEIPTS_OVER <= second < now - delay:
+                    total = found.setdefault(link_id, [0, 0])
+                    total[0] += counts[0]
+                    total[1] += counts[1]
+        return found
 
 
 def _most(clients: dict[int, list[int]]) -> dict[str, list[int]]:

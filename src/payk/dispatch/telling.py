@@ -31,12 +31,14 @@ class LinkTeller:
         links: Mapping[int, Link],
         clock: Clock,
         results: Callable[[], Mapping[int, Mapping[str, list[int]]]],
+        receipts: Callable[[], Mapping[int, list[int]]],
     ) -> None:
         self._db = db
         self._incarnation = incarnation
         self._links = links
         self._clock = clock
         self._results = results
+        self._receipts = receipts
 
     async def run(self) -> None:
         """Tell until cancelled. What could not be told is old a second later anyway."""
@@ -53,9 +55,14 @@ class LinkTeller:
 
     def _states(self) -> dict[int, dict[str, Any]]:
         now = self._clock.monotonic()
-        results = self._results()
+        results, receipts = self._results(), self._receipts()
         return {
-            link_id: {**_state(link, now), "results": results.get(link_id, {})} for link_id, link in self._links.items()
+            link_id: {
+                **_state(link, now),
+                "results": results.get(link_id, {}),
+                **({"receipts_in_time": receipts[link_id]} if link_id in receipts else {}),
+            }
+            for link_id, link in self._links.items()
         }
 
 

@@ -143,6 +143,10 @@ class Operator:
     """Whether the next of a route carries while it is sick (payk.domain.health)."""
     health_refused: float = 0.5
     """Share of its messages that fail, from which there is trouble."""
+    health_receipts: float = 0.0
+    """Share of its messages whose receipt comes in time, below which there is trouble; 0 = that is not looked at."""
+    health_delay: int = 60
+    """Seconds within which a receipt is in time."""
     links: tuple[Link, ...] = ()
     alnum_max: int = field(init=False)
     """The longest alphanumeric sender that every enabled link of it carries."""

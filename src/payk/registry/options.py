@@ -389,6 +389,15 @@ OPERATOR: Final[Mapping[str, Key]] = {
         "it counts as sick.",
         0.5,
     ),
+    "health_receipts": Option(
+        number(0, 1, unit="share of messages"),
+        "Share of its messages of 5 minutes, 0 to 1, whose final receipt has to come within `health_delay`; below it "
+        "it counts as sick. 0 = receipts are not looked at.",
+        0.0,
+    ),
+    "health_delay": Option(
+        integer(1, 240, unit="seconds"), "Seconds within which receipts come that count for `health_receipts`.", 60
+    ),
 }
 
 LINK: Final[Mapping[str, Key]] = {

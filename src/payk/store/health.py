@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from payk.domain.health import Results, Standing, judge, state_name
+from payk.domain.health import Receipts, Results, Standing, judge, state_name
 from payk.store.database import Database
 from payk.store.queries import sql
 
@@ -41,7 +41,8 @@ class OperatorShift:
     to_state: str
     reason: str
     figures: Mapping[str, int]
-    """Of the 30 seconds before: good, failed and clients."""
+    """Of the 30 seconds before: good, failed and clients; where receipts are looked at, receipts_due and
+    receipts_in_time, of five minutes."""
 
 
 async def look(db: Database) -> list[OperatorShift]:
@@ -53,10 +54,13 @@ async def look(db: Database) -> list[OperatorShift]:
         results: dict[int, dict[int, Results]] = defaultdict(dict)
         for row in await connection.fetch(sql("health.results")):
             results[row["operator_id"]][row["client_id"]] = Results(row["good"], row["failed"])
+        receipts = {row[0]: (row[1], row[2]) for row in await connection.fetch(sql("health.receipts"))}
         for row in standings:
             before = Standing(row["since"], row["sick"], row["reason"], row["trouble"], row["pause"])
             of_it = results[row["operator_id"]]
-            after = judge(before, of_it, row["refused"], row["now"], watched=row["watched"])
+            taken, in_time = receipts.get(row["operator_id"], (0, 0)) if row["wanted"] else (0, 0)
+            of_receipts = Receipts(taken, in_time, row["wanted"], row["delay"])
+            after = judge(before, of_it, row["refused"], row["now"], watched=row["watched"], receipts=of_receipts)
             if after == before:
                 continue
             await connection.execute(
@@ -74,6 +78,7 @@ async def look(db: Database) -> list[OperatorShift]:
                     "good": sum(each.good for each in of_it.values()),
                     "failed": sum(each.failed for each in of_it.values()),
                     "clients": len(of_it),
+                    **({"receipts_due": taken, "receipts_in_time": in_time} if row["wanted"] else {}),
                 }
                 states = state_name(before.sick), state_name(after.sick)
                 await connection.execute(

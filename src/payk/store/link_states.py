@@ -80,6 +80,7 @@ async def link_states(db: Database) -> list[LinkState]:
     for row in rows:
         state = json.loads(row["state"])
         state.pop("results", None)  # of these store.health makes its verdict
+        state.pop("receipts_in_time", None)
         bound_at = dict(zip(row["numbers"], row["bound_at"], strict=True))
         binds = tuple(_bind(bind, bound_at, row["told_at"]) for bind in state.pop("binds"))
         found.append(

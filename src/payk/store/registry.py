@@ -359,6 +359,8 @@ class StoredOperator(NamedTuple):
     draining: bool
     health: bool
     health_refused: float
+    health_receipts: float
+    health_delay: int
 
 
 class StoredLink(NamedTuple):

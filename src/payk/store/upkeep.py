@@ -109,6 +109,7 @@ async def prune(db: Database) -> dict[str, int]:
         usage = await connection.execute(sql("charging.prune_usage"))
         set_aside = await connection.execute(sql("recovery.prune"))
         holds = await connection.execute(sql("holds.prune"))
+        shifts = await connection.execute(sql("health.prune_shifts"))
     return {
         "partitions": len(left.dropped),
         "parked": _affected(parked),
@@ -117,6 +118,7 @@ async def prune(db: Database) -> dict[str, int]:
         "usage": _affected(usage),
         "set_aside": _affected(set_aside),
         "holds": _affected(holds),
+        "shifts": _affected(shifts),
     }
 
 

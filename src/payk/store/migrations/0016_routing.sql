@@ -1,4 +1,4 @@
--- Routes with conditions besides the prefix, and senders that some operators alone carry.
+-- Routes with conditions besides the prefix, senders that some operators alone carry, and health by receipts.
 -- Runs with search_path = payk, inside one transaction. Touches no large table. Whatever ran before goes on with the
 -- schema of 0015: it knows the routes of the table route, by their prefix alone, and every sender everywhere.
 
@@ -29,3 +29,7 @@ from conditional_route r left join client c using (client_id);
 
 -- The operators that carry a sender; empty = all of them.
 alter table sender add column operators integer[] not null default '{}';
+
+-- From which share of receipts that came in time an operator is well; 0 = they are not looked at.
+alter table operator add column health_receipts double precision not null default 0;
+alter table operator add column health_delay integer not null default 60;  -- seconds

@@ -6,7 +6,7 @@ on conflict (operator_id) do nothing;
 -- name: standings
 -- How every operator stood, what its keys say, and the present time; locked, so that two who look agree.
 select h.operator_id, o.name, h.sick, h.reason, h.since, h.trouble, h.pause, o.health as watched,
-       o.health_refused as refused, now() as now
+       o.health_refused as refused, o.health_receipts as wanted, o.health_delay as delay, now() as now
 from operator_health h join operator o using (operator_id) order by h.operator_id for update of h;
 
 -- name: results
@@ -18,6 +18,15 @@ from link_state s join process p using (incarnation) join link k using (link_id)
 where p.ended_at is null and s.told_at > now() - interval '3 seconds'
 group by 1, 2;
 
+-- name: receipts
+-- How many messages operators took in the five minutes before the time that receipts are given, and how many of their
+-- receipts came within it, as living processes told within 3 s.
+select k.operator_id, sum((s.state -> 'receipts_in_time' ->> 0)::bigint)::bigint as taken,
+       sum((s.state -> 'receipts_in_time' ->> 1)::bigint)::bigint as in_time
+from link_state s join process p using (incarnation) join link k using (link_id)
+where p.ended_at is null and s.told_at > now() - interval '3 seconds' and s.state ? 'receipts_in_time'
+group by 1;
+
 -- name: put
 -- How an operator stands now, if it still stood as it was read.
 update operator_health set sick = $3, reason = $4, since = $5, trouble = $6, pause = $7
@@ -27,6 +36,10 @@ where operator_id = $1 and sick = $2;
 -- The record of a change.
 insert into operator_shift (operator_id, from_state, to_state, reason, figures)
 values ($1, $2, $3, $4, $5::text::jsonb);
+
+-- name: prune_shifts
+-- Shifts that nobody asks for any more.
+delete from operator_shift where at < now() - interval '90 days';
 
 -- name: sick
 -- The operators that are sick.

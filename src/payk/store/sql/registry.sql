@@ -121,12 +121,14 @@ where k.key_id = used.key_id;
 
 -- name: put_operators
 -- Makes operators be as these JSON objects say.
-insert into operator (name, enabled, draining, health, health_refused)
-select r.name, r.enabled, r.draining, r.health, r.health_refused from jsonb_populate_recordset(null::operator, $1::text::jsonb) r
+insert into operator (name, enabled, draining, health, health_refused, health_receipts, health_delay)
+select r.name, r.enabled, r.draining, r.health, r.health_refused, r.health_receipts, r.health_delay
+from jsonb_populate_recordset(null::operator, $1::text::jsonb) r
 order by r.name
 on conflict (name) do update set
     enabled = excluded.enabled, draining = excluded.draining, health = excluded.health,
-    health_refused = excluded.health_refused;
+    health_refused = excluded.health_refused, health_receipts = excluded.health_receipts,
+    health_delay = excluded.health_delay;
 
 -- name: put_links
 -- Makes links be as these JSON objects say. A link stays with its operator.
@@ -264,7 +266,8 @@ select sha256, key_id, client_id, expires_at, allow_from from api_key where revo
 
 -- name: load_operators
 -- Every operator.
-select operator_id, name, enabled, draining, health, health_refused from operator order by operator_id;
+select operator_id, name, enabled, draining, health, health_refused, health_receipts, health_delay
+from operator order by operator_id;
 
 -- name: load_links
 -- Every link, with columns and quirks as one JSON object.
