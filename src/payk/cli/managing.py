@@ -23,7 +23,20 @@ from payk.cli.command_line import fail, load_settings, server_parts
 if TYPE_CHECKING:
     from payk.settings import Settings
 
-__all__ = ["AdminUrl", "Answer", "Force", "Settings_", "all_pages", "ask", "path", "read_settings", "show", "show_one"]
+__all__ = [
+    "AdminUrl",
+    "Answer",
+    "Force",
+    "Settings_",
+    "all_pages",
+    "ask",
+    "path",
+    "plain",
+    "read_settings",
+    "show",
+    "show_one",
+    "written_to",
+]
 
 ROOT = "/api/admin/v1"
 PATIENCE = 120.0
@@ -156,7 +169,7 @@ def _answer(response: httpx.Response) -> Answer:
     except (ValueError, KeyError, AttributeError, TypeError):
         fail(f"the server answered {response.status_code}, and not as Payk does", 2)
     for line in lines:
-        print(f"payk: {_plain(line.replace('?force=true', '--force'))}", file=sys.stderr)
+        print(f"payk: {plain(line.replace('?force=true', '--force'))}", file=sys.stderr)
     raise typer.Exit(1)
 
 
@@ -222,10 +235,10 @@ def _shown(value: Any) -> str:
         case dict():
             return ", ".join(f"{name} {_shown(element)}" for name, element in value.items())
         case _:
-            return _plain(str(value))
+            return plain(str(value))
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Nothing that steers a terminal."""
     return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
 

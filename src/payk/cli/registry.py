@@ -16,6 +16,7 @@ from payk.cli.managing import (
     all_pages,
     ask,
     path,
+    plain,
     read_settings,
     show,
     show_one,
@@ -397,6 +398,8 @@ def explain_route(
         return
     if found["route_id"] is None:
         print(f"no route leads to {found['number']}: the message would be refused")
+    elif found["refusal"]:
+        print(f"the message would be refused: {plain(found['refusal'])}")
     show(found["rules"], _RULE, as_json)
     if found["operators"]:
         print()

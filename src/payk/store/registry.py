@@ -302,6 +302,7 @@ async def add_queues(
 ) -> dict[int, tuple[int, ...]]:
     """A queue for each of these lists of operators that has none; answers all queues, as Snapshot has them."""
     async with db.transaction(timeout) as connection:
+        await connection.execute(sql("registry.lock"))  # a change under way adds queues too
         await _put_lists(connection, lists)
         return await _load_queues(connection)
 

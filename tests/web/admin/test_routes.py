@@ -59,6 +59,17 @@ async def test_where_a_message_would_go_and_why(managed: Managed) -> None:
     assert [(row["operator"], row["carries"]) for row in found["operators"]] == [("megafon", True)]
     common = await managed.done("GET", "/routes/explain?number=%2B992900900900&client=bank&sender=code&type=common")
     assert [(row["operator"], row["carries"]) for row in common["operators"]] == [("megafon", True), ("tcell", False)]
+    assert (found["refusal"], common["refusal"]) == (None, None)
+    foreign = await managed.done("GET", "/routes/explain?number=900900900&client=bank&sender=Shop&type=otp")
+    assert foreign["route_id"] == of_bank["route_id"]
+    assert foreign["refusal"].startswith("SenderAddress 'Shop' is not among the 2 names registered")
+    await managed.done("POST", "/routes", {"prefix": "998", "operators": ["tcell"]})
+    left_out = await managed.done("GET", "/routes/explain?number=998901234567&client=bank&sender=Code&type=batch")
+    assert "is not allowed at any operator that carries this number (tcell)" in left_out["refusal"]
+    assert [row["why"] for row in left_out["operators"]] == ["It is left out: sender Code is not allowed there."]
+    await managed.done("POST", "/clients/bank/suspend")
+    suspended = await managed.done("GET", "/routes/explain?number=900900900&client=bank&sender=Bank&type=otp")
+    assert suspended["refusal"] == "This client is suspended."
     nowhere = await managed.done("GET", "/routes/explain?number=79160000000")
     assert (nowhere["route_id"], nowhere["price"], nowhere["operators"]) == (None, None, [])
     assert [rule["why"] for rule in nowhere["rules"]] == ["It is for client bank alone, and no client was named."]

@@ -35,7 +35,9 @@ class ChangeShown(BaseModel):
     version: int = Field(description="Grows by one with each change.")
     changed_at: str | None
     author: str
-    changes: list[dict[str, Any]] = Field(description="One for each row: sign, kind, name, of, fields, notes.")
+    changes: list[dict[str, Any]] = Field(
+        description="One for each row: sign, kind, name, of, fields, identity, notes."
+    )
 
 
 class ChangesShown(BaseModel):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import datetime
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Query
@@ -15,6 +17,8 @@ from payk.domain.errors import Rejection
 from payk.domain.management_errors import ManagementCode
 from payk.domain.message import SmsType
 from payk.domain.route_explanation import Asked, Explanation, explain
+from payk.intake import Refused, Request
+from payk.intake.steps import walk
 from payk.registry.change import NOTHING
 from payk.registry.file import read
 from payk.registry.resource import Resource, resource_of
@@ -110,6 +114,9 @@ class RouteExplained(BaseModel):
     price: str | None = Field(description="What a part costs a prepaid client.")
     rules: list[RuleShown] = Field(description="The winner first, then the best of the others.")
     operators: list[CarrierShown] = Field(description="In the order in which they are tried.")
+    refusal: str | None = Field(
+        description="Why such a message would be refused; null where it would not be, or not all of it is named."
+    )
 
 
 @router.get("/routes/explain")
@@ -132,10 +139,25 @@ async def explain_route(
     except Rejection as rejection:
         raise Problem(ManagementCode.REQUEST_INVALID, rejection.detail) from rejection
     asked = Asked(phone, found, sender, None if sms_type is None else SmsType[sms_type.upper()])
-    return _explained(directory, phone, explain(directory, asked))
+    refusal = _refusal(directory, number, asked, parts.db.now)
+    return _explained(directory, phone, explain(directory, asked), refusal)
 
 
-def _explained(directory: Directory, phone: str, found: Explanation) -> RouteExplained:
+def _refusal(directory: Directory, number: str, asked: Asked, now: Callable[[], datetime]) -> str | None:
+    """What a client would be told that sends such a message now; None where it would be taken, or is not all named."""
+    if asked.client is None or asked.sender is None or asked.sms_type is None:
+        return None
+    if not asked.client.enabled:
+        return "This client is suspended."
+    request = Request(phone_number=number, text="-", sender_address=asked.sender, sms_type=int(asked.sms_type))
+    try:
+        walk(request, asked.client, directory, now)
+    except Refused as refused:
+        return " ".join(rejection.detail for rejection in refused.rejections)
+    return None
+
+
+def _explained(directory: Directory, phone: str, found: Explanation, refusal: str | None) -> RouteExplained:
     winner = found.winner
     return RouteExplained(
         number=phone,
@@ -157,6 +179,7 @@ def _explained(directory: Directory, phone: str, found: Explanation) -> RouteExp
             CarrierShown(operator=row.operator.name, weight=row.weight, carries=row.carries, why=row.why)
             for row in found.operators
         ],
+        refusal=refusal,
     )
 
 
