@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 
 from payk.clock import Clock
 from payk.domain.directory import CurrentDirectory, Directory
-from payk.domain.health import RECEIPTS_OVER, RESULTS_OVER
+from payk.domain.health import RECEIPT_DELAY_MAX, RECEIPTS_OVER, RESULTS_OVER
 from payk.store.database import Database
 from payk.store.errors import StoreError
 from payk.store.health import sick_operators
@@ -17,8 +17,6 @@ __all__ = ["ReceiptTally", "ResultTally", "SickOperators"]
 
 ROUND = 0.5
 """Seconds between two looks at which operators are sick."""
-LONGEST_DELAY = 240
-"""Seconds: the longest health_delay of an operator."""
 PROBE_EVERY = 1.0
 """Seconds between two messages of this process that probe a sick operator."""
 CLIENTS_TOLD = 50
@@ -96,7 +94,7 @@ class ReceiptTally:
         now = int(self._clock.monotonic())
         found: dict[int, list[int]] = {}
         for second in [*self._seconds]:
-            if second < now - RECEIPTS_OVER - LONGEST_DELAY:
+            if second < now - RECEIPTS_OVER - RECEIPT_DELAY_MAX:
                 del self._seconds[second]
                 continue
             for link_id, counts in self._seconds[second].items():

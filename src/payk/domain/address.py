@@ -12,7 +12,7 @@ from datetime import datetime
 from payk.domain.account import Client
 from payk.domain.errors import Code, Field, Rejection, quoted
 
-__all__ = ["NATIONAL_DIGITS", "SENDER_MAX", "check_sender_fits", "normalise_phone", "registered_sender"]
+__all__ = ["NATIONAL_DIGITS", "SENDER_MAX", "check_sender_fits", "normalise_phone", "registered_sender", "sender_fits"]
 
 NATIONAL_DIGITS: Mapping[str, int] = {"7": 10, "992": 9, "993": 8, "996": 9, "998": 9}
 """Country code -> digits of a national number, for countries where all have the same length (ITU-T E.164 plans)."""
@@ -77,12 +77,17 @@ def registered_sender(raw: str, client: Client, now: Callable[[], datetime]) -> 
     return sender
 
 
-def check_sender_fits(sender: str, alnum_max: int, operator: str) -> None:
-    """An operator that carries alphanumeric senders of at most `alnum_max` characters gets no longer one.
+def sender_fits(sender: str, alnum_max: int) -> bool:
+    """Whether an operator that carries alphanumeric senders of at most `alnum_max` characters carries this one whole.
 
-    A sender of digits alone is no alphanumeric one. Raises Rejection (SenderAddressTooLong).
+    A sender of digits alone is no alphanumeric one.
     """
-    if len(sender) > alnum_max and not sender.isdigit():
+    return len(sender) <= alnum_max or sender.isdigit()
+
+
+def check_sender_fits(sender: str, alnum_max: int, operator: str) -> None:
+    """An operator gets no sender that it does not carry whole. Raises Rejection (SenderAddressTooLong)."""
+    if not sender_fits(sender, alnum_max):
         detail = (
             f"SenderAddress {quoted(sender)} has {len(sender)} characters; operator '{operator}', which carries this"
             f" number, takes at most {alnum_max}."

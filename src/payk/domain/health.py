@@ -16,6 +16,7 @@ from payk.domain.outcome import Accepted, PartOutcome, RefusalKind, Refused, Unc
 
 __all__ = [
     "RECEIPTS_OVER",
+    "RECEIPT_DELAY_MAX",
     "RESULTS_OVER",
     "Receipts",
     "Results",
@@ -30,6 +31,8 @@ RESULTS_OVER: Final = 30
 """Seconds that results are counted over."""
 RECEIPTS_OVER: Final = 300
 """Seconds of messages whose receipts are counted."""
+RECEIPT_DELAY_MAX: Final = 240
+"""Seconds: the longest time within which receipts are in time."""
 ENOUGH: Final = 20
 """Results without which an operator is not found sick."""
 LOOKS: Final = 3

@@ -120,11 +120,11 @@ class RouteTable:
                 plain.append(route)
             elif route.enabled:
                 conditional.setdefault(route.client_id, []).append(route)
+        self.conditional = bool(conditional)
+        """Whether more than the number decides."""
         self._plain = _Prefixes(plain)
         self._of_nobody = _Rules(conditional.pop(None, ()))
         self._of_client = {client_id: _Rules(group) for client_id, group in conditional.items()}
-        self.conditional = len(plain) < sum(route.enabled for route in self._routes)
-        """Whether more than the number decides."""
 
     def __iter__(self) -> Iterator[Route]:
         """Every route, the disabled ones too."""

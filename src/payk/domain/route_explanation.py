@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from payk.domain.account import Client
+from payk.domain.address import sender_fits
 from payk.domain.directory import Directory
 from payk.domain.message import SmsType
 from payk.domain.operator import Operator
@@ -145,7 +146,7 @@ def _left_out(operator: Operator, asked: Asked) -> Standing:
 
 def _standing(operator: Operator, weight: int, *, is_first: bool, asked: Asked) -> Standing:
     sender = asked.sender or ""
-    if len(sender) > operator.alnum_max and not sender.isdigit() and (weight or is_first):
+    if not sender_fits(sender, operator.alnum_max) and (weight or is_first):
         why = f"It carries alphanumeric senders of {operator.alnum_max} characters at most"
         return Standing(operator, 0, False, why + (", and gets no share of this one." if weight else "."))
     if not operator.enabled:

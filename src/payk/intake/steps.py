@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from payk.domain.account import Client
-from payk.domain.address import check_sender_fits, normalise_phone, registered_sender
+from payk.domain.address import check_sender_fits, normalise_phone, registered_sender, sender_fits
 from payk.domain.directory import Directory
 from payk.domain.errors import Code, Field, Rejection, quoted
 from payk.domain.limits import NO_LIMITS
@@ -143,8 +143,8 @@ def _settle_fit(draft: Draft) -> None:
     first = [draft.directory.operators[operator_id] for operator_id in sharing or draft.operators[:1]]
     widest = max(first, key=lambda operator: operator.alnum_max)
     check_sender_fits(sender, widest.alnum_max, widest.name)
-    if draft.weights and not sender.isdigit():
-        fits = {operator.operator_id for operator in first if operator.alnum_max >= len(sender)}
+    if draft.weights:
+        fits = {operator.operator_id for operator in first if sender_fits(sender, operator.alnum_max)}
         draft.shares = tuple(
             weight if operator_id in fits else 0
             for operator_id, weight in zip(draft.operators, draft.weights, strict=True)

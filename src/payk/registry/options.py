@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 
 from payk.domain.account import BulkPolicy, UncertainPolicy
 from payk.domain.address import NATIONAL_DIGITS
+from payk.domain.health import RECEIPT_DELAY_MAX
 from payk.domain.message import SmsType
 from payk.domain.operator import DEFAULT_TON_NPI, AddressKind, BindMode, IdMode, LongText, TlsSettings, ValidityForm
 from payk.registry.key import Key, Option
@@ -396,7 +397,9 @@ OPERATOR: Final[Mapping[str, Key]] = {
         0.0,
     ),
     "health_delay": Option(
-        integer(1, 240, unit="seconds"), "Seconds within which receipts come that count for `health_receipts`.", 60
+        integer(1, RECEIPT_DELAY_MAX, unit="seconds"),
+        "Seconds within which receipts come that count for `health_receipts`.",
+        60,
     ),
 }
 

@@ -58,7 +58,7 @@ async def look(db: Database) -> list[OperatorShift]:
         for row in standings:
             before = Standing(row["since"], row["sick"], row["reason"], row["trouble"], row["pause"])
             of_it = results[row["operator_id"]]
-            taken, in_time = receipts.get(row["operator_id"], (0, 0)) if row["wanted"] else (0, 0)
+            taken, in_time = receipts.get(row["operator_id"], (0, 0))
             of_receipts = Receipts(taken, in_time, row["wanted"], row["delay"])
             after = judge(before, of_it, row["refused"], row["now"], watched=row["watched"], receipts=of_receipts)
             if after == before:

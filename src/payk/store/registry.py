@@ -318,7 +318,8 @@ async def _load_queues(connection: Connection) -> dict[int, tuple[int, ...]]:
 async def route_number(db: Database, key: RouteKey, *, timeout: float = 5.0) -> int:
     """The number of a route; 0 where there is none that matches just this."""
     async with db.connection(timeout) as connection:
-        return int(await connection.fetchval(sql("registry.route_number"), _keys_as_json([key])) or 0)
+        row = await connection.fetchrow(sql("registry.routes_given"), _keys_as_json([key]))
+    return 0 if row is None else int(row["route_id"])
 
 
 async def note_key_use(db: Database, key_ids: Sequence[int], *, timeout: float = 5.0) -> None:

@@ -51,24 +51,16 @@ select o.name as operator, l.name, l.password,
 from link l join operator o using (operator_id) where l.name = any($1::text[]);
 
 -- name: routes_given
--- The routes that match just this, with the names of their operators in order.
+-- The routes that match just this, with the names of their operators in order, and their numbers.
 select r.prefix, r.client, r.sender, r.sms_type,
        array(select o.name from unnest(q.operators) with ordinality as u (operator_id, n)
              join operator o using (operator_id) order by u.n) as operators,
-       (r.options || jsonb_build_object('enabled', r.enabled))::text as options
+       (r.options || jsonb_build_object('enabled', r.enabled))::text as options, r.route_id
 from jsonb_to_recordset($1::text::jsonb) as g (prefix text, client text, sender text, sms_type smallint)
 join any_route r on r.prefix = g.prefix and r.client is not distinct from g.client
                     and lower(r.sender) is not distinct from lower(g.sender)
                     and r.sms_type is not distinct from g.sms_type
 join queue q using (queue_id);
-
--- name: route_number
--- The number of the route that matches just this.
-select r.route_id
-from jsonb_to_recordset($1::text::jsonb) as g (prefix text, client text, sender text, sms_type smallint)
-join any_route r on r.prefix = g.prefix and r.client is not distinct from g.client
-                    and lower(r.sender) is not distinct from lower(g.sender)
-                    and r.sms_type is not distinct from g.sms_type;
 
 -- name: put_clients
 -- Makes clients be as these JSON objects say; options that have no column of their own are limits.

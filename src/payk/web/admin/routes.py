@@ -24,7 +24,7 @@ from payk.registry.file import read
 from payk.registry.resource import Resource, resource_of
 from payk.registry.route_name import route_name
 from payk.registry.value import money_text
-from payk.store.registry import route_number
+from payk.store.registry import RouteKey, route_number
 from payk.store.registry_pages import page_of_routes
 from payk.web.admin.configured import (
     Fields,
@@ -49,8 +49,6 @@ __all__ = ["router"]
 router = APIRouter(tags=["routes"])
 
 _ROUTE: Final = {"route_id": {"type": "integer"}}
-_CONDITIONS: Final = ("prefix", "client", "sender", "sms_type")
-"""What a route matches, which is what it is known by: it is never changed."""
 
 
 async def _route(parts: Management, route_id: int) -> Resource:
@@ -193,7 +191,7 @@ async def show_route(caller: Known, parts: Parts, route_id: int) -> JSONResponse
 @router.patch(
     "/routes/{route_id}",
     responses=reads("route", _ROUTE),
-    openapi_extra=writes_schema("route", without=_CONDITIONS),
+    openapi_extra=writes_schema("route", without=RouteKey._fields),
 )
 async def change_route(
     caller: Known, parts: Parts, route_id: int, fields: Fields, force: Force = False, if_match: IfMatch = None
@@ -202,9 +200,8 @@ async def change_route(
     only."""
     caller.check(Permission.CHANGE_ROUTES)
     route = await _route(parts, route_id)
-    matched = {"prefix": route.name, **{name: route.settings[name] for name in ("client", "sender", "sms_type")}}
-    document = {"route": [{**writes(fields), **writes(matched)}]}
-    [entry] = read(document, "request", {}).routes
-    identity = "route", route_name(entry.key.folded())
+    key = RouteKey(route.name, *(route.settings[name] for name in RouteKey._fields[1:]))
+    document = {"route": [{**writes(fields), **writes(key._asdict())}]}
+    identity = "route", route_name(key.folded())
     await change(parts, caller, document, expected={identity: expected_etag(if_match)}, force=force)
     return one(await _route(parts, route_id))
