@@ -66,6 +66,7 @@ COMMAND_VARIABLES = frozenset(
         *(
             "ADMIN_URL",
             "IF_MATCH",
+            "REVERT_PASSWORD_OF",
             "REASON",
             "KEY_IMPORT",
             "KEY_GRACE",

@@ -87,6 +87,12 @@ async def test_an_operator_a_link_and_a_route(managing: Managing) -> None:
     await managing.done("link", "set", "beeline-1", "window=7")
     assert json.loads(await managing.done("link", "show", "beeline-1", "--json"))["window"] == 7
     assert [row["name"] for row in await managing.rows("link", "list", "--operator", "beeline")] == ["beeline-1"]
+    assert "password: missing, and port of link" in await managing.refused("link", "set", "beeline-1", "port=2777")
+    await managing.done("link", "set", "beeline-1", "port=2777", "--password-stdin", stdin="secret\n")
+    version = str((await managing.rows("change", "list", "--limit", "1"))[0]["version"])
+    assert "password: missing, and port of link" in await managing.refused("change", "revert", version)
+    back = await managing.done("change", "revert", version, "--password-of", "beeline-1", stdin="secret\n")
+    assert back == "~ link beeline-1 of operator beeline: port 2777 -> 2776\n"
     route = json.loads(
         await managing.done("route", "create", 'prefix="998"', 'operators=["beeline", "tcell"]', "price=0.12", "--json")
     )

@@ -403,3 +403,39 @@ async def test_names_are_taken_literally(applies: Applies, database: Database) -
     directory = await load(database)
     (client,) = directory.clients.values()
     assert (client.name, list(client.senders.values())) == (name, ["'\"\\{}"])
+
+
+@pytest.mark.parametrize(
+    ("moved", "named"),
+    [
+        ({"host": "198.51.100.9"}, "host"),
+        ({"port": 2776}, "port"),
+        ({"tls": True}, "tls"),
+        ({"host": "198.51.100.9", "port": 2776, "window": 5}, "host, port"),
+    ],
+)
+async def test_a_link_goes_elsewhere_only_with_its_password_given_anew(
+    applies: Applies, contents: Contents, moved: dict[str, object], named: str
+) -> None:
+    await applies({"operator": [{"name": "tcell", "link": [{**NEW_LINK, "name": "tcell-1"}]}]})
+    before = await contents()
+    with pytest.raises(RegistryFileError) as caught:
+        await applies({"operator": [{"name": "tcell", "link": [{"name": "tcell-1", **moved}]}]})
+    wrong = f'operator[0].link[0].password: missing, and {named} of link "tcell-1" would change'
+    assert problems(caught) == [
+        f"registry.toml: {wrong}; whoever says where it is sent, and how protected, writes it as well"
+    ]
+    assert await contents() == before
+    for password in ("secret", "another"):
+        lines = await applies(
+            {"operator": [{"name": "tcell", "link": [{"name": "tcell-1", **moved, "password": password}]}]}
+        )
+        assert len(lines) == 1
+
+
+async def test_what_does_not_move_a_link_needs_no_password(applies: Applies) -> None:
+    await applies({"operator": [{"name": "tcell", "link": [{**NEW_LINK, "name": "tcell-1", "tls": {"verify": True}}]}]})
+    same = {"host": NEW_LINK["host"], "port": NEW_LINK["port"], "tls": True, "window": 5, "enabled": False}
+    assert await applies({"operator": [{"name": "tcell", "link": [{"name": "tcell-1", **same}]}]}) == [
+        "~ link tcell-1 of operator tcell: window 100 -> 5, enabled true -> false"
+    ]

@@ -224,3 +224,21 @@ async def test_what_cannot_be_taken_back_is_said(applies: Applies, database: Dat
     second = await reverted(database, secret_box, 3)
     assert second.left[0].endswith("revoked")
     assert second.difference.lines() == ["nothing changes"]
+
+
+async def test_a_link_is_taken_back_to_where_it_was_with_its_password_alone(
+    applies: Applies, database: Database, secret_box: SecretBox
+) -> None:
+    await applies({"operator": [{"name": "tcell", "link": [LINK]}]})
+    moved = {**LINK, "host": "198.51.100.9", "window": 5}
+    await applies({"operator": [{"name": "tcell", "link": [moved]}]})
+    with pytest.raises(RegistryFileError, match=r'password: missing, and host of link "tcell-1" would change'):
+        await revert(database, secret_box, 2, author="test")
+    with pytest.raises(RegistryFileError, match=r'passwords.tcell-2: link "tcell-2" is none of those'):
+        await revert(database, secret_box, 2, author="test", passwords={"tcell-2": "secret"})
+    with pytest.raises(RegistryFileError, match=r"password: .*write at most 64"):
+        await revert(database, secret_box, 2, author="test", passwords={"tcell-1": "x" * 65})
+    done = await revert(database, secret_box, 2, author="test", passwords={"tcell-1": "secret"})
+    assert done.difference.lines() == [
+        "~ link tcell-1 of operator tcell: host 198.51.100.9 -> 127.0.0.1, window 5 -> 100"
+    ]

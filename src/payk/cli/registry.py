@@ -452,13 +452,24 @@ def revert_change(
     through: Annotated[
         bool, typer.Option("--through", envvar="PAYK_REVERT_THROUGH", help="Everything since it as well.")
     ] = False,
+    password_of: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--password-of",
+            metavar="LINK",
+            envvar="PAYK_REVERT_PASSWORD_OF",
+            help="Read the password of a link that goes back to another place, a line for each, from standard input.",
+        ),
+    ] = None,
     force: Force = False,
     url: AdminUrl = None,
     home: Home = None,
 ) -> None:
     """Take a change back, as another change."""
     params = {"through": through, "force": force}
-    done = ask("change revert", url, home, "POST", path("changes", str(version), "revert"), params=params)
+    passwords = {link: sys.stdin.readline().rstrip("\r\n") for link in password_of or ()}
+    body = {"passwords": passwords} if passwords else None
+    done = ask("change revert", url, home, "POST", path("changes", str(version), "revert"), body, params=params)
     for line in done["difference"]:
         print(line)
     for line in done["left"]:

@@ -20,6 +20,9 @@ from payk.store.registry import ClientRow, KeyRow, LinkRow, OperatorRow, Registr
 __all__ = ["Comparison"]
 
 NEEDED_BY_NEW_LINK: Final = ("host", "port", "system_id", "password")
+WHERE_PASSWORDS_GO: Final = ("host", "port", "tls")
+"""What decides who gets the password of a link, and who else may read it on the way: only whoever knows the password
+changes it, else it could be had by pointing the link to oneself."""
 
 
 class Comparison:
@@ -157,6 +160,12 @@ class Comparison:
             self._wrong(f"{entry.path}.name", wrong, "choose another name, or write it below that operator")
             return
         options, fields = _merged("operator.link", present.options if present else None, entry.options)
+        moved = [key for key in WHERE_PASSWORDS_GO if key in fields]
+        if present is not None and moved and entry.password is None:
+            wrong = f"missing, and {', '.join(moved)} of link {shown(entry.name)} would change"
+            right = "whoever says where it is sent, and how protected, writes it as well"
+            self._wrong(f"{entry.path}.password", wrong, right)
+            return
         sealed, changed = self._password(entry, present)
         notes = ("password changed",) if present and changed else ()
         if present is None or fields or notes:

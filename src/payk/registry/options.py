@@ -405,7 +405,11 @@ OPERATOR: Final[Mapping[str, Key]] = {
 
 LINK: Final[Mapping[str, Key]] = {
     "name": Key(_NAME, "Name of the link; without it OPERATOR-1, OPERATOR-2 and so on by place."),
-    "password": Key(_password, 'SMPP password, text or {env = "NAME"}; kept encrypted under PAYK_SECRET_KEY.'),
+    "password": Key(
+        _password,
+        'SMPP password, text or {env = "NAME"}; kept encrypted under PAYK_SECRET_KEY. A change of `host`, `port` or '
+        "`tls` takes it again.",
+    ),
     "enabled": Option(boolean, "false stops it.", True),
     "draining": Option(boolean, "true gives nothing new to it; its binds stay, and what it has is finished.", False),
     "host": Option(_host, "Host name or IP address of the operator's SMSC. A new link needs it.", None),

@@ -13,7 +13,7 @@ from typing import Any, Final
 from payk.domain.access import Actor
 from payk.registry.change import apply
 from payk.registry.difference import Difference
-from payk.registry.errors import ChangedMeanwhile, NotThere
+from payk.registry.errors import ChangedMeanwhile, NotThere, Problem, RegistryFileError
 from payk.registry.file import read
 from payk.registry.key import Option
 from payk.registry.options import TABLES
@@ -72,9 +72,11 @@ async def revert(
     actor: Actor | None = None,
     through: bool = False,
     force: bool = False,
+    passwords: Mapping[str, str] | None = None,
 ) -> Reverted:
     """Take back change `version`, or, `through`, everything since it as well.
 
+    `passwords`: by link, of those that go back to another host or port, or to other TLS settings.
     Raises NotThere, ChangedMeanwhile (something else changed the same since; `force` takes it back all the same),
     RegistryFileError, ForceRequired and StoreError.
     """
@@ -93,7 +95,7 @@ async def revert(
     difference = await apply(
         db,
         secret_box,
-        read(_document(rows, digests), f"change {version}", {}),
+        read(_document(rows, digests, passwords or {}), f"change {version}", {}),
         author=author,
         actor=actor,
         force=force,
@@ -149,8 +151,15 @@ def _is_open(key: StoredResource) -> bool:
     return not key.options["revoked"]
 
 
-def _document(rows: Mapping[_Name, _Row], digests: Mapping[tuple[str, str], str]) -> dict[str, Any]:
-    """The registry file that takes the changes back."""
+def _document(
+    rows: Mapping[_Name, _Row], digests: Mapping[tuple[str, str], str], passwords: Mapping[str, str]
+) -> dict[str, Any]:
+    """The registry file that takes the changes back. Raises RegistryFileError for a password of another link."""
+    links = {name for kind, name, _ in rows if kind == "link"}
+    if strangers := sorted(passwords.keys() - links):
+        right = f"known here: {', '.join(sorted(links))}" if links else "leave it out"
+        wrong = [Problem(f"passwords.{name}", f"link {shown(name)} is none of those", right) for name in strangers]
+        raise RegistryFileError("request", wrong)
     clients: dict[str, dict[str, Any]] = {}
     operators: dict[str, dict[str, Any]] = {}
     routes = []
@@ -170,6 +179,8 @@ def _document(rows: Mapping[_Name, _Row], digests: Mapping[tuple[str, str], str]
             case "operator":
                 operators.setdefault(name, {"name": name}).update(keys)
             case "link" if owner:
+                if name in passwords:
+                    keys["password"] = passwords[name]
                 operators.setdefault(owner, {"name": owner}).setdefault("link", []).append({"name": name, **keys})
             case "route":
                 prefix = "" if name == EVERY_NUMBER else name

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -355,3 +356,45 @@ async def test_of_twenty_who_saw_the_same_one_changes_it(managed: Managed) -> No
     changes = (await managed.done("GET", "/changes?limit=19"))["items"]
     steps = [change["changes"][0]["fields"]["text_days"] for change in reversed(changes)]
     assert [step[0] for step in steps[1:]] == [step[1] for step in steps[:-1]]
+
+
+async def test_nobody_has_a_password_sent_elsewhere_who_does_not_know_it(managed: Managed) -> None:
+    await managed.done("POST", "/operators", {"name": "tcell"})
+    await managed.done("POST", "/operators/tcell/links", LINK)
+    sealed = re.search(r"sealed = '?\"?([0-9a-f]+)", await export(managed.db))
+    assert sealed is not None
+    managed.callers["night"] = Principal(PrincipalKind.USER, 2, "night", Role.OPERATOR)
+    for elsewhere in ({"host": "198.51.100.9"}, {"port": 9}, {"tls": {"verify": False}}):
+        body = refusal(await managed("PATCH", "/links/tcell-1", elsewhere, token="night"), "ValueInvalid")
+        [name] = elsewhere
+        [wrong] = body["Errors"]["password"]
+        assert wrong.startswith(f'missing, and {name} of link "tcell-1" would change; ')
+        known = {"password": {"sealed": sealed[1]}}
+        for method, path, given in (
+            ("PATCH", "/links/tcell-1", {**elsewhere, **known}),
+            ("POST", "/operators/tcell/links", {**LINK, "name": "tcell-2", **elsewhere, **known}),
+        ):
+            body = refusal(await managed(method, path, given, token="night"), "ValueInvalid")
+            assert body["Errors"]["password"] == ["it is not in clear; write the password itself"]
+    found = await managed.done("GET", "/links/tcell-1")
+    assert (found["host"], found["port"], found["tls"]) == ("127.0.0.1", 2775, None)
+    new = {"host": "198.51.100.9", "password": "secret"}
+    assert (await managed.done("PATCH", "/links/tcell-1", new, token="night"))["host"] == "198.51.100.9"
+    text = '[[operator]]\nname = "tcell"\n[[operator.link]]\nname = "tcell-1"\nhost = "127.0.0.1"\n'
+    toml = {"content-type": "application/toml"}
+    body = refusal(await managed("POST", "/apply", content=text.encode(), headers=toml), "ValueInvalid")
+    assert list(body["Errors"]) == ["password"]
+    answer = await managed("POST", "/apply", content=f'{text}password = "secret"\n'.encode(), headers=toml)
+    assert answer.status_code == 200
+
+
+async def test_a_change_that_moved_a_link_is_taken_back_with_its_password(managed: Managed) -> None:
+    await managed.done("POST", "/operators", {"name": "tcell"})
+    await managed.done("POST", "/operators/tcell/links", LINK)
+    await managed.done("PATCH", "/links/tcell-1", {"port": 9, "password": "secret"})
+    [change] = (await managed.done("GET", "/changes", params={"limit": 1}))["items"]
+    path = f"/changes/{change['version']}/revert"
+    assert list(refusal(await managed("POST", path), "ValueInvalid")["Errors"]) == ["password"]
+    done = await managed.done("POST", path, {"passwords": {"tcell-1": "secret"}})
+    assert done["difference"] == ["~ link tcell-1 of operator tcell: port 9 -> 2775"]
+    assert (await managed.done("GET", "/links/tcell-1"))["port"] == 2775

@@ -47,6 +47,14 @@ class ChangesShown(BaseModel):
     next: int | None = Field(description="`before` of the next page; null on the last one.")
 
 
+class Passwords(BaseModel):
+    """What a change that moves links back needs."""
+
+    passwords: dict[str, Annotated[str, Field(max_length=64)]] = Field(
+        default={}, description="By link, of those whose host, port or tls becomes another one."
+    )
+
+
 class Done(BaseModel):
     """What a change did."""
 
@@ -89,11 +97,19 @@ async def revert_change(
     version: int,
     force: Force = False,
     through: Annotated[bool, Query(description="Everything since it as well.")] = False,
+    given: Passwords | None = None,
 ) -> Done:
     """Take a change back, as another change. What was changed again since is taken back by force only."""
     _check_all(caller)
     done = await revert(
-        parts.db, parts.secret_box, version, author=caller.author, actor=caller.actor, through=through, force=force
+        parts.db,
+        parts.secret_box,
+        version,
+        author=caller.author,
+        actor=caller.actor,
+        through=through,
+        force=force,
+        passwords=given.passwords if given else None,
     )
     return Done(difference=done.difference.lines(), left=list(done.left))
 

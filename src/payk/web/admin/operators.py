@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse
 
 from payk.domain.access import Permission
+from payk.domain.management_errors import ManagementCode
 from payk.registry.change import ANYTHING, NOTHING
 from payk.registry.resource import Resource, resource_of
 from payk.store.registry_pages import page_of_links, page_of_operators
@@ -28,6 +29,7 @@ from payk.web.admin.configured import (
     writes_schema,
 )
 from payk.web.admin.management import Known, Management, Name, Parts
+from payk.web.problems import Problem
 
 __all__ = ["router"]
 
@@ -119,6 +121,7 @@ async def list_links(
 async def create_link(caller: Known, parts: Parts, name: Name, fields: Fields) -> JSONResponse:
     """A new link; it binds within a second."""
     caller.check(Permission.CHANGE_OPERATORS)
+    _check_password(fields)
     link = str(fields.get("name", ""))
     document = {"operator": [{"name": name, "link": [writes(fields)]}]}
     await change(parts, caller, document, expected={("operator", name): ANYTHING, ("operator.link", link): NOTHING})
@@ -142,8 +145,16 @@ async def change_link(
 ) -> JSONResponse:
     """Change what is named: this link binds anew with it, and no other one notices."""
     caller.check(Permission.CHANGE_OPERATORS)
+    _check_password(fields)
     operator = (await _link(parts, name)).facts["operator"]
     link: dict[str, Any] = {**writes(fields), "name": name}
     document = {"operator": [{"name": operator, "link": [link]}]}
     await change(parts, caller, document, expected={("operator.link", name): expected_etag(if_match)}, force=force)
     return one(await _link(parts, name))
+
+
+def _check_password(fields: dict[str, Any]) -> None:
+    """Raise Problem for one that its writer need not know: whoever has an export could send it where he likes."""
+    if isinstance(fields.get("password"), dict):
+        rule = "it is not in clear; write the password itself"
+        raise Problem(ManagementCode.VALUE_INVALID, f"password: {rule}.", errors={"password": [rule]})
