@@ -78,6 +78,9 @@ def running_centre() -> Iterator[FakeCentre]:
         def do_POST(self) -> None:
             self.do_GET()
 
+        def do_DELETE(self) -> None:
+            self.do_GET()
+
         def log_message(self, *_: object) -> None:
             pass
 

@@ -13,10 +13,12 @@ import pytest
 
 from payk.client import (
     AllRejected,
+    AlreadySent,
     ApiError,
     AsyncClient,
     BadRequest,
     BulkResult,
+    Cancellation,
     Client,
     ConnectionFailed,
     Forbidden,
@@ -539,3 +541,45 @@ def test_it_loads_nothing_of_the_server() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "{'client'} set()"
+
+
+def test_a_message_is_cancelled(centre: FakeCentre, ask: Ask) -> None:
+    centre.will_answer(state("Deleted", "2025-02-17T10:22:00"))
+    assert ask("cancel", "123861959").state is MessageState.DELETED
+    assert (centre.requests[0].method, centre.requests[0].path) == ("DELETE", "/api/v1/sms/123861959")
+
+
+def test_it_may_be_too_late_to_cancel(centre: FakeCentre, ask: Ask) -> None:
+    centre.will_answer(refusal("MessageAlreadySent", 409))
+    with pytest.raises(AlreadySent) as refused:
+        ask("cancel", 123861959)
+    assert isinstance(refused.value, BadRequest)
+    assert len(centre.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("method", "argument", "path", "body"),
+    [
+        ("cancel_many", [1, "2"], "cancel", {"MessageIds": ["1", "2"]}),
+        ("cancel_label", "весна", "cancel", {"SmsLabel": "весна"}),
+    ],
+)
+def test_many_messages_are_cancelled(
+    centre: FakeCentre, ask: Ask, method: str, argument: Any, path: str, body: Any
+) -> None:
+    centre.will_answer(Answer(body={"Cancelled": 3, "TooLate": 1}))
+    assert ask(method, argument) == Cancellation(3, 1)
+    assert (centre.requests[0].path, centre.requests[0].body) == (f"/api/v1/sms/{path}", body)
+    centre.answers.clear()
+    centre.will_answer(Answer(body={"Cancelled": 3, "TooLate": 1, "Done": False}))
+    assert ask(method, argument) == Cancellation(3, 1, done=False)
+
+
+@pytest.mark.parametrize("method", ["pause", "resume"])
+def test_a_label_is_paused_and_resumed(centre: FakeCentre, ask: Ask, method: str) -> None:
+    centre.will_answer(DROP, Answer(body={"Messages": 7}))
+    assert ask(method, "spring") == 7
+    first, second = centre.requests
+    assert (first.path, first.body) == (f"/api/v1/sms/{method}", {"SmsLabel": "spring"})
+    # A repetition is answered as the attempt whose answer was lost.
+    assert first.headers["idempotency-key"] == second.headers["idempotency-key"]

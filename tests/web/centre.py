@@ -19,6 +19,7 @@ from payk.domain.limits import Limits
 from payk.domain.message import SmsType
 from payk.domain.operator import Link, Operator
 from payk.domain.queue_limit import QueueLimit
+from payk.domain.receipt import ReceiptWait
 from payk.domain.route import Route, RouteTable
 from payk.intake import Intake, QueueDepth
 from payk.store.accept import GroupCommit
@@ -30,7 +31,7 @@ from payk.web.limits import HttpLimits
 from payk.web.server import HttpServer, listen
 from payk.web.site import PublicOptions, PublicSite
 
-__all__ = ["CLIENTS", "MESSAGE", "Centre", "centre_on", "directory", "key_of"]
+__all__ = ["CLIENTS", "MESSAGE", "Centre", "centre_on", "directory", "key_of", "store_registry"]
 
 SENDERS = {name.casefold(): name for name in ("AlifBank", "AlifSarmoya", "Olami Ashyo", "FifteenLettersX", "4545")}
 SENDERS |= {"1234567890123": "1234567890123"}
@@ -74,6 +75,21 @@ def directory() -> Directory:
         routes=RouteTable([Route(1, "992", (1, 2), 1), Route(2, "998", (2, 1), 2)]),
         queues={1: (1, 2), 2: (2, 1)},
     )
+
+
+async def store_registry(db: Database) -> None:
+    """The clients, operators and queues of `directory` as rows, for what looks them up in the database."""
+    known = directory()
+    async with db.connection() as connection:
+        for client in known.clients.values():
+            statement = "insert into client (client_id, name) overriding system value values ($1, $2)"
+            await connection.execute(statement, client.client_id, client.name)
+        for operator in known.operators.values():
+            statement = "insert into operator (operator_id, name) overriding system value values ($1, $2)"
+            await connection.execute(statement, operator.operator_id, operator.name)
+        for queue_id, operators in known.queues.items():
+            statement = "insert into queue (queue_id, operators) overriding system value values ($1, $2)"
+            await connection.execute(statement, queue_id, list(operators))
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +153,9 @@ async def centre_on(
     commits, statuses = GroupCommit(db), StatusReader(db)
     depth, rates = QueueDepth(db, QueueLimit(queue_max), clock), SharedRates(db, clock)
     intake = Intake(db, current, commits, depth, b"k" * 64, clock, rates)
-    site = PublicSite(intake, statuses, TimelineReader(db), current, _ready, clock, db.now, rates, options)
+    site = PublicSite(
+        *(db, intake, statuses, TimelineReader(db), current, _ready, clock, db.now, rates), ReceiptWait(), options
+    )
     server = HttpServer(site, listen("127.0.0.1", 0), patience=patience, limits=limits)
 
     async def engines() -> None:

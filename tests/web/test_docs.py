@@ -36,7 +36,11 @@ async def test_the_document_describes_what_exists(centre: Centre) -> None:
         ("post", "/api/v1/sms"),
         ("post", "/api/v1/sms/bulk"),
         ("get", "/api/v1/sms/{id}"),
+        ("delete", "/api/v1/sms/{id}"),
         ("get", "/api/v1/sms/{id}/events"),
+        ("post", "/api/v1/sms/cancel"),
+        ("post", "/api/v1/sms/pause"),
+        ("post", "/api/v1/sms/resume"),
     }
     schemas = described["components"]["schemas"]
     assert list(schemas["Message"]["properties"]) == list(Field)

@@ -211,7 +211,7 @@ async def run_centre(
         ]
         if doors.api is not None:
             digests = await digest_keys(db, keys)
-            site = _public_site(settings, group, engines, db, directory, texts, digests, clock, readiness)
+            site = _public_site(settings, group, engines, db, directory, texts, digests, clock, readiness, wait)
             servers.append(HttpServer(site, doors.api, patience=DOOR_PATIENCE, limits=limits, tls=doors.api_tls))
         serving = [group.create_task(server.run(), name="http server") for server in servers]
         _spare_collector()
@@ -297,6 +297,7 @@ def _public_site(
     digests: bytes,
     clock: Clock,
     readiness: Readiness,
+    wait: ReceiptWait,
 ) -> PublicSite:
     commits, statuses = GroupCommit(db, write_texts=texts.written), StatusReader(db)
     rates = SharedRates(db, clock)
@@ -309,6 +310,7 @@ def _public_site(
         return is_ready, [*warnings, *depth.warnings()]
 
     site = PublicSite(
+        db,
         Intake(db, directory, commits, depth, digests, clock, rates, ZoneInfo(settings.timezone)),
         statuses,
         TimelineReader(db),
@@ -317,6 +319,7 @@ def _public_site(
         clock,
         db.now,
         rates,
+        wait,
         PublicOptions(settings.answer_timeout, settings.trusted_proxies),
     )
     engines.append(group.create_task(keep_key_use(db, site.used_keys), name="key use"))

@@ -10,6 +10,7 @@ with Client("http://127.0.0.1:8080", api_key) as payk:
 from payk.client.blocking import Client
 from payk.client.errors import (
     AllRejected,
+    AlreadySent,
     ApiError,
     BadRequest,
     ConnectionFailed,
@@ -25,15 +26,17 @@ from payk.client.errors import (
 )
 from payk.client.message import Message, Priority, SmsType
 from payk.client.nonblocking import AsyncClient
-from payk.client.result import BulkResult, MessageState, Rejection, SentMessage, Status
+from payk.client.result import BulkResult, Cancellation, MessageState, Rejection, SentMessage, Status
 from payk.client.timeline import NetworkError, Timeline, TimelineEvent
 
 __all__ = [
     "AllRejected",
+    "AlreadySent",
     "ApiError",
     "AsyncClient",
     "BadRequest",
     "BulkResult",
+    "Cancellation",
     "Client",
     "ConnectionFailed",
     "Forbidden",

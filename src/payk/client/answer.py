@@ -11,6 +11,7 @@ import httpx
 
 from payk.client.errors import (
     AllRejected,
+    AlreadySent,
     ApiError,
     BadRequest,
     Forbidden,
@@ -21,13 +22,23 @@ from payk.client.errors import (
     Unauthorized,
     UnexpectedAnswer,
 )
-from payk.client.result import BulkResult, MessageState, Rejection, SentMessage, Status
+from payk.client.result import BulkResult, Cancellation, MessageState, Rejection, SentMessage, Status
 from payk.client.timeline import NetworkError, Timeline, TimelineEvent
 
-__all__ = ["error_of", "read_bulk", "read_sent", "read_status", "read_timeline", "retry_after"]
+__all__ = [
+    "error_of",
+    "read_bulk",
+    "read_cancellation",
+    "read_held",
+    "read_sent",
+    "read_status",
+    "read_timeline",
+    "retry_after",
+]
 
 Result = TypeVar("Result")
 
+_BY_CODE: Mapping[str, type[ApiError]] = {"AllMessagesRejected": AllRejected, "MessageAlreadySent": AlreadySent}
 _BY_STATUS: Mapping[int, type[ApiError]] = {
     401: Unauthorized,
     403: Forbidden,
@@ -107,6 +118,19 @@ def _event(members: Mapping[str, Any]) -> TimelineEvent:
     )
 
 
+def read_cancellation(response: httpx.Response) -> Cancellation:
+    """The answer of POST /api/v1/sms/cancel."""
+    return _read(
+        response,
+        lambda body: Cancellation(int(body["Cancelled"]), int(body["TooLate"]), body.get("Done", True) is True),
+    )
+
+
+def read_held(response: httpx.Response) -> int:
+    """The answer of POST /api/v1/sms/pause and /resume."""
+    return _read(response, lambda body: int(body["Messages"]))
+
+
 def retry_after(response: httpx.Response) -> float | None:
     """Seconds of the header Retry-After; None where it is missing or no number."""
     try:
@@ -122,7 +146,7 @@ def error_of(response: httpx.Response) -> ApiError | UnexpectedAnswer:
     code = body.get("MessageResult") or body.get("CommandStatus")
     if not isinstance(code, str):
         return _unexpected(response)
-    kind = AllRejected if code == "AllMessagesRejected" else _BY_STATUS.get(response.status_code, BadRequest)
+    kind = _BY_CODE.get(code) or _BY_STATUS.get(response.status_code, BadRequest)
     error = kind(
         code,
         detail=str(body.get("Detail") or body.get("Title") or ""),

@@ -7,6 +7,7 @@ PaykError
 +-- ApiError                the centre refused: `.code`, `.detail`, `.status`, `.retryable`, `.request_id`
     +-- BadRequest          400, 405, 409, 413: the request is wrong as it stands
     |   +-- AllRejected     no item of a bulk was taken: `.rejections`
+    |   +-- AlreadySent     409: it is too late to cancel the message
     +-- Unauthorized        401: the key
     +-- Forbidden           403: the sender, the address, the client, the balance
     +-- NotFound            404: no such message of this client
@@ -23,6 +24,7 @@ from payk.client.result import Rejection, Status
 
 __all__ = [
     "AllRejected",
+    "AlreadySent",
     "ApiError",
     "BadRequest",
     "ConnectionFailed",
@@ -102,6 +104,10 @@ class AllRejected(BadRequest):
     """A bulk of which no item was taken."""
 
     rejections: tuple[Rejection, ...] = ()
+
+
+class AlreadySent(BadRequest):
+    """It is too late to cancel the message: an operator has it, may have it or is just getting it, or it is final."""
 
 
 class Unauthorized(ApiError):

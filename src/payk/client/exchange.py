@@ -9,21 +9,41 @@ from __future__ import annotations
 import json
 import random
 import re
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import quote
 from uuid import UUID, uuid4, uuid5
 
 import httpx
 
-from payk.client.answer import read_bulk, read_sent, read_status, read_timeline, retry_after
+from payk.client.answer import (
+    read_bulk,
+    read_cancellation,
+    read_held,
+    read_sent,
+    read_status,
+    read_timeline,
+    retry_after,
+)
 from payk.client.errors import ConnectionFailed
 from payk.client.message import Message
-from payk.client.result import BulkResult, SentMessage, Status
+from payk.client.result import BulkResult, Cancellation, SentMessage, Status
 from payk.client.timeline import Timeline
 
-__all__ = ["Call", "Pause", "bulk_steps", "events_steps", "poll_pauses", "send_steps", "status_steps"]
+__all__ = [
+    "Call",
+    "Pause",
+    "bulk_steps",
+    "cancel_label_steps",
+    "cancel_many_steps",
+    "cancel_steps",
+    "events_steps",
+    "hold_steps",
+    "poll_pauses",
+    "send_steps",
+    "status_steps",
+]
 
 _KEY = re.compile("[!-~]{1,255}")
 _IDS = UUID("6d4dd7c3-4f7a-4a0e-9c53-7a0a4a1f2b6e")
@@ -89,6 +109,30 @@ def events_steps(message_id: str | int, retries: int) -> Generator[Any, Any, Tim
     return read_timeline(response)
 
 
+def cancel_steps(message_id: str | int, retries: int) -> Generator[Any, Any, Status]:
+    """DELETE /api/v1/sms/{id}."""
+    response = yield from _attempts(Call("DELETE", _path(message_id)), retries)
+    return read_status(response)
+
+
+def cancel_many_steps(message_ids: Iterable[str | int], retries: int) -> Generator[Any, Any, Cancellation]:
+    """POST /api/v1/sms/cancel with MessageIds."""
+    response = yield from _attempts(_command("cancel", {"MessageIds": [str(each) for each in message_ids]}), retries)
+    return read_cancellation(response)
+
+
+def cancel_label_steps(label: str, retries: int) -> Generator[Any, Any, Cancellation]:
+    """POST /api/v1/sms/cancel with SmsLabel."""
+    response = yield from _attempts(_command("cancel", {"SmsLabel": label}), retries)
+    return read_cancellation(response)
+
+
+def hold_steps(what: Literal["pause", "resume"], label: str, retries: int) -> Generator[Any, Any, int]:
+    """POST /api/v1/sms/pause and /resume."""
+    response = yield from _attempts(_command(what, {"SmsLabel": label}), retries)
+    return read_held(response)
+
+
 def poll_pauses() -> Iterator[float]:
     """Seconds between two looks at a status: short at first, then every 2 s."""
     pause = 0.1
@@ -99,6 +143,11 @@ def poll_pauses() -> Iterator[float]:
 
 def _path(message_id: str | int) -> str:
     return f"/api/v1/sms/{quote(str(message_id), safe='')}"
+
+
+def _command(name: str, body: object) -> Call:
+    """Under a key of its own: an attempt whose answer was lost is answered when it is repeated."""
+    return Call("POST", f"/api/v1/sms/{name}", _json(body), str(uuid4()))
 
 
 def _identified(message: Message, idempotency_key: str | None, place: str) -> Message:

@@ -4,16 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Generator, Sequence
+from collections.abc import AsyncIterator, Generator, Iterable, Sequence
 from types import TracebackType
 from typing import Any, TypeVar
 
 import httpx
 
 from payk.client.errors import WaitTimeout
-from payk.client.exchange import Call, Pause, bulk_steps, events_steps, poll_pauses, send_steps, status_steps
+from payk.client.exchange import (
+    Call,
+    Pause,
+    bulk_steps,
+    cancel_label_steps,
+    cancel_many_steps,
+    cancel_steps,
+    events_steps,
+    hold_steps,
+    poll_pauses,
+    send_steps,
+    status_steps,
+)
 from payk.client.message import Message
-from payk.client.result import BulkResult, SentMessage, Status
+from payk.client.result import BulkResult, Cancellation, SentMessage, Status
 from payk.client.timeline import Timeline
 from payk.client.transport import transport_options
 
@@ -51,6 +63,30 @@ class AsyncClient:
     async def events(self, message_id: str | int) -> Timeline:
         """What happened to a message, and when. Raises NotFound as `status` does, and any other PaykError."""
         return await self._run(events_steps(message_id, self._retries))
+
+    async def cancel(self, message_id: str | int) -> Status:
+        """Cancel a message; its status, Deleted, also where it was cancelled before.
+
+        Raises AlreadySent where an operator has it, may have it or is just getting it, NotFound as `status` does, and
+        any other PaykError.
+        """
+        return await self._run(cancel_steps(message_id, self._retries))
+
+    async def cancel_many(self, message_ids: Iterable[str | int]) -> Cancellation:
+        """Cancel messages (at most 50,000) by their ids; those of others count for nothing. Raises PaykError."""
+        return await self._run(cancel_many_steps(message_ids, self._retries))
+
+    async def cancel_label(self, label: str) -> Cancellation:
+        """Cancel what waits under a label, up to now. Raises PaykError."""
+        return await self._run(cancel_label_steps(label, self._retries))
+
+    async def pause(self, label: str) -> int:
+        """Hold back what waits under a label, and what will, until `resume`; how many wait. Raises PaykError."""
+        return await self._run(hold_steps("pause", label, self._retries))
+
+    async def resume(self, label: str) -> int:
+        """Let go what `pause` keeps under a label; how many messages it kept. Raises PaykError."""
+        return await self._run(hold_steps("resume", label, self._retries))
 
     async def watch(self, message_id: str | int, timeout: float | None = None) -> AsyncIterator[Status]:
         """The status now and at every change of state, to the final one. Raises WaitTimeout after `timeout` seconds."""

@@ -1,4 +1,4 @@
-"""What comes back: the id of a message, the outcome of a bulk, the status of a message."""
+"""What comes back: the id of a message, the outcome of a bulk, the status of a message, what a cancel did."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-__all__ = ["BulkResult", "MessageState", "Rejection", "SentMessage", "Status"]
+__all__ = ["BulkResult", "Cancellation", "MessageState", "Rejection", "SentMessage", "Status"]
 
 
 class MessageState(StrEnum):
@@ -68,3 +68,15 @@ class Status:
     submitted_at: datetime
     done_at: datetime | None
     """When the state became final, else None."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cancellation:
+    """What a cancel of many messages did."""
+
+    cancelled: int
+    """Messages that are Deleted, by this cancel or by one before."""
+    too_late: int
+    """An operator has them, may have them or is just getting them, or they are final."""
+    done: bool = True
+    """False: the centre goes on with it, and nothing of what is left leaves meanwhile."""

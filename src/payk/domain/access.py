@@ -72,6 +72,8 @@ class PrincipalKind(StrEnum):
     TOKEN = "token"
     LOCAL = "local"
     """On the database itself, from the command line."""
+    CLIENT = "client"
+    """A client, by a key of the public API; it is no principal of the management."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,7 @@ class Actor:
     kind: PrincipalKind
     name: str
     id: int = 0
-    """Of the user or the token; 0 where it is neither."""
+    """Of the user, the token or the client; 0 where it is none of them."""
     address: str = ""
     request_id: str = ""
 

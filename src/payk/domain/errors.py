@@ -66,6 +66,7 @@ class Code(StrEnum):
     PATH_NOT_FOUND = "PathNotFound"
     METHOD_NOT_ALLOWED = "MethodNotAllowed"
     IDEMPOTENCY_KEY_REUSED = "IdempotencyKeyReused"
+    MESSAGE_ALREADY_SENT = "MessageAlreadySent"
     REQUEST_TIMEOUT = "RequestTimeout"
     PAYLOAD_TOO_LARGE = "PayloadTooLarge"
     RATE_LIMIT_EXCEEDED = "RateLimitExceeded"
@@ -121,6 +122,7 @@ ERRORS: Mapping[Code, ErrorKind] = {
     Code.PATH_NOT_FOUND: ErrorKind(404, "There is nothing at this path"),
     Code.METHOD_NOT_ALLOWED: ErrorKind(405, "This method is not allowed here"),
     Code.IDEMPOTENCY_KEY_REUSED: ErrorKind(409, "This idempotency key belongs to another request"),
+    Code.MESSAGE_ALREADY_SENT: ErrorKind(409, "It is too late to cancel this message"),
     Code.REQUEST_TIMEOUT: ErrorKind(408, "The request came too slowly", retryable=True),
     Code.PAYLOAD_TOO_LARGE: ErrorKind(413, "The request is too large"),
     Code.RATE_LIMIT_EXCEEDED: ErrorKind(429, "Too many requests", retryable=True),

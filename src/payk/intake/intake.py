@@ -29,7 +29,7 @@ from payk.store.accept import (
 )
 from payk.store.database import Database
 from payk.store.errors import OutcomeUnknown, StoreError, StoreUnavailable
-from payk.store.kept_answers import KeptAnswer, find_answer
+from payk.store.kept_answers import AnswerKey, KeptAnswer, find_answer
 from payk.store.rates import SharedRates
 
 __all__ = ["Intake"]
@@ -78,7 +78,11 @@ class Intake:
         self, client: Client, path: str, key: bytes, body: bytes, render: Callable[[Result], bytes]
     ) -> Once[Result]:
         """The wish that a request to `path` be carried out once under `key`; `render` as in Once."""
-        return Once(await self._digests.of_request(client.client_id, path, key, body), render)
+        return Once(await self.request_key(client, path, key, body), render)
+
+    async def request_key(self, client: Client, path: str, key: bytes, body: bytes) -> AnswerKey:
+        """What the answer to a request to `path` under `key` is kept by."""
+        return await self._digests.of_request(client.client_id, path, key, body)
 
     async def accept(
         self, request: Request, client: Client, deadline: float, once: Once[Inserted] | None = None

@@ -16,7 +16,7 @@ from payk.domain.validity import due_at, lifetime, parse_instant
 from payk.intake.request import Refused, Request
 from payk.text import count_parts, find_invalid, normalise
 
-__all__ = ["STEPS", "Draft", "walk"]
+__all__ = ["STEPS", "Draft", "checked_label", "walk"]
 
 LABEL_MAX = 255
 CLIENT_MESSAGE_ID_MAX = 255
@@ -195,7 +195,7 @@ def expiry_is_sensible(draft: Draft) -> None:
 
 def label_is_short(draft: Draft) -> None:
     """The label."""
-    draft.label = _short_name(draft.request.sms_label, Field.SMS_LABEL, LABEL_MAX, Code.SMS_LABEL_TOO_LONG)
+    draft.label = checked_label(draft.request.sms_label)
 
 
 def client_message_id_is_short(draft: Draft) -> None:
@@ -278,6 +278,11 @@ def _take_steps(draft: Draft, steps: Sequence[Callable[[Draft], None]]) -> None:
             draft.broken.append(rejection)
     if draft.broken:
         raise Refused(_one_per_field(draft.broken))
+
+
+def checked_label(raw: str | None) -> str | None:
+    """A label that can be stored, None for none. Raises Rejection (SmsLabelTooLong, JsonInvalid)."""
+    return _short_name(raw, Field.SMS_LABEL, LABEL_MAX, Code.SMS_LABEL_TOO_LONG)
 
 
 def _given(value: str | None) -> str | None:

@@ -8,6 +8,7 @@ RegistryError
 |   +-- ChangedMeanwhile    it is not any more what the caller saw
 |   +-- ForceRequired       it would cut off traffic, and nobody said that it may
 +-- TrafficError        which messages, operator or link is meant is not clear: every problem, each with its field
++-- TooMuchAtOnce       a client has as many commands about its traffic in force as it may
 +-- SecretError         a secret cannot be sealed or opened
 +-- DirectoryError      what is stored cannot be understood by this Payk
 """
@@ -28,6 +29,7 @@ __all__ = [
     "RegistryError",
     "RegistryFileError",
     "SecretError",
+    "TooMuchAtOnce",
     "TrafficError",
 ]
 
@@ -94,6 +96,10 @@ class TrafficError(RegistryError):
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)
         super().__init__("\n".join(f"{p.path}: {p.wrong}; {p.right}".removeprefix(": ") for p in self.problems))
+
+
+class TooMuchAtOnce(RegistryError):
+    """A client has as many commands about its traffic in force as it may; nothing was changed. str() is a sentence."""
 
 
 class SecretError(RegistryError):

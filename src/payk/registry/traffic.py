@@ -8,7 +8,7 @@ by the duty that goes on where that one was interrupted.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -37,9 +37,23 @@ from payk.store.holds import (
     settle_some,
     unfinished_holds,
 )
-from payk.store.registry import announce, changing
+from payk.store.registry import RegistryChange, announce, changing
 
-__all__ = ["Chosen", "cancel", "continue_holds", "drain", "find", "finish", "hold", "matching", "release", "resume"]
+__all__ = [
+    "Chosen",
+    "cancel",
+    "carry_out",
+    "continue_holds",
+    "drain",
+    "find",
+    "finish",
+    "hold",
+    "let_go",
+    "matching",
+    "place",
+    "release",
+    "resume",
+]
 
 _LATER: Final = 0.1
 """Seconds until a slice that came too early is tried again."""
@@ -94,13 +108,27 @@ async def hold(db: Database, chosen: Chosen, *, author: str, actor: Actor | None
 async def _place(db: Database, chosen: Chosen, author: str, actor: Actor | None, *, reason: str, cancels: bool) -> Hold:
     async with changing(db) as change:
         selection = await find(change.connection, chosen)
-        placed = await place_hold(change.connection, selection, author=author, reason=reason, cancels=cancels)
-        fields = chosen.fields() | ({"reason": (None, reason)} if reason else {})
-        kind = "cancel" if cancels else "hold"
-        line = Change("+", kind, str(placed.hold_id), fields=fields)
-        version = await keep(change, Difference((line,)), author, actor)
+        placed, version = await place(change, selection, chosen, author, actor, reason=reason, cancels=cancels)
     await announce(db, version)
     return placed
+
+
+async def place(
+    change: RegistryChange,
+    selection: Selection,
+    chosen: Chosen,
+    author: str,
+    actor: Actor | None,
+    *,
+    reason: str = "",
+    cancels: bool = False,
+) -> tuple[Hold, int]:
+    """Hold `selection`, which is `chosen` by number, as the last thing of a change; the hold, and the version to be
+    announced."""
+    placed = await place_hold(change.connection, selection, author=author, reason=reason, cancels=cancels)
+    fields = chosen.fields() | ({"reason": (None, reason)} if reason else {})
+    line = Change("+", "cancel" if cancels else "hold", str(placed.hold_id), fields=fields)
+    return placed, await keep(change, Difference((line,)), author, actor)
 
 
 async def matching(db: Database, chosen: Chosen, most: int = 100_000) -> tuple[int, bool]:
@@ -118,12 +146,21 @@ async def release(db: Database, hold_id: int, *, author: str, actor: Actor | Non
     come to stays.
     """
     async with changing(db) as change:
-        if await release_hold(change.connection, hold_id) is None:
-            return False
-        line = Change("~", "hold", str(hold_id), notes=("released",))
-        version = await keep(change, Difference((line,)), author, actor)
+        version = await let_go(change, [hold_id], author, actor)
+    if version is None:
+        return False
     await announce(db, version)
     return True
+
+
+async def let_go(change: RegistryChange, hold_ids: Iterable[int], author: str, actor: Actor | None) -> int | None:
+    """Release those of these holds that stand, as the last thing of a change; the version to be announced, None where
+    none of them does."""
+    released = [hold_id for hold_id in hold_ids if await release_hold(change.connection, hold_id) is not None]
+    if not released:
+        return None
+    lines = [Change("~", "hold", str(hold_id), notes=("released",)) for hold_id in released]
+    return await keep(change, Difference(tuple(lines)), author, actor)
 
 
 async def cancel(
@@ -141,12 +178,17 @@ async def cancel(
     After `timeout` seconds the counts so far are answered, not `done`; the duty goes on.
     """
     placed = await _place(db, chosen, author, actor, reason=reason, cancels=True)
+    return await carry_out(db, placed.hold_id, wait, timeout)
+
+
+async def carry_out(db: Database, hold_id: int, wait: ReceiptWait, timeout: float | None) -> Counts:
+    """Do what a cancel that was just placed is for; after `timeout` seconds the duty goes on."""
     try:
         async with asyncio.timeout(timeout):
-            await _cancel(db, placed.hold_id, wait)
+            await _cancel(db, hold_id, wait)
     except TimeoutError:
         pass
-    found = await counts(db, placed.hold_id)
+    found = await counts(db, hold_id)
     assert found is not None  # it was just placed, and is kept for a month
     return found
 

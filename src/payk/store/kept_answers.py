@@ -1,7 +1,8 @@
 """Answers that are kept under the key of their request, so that a repeat of it is answered with the same octets.
 
 A key is claimed, together with the answer, by the transaction that stores the messages of its request: there is an
-answer exactly where there are messages. Of what an answer is made, the doors know.
+answer exactly where there are messages. The answer to a request that stores none is kept once it was carried out. Of
+what an answer is made, the doors know.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from payk.store.errors import KeyReused
 from payk.store.queries import sql
 from payk.value import value
 
-__all__ = ["AnswerKey", "KeptAnswer", "claim_keys", "find_answer", "find_answers", "rewrite_answers"]
+__all__ = ["AnswerKey", "KeptAnswer", "claim_keys", "find_answer", "find_answers", "keep_answer", "rewrite_answers"]
 
 
 @value
@@ -78,3 +79,10 @@ async def find_answer(db: Database, key: AnswerKey, timeout: float) -> KeptAnswe
     async with db.connection(timeout) as connection:
         row = await connection.fetchrow(sql("kept_answers.find_answers"), [key.client_id], [key.digest])
     return None if row is None else KeptAnswer(row["body_digest"], row["answer"]).to(key)
+
+
+async def keep_answer(db: Database, key: AnswerKey, octets: bytes, timeout: float) -> KeptAnswer | None:
+    """Keep an answer; another one where a request with this key was first. Raises KeyReused and StoreError."""
+    async with db.transaction(timeout) as connection:
+        held = await claim_keys(connection, {key: octets})
+    return held[key].to(key) if held else None

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = ["JSON", "Answer", "Header"]
+__all__ = ["JSON", "REPEATED", "Answer", "Header"]
 
 Header = tuple[bytes, bytes]
 
 JSON = b"application/json; charset=utf-8"
+
+REPEATED: Sequence[Header] = ((b"x-payk-repeated", b"true"),)
+"""Of an answer that an earlier request got."""
 
 
 @dataclass(slots=True)

@@ -12,10 +12,11 @@ from payk.domain.errors import ERRORS, Code, ErrorKind, Rejection
 from payk.domain.management_errors import MANAGEMENT_ERRORS, ManagementCode
 from payk.domain.queue_limit import QueueFull
 from payk.intake import Refused, Unconfirmed
+from payk.registry.errors import TooMuchAtOnce
 from payk.store.errors import HistoryUnknown, KeyReused, StoreUnavailable
 from payk.web.answers import Answer, Header
 
-__all__ = ["Problem", "problem_answer", "problem_of"]
+__all__ = ["RETRY_AFTER", "Problem", "problem_answer", "problem_of"]
 
 RETRY_AFTER = 2
 """Seconds after which a caller may ask again when the store was away or did not confirm."""
@@ -82,6 +83,8 @@ def problem_of(error: Exception) -> Problem:
             name = error.sms_type.name.capitalize()
             detail = f"The queue is full for SmsType {name}. Nothing was taken: it is safe to repeat the request."
             return Problem(Code.QUEUE_FULL, detail, retry_after=QUEUE_RETRY_AFTER)
+        case TooMuchAtOnce():
+            return Problem(Code.RATE_LIMIT_EXCEEDED, str(error), retry_after=RETRY_AFTER)
         case KeyReused():
             detail = "This Idempotency-Key came with another body in the last 12 hours; a new request needs a new key."
             return Problem(Code.IDEMPOTENCY_KEY_REUSED, detail)

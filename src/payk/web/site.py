@@ -17,8 +17,10 @@ from starlette.types import Receive, Scope, Send
 from payk.clock import Clock
 from payk.domain.directory import CurrentDirectory
 from payk.domain.errors import Code, quoted
+from payk.domain.receipt import ReceiptWait
 from payk.intake import Intake
 from payk.logs import get_logger
+from payk.store.database import Database
 from payk.store.rates import SharedRates
 from payk.store.statuses import StatusReader
 from payk.store.timeline import TimelineReader
@@ -26,6 +28,8 @@ from payk.web.admin.management import Management
 from payk.web.admin.site import ROOT, ManagementApi
 from payk.web.admission import Admission
 from payk.web.answers import Answer
+from payk.web.api.commands import CommandReader
+from payk.web.api.control import Control
 from payk.web.api.events import Timelines
 from payk.web.api.openapi import document
 from payk.web.api.paths import Methods, SmsPaths
@@ -129,6 +133,7 @@ class PublicSite(Site):
 
     def __init__(
         self,
+        db: Database,
         intake: Intake,
         status_reader: StatusReader,
         timeline_reader: TimelineReader,
@@ -137,6 +142,7 @@ class PublicSite(Site):
         clock: Clock,
         now: Callable[[], datetime],  # the database's clock
         rates: SharedRates,
+        wait: ReceiptWait,
         options: PublicOptions | None = None,
     ) -> None:
         options = options or PublicOptions()
@@ -146,10 +152,12 @@ class PublicSite(Site):
         authenticator = Authenticator(directory, options.trusted_proxies, clock, now, self.used_keys)
         admission = Admission(authenticator, rates, clock)
         questions = Questions(intake, admission, clock, options.answer_timeout)
+        commands = CommandReader(db, intake, admission, clock, options.answer_timeout, options.trusted_proxies)
         self._sms = SmsPaths(
             Sending(intake, admission, clock, options.answer_timeout),
             Statuses(status_reader, questions),
             Timelines(timeline_reader, questions),
+            Control(db, status_reader, questions, commands, wait),
         )
 
     def find(self, exchange: Exchange) -> Methods | None:

@@ -72,6 +72,17 @@ from found;
 -- How many of these messages have a label.
 select count(*) from message where message_id = any($1::bigint[]) and label = $2;
 
+-- name: count_under_label
+-- How many messages of client $1 with label $3, under one of its keys $2, wait or are staged and are not claimed; up to $4.
+select count(*) from (
+    select from (
+        select message_id from waiting where client_id = $1 and label_key = any($2::integer[]) and claimed_by is null
+        union all
+        select message_id from staged where client_id = $1 and label_key = any($2::integer[])
+    ) w join message m using (message_id) where m.label = $3
+    limit $4
+) found;
+
 -- name: strangers
 -- Of these messages those with another label, or none.
 select message_id, label from message where message_id = any($1::bigint[]) and label is distinct from $2;

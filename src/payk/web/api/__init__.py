@@ -1,1 +1,1 @@
-"""The documented API: POST /api/v1/sms, POST /api/v1/sms/bulk, GET /api/v1/sms/{id}."""
+"""The documented API, all that answers below /api/v1/sms; `paths` says what answers where."""

@@ -12,6 +12,7 @@ from payk.domain.errors import ERRORS, Code, Field
 from payk.domain.message import MessageState, Priority, SmsType
 from payk.store.timeline import EventKind
 from payk.web.api.body import BULK, SINGLE
+from payk.web.api.control import CANCELLED_MOST
 from payk.web.api.idempotency import HEADER, KEY_MAX
 from payk.web.api.reading import BULK_ITEMS
 
@@ -30,16 +31,14 @@ _ALWAYS = (
     Code.RATE_LIMIT_EXCEEDED,
     Code.SERVICE_UNAVAILABLE,
 )
-_POST = (
+_COMMAND = (
     Code.JSON_INVALID,
     Code.IDEMPOTENCY_KEY_INVALID,
     Code.IDEMPOTENCY_KEY_REUSED,
     Code.PAYLOAD_TOO_LARGE,
-    Code.BALANCE_INSUFFICIENT,
-    Code.QUOTA_EXCEEDED,
-    Code.QUEUE_FULL,
     Code.OUTCOME_UNKNOWN,
 )
+_POST = (*_COMMAND, Code.BALANCE_INSUFFICIENT, Code.QUOTA_EXCEEDED, Code.QUEUE_FULL)
 
 
 def document() -> dict[str, Any]:
@@ -55,8 +54,11 @@ def document() -> dict[str, Any]:
         "paths": {
             "/api/v1/sms": {"post": _send()},
             "/api/v1/sms/bulk": {"post": _send_bulk()},
-            "/api/v1/sms/{id}": {"get": _status()},
+            "/api/v1/sms/{id}": {"get": _status(), "delete": _cancel_one()},
             "/api/v1/sms/{id}/events": {"get": _timeline()},
+            "/api/v1/sms/cancel": {"post": _cancel()},
+            "/api/v1/sms/pause": {"post": _pause()},
+            "/api/v1/sms/resume": {"post": _resume()},
         },
         "components": {
             "securitySchemes": {"ApiKey": {"type": "apiKey", "in": "header", "name": "X-Api-Key"}},
@@ -69,6 +71,10 @@ def document() -> dict[str, Any]:
                 "Event": _event(),
                 "NetworkError": _network_error(),
                 "Rejection": _rejection(),
+                "Choice": _choice(),
+                "Label": _object(SmsLabel=_label()),
+                "Cancelled": _cancelled(),
+                "Held": _object(Messages=_count("Messages of the label that wait.")),
                 "Error": _error(),
             },
         },
@@ -143,6 +149,63 @@ def _timeline() -> dict[str, Any]:
             "200": _answer("The timeline", _reference("Timeline")),
             **_errors(Code.MESSAGE_ID_INVALID, Code.MESSAGE_NOT_FOUND, *_ALWAYS),
         },
+    }
+
+
+def _cancel_one() -> dict[str, Any]:
+    return {
+        "summary": "Cancel a message",
+        "description": "What no operator can have is deleted. Repeated, it is answered in the same way.",
+        "operationId": "cancelMessage",
+        "parameters": [_id_in_path()],
+        "responses": {
+            "200": _answer("It is Deleted, now or since before", _reference("Status")),
+            **_errors(
+                Code.MESSAGE_ID_INVALID,
+                Code.MESSAGE_NOT_FOUND,
+                Code.MESSAGE_ALREADY_SENT,
+                Code.OUTCOME_UNKNOWN,
+                *_ALWAYS,
+            ),
+        },
+    }
+
+
+def _cancel() -> dict[str, Any]:
+    description = (
+        f"By label, or up to {CANCELLED_MOST:,} by id: what no operator can have is deleted. Ids that are not yours"
+        " count for nothing."
+    )
+    answer = _answer("What was cancelled", _reference("Cancelled"), _repeated())
+    codes = (Code.MESSAGE_ID_INVALID, Code.SMS_LABEL_TOO_LONG)
+    return _command("Cancel many messages", description, "cancelMessages", _reference("Choice"), answer, *codes)
+
+
+def _pause() -> dict[str, Any]:
+    description = "Within a second nothing of the label leaves, until it is resumed; ExpiresIn does not run meanwhile."
+    answer = _answer("It is paused; so many messages wait", _reference("Held"), _repeated())
+    codes = (Code.SMS_LABEL_TOO_LONG,)
+    return _command("Hold back a label", description, "pauseLabel", _reference("Label"), answer, *codes)
+
+
+def _resume() -> dict[str, Any]:
+    description = "Within a second it flows again. A label that is not paused has 0 messages to let go."
+    answer = _answer("It is resumed; so many messages waited", _reference("Held"), _repeated())
+    codes = (Code.SMS_LABEL_TOO_LONG,)
+    return _command("Let a label go", description, "resumeLabel", _reference("Label"), answer, *codes)
+
+
+def _command(
+    summary: str, description: str, name: str, body: dict[str, Any], answer: dict[str, Any], *codes: Code
+) -> dict[str, Any]:
+    """A POST that stores no message."""
+    return {
+        "summary": summary,
+        "description": description,
+        "operationId": name,
+        "parameters": [_idempotency_key()],
+        "requestBody": _body(body),
+        "responses": {"200": answer, **_errors(*codes, *_COMMAND, *_ALWAYS)},
     }
 
 
@@ -224,6 +287,36 @@ def _rejection() -> dict[str, Any]:
         Code={"type": "string", "enum": [Code.JSON_INVALID, *_ITEM_CODES]},
         Detail={"type": "string"},
     )
+
+
+def _choice() -> dict[str, Any]:
+    ids = {"type": "array", "maxItems": CANCELLED_MOST, "items": _id(), "description": "Ids of messages."}
+    return {
+        "oneOf": [
+            {"type": "object", "required": ["SmsLabel"], "properties": {"SmsLabel": _label()}},
+            {"type": "object", "required": ["MessageIds"], "properties": {"MessageIds": ids}},
+        ]
+    }
+
+
+def _label() -> dict[str, Any]:
+    return _text("The label of the messages that are meant.", "spring") | {"minLength": 1, "maxLength": 255}
+
+
+def _id() -> dict[str, Any]:
+    return {"type": "string", "pattern": "^[0-9]+$", "example": _ID}
+
+
+def _cancelled() -> dict[str, Any]:
+    properties = {
+        "Cancelled": _count("Messages that are Deleted, now or since before."),
+        "TooLate": _count("Messages that an operator has, may have or is just getting, or that are final."),
+        "Done": {
+            "type": "boolean",
+            "description": "`false` while it goes on; nothing of what is left leaves. Absent when it is done.",
+        },
+    }
+    return {"type": "object", "required": ["Cancelled", "TooLate"], "properties": properties}
 
 
 def _status_object() -> dict[str, Any]:
@@ -326,6 +419,10 @@ def _body(schema: dict[str, Any]) -> dict[str, Any]:
 
 def _reference(name: str) -> dict[str, Any]:
     return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _repeated() -> dict[str, Any]:
+    return {"X-Payk-Repeated": _header("`true` when a request with the same key was carried out before.")}
 
 
 def _header(description: str) -> dict[str, Any]:

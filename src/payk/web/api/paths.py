@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 
 from payk.web.answers import Answer
+from payk.web.api.control import Control
 from payk.web.api.events import Timelines
 from payk.web.api.send import Sending
 from payk.web.api.status import Statuses
@@ -16,20 +17,24 @@ Handler = Callable[[Exchange], Awaitable[Answer]]
 Methods = Mapping[str, Handler]
 
 _ROOT = "/api/v1/sms"
-_RESERVED = frozenset({"cancel", "status", "preview"})
+_RESERVED = frozenset({"bulk", "cancel", "pause", "resume", "status", "preview"})
 """Names that stand where an id would, and are none."""
-_NO_IDS = _RESERVED | {"bulk"}
 
 
 class SmsPaths:
     """Finds what answers a path under /api/v1/sms."""
 
-    def __init__(self, sending: Sending, statuses: Statuses, timelines: Timelines) -> None:
+    def __init__(self, sending: Sending, statuses: Statuses, timelines: Timelines, control: Control) -> None:
         self._collection: Methods = {"POST": sending.one}
-        self._bulk: Methods = {"POST": sending.bulk}
-        self._message: Methods = {"GET": statuses.one, "HEAD": statuses.one}
+        self._named: Mapping[str, Methods] = {
+            "bulk": {"POST": sending.bulk},
+            "cancel": {"POST": control.cancel},
+            "pause": {"POST": control.pause},
+            "resume": {"POST": control.resume},
+        }
+        self._message: Methods = {"GET": statuses.one, "HEAD": statuses.one, "DELETE": control.cancel_one}
         self._events: Methods = {"GET": timelines.one, "HEAD": timelines.one}
-        self._empty_id: Methods = {**self._collection, **self._message, "DELETE": statuses.delete_nothing}
+        self._empty_id: Methods = {**self._collection, **self._message}
 
     def find(self, exchange: Exchange) -> Methods | None:
         """The methods of the path, None where nothing is there. Notes the id that the path names."""
@@ -48,20 +53,17 @@ class SmsPaths:
         name, slash, below = rest[1:].removesuffix("/").partition("/")
         if slash:
             return self._below_id(exchange, name, below)
-        match name.lower():
-            case "bulk":
-                return self._bulk
-            case reserved if reserved in _RESERVED:
-                return {}
+        if name.lower() in _RESERVED:
+            return self._named.get(name.lower(), {})
         return self._noting_id(exchange, name, self._message)
 
     def _below_id(self, exchange: Exchange, message_id: str, name: str) -> Methods | None:
-        if name.lower() != "events" or message_id.lower() in _NO_IDS:
+        if name.lower() != "events" or message_id.lower() in _RESERVED:
             return None
         exchange.message_id = message_id
         return self._events
 
     def _noting_id(self, exchange: Exchange, message_id: str, methods: Methods) -> Methods:
         exchange.message_id = message_id
-        exchange.is_status = exchange.method in self._message
+        exchange.is_status = exchange.method in ("GET", "HEAD")
         return methods

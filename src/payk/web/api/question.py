@@ -9,7 +9,7 @@ from payk.web.admission import Admission
 from payk.web.exchange import Exchange
 from payk.web.problems import Problem
 
-__all__ = ["Questions", "not_found"]
+__all__ = ["Questions", "known_id", "not_found"]
 
 _ID_DIGITS = 18
 """The most digits an id can have: message ids are 64-bit."""
@@ -41,12 +41,21 @@ def not_found(exchange: Exchange) -> Problem:
     return Problem(Code.MESSAGE_NOT_FOUND, f"This client has no message {quoted(exchange.message_id)}.")
 
 
+def known_id(written: str) -> int | None:
+    """The id that is written; None for one that no message can have. Raises ValueError where it is none."""
+    if not (written.isascii() and written.isdigit()):
+        raise ValueError(written)
+    digits = written.lstrip("0")
+    return None if len(digits) > _ID_DIGITS else int(digits or "0")
+
+
 def _asked_id(exchange: Exchange) -> int:
     written = exchange.message_id
-    if not (written.isascii() and written.isdigit()):
+    try:
+        message_id = known_id(written)
+    except ValueError:
         detail = f"{quoted(written)} is no MessageId: the path is /api/v1/sms/ and the digits of an id."
-        raise Problem(Code.MESSAGE_ID_INVALID, detail)
-    digits = written.lstrip("0")
-    if len(digits) > _ID_DIGITS:
+        raise Problem(Code.MESSAGE_ID_INVALID, detail) from None
+    if message_id is None:
         raise not_found(exchange)
-    return int(digits or "0")
+    return message_id

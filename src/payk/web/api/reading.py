@@ -19,7 +19,7 @@ from payk.domain.message import Priority, SmsType
 from payk.intake import Request
 from payk.web.problems import Problem
 
-__all__ = ["BULK_ITEMS", "read_bulk", "read_message"]
+__all__ = ["BULK_ITEMS", "as_integer", "read_bulk", "read_members", "read_message"]
 
 BULK_ITEMS: Final = 50_000
 
@@ -65,6 +65,17 @@ def read_message(body: bytes) -> Request:
             Code.JSON_INVALID, "The body must be one JSON object; an array of messages goes to /api/v1/sms/bulk."
         )
     return _lenient_request(value)
+
+
+def read_members(body: bytes, expected: str) -> dict[str, Any]:
+    """The members of the one object of a body, by their names in lower case without `_`; of two the last.
+
+    `expected` says what the object must hold. Raises Problem (JsonInvalid).
+    """
+    value = _whole(_text(body.removeprefix(_BOM)))
+    if not isinstance(value, _Members):
+        raise Problem(Code.JSON_INVALID, f"The body must be one JSON object with {expected}.")
+    return _by_name(value)
 
 
 def read_bulk(body: bytes) -> Iterator[Request | Rejection]:
@@ -198,7 +209,7 @@ def _lenient_item(value: Any) -> Request | Rejection:
 
 
 def _lenient_request(members: _Members) -> Request:
-    given = {name.replace("_", "").lower(): value for name, value in members}
+    given = _by_name(members)
     request = Request()
     unreadable: list[Rejection] = []
     for name, attribute, field, read in _MEMBERS:
@@ -213,6 +224,10 @@ def _lenient_request(members: _Members) -> Request:
     return request
 
 
+def _by_name(members: _Members) -> dict[str, Any]:
+    return {name.replace("_", "").lower(): value for name, value in members}
+
+
 def _string(value: Any, field: Field) -> str:
     if isinstance(value, str):
         return value
@@ -222,7 +237,7 @@ def _string(value: Any, field: Field) -> str:
 def _string_or_integer(value: Any, field: Field) -> str:
     if isinstance(value, str):
         return value
-    integer = _as_integer(value)
+    integer = as_integer(value)
     if integer is None or (isinstance(value, float) and abs(integer) > _EXACT_FLOAT):
         raise Rejection(_UNREADABLE[field], f"{field} must be a string.", field)
     return str(integer)
@@ -233,13 +248,14 @@ def _integer(value: Any, field: Field) -> int:
         match = _INTEGER.fullmatch(value.strip())
         integer = None if match is None else int(match[1])
     else:
-        integer = _as_integer(value)
+        integer = as_integer(value)
     if integer is None:
         raise Rejection(_UNREADABLE[field], f"{field} must be an integer.", field)
     return integer
 
 
-def _as_integer(value: Any) -> int | None:
+def as_integer(value: Any) -> int | None:
+    """The integer that a number of JSON stands for, such as 2 or 2.0; None where it stands for none."""
     if isinstance(value, bool):
         return None
     if isinstance(value, int):

@@ -15,7 +15,7 @@ from payk.intake import BulkResult, Intake, ItemRefusal
 from payk.store.accept import Inserted
 from payk.store.kept_answers import KeptAnswer
 from payk.web.admission import Admission
-from payk.web.answers import Answer
+from payk.web.answers import REPEATED, Answer
 from payk.web.api.body import BULK, SINGLE, receive_body, unpack_body
 from payk.web.api.idempotency import idempotency_key
 from payk.web.api.reading import read_bulk, read_message
@@ -24,7 +24,6 @@ from payk.web.problems import Problem
 
 __all__ = ["Sending"]
 
-_REPEATED = ((b"x-payk-repeated", b"true"),)
 _encode = msgspec.json.Encoder().encode
 
 
@@ -51,7 +50,7 @@ class Sending:
             taken = await self._intake.accept(request, client, deadline, once)
         if isinstance(taken, KeptAnswer):
             return _repeated(taken)
-        return Answer(200, _taken(taken), headers=_REPEATED if taken.repeated else ())
+        return Answer(200, _taken(taken), headers=REPEATED if taken.repeated else ())
 
     async def bulk(self, exchange: Exchange) -> Answer:
         """Take many messages in one transaction; bad ones do not spoil good ones, unless the client is set so."""
@@ -70,7 +69,7 @@ class Sending:
 
 
 def _repeated(kept: KeptAnswer) -> Answer:
-    return Answer(200, kept.octets, headers=_REPEATED)
+    return Answer(200, kept.octets, headers=REPEATED)
 
 
 def _taken(row: Inserted) -> bytes:

@@ -1,4 +1,4 @@
-"""GET /api/v1/sms/{id}."""
+"""GET /api/v1/sms/{id}, and the status object."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from payk.store.statuses import StatusReader
+from payk.store.statuses import StatusReader, StatusRow
 from payk.web.answers import Answer
 from payk.web.api.question import Questions, not_found
 from payk.web.exchange import Exchange
 
-__all__ = ["Statuses"]
+__all__ = ["Statuses", "status_object"]
 
 
 class _Status(msgspec.Struct, rename="pascal"):
@@ -38,23 +38,20 @@ class Statuses:
         row = await self._reader.status(client_id, message_id, timeout)
         if row is None:
             raise not_found(exchange)
-        return Answer(
-            200,
-            _encode(
-                _Status(
-                    message_id=str(row.message_id),
-                    command_status="OK",
-                    message_state=row.state.label,
-                    date_submitted=_written(row.accepted_at),
-                    date_done=None if row.done_at is None else _written(row.done_at),
-                )
-            ),
-        )
+        return Answer(200, status_object(row))
 
-    async def delete_nothing(self, exchange: Exchange) -> Answer:
-        """DELETE of an empty id: refused, for it must never mean all messages."""
-        await self._questions.asked(exchange)
-        raise AssertionError("an empty id was taken for one")
+
+def status_object(row: StatusRow) -> bytes:
+    """The documented object of a message."""
+    return _encode(
+        _Status(
+            message_id=str(row.message_id),
+            command_status="OK",
+            message_state=row.state.label,
+            date_submitted=_written(row.accepted_at),
+            date_done=None if row.done_at is None else _written(row.done_at),
+        )
+    )
 
 
 def _written(at: datetime) -> str:

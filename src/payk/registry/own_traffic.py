@@ -1,0 +1,101 @@
+"""What clients do to their own traffic: pause and resume what goes under a label, and cancel it.
+
+It touches messages of that client alone, whoever else uses the same label, and no hold that people placed: only what
+the client paused itself it can resume. Each act is in the audit log like those of people.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import Final
+
+from payk.domain.access import Actor
+from payk.domain.account import Client
+from payk.domain.hold import Hold, Selection
+from payk.domain.receipt import ReceiptWait
+from payk.registry.errors import TooMuchAtOnce
+from payk.registry.traffic import Chosen, carry_out, let_go, place
+from payk.store.database import Database
+from payk.store.holds import Counts, count_under_label, holds_in_force
+from payk.store.registry import announce, changing
+
+__all__ = ["PAUSED_MOST", "cancel_label", "pause_label", "resume_label"]
+
+PAUSED_MOST: Final = 100
+"""Labels that a client may have paused at once: every look of a dispatcher goes through them."""
+
+CANCELS_AT_ONCE: Final = 1
+"""Cancels by label of one client: each walks through all that waits."""
+
+
+async def pause_label(db: Database, client: Client, label: str, *, actor: Actor, timeout: float) -> int:
+    """Hold back what the client has waiting under a label, and what it will have, until it is resumed; how many wait.
+
+    Within a second nothing of it leaves. A label that is paused already stays so. Raises TooMuchAtOnce and StoreError.
+    """
+    async with changing(db, timeout) as change:
+        own = _own(await holds_in_force(change.connection), client, cancels=False)
+        version = None
+        if not any(one.selection.label == label for one in own):
+            if len(own) >= PAUSED_MOST:
+                raise TooMuchAtOnce(f"This client has {len(own)} labels paused, the most; resume one first.")
+            selection, chosen = Selection(client.client_id, label), Chosen(client.name, label)
+            _, version = await place(change, selection, chosen, _author(client), actor)
+    if version is not None:
+        await announce(db, version)
+    return await count_under_label(db, client.client_id, label, timeout=timeout)
+
+
+async def resume_label(db: Database, client: Client, label: str, *, actor: Actor, timeout: float) -> int:
+    """Let go what the client paused under a label; how many messages it kept, 0 where the client paused none.
+
+    Within a second it flows, unless people hold it too; ExpiresIn counts on from here. Raises StoreError.
+    """
+    async with db.connection(timeout) as connection:
+        if not _of_label(_own(await holds_in_force(connection), client, cancels=False), label):
+            return 0
+    count = await count_under_label(db, client.client_id, label, timeout=timeout)
+    async with changing(db, timeout) as change:
+        own = _own(await holds_in_force(change.connection), client, cancels=False)
+        version = await let_go(change, _of_label(own, label), _author(client), actor)
+    if version is None:
+        return 0
+    await announce(db, version)
+    return count
+
+
+async def cancel_label(
+    db: Database, client: Client, label: str, wait: ReceiptWait, *, actor: Actor, timeout: float
+) -> Counts:
+    """Delete what the client has waiting under a label and no operator can have, up to now.
+
+    At once it is held, so that none of it leaves meanwhile. After `timeout` seconds the counts so far are answered, not
+    `done`; the duty goes on. Raises TooMuchAtOnce while another one of this client goes on, and StoreError.
+    """
+    ends_at = asyncio.get_running_loop().time() + timeout
+    async with changing(db, timeout) as change:
+        if len(_own(await holds_in_force(change.connection), client, cancels=True)) >= CANCELS_AT_ONCE:
+            raise TooMuchAtOnce("Another cancel by label of this client goes on; wait until it is done.")
+        selection, chosen = Selection(client.client_id, label), Chosen(client.name, label)
+        placed, version = await place(change, selection, chosen, _author(client), actor, cancels=True)
+    await announce(db, version)
+    return await carry_out(db, placed.hold_id, wait, ends_at - asyncio.get_running_loop().time())
+
+
+def _author(client: Client) -> str:
+    """No user or token has a name like that."""
+    return f"client:{client.name}"
+
+
+def _own(holds: Iterable[Hold], client: Client, *, cancels: bool) -> list[Hold]:
+    """The holds that the client placed itself."""
+    return [
+        one
+        for one in holds
+        if one.author == _author(client) and one.selection.client_id == client.client_id and one.cancels is cancels
+    ]
+
+
+def _of_label(holds: Iterable[Hold], label: str) -> list[int]:
+    return [one.hold_id for one in holds if one.selection.label == label]
