@@ -372,6 +372,12 @@ class Settings(BaseSettings):
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = _setting(
         "info", "debug, info, warning, error", "The lowest level that is logged."
     )
+    log_outcomes: Annotated[Literal["all", "failures", "off"], BeforeValidator(_lower)] = _setting(
+        "all",
+        "all, failures, off",
+        "Which outcomes of messages are logged, a line each: all, those that are not what was hoped for, or none. They"
+        " are lines of level info, an unanswered submit one of level warning.",
+    )
 
     @classmethod
     def settings_customise_sources(

@@ -110,6 +110,35 @@ def test_a_reader_that_is_gone_stops_nothing() -> None:
     assert done.stdout == "alive\n"
 
 
+def test_a_reader_that_stands_still_holds_up_no_outcome_and_is_told_what_it_missed() -> None:
+    """40 MB of lines beside a pipe that nobody reads; then somebody does."""
+    program = (
+        "import sys, time\nfrom payk import logs\nlogs.configure('json', 'info', 'all')\n"
+        "class Line(logs.Line):\n    number: int\n    filling: str = ''\n"
+        "lines = logs.ManyLines('dispatch', 'outcome')\nbegan = time.monotonic()\n"
+        "for batch in range(40):\n    lines.write([Line(1000 * batch + n, 'x' * 900) for n in range(1000)])\n"
+        "print(time.monotonic() - began, flush=True)\nsys.stdin.readline()\nlines.write([Line(40_000)])\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdin is not None and process.stdout is not None and process.stderr is not None
+        assert float(process.stdout.readline()) < 5
+        read = [json.loads(process.stderr.readline()) for _ in range(5_000)]
+        process.stdin.write("\n")
+        process.stdin.close()
+        read += [json.loads(line) for line in process.stderr]
+    numbers = [line["number"] for line in read if line["event"] == "outcome"]
+    dropped = [line["lines"] for line in read if line["event"] == "lines dropped"]
+    assert numbers == sorted(numbers)
+    assert dropped and len(numbers) + sum(dropped) in (40_000, 40_001)
+    assert len(numbers) > 10_000
+
+
 @pytest.mark.parametrize(
     ("number", "shown"),
     [

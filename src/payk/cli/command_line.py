@@ -98,7 +98,7 @@ def load_settings(given: Mapping[str, str | None], *, defaults_for_trying: bool 
     from payk.settings import ignored_variables, load
 
     settings = load(given, defaults_for_trying=defaults_for_trying)
-    logs.configure(settings.log_format, settings.log_level)
+    logs.configure(settings.log_format, settings.log_level, settings.log_outcomes)
     for name in ignored_variables():
         print(f"{PROGRAM}: {name} is no setting and is ignored", file=sys.stderr)
     return settings

@@ -16,6 +16,7 @@ from payk.domain.operator import IdMode, Link
 from payk.domain.receipt import ReceiptReport, ReceiptWait, state_of
 from payk.links import Delivery
 from payk.logs import get_logger
+from payk.outcome_log import OutcomeLog
 from payk.smpp import CommandStatus, Receipt, parse_receipt, parse_receipt_date
 from payk.store.database import Database
 from payk.store.errors import OutcomeUnknown, StoreError, StoreRefused
@@ -80,6 +81,7 @@ class ReceiptRecorder:
         self._outcomes_recorded = outcomes_recorded
         self._clock = clock
         self._on_settled = on_settled
+        self._outcome_log = OutcomeLog(directory, "dispatch")
         self._id_modes = LearnedIdModes()
         self._arrived: list[_Arrived] = []
         self._early: list[int] = []
@@ -136,7 +138,8 @@ class ReceiptRecorder:
             if self._early:
                 early, self._early = self._early, []
                 try:
-                    await settle_parked(self._db, early, self._directory, self._wait)
+                    told = self._outcome_log.received if self._outcome_log.on else None
+                    await settle_parked(self._db, early, self._directory, self._wait, told)
                 except StoreError as error:
                     log.warning("parked receipts wait for their next turn", error=str(error))
             await gather(lambda: len(self._arrived))
@@ -177,7 +180,9 @@ class ReceiptRecorder:
         settled: list[Settled] = []
         try:
             if reports:
-                settled = await settle_receipts(self._db, reports, self._wait, self._id_modes.known)
+                settled = await settle_receipts(
+                    self._db, reports, self._wait, self._id_modes.known, about=self._outcome_log.on
+                )
             else:
                 await store_inbound(self._db, [a.content for a in batch if isinstance(a.content, Inbound)])
             status = CommandStatus.ESME_ROK
@@ -201,6 +206,7 @@ class ReceiptRecorder:
         if messages:
             await self._store_kind(messages)
         if settled:
+            self._outcome_log.received(reports, settled)
             _tell(reports, settled)
             ages: dict[int, list[float]] = defaultdict(list)
             for report, one in zip(reports, settled, strict=True):

@@ -15,11 +15,11 @@ from random import Random
 from payk.clock import Clock
 from payk.dispatch.pace import gather
 from payk.domain.directory import CurrentDirectory
-from payk.domain.outcome import Accepted, Refused, SubmissionResult, Uncertain, Unsent
+from payk.domain.outcome import Accepted, SubmissionResult
 from payk.domain.receipt import ReceiptWait, is_unnamed
 from payk.domain.retry import RetryRules
 from payk.logs import get_logger
-from payk.smpp import status_name
+from payk.outcome_log import OutcomeLog
 from payk.store.claims import Claim
 from payk.store.database import Database
 from payk.store.errors import StoreError, StoreRefused
@@ -39,6 +39,12 @@ class _Held:
 
     incarnation: int
     claim: Claim
+    claimed_at: float
+    """Clock.monotonic() when the claim was here."""
+
+
+_Result = tuple[_Held, Recorded, float | None]
+"""With the seconds from the claim to the last write of a part, None where none was written."""
 
 
 class OutcomeRecorder:
@@ -63,7 +69,8 @@ class OutcomeRecorder:
         self._wait = wait
         self._on_early = on_early
         self._held: dict[tuple[int, int], _Held] = {}  # by message and number of the try
-        self._results: list[tuple[_Held, Recorded]] = []
+        self._outcome_log = OutcomeLog(directory, "dispatch")
+        self._results: list[_Result] = []
         self._late: list[LateAnswer] = []
         self._nameless: set[int] = set()
         """Links whose operator answers without an id: their receipts are found by addresses, if at all."""
@@ -80,8 +87,9 @@ class OutcomeRecorder:
 
     def add(self, incarnation: int, claims: list[Claim]) -> None:
         """Claims that are about to be submitted."""
+        now = self._clock.monotonic()
         for claim in claims:
-            self._held[claim.message_id, claim.try_number] = _Held(incarnation, claim)
+            self._held[claim.message_id, claim.try_number] = _Held(incarnation, claim, now)
         if claims:
             self._idle.clear()
 
@@ -107,7 +115,8 @@ class OutcomeRecorder:
         if record is None:
             log.error("outcome of an unknown link", link_id=result.link_id)
             return None
-        self._results.append((held, record))
+        wrote = None if result.written_at is None else result.written_at - held.claimed_at
+        self._results.append((held, record, wrote))
         self._taken += 1
         self._some.set()
         return held.claim.flow.client_id
@@ -169,10 +178,10 @@ class OutcomeRecorder:
             self._idle.set()
         return True
 
-    async def _record(self, incarnation: int, batch: Sequence[tuple[_Held, Recorded]], early: list[int]) -> None:
+    async def _record(self, incarnation: int, batch: Sequence[_Result], early: list[int]) -> None:
         """Record a batch; one that the database refuses is split until the bad one stands alone."""
         try:
-            early += await record_outcomes(self._db, incarnation, [record for _, record in batch], self._wait)
+            early += await record_outcomes(self._db, incarnation, [record for _, record, _ in batch], self._wait)
         except StoreRefused as error:
             if len(batch) > 1:
                 middle = len(batch) // 2
@@ -186,13 +195,14 @@ class OutcomeRecorder:
             self._recorded += 1
             self._advanced.set()
             return
-        for _, record in batch:
-            self._log_outcomes(record)
+        self._outcome_log.submitted((record, wrote) for _, record, wrote in batch)
+        for _, record, _ in batch:
+            self._look_for_names(record)
         self._forget(batch)
 
-    def _forget(self, batch: Sequence[tuple[_Held, Recorded]]) -> None:
+    def _forget(self, batch: Sequence[_Result]) -> None:
         """These are dealt with, and in flight no more; a message among them may be claimed again already."""
-        done = {held for held, _ in batch}
+        done = {held for held, *_ in batch}
         self._results = [entry for entry in self._results if entry[0] not in done]
         for held in done:
             key = (held.claim.message_id, held.claim.try_number)
@@ -210,18 +220,13 @@ class OutcomeRecorder:
             done = set(batch)
             self._late = [answer for answer in self._late if answer not in done]
 
-    def _log_outcomes(self, record: Recorded) -> None:
+    def _look_for_names(self, record: Recorded) -> None:
+        """Tell once of a link whose operator gives no ids."""
+        link_id = record.claim.link_id
+        if link_id in self._nameless:
+            return
         for outcome in record.outcomes:
-            match outcome:
-                case Accepted(smsc_id=smsc_id):  # the ordinary case is counted, not told
-                    if is_unnamed(smsc_id) and record.claim.link_id not in self._nameless:
-                        self._nameless.add(record.claim.link_id)
-                        log.error("operator takes messages without giving ids", link_id=record.claim.link_id)
-                case Refused(part=part, command_status=status):
-                    log.info(
-                        "refused", message_id=record.claim.message_id, part=part, command_status=status_name(status)
-                    )
-                case Uncertain(part=part, reason=reason):
-                    log.warning("uncertain", message_id=record.claim.message_id, part=part, reason=reason)
-                case Unsent():
-                    pass
+            if isinstance(outcome, Accepted) and is_unnamed(outcome.smsc_id):
+                self._nameless.add(link_id)
+                log.error("operator takes messages without giving ids", link_id=link_id)
+                return

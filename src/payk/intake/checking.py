@@ -121,6 +121,7 @@ class Checking:
             repeat_window=window,
             limits=limits,
             price=_price(limits, draft.route.price),
+            request_id=draft.request.request_id,
         )
 
     def _queue(self, draft: Draft, route: Route) -> int:

@@ -30,6 +30,8 @@ class Request:
     client_message_id: str | None = None
     unreadable: tuple[Rejection, ...] = ()
     """Fields whose value the door could not read at all."""
+    request_id: str | None = None
+    """What the door calls the request that it came with."""
 
 
 class Refused(Exception):

@@ -22,6 +22,7 @@ from payk.maintenance import (
 )
 from payk.maintenance.duty import Duty
 from payk.maintenance.holds import HoldDuty
+from payk.outcome_log import OutcomeLog
 from payk.store.database import Database
 
 __all__ = ["all_duties"]
@@ -38,14 +39,15 @@ def all_duties(
     otp_text_minutes: int = 60,
 ) -> list[Duty]:
     """Every duty of the centre."""
+    outcome_log = OutcomeLog(directory, "maintenance")
     return [
         Duty("stage", 0.1, lambda: staging.run_once(db)),
-        Duty("expire", 0.25, lambda: expiry.run_once(db, wait)),
+        Duty("expire", 0.25, lambda: expiry.run_once(db, wait, outcome_log)),
         Duty("holds", 0.5, HoldDuty(db, wait).run_once),
-        Duty("unanswered", 0.5, lambda: unanswered.run_once(db)),
+        Duty("unanswered", 0.5, lambda: unanswered.run_once(db, outcome_log)),
         Duty("operator health", 5.0, lambda: health.run_once(db)),
-        Duty("rescue", 1.0, lambda: rescue.run_once(db, directory, random, rules, wait)),
-        Duty("parked", 0.5, lambda: parked.run_once(db, directory, wait)),
+        Duty("rescue", 1.0, lambda: rescue.run_once(db, directory, random, rules, wait, outcome_log)),
+        Duty("parked", 0.5, lambda: parked.run_once(db, directory, wait, outcome_log)),
         Duty("partitions", 60.0, lambda: partitions.run_once(db)),
         Duty("prune", 3600.0, lambda: pruning.run_once(db)),
         Duty("wipe texts", 1.0, lambda: texts.run_once(db, otp_text_minutes)),

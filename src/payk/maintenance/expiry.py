@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
+
+from payk.domain.message import MessageState
 from payk.domain.receipt import ReceiptWait
+from payk.outcome_log import OutcomeLog
 from payk.store.database import Database
 from payk.store.upkeep import expire
 
@@ -11,6 +15,6 @@ __all__ = ["run_once"]
 BATCH = 1_000
 
 
-async def run_once(db: Database, wait: ReceiptWait) -> int:
+async def run_once(db: Database, wait: ReceiptWait, outcome_log: OutcomeLog) -> int:
     """Expire what is late; returns how many."""
-    return await expire(db, BATCH, wait)
+    return await expire(db, BATCH, wait, partial(outcome_log.ended, ending=MessageState.EXPIRED))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from payk.domain.directory import CurrentDirectory
 from payk.domain.receipt import ReceiptWait
+from payk.outcome_log import OutcomeLog
 from payk.store.database import Database
 from payk.store.receipts import parked_due, settle_parked
 
@@ -12,9 +13,10 @@ __all__ = ["run_once"]
 BATCH = 500
 
 
-async def run_once(db: Database, directory: CurrentDirectory, wait: ReceiptWait) -> int:
+async def run_once(db: Database, directory: CurrentDirectory, wait: ReceiptWait, outcome_log: OutcomeLog) -> int:
     """Try what is due; returns how many were matched."""
     due = await parked_due(db, BATCH)
     if not due:
         return 0
-    return sum(1 for settled in await settle_parked(db, due, directory, wait) if settled.message_id is not None)
+    settled = await settle_parked(db, due, directory, wait, outcome_log.received if outcome_log.on else None)
+    return sum(1 for one in settled if one.message_id is not None)

@@ -13,6 +13,7 @@ from payk.domain.outcome import Uncertain
 from payk.domain.receipt import ReceiptWait
 from payk.domain.retry import RetryRules
 from payk.logs import get_logger
+from payk.outcome_log import OutcomeLog
 from payk.store.claims import claims_of_ended
 from payk.store.database import Database
 from payk.store.outcomes import Recorded, decided, record_outcomes
@@ -30,6 +31,7 @@ async def run_once(
     random: Random,
     rules: RetryRules,
     wait: ReceiptWait,
+    outcome_log: OutcomeLog,
 ) -> int:
     """Rescue claims; returns how many."""
     by_incarnation: dict[int, list[Recorded]] = defaultdict(list)
@@ -40,5 +42,6 @@ async def run_once(
             by_incarnation[number].append(record)
     for number, records in by_incarnation.items():
         await record_outcomes(db, number, records, wait)
+        outcome_log.submitted((record, None) for record in records)
         log.warning("claims of an ended process are uncertain", incarnation=number, messages=len(records))
     return sum(len(records) for records in by_incarnation.values())

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
+
+from payk.domain.message import MessageState
+from payk.outcome_log import OutcomeLog
 from payk.store.database import Database
 from payk.store.upkeep import give_up_unanswered
 
@@ -10,6 +14,6 @@ __all__ = ["run_once"]
 BATCH = 1_000
 
 
-async def run_once(db: Database) -> int:
+async def run_once(db: Database, outcome_log: OutcomeLog) -> int:
     """Give up what is overdue; returns how many."""
-    return await give_up_unanswered(db, BATCH)
+    return await give_up_unanswered(db, BATCH, partial(outcome_log.ended, ending=MessageState.UNKNOWN))

@@ -416,6 +416,7 @@ async def _take(
         max(m.repeat_window for m in messages),
         of_transaction,
         of_all[-1],
+        [m.request_id for m in messages],
     )
     assert row is not None  # it is one row whatever there is
     ids, held, stored.mark = row[0], set(row[1]), row[2]

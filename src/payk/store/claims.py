@@ -47,6 +47,9 @@ class Claim:
     sms_type: SmsType
     parts: int
     now: datetime
+    accepted_at: datetime | None = None
+    request_id: str | None = None
+    """Of the request that brought it."""
 
     @property
     def try_number(self) -> int:
@@ -64,7 +67,8 @@ _SMS_TYPES = {sms_type.value: sms_type for sms_type in SmsType}
 
 def _claim(row: asyncpg.Record) -> Claim:
     (message_id, queue_id, lane, client_id, rank, label_key, attempt, uncertain_count, parts_left, expires_at,
-     retrying_since, link_id, phone, sender, text, sms_type, parts, now) = row[:18]  # fmt: skip
+     retrying_since, link_id, phone, sender, text, sms_type, parts, now, accepted_at,
+     request_id) = row[:20]  # fmt: skip
     return Claim(
         message_id,
         Flow(queue_id, lane, client_id, rank, label_key),
@@ -80,6 +84,8 @@ def _claim(row: asyncpg.Record) -> Claim:
         _SMS_TYPES[sms_type],
         parts,
         now,
+        accepted_at,
+        request_id,
     )
 
 

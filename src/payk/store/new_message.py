@@ -55,6 +55,8 @@ class NewMessage:
     """What is counted while it is taken; None = nothing, and no number is blocked."""
     price: int | None = None
     """What a part costs, in 1/10,000 of the currency unit; None = its parts are not counted."""
+    request_id: str | None = None
+    """What the request that brought it goes by in the log."""
 
     @property
     def is_counted(self) -> bool:

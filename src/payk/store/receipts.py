@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
@@ -39,6 +39,7 @@ __all__ = [
     "Inbound",
     "LearnedIdMode",
     "Settled",
+    "Spoken",
     "learn_id_mode",
     "learned_id_modes",
     "parked_due",
@@ -53,6 +54,21 @@ _STATES: Final = {state.value: state for state in MessageState}
 _MINUTE: Final = timedelta(minutes=1)
 _CLOCKS_APART: Final = timedelta(seconds=30)
 """What an operator's clock may differ from ours where its dates decide between messages."""
+
+
+class Spoken(NamedTuple):
+    """The message that a receipt speaks of, as the log tells of it."""
+
+    client_id: int
+    request_id: str | None
+    phone: str
+    parts: int
+    attempt: int | None
+    """Which submission of the message it answers, where that is known."""
+    age: float | None
+    """Seconds since the submit."""
+    way: float
+    """Seconds since it was accepted."""
 
 
 @value
@@ -70,6 +86,10 @@ class Settled:
     """How its id relates to that of the answer; None where it was not matched by id, or the id does not tell."""
     age: float | None = field(default=None, compare=False)
     """Seconds since the submit, of an ordinary receipt; None where nobody looked."""
+    attempt: int | None = field(default=None, compare=False)
+    """Which submission of the message it answers; None where that is not known."""
+    about: Spoken | None = field(default=None, compare=False)
+    """Its message, where that was asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +156,7 @@ async def settle_receipts(
     learned: Mapping[int, IdMode] | None = None,
     *,
     timeout: float = 10.0,
+    about: bool = False,
 ) -> list[Settled]:
     """Settle or park each receipt; one answer each, in order.
 
@@ -144,6 +165,7 @@ async def settle_receipts(
 
     `learned` tells by link_id how ids were found to relate so far, for links that are to learn it.
     One by text alone is never parked, nor matched by addresses: whoever sends such a text could wait for an id to come.
+    `about`: with what the log tells of their messages.
 
     Raises StoreUnavailable and OutcomeUnknown; settling the same receipts again is safe in both cases.
     """
@@ -160,21 +182,48 @@ async def settle_receipts(
             if rest is None:
                 await connection.execute("rollback; begin")
                 rest = await _settle(connection, of_others, wait, learned, locked=True)
-        assert rest is not None  # under locks nothing changes
+            assert rest is not None  # under locks nothing changes
+            if about:
+                rest = await _with_messages(connection, rest)
         settled |= zip(others, rest, strict=True)
     return [settled[index] for index in range(len(reports))]
 
 
 async def settle_parked(
-    db: Database, parked_ids: Sequence[int], directory: CurrentDirectory, wait: ReceiptWait
+    db: Database,
+    parked_ids: Sequence[int],
+    directory: CurrentDirectory,
+    wait: ReceiptWait,
+    on_settled: Callable[[Sequence[ReceiptReport], Sequence[Settled]], None] | None = None,
 ) -> list[Settled]:
-    """Try parked receipts again; those that another process is trying are passed over."""
+    """Try parked receipts again; those that another process is trying are passed over. `on_settled` is told of them
+    with what the log tells of their messages.
+    """
     async with db.transaction() as connection:
         rows = await connection.fetch(sql("receipts.parked_by_id"), sorted(parked_ids))
         learned = {link_id: known.mode for link_id, known in (await _learned(connection)).items()}
-        settled = await _settle(connection, [_unparked(row, directory) for row in rows], wait, learned, locked=True)
-    assert settled is not None  # under locks nothing changes
+        reports = [_unparked(row, directory) for row in rows]
+        settled = await _settle(connection, reports, wait, learned, locked=True)
+        assert settled is not None  # under locks nothing changes
+        if on_settled is not None:
+            settled = await _with_messages(connection, settled)
+    if on_settled is not None:
+        on_settled(reports, settled)
     return settled
+
+
+async def _with_messages(connection: Connection, settled: Sequence[Settled]) -> list[Settled]:
+    """The same with their messages."""
+    ids = [one.message_id for one in settled if one.message_id is not None]
+    rows = {row[0]: row for row in await connection.fetch(sql("receipts.about"), ids)} if ids else {}
+    told = []
+    for one in settled:
+        row = rows.get(one.message_id)
+        if row is not None:
+            _, client_id, request_id, phone, parts, age, way = row
+            one = replace(one, about=Spoken(client_id, request_id, phone, parts, one.attempt, age, way))
+        told.append(one)
+    return told
 
 
 async def parked_due(db: Database, limit: int) -> list[int]:
@@ -271,9 +320,12 @@ async def _settle_plain(
             sql("receipts.settle_plain"), [r.smsc_ids[0] for r in tried], [r.source for r in tried], *kinds
         )
     return {
-        plain[place]: Settled(message_id, (1,), tried[place].state, None, IdMode.RAW, age)
-        for place, message_id, age in rows
-    }
+        plain[place]: Settled(
+            message_id, (1,), (report := tried[place]).state, None, IdMode.RAW, age, attempt,
+            Spoken(client_id, request_id, report.source, 1, attempt, age, way),
+        )
+        for place, message_id, age, client_id, request_id, attempt, way in rows
+    }  # fmt: skip
 
 
 async def _settle(
@@ -308,6 +360,7 @@ async def _settle(
             said.became.get(index),
             said.against.get(index),
             matches[index].shows,
+            attempt=matches[index].attempt or None,
         )
         if index in matches
         else Settled(None)
@@ -365,7 +418,9 @@ async def _look_up(
         form, report = forms[index][rank], reports[index]
         fits = destination_fits(phone, sender, report.source, report.destination)
         if fits or (fits is None and not form.confirmed_by_destination):
-            matches[index] = _Match(message_id, (part,), phone=phone, shows=form.shows, seen=_Seen(*seen))
+            matches[index] = _Match(
+                message_id, (part,), attempt=attempt, phone=phone, shows=form.shows, seen=_Seen(*seen)
+            )
             of_submit[index] = (message_id, smsc_id, attempt)
     return matches
 

@@ -54,7 +54,8 @@ with flow as (
 )
 select c.message_id, c.queue_id, c.lane, c.client_id, c.rank, c.label_key, c.attempt, c.uncertain_count, c.parts_left,
        c.expires_at, extract(epoch from now() - c.first_try_at)::double precision as retrying_since,
-       c.link_id, m.phone, m.sender, m.text, m.sms_type, m.parts, now() as now
+       c.link_id, m.phone, m.sender, m.text, m.sms_type, m.parts, now() as now,
+       m.accepted_at, m.request_id
 from claimed c join message m on m.message_id = c.message_id
 order by c.lane, c.message_id;
 
@@ -62,7 +63,8 @@ order by c.lane, c.message_id;
 -- What processes that have ended held: they may have been sent.
 select c.message_id, c.queue_id, c.lane, c.client_id, c.rank, c.label_key, c.attempt, c.uncertain_count, c.parts_left,
        c.expires_at, extract(epoch from now() - c.first_try_at)::double precision as retrying_since,
-       c.link_id, m.phone, m.sender, m.text, m.sms_type, m.parts, now() as now, c.claimed_by
+       c.link_id, m.phone, m.sender, m.text, m.sms_type, m.parts, now() as now,
+       m.accepted_at, m.request_id, c.claimed_by
 from waiting c join message m on m.message_id = c.message_id
 where c.claimed_by = any(array(select incarnation from process where ended_at is not null))
 order by c.message_id limit $1;

@@ -4,10 +4,10 @@
 -- $11 describe kinds. Answers those that were settled. Of equal ids the one that is written so goes first, then the
 -- newest. Rows are locked in the order of their ids; one that another transaction changes is looked at anew after it.
 with found as materialized (
-    select g.ord, g.smsc_id, g.phone, g.kind, k.message_id
+    select g.ord, g.smsc_id, g.phone, g.kind, k.message_id, k.attempt
     from unnest($1::text[], $2::text[], $3::integer[]) with ordinality as g (smsc_id, phone, kind, ord)
     cross join lateral (
-        select r.message_id from receipt_key r
+        select r.message_id, r.attempt from receipt_key r
         where r.operator_id = ($4::integer[])[g.kind] and lower(ltrim(r.smsc_id, '0')) = lower(ltrim(g.smsc_id, '0'))
         order by r.smsc_id <> g.smsc_id, r.submitted_at desc limit 1
     ) k
@@ -18,7 +18,8 @@ with found as materialized (
     where m.message_id = f.message_id and m.state in (0, 1, 6) and m.part_states is null and m.receipt_due is not null
       and m.phone is not distinct from f.phone  -- no index serves that: there are numbers that got a million messages
       and m.sender >= 'A' collate "C"  -- else the number could be our own sender's
-    returning f.ord, f.smsc_id, f.kind, m.message_id, m.receipt_due, m.submitted_at
+    returning f.ord, f.smsc_id, f.kind, f.attempt, m.message_id, m.receipt_due, m.submitted_at, m.accepted_at,
+              m.client_id, m.request_id
 ), said as (
     insert into receipt (message_id, smsc_id, operator_id, link_id, part, state, raw_state, error, network_error,
                          done_date, operator_done_at)
@@ -29,8 +30,16 @@ with found as materialized (
 ), stopped as (
     delete from awaiting a using settled s where a.due = s.receipt_due and a.message_id = s.message_id
 )
-select ord::integer - 1 as index, message_id, extract(epoch from now() - submitted_at)::double precision as age
+select ord::integer - 1 as index, message_id, extract(epoch from now() - submitted_at)::double precision as age,
+       client_id, request_id, attempt, extract(epoch from now() - accepted_at)::double precision as way
 from settled;
+
+-- name: about
+-- What the log tells of messages that receipts were settled of.
+select message_id, client_id, request_id, phone, parts,
+       extract(epoch from now() - submitted_at)::double precision as age,
+       extract(epoch from now() - accepted_at)::double precision as way
+from message where message_id = any($1::bigint[]);
 
 -- name: find_keys
 -- The submits that each receipt may be of, by any form of its id: best form first, then ids written exactly so, newest.

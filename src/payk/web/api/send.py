@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl
@@ -10,8 +10,8 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from payk.clock import Clock
-from payk.domain.errors import Code
-from payk.intake import BulkResult, Intake, ItemRefusal
+from payk.domain.errors import Code, Rejection
+from payk.intake import BulkResult, Intake, ItemRefusal, Request
 from payk.store.accept import Inserted
 from payk.store.kept_answers import KeptAnswer
 from payk.web.admission import Admission
@@ -44,6 +44,7 @@ class Sending:
         deadline = self._clock.monotonic() + self._answer_timeout
         body = await unpack_body(exchange, packed, SINGLE)
         request = read_message(body)
+        request.request_id = exchange.request_id
         exchange.storing = True
         with exchange.caller:
             once = None if key is None else await self._intake.once(client, "/api/v1/sms", key, body, _taken)
@@ -62,10 +63,18 @@ class Sending:
         exchange.storing = True
         with exchange.caller:
             body = await unpack_body(exchange, packed, BULK)
-            requests = read_bulk(body)
+            requests = _named(read_bulk(body), exchange.request_id)
             once = None if key is None else await self._intake.once(client, "/api/v1/sms/bulk", key, body, answer)
             taken = await self._intake.accept_bulk(requests, client, deadline, once)
         return _repeated(taken) if isinstance(taken, KeptAnswer) else Answer(200, answer(taken))
+
+
+def _named(requests: Iterator[Request | Rejection], request_id: str) -> Iterator[Request | Rejection]:
+    """The items of a bulk, each with what the request goes by."""
+    for request in requests:
+        if isinstance(request, Request):
+            request.request_id = request_id
+        yield request
 
 
 def _repeated(kept: KeptAnswer) -> Answer:

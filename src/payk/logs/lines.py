@@ -1,4 +1,4 @@
-"""Structured logs on standard error: one line per event, as JSON or for the eye.
+"""How a line looks, and where it goes.
 
 What lives here: how a line looks and where it goes. What each room says, it says itself, through `get_logger`.
 Never in a line: the text of a message, a key, a password; numbers only as `mask` shows them. Two nets catch what slips:
@@ -18,9 +18,12 @@ import structlog
 from structlog.contextvars import bind_contextvars, bound_contextvars, clear_contextvars
 from structlog.types import EventDict, ExcInfo, Processor, WrappedLogger
 
+from payk.logs import many
+
 __all__ = [
     "LogFormat",
     "Logger",
+    "OutcomeLevel",
     "bind_contextvars",
     "bound_contextvars",
     "clear_contextvars",
@@ -30,6 +33,8 @@ __all__ = [
 ]
 
 LogFormat = Literal["console", "json"]
+OutcomeLevel = Literal["all", "failures", "off"]
+"""Which outcomes of messages are logged."""
 Logger = structlog.typing.FilteringBoundLogger
 
 _SECRET_FIELDS = frozenset({"text", "password", "api_key", "secret_key", "database_url"})
@@ -54,11 +59,11 @@ def get_logger(room: str) -> Logger:
     return cast(Logger, structlog.get_logger(room=room))
 
 
-def configure(style: LogFormat | None = None, level: str = "info") -> None:
+def configure(style: LogFormat | None = None, level: str = "info", outcomes: OutcomeLevel = "off") -> None:
     """Send the lines of structlog and of the standard library (uvicorn, asyncio) to standard error.
 
     `style` None = console on a terminal, else JSON. `level` is the lowest that is written: debug, info, warning or
-    error. Call it once, when a process starts.
+    error; `outcomes` says which of the lines that come by the thousand are. Call it once, when a process starts.
     """
     number = logging.getLevelNamesMapping()[level.upper()]
     if style is None:
@@ -78,6 +83,12 @@ def configure(style: LogFormat | None = None, level: str = "info") -> None:
         cache_logger_on_first_use=True,
     )
     _route_standard_library([*before, rendered], number)
+    many.configure(
+        None if style == "json" else _console_line(sys.stderr.isatty()),
+        ordinary=outcomes == "all" and number <= logging.INFO,
+        failures=outcomes != "off" and number <= logging.INFO,
+        warnings=outcomes != "off" and number <= logging.WARNING,
+    )
 
 
 def _route_standard_library(processors: list[Processor], level: int) -> None:

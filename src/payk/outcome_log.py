@@ -1,0 +1,189 @@
+"""One line of the log for every outcome of a message: a submit of a part that was answered or not, a receipt of a part,
+an end without either. docs/observe.md describes the fields.
+
+Made a batch at a time, after the transaction that stored it. Never the text; the number only masked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final, Literal
+
+from payk.domain.directory import CurrentDirectory
+from payk.domain.message import MessageState
+from payk.domain.outcome import Accepted, PartOutcome, Refused, Uncertain
+from payk.domain.receipt import ReceiptReport
+from payk.domain.retry import Again
+from payk.logs import Line, ManyLines, mask
+from payk.smpp import status_name
+from payk.store.outcomes import Recorded
+from payk.store.receipts import Settled
+from payk.store.upkeep import Overdue
+
+__all__ = ["OutcomeLog"]
+
+_ENOUGH: Final = 32
+"""Characters of an operator's word."""
+_HOPED_FOR: Final = frozenset({"submitted", "delivered", "accepted", "enroute", "receipt"})
+
+
+class _Outcome(Line, omit_defaults=True, gc=False):
+    """Of what is not known there is no field. Milliseconds since the step before, `total_ms` since it was accepted."""
+
+    outcome: str
+    message_id: int
+    part: int | None = None
+    parts: int | None = None
+    attempt: int | None = None
+    client: str | None = None
+    operator: str | None = None
+    link: str | None = None
+    number: str | None = None
+    request_id: str | None = None
+    code: str | None = None
+    error: str | None = None
+    state: str | None = None
+    retry_ms: int | None = None
+    claim_ms: float | None = None
+    submit_ms: float | None = None
+    answer_ms: float | None = None
+    receipt_ms: float | None = None
+    total_ms: float | None = None
+
+    def level(self) -> Literal["ordinary", "failures", "warnings"]:
+        """An unanswered submit is something that somebody should look at."""
+        if self.outcome in _HOPED_FOR:
+            return "ordinary"
+        return "warnings" if self.outcome == "uncertain" else "failures"
+
+
+class OutcomeLog:
+    """The lines of one room."""
+
+    def __init__(self, directory: CurrentDirectory, room: str) -> None:
+        self._directory = directory
+        self._lines = ManyLines(room, "outcome")
+
+    @property
+    def on(self) -> bool:
+        """Whether any are written."""
+        return self._lines.on
+
+    def submitted(self, records: Iterable[tuple[Recorded, float | None]]) -> None:
+        """What came of submits, each with the seconds from its claim to the last write, None where nothing was written.
+
+        Parts that were surely not written are none: they go on waiting.
+        """
+        if not self.on:
+            return
+        clients = self._directory.value.clients
+        lines = []
+        for record, wrote in records:
+            claim = record.claim
+            link, client = self._directory.link_of(claim.link_id), clients.get(claim.flow.client_id)
+            way = None if claim.accepted_at is None else (claim.now - claim.accepted_at).total_seconds()
+            for outcome in record.outcomes:
+                about = _about(record, outcome)
+                if about is None:
+                    continue
+                lines.append(  # in the order of its fields, which is half the price of their names
+                    _Outcome(
+                        about[0],
+                        claim.message_id,
+                        outcome.part,
+                        record.parts,
+                        claim.try_number,
+                        None if client is None else client.name,
+                        self._operator(record.operator_id),
+                        None if link is None else link.name,
+                        mask(claim.phone),
+                        claim.request_id,
+                        *about[1:],
+                        _ms(way),
+                        _ms(wrote),
+                        None if wrote is None else _ms(record.age),
+                    )
+                )
+        self._lines.write(lines)
+
+    def received(self, reports: Sequence[ReceiptReport], settled: Sequence[Settled]) -> None:
+        """What receipts said, of those whose message is known."""
+        if not self.on:
+            return
+        clients = self._directory.value.clients
+        lines = []
+        for report, one in zip(reports, settled, strict=True):
+            about = one.about
+            if one.message_id is None or about is None:
+                continue
+            link, client = self._directory.link_of(report.link_id), clients.get(about.client_id)
+            lines += [
+                _Outcome(
+                    "receipt" if report.state is None else report.state.label.lower(),
+                    one.message_id,
+                    part,
+                    about.parts,
+                    about.attempt,
+                    None if client is None else client.name,
+                    self._operator(report.operator_id),
+                    None if link is None else link.name,
+                    mask(about.phone),
+                    about.request_id,
+                    report.raw_state[:_ENOUGH],
+                    None if report.error is None else report.error[:_ENOUGH],
+                    None if one.became is None else one.became.label,
+                    receipt_ms=_ms(about.age),
+                    total_ms=_ms(about.way),
+                )
+                for part in one.parts
+            ]
+        self._lines.write(lines)
+
+    def ended(self, overdue: Iterable[Overdue], ending: MessageState) -> None:
+        """Messages whose time was over."""
+        if not self.on:
+            return
+        clients = self._directory.value.clients
+        lines = []
+        for one in overdue:
+            client = clients.get(one.client_id)
+            lines.append(
+                _Outcome(
+                    ending.label.lower(),
+                    one.message_id,
+                    parts=one.parts,
+                    client=None if client is None else client.name,
+                    operator=None if one.operator_id is None else self._operator(one.operator_id),
+                    number=mask(one.phone),
+                    request_id=one.request_id,
+                    state=one.became.label,
+                    total_ms=_ms(one.way),
+                )
+            )
+        self._lines.write(lines)
+
+    def _operator(self, operator_id: int) -> str | None:
+        operator = self._directory.value.operators.get(operator_id)
+        return None if operator is None else operator.name
+
+
+def _about(record: Recorded, outcome: PartOutcome) -> tuple[str, str | None, str | None, str | None, int | None] | None:
+    """The outcome in a word, its code, its reason, what it makes of the part, and when that is sent again."""
+    if isinstance(outcome, Accepted):
+        return "submitted", None, None, None, None
+    decision = record.decision
+    state = decision.part_states.get(outcome.part)
+    label = None if state in (None, MessageState.ENROUTE) else state.label
+    again = None
+    if outcome.part in decision.left:
+        again = round(1000 * decision.delay) if decision.again is Again.LATER else 0
+    if isinstance(outcome, Refused):
+        return "refused", status_name(outcome.command_status), None, label, again
+    if isinstance(outcome, Uncertain):
+        return "uncertain", None, outcome.reason, label, again
+    return None if label is None else ("unsent", None, None, label, again)
+
+
+def _ms(seconds: float | None) -> float | None:
+    """To a tenth of a millisecond; `round` would take as long as all the rest of the line."""
+    return None if seconds is None else int(seconds * 10_000) / 10
