@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +12,8 @@ from payk.registry.errors import Problem, RegistryFileError
 from payk.registry.key import Option
 from payk.registry.options import PASSWORD_TEXT, TABLES, FromEnvironment, NamedKey, Sealed
 from payk.registry.route_name import route_name
-from payk.registry.value import Place, shown, suggestion
+from payk.registry.toml import parse
+from payk.registry.value import EnoughProblems, Place, shown, suggestion
 from payk.store.registry import RouteKey
 
 __all__ = [
@@ -118,7 +118,7 @@ def load(path: Path | str, environ: Mapping[str, str]) -> RegistryFile:
         return RegistryFileError(name, [Problem(at, wrong, right)])
 
     try:
-        document = tomllib.loads(Path(path).read_text(encoding="utf-8-sig"))
+        document = parse(Path(path).read_text(encoding="utf-8-sig"))
     except UnicodeDecodeError as error:
         raise refused(f"octet {error.start + 1} is not UTF-8", "save the file as UTF-8") from error
     except OSError as error:
@@ -136,6 +136,13 @@ def load(path: Path | str, environ: Mapping[str, str]) -> RegistryFile:
 def read(document: Mapping[str, Any], name: str, environ: Mapping[str, str]) -> RegistryFile:
     """Check a document of the form of the TOML file. RegistryFileError holds every problem."""
     problems: list[Problem] = []
+    try:
+        return _read(document, name, environ, problems)
+    except EnoughProblems:
+        raise RegistryFileError(name, problems) from None
+
+
+def _read(document: Mapping[str, Any], name: str, environ: Mapping[str, str], problems: list[Problem]) -> RegistryFile:
     root = Place("", problems)
     for key in document:
         if key == "link":
@@ -274,6 +281,8 @@ def _route(table: Mapping[str, Any], place: Place) -> RouteEntry:
 
 def _distinct(what: str, key: str, names: Sequence[tuple[str, str]], problems: list[Problem]) -> None:
     """Note each (path, name) whose name an earlier one has; a name that is missing or unreadable is noted already."""
+    if len(names) < 2:
+        return
     noted = {problem.path for problem in problems}
     first_at: dict[str, str] = {}
     for path, name in names:

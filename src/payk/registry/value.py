@@ -21,6 +21,7 @@ from typing import Any, Final, TypeVar
 from payk.registry.errors import Problem
 
 __all__ = [
+    "EnoughProblems",
     "Place",
     "Reader",
     "boolean",
@@ -44,7 +45,13 @@ __all__ = [
 ]
 
 SHOWN_MAX: Final = 40
+PROBLEMS_MAX: Final = 300
+"""Nobody reads more of them, and what is wrong everywhere would take long."""
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
+
+
+class EnoughProblems(Exception):
+    """So many were noted that reading on is of no use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +71,9 @@ class Place:
         return Place(f"{self.path}[{index}]", self.problems)
 
     def wrong(self, wrong: str, right: str) -> None:
-        """Note a problem: what is wrong here, and what would be right."""
+        """Note a problem: what is wrong here, and what would be right. Raises EnoughProblems behind PROBLEMS_MAX."""
+        if len(self.problems) >= PROBLEMS_MAX:
+            raise EnoughProblems
         self.problems.append(Problem(self.path, wrong, right))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
+import time
 from datetime import timedelta
 from typing import Any
 
@@ -398,3 +399,23 @@ async def test_a_change_that_moved_a_link_is_taken_back_with_its_password(manage
     done = await managed.done("POST", path, {"passwords": {"tcell-1": "secret"}})
     assert done["difference"] == ["~ link tcell-1 of operator tcell: port 9 -> 2775"]
     assert (await managed.done("GET", "/links/tcell-1"))["port"] == 2775
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("a." * 2**19 + "a = 1", "A key of more than 5 parts"),
+        ("[" + "a." * 2**19 + "a]", "A key of more than 5 parts"),
+        ("x = " + "[" * 2**20, "This is no TOML"),
+        ("".join(f"key{number} = 1\n" for number in range(80_000)), "unknown table"),
+    ],
+    ids=["dotted key", "table", "lists", "unknown keys"],
+)
+async def test_a_file_that_was_made_to_keep_a_core_busy_is_refused_at_once(
+    managed: Managed, text: str, told: str
+) -> None:
+    began = time.monotonic()
+    answer = await managed("POST", "/apply", content=text.encode(), headers={"content-type": "application/toml"})
+    assert time.monotonic() - began < 5
+    assert answer.status_code == 400
+    assert told in answer.json()["Detail"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import tomllib
+import asyncio
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Body, Query
@@ -15,6 +15,7 @@ from payk.registry.change import apply
 from payk.registry.export import export
 from payk.registry.file import read
 from payk.registry.reverting import revert
+from payk.registry.toml import parse
 from payk.store.registry_pages import StoredChange, page_of_changes
 from payk.web.admin.configured import Force, Limit, not_found
 from payk.web.admin.management import Caller, Known, Parts
@@ -142,7 +143,7 @@ async def apply_file(
     """Make the registry be as a file says; what the file does not name is left alone."""
     _check_all(caller)
     try:
-        document = tomllib.loads(text)
+        document = await asyncio.to_thread(parse, text)
     except (ValueError, RecursionError) as error:
         raise Problem(ManagementCode.REQUEST_INVALID, f"This is no TOML: {str(error)[:200]}.") from error
     difference = await apply(
