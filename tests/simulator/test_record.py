@@ -179,3 +179,12 @@ async def test_a_receipt_that_was_not_answered_has_a_line_for_each_attempt(start
         await customer.submit("992000000000")
         _, refused = await recorded(path, 2)
     assert (refused["status"], refused["attempt"]) == (0x65, 1)
+
+
+def test_nobody_else_may_read_it(tmp_path: Path) -> None:
+    older = tmp_path / "older.jsonl"
+    older.touch(mode=0o644)
+    older.chmod(0o644)
+    for path in (tmp_path / "new.jsonl", older):
+        Record(path).close()
+        assert path.stat().st_mode & 0o777 == 0o600

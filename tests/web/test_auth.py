@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from payk.domain.failure_limit import FailureLimit
+from payk.domain.failure_limit import FailureLimit, network_of
 from payk.store.database import Database
 from payk.web.caller import caller_address
 from payk.web.site import PublicOptions
@@ -145,6 +145,34 @@ def test_the_limit_remembers_so_many_addresses_and_no_more() -> None:
     assert limit.note("d", 2) == 0
     assert limit.note("b", 3) == 0
     assert limit.note("a", 4) > 0
+
+
+@pytest.mark.parametrize(
+    ("address", "network"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("2001:db8:1:2::1", "2001:db8:1:2::/64"),
+        ("2001:0DB8:1:2:ffff:ffff:ffff:ffff", "2001:db8:1:2::/64"),
+        ("2001:db8:1:3::1", "2001:db8:1:3::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("::1", "::/64"),
+        ("", ""),
+        ("unix", "unix"),
+    ],
+)
+def test_what_an_address_counts_as(address: str, network: str) -> None:
+    assert network_of(address) == network
+
+
+def test_whoever_has_a_network_of_ipv6_has_no_more_failures_than_others() -> None:
+    limit = FailureLimit()
+    waits = [limit.note(f"2001:db8::{number:x}", 0) for number in range(21)]
+    assert waits == [0] * 20 + [60]
+    assert limit.wait("2001:db8::ffff", 1) == 59
+    assert limit.wait("2001:db8:0:1::1", 1) == 0
+    limit.take_back("2001:db8::abcd")
+    assert limit.wait("2001:db8::ffff", 1) == 0
 
 
 TRUSTED = (ip_network("10.0.0.0/8"), ip_network("fd00::/8"))

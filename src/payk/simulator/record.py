@@ -6,6 +6,8 @@ receipt as soon as it is acknowledged, refused or not answered in time, one line
 
 from __future__ import annotations
 
+import os
+import stat
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -115,7 +117,7 @@ class Record:
         """Raises `StartError` if the file cannot be written."""
         self._lines: list[bytes] = []
         try:
-            self._file: IO[bytes] | None = path.open("ab+")
+            self._file: IO[bytes] | None = open(path, "ab+", opener=_for_us_alone)  # noqa: SIM115 - closed by close()
             _end_torn_line(self._file)
         except OSError as exc:
             raise StartError(f"--record: {path} cannot be written: {exc.strerror}") from exc
@@ -145,6 +147,16 @@ class Record:
         if self._file is not None:
             self._file.close()
             self._file = None
+
+
+def _for_us_alone(path: str, flags: int) -> int:
+    """It holds numbers and texts; one that an older version made may be open to others."""
+    descriptor = os.open(path, flags, 0o600)
+    status = os.fstat(descriptor)
+    if stat.S_ISREG(status.st_mode) and status.st_mode & 0o077:
+        with suppress(OSError):  # it is somebody else's
+            os.fchmod(descriptor, 0o600)
+    return descriptor
 
 
 def _end_torn_line(file: IO[bytes]) -> None:
