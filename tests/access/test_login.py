@@ -11,7 +11,7 @@ import pyotp
 import pytest
 from argon2 import PasswordHasher
 
-from payk.access import Access, LoginRefused, Passwords, TooManyFailures
+from payk.access import Access, LoginRefused, Passwords, TooManyFailures, ValueInvalid
 from payk.access.one_time_code import step_of
 from payk.domain.access import PrincipalKind, Role
 from payk.store.database import Database
@@ -82,30 +82,95 @@ async def test_whoever_is_unknown_disabled_or_locked_costs_the_same_work(scene: 
     for number, name in enumerate(["boris", "nobody"], start=1):
         await refused(access, name)
         assert hasher.verified == number
-    await scene.do("update user_account set locked_until = now() + interval '1 h'")
+    await scene.do("update login_network set locked_until = now() + interval '1 h'")
     await refused(access, "boris", PASSWORD)
-    await scene.do("update user_account set locked_until = null, enabled = false")
+    await scene.do("update login_network set locked_until = null")
+    await scene.do("update user_account set enabled = false")
     await refused(access, "boris", PASSWORD)
     assert hasher.verified == 4
+
+
+async def seconds_locked(scene: Scene, table: str) -> int | None:
+    async with scene.db.connection() as connection:
+        wait: int | None = await connection.fetchval(
+            f"select round(extract(epoch from locked_until - now()))::int from {table}"
+        )
+    return wait
 
 
 async def test_ten_attempts_lock_and_each_after_locks_longer(scene: Scene) -> None:
     await scene.users.create(ROOT, "boris", "operator", password=PASSWORD)
     waits = []
-    for number in range(13):
-        await refused(scene.access, address=f"192.0.2.{number}")
-        async with scene.db.connection() as connection:
-            wait = await connection.fetchval(
-                "select round(extract(epoch from locked_until - now()))::int from user_account"
-            )
-        waits.append(wait)
-        if wait:
-            await refused(scene.access, password=PASSWORD, address="198.51.100.1")  # right, and locked
-            await scene.do("update user_account set locked_until = now()")
+    for _ in range(13):
+        scene.clock.ahead += 61  # the limit by address begins anew
+        await refused(scene.access)
+        waits.append(await seconds_locked(scene, "login_network"))
+        if waits[-1]:
+            await refused(scene.access, password=PASSWORD)  # right, and locked
+            await scene.do("update login_network set locked_until = now()")
     assert waits == [None] * 9 + [60, 120, 240, 480]
-    await scene.access.log_in("boris", PASSWORD, None, "198.51.100.1")
+    scene.clock.ahead += 61
+    await scene.access.log_in("boris", PASSWORD, None, "192.0.2.1")
     await refused(scene.access)
-    await scene.access.log_in("boris", PASSWORD, None, "198.51.100.1")  # counted from the start again
+    await scene.access.log_in("boris", PASSWORD, None, "192.0.2.1")  # counted from the start again
+
+
+async def test_a_stranger_who_knows_a_name_keeps_nobody_out(scene: Scene) -> None:
+    await scene.users.create(ROOT, "boris", "operator", password=PASSWORD)
+    for _ in range(12):
+        await refused(scene.access, address="203.0.113.1")
+    await scene.access.log_in("boris", PASSWORD, None, "192.0.2.1")  # another network, never seen before
+    await refused(scene.access, address="203.0.113.1", password=PASSWORD)
+
+
+async def test_strangers_with_many_networks_keep_out_other_strangers_alone(scene: Scene) -> None:
+    await scene.users.create(ROOT, "boris", "operator", password=PASSWORD)
+    await scene.access.log_in("boris", PASSWORD, None, "2001:db8:1:1::1")
+    for number in range(50):
+        assert await seconds_locked(scene, "user_account") is None
+        await refused(scene.access, address=f"203.0.113.{number}")
+    assert await seconds_locked(scene, "user_account") == 60
+    await refused(scene.access, address="198.51.100.1", password=PASSWORD)  # right, from nowhere known
+    async with scene.db.connection() as connection:
+        assert (
+            await connection.fetchval("select count(*) from login_network") == 51
+        )  # nothing is kept of the locked out
+    await scene.access.log_in("boris", PASSWORD, None, "2001:db8:1:1::2")
+    assert await seconds_locked(scene, "user_account")  # that gives strangers no more attempts
+    await scene.do("update user_account set locked_until = now()")
+    await refused(scene.access, address="203.0.113.50")
+    assert await seconds_locked(scene, "user_account") == 120
+    await scene.do("update user_account set locked_until = now() - interval '25 h'")
+    await refused(scene.access, address="203.0.113.51")
+    assert await seconds_locked(scene, "user_account") is None
+    async with scene.db.connection() as connection:
+        assert await connection.fetchval("select failures from user_account") == 1
+
+
+async def test_a_network_is_known_for_thirty_days(scene: Scene) -> None:
+    await scene.users.create(ROOT, "boris", "operator", password=PASSWORD)
+    await scene.access.log_in("boris", PASSWORD, None, "192.0.2.1")
+    await scene.do("update user_account set locked_until = now() + interval '1 h'")
+    await scene.access.log_in("boris", PASSWORD, None, "192.0.2.1")
+    await scene.do("update login_network set last_login_at = now() - interval '31 days'")
+    await refused(scene.access, password=PASSWORD)
+    await scene.do("update login_network set last_attempt_at = now() - interval '31 days'")
+    await scene.users.set_password(ROOT, "boris", PASSWORD)  # lifts every lock
+    await scene.access.log_in("boris", PASSWORD, None, "192.0.2.9")
+    async with scene.db.connection() as connection:
+        assert await connection.fetchval("select string_agg(network, ' ') from login_network") == "192.0.2.9"
+
+
+async def test_a_new_password_lifts_every_lock(scene: Scene) -> None:
+    await scene.users.create(ROOT, "boris", "operator", password=PASSWORD)
+    await scene.access.log_in("boris", PASSWORD, None, "192.0.2.1")
+    for table in ("user_account", "login_network"):
+        await scene.do(f"update {table} set locked_until = now() + interval '1 h', failures = 60")
+    await refused(scene.access, password=PASSWORD)
+    await refused(scene.access, password=PASSWORD, address="198.51.100.1")
+    await scene.users.set_password(ROOT, "boris", PASSWORD)
+    for address in ("192.0.2.1", "198.51.100.1"):
+        await scene.access.log_in("boris", PASSWORD, None, address)
 
 
 async def test_many_attempts_at_once_are_no_more_attempts(scene: Scene, dsn: str) -> None:
@@ -113,10 +178,48 @@ async def test_many_attempts_at_once_are_no_more_attempts(scene: Scene, dsn: str
     other = await Database.open(dsn)
     hasher = Counting(time_cost=1, memory_cost=1_024, parallelism=1)
     both = [Access(db, scene.box, passwords=Passwords(hasher)) for db in (scene.db, other)]
-    await asyncio.gather(*(refused(both[n % 2], address=f"192.0.2.{n}") for n in range(40)))
+    await asyncio.gather(*(refused(both[n % 2]) for n in range(40)))
+    await asyncio.gather(*(refused(both[n % 2], address=f"203.0.113.{n}") for n in range(80)))
     await other.close()
     async with scene.db.connection() as connection:
-        assert await connection.fetchval("select failures from user_account") == 10
+        assert await connection.fetchval("select max(failures) from login_network") == 10
+        assert await connection.fetchval("select failures from user_account") == 50
+
+
+async def test_codes_that_are_asked_for_while_somebody_logs_in_are_asked_of_him(scene: Scene) -> None:
+    await scene.users.create(ROOT, "boris", "operator", password=PASSWORD)
+
+    class Slow(Passwords):
+        async def verify(self, stored: str | None, password: str) -> bool:
+            right = await super().verify(stored, password)
+            await scene.users.set_totp(ROOT, "boris")
+            return right
+
+    await refused(Access(scene.db, scene.box, passwords=Slow(QUICK)), password=PASSWORD)
+    assert await scene.access.sessions() == []
+
+
+async def test_whoever_holds_a_session_shows_to_be_its_user(scene: Scene) -> None:
+    await scene.users.create(ROOT, "boris", "operator", password=PASSWORD)
+    token = await scene.access.log_in("boris", PASSWORD, None, "192.0.2.1")
+    principal = await scene.access.authenticate(token, "192.0.2.1")
+    assert principal is not None
+    await scene.access.confirm(principal, PASSWORD, None, "192.0.2.1")
+    wrong = r"current_password: it, or `code`, is wrong or cannot be looked at now"
+    for _ in range(10):  # guesses are counted, and lock, as those of logging in
+        with pytest.raises(ValueInvalid, match=wrong):
+            await scene.access.confirm(principal, "wrong", None, "192.0.2.1")
+    with pytest.raises(ValueInvalid, match=wrong):
+        await scene.access.confirm(principal, PASSWORD, None, "192.0.2.1")
+    assert (await scene.audited())[-12:-10] == ["session.confirm boris", "session.refused boris"]
+    uri = await scene.users.set_totp(ROOT, "boris")
+    code = await present_code(scene, uri)
+    await scene.users.set_password(ROOT, "boris", PASSWORD)
+    with pytest.raises(ValueInvalid, match=wrong):
+        await scene.access.confirm(principal, PASSWORD, None, "192.0.2.1")
+    await scene.access.confirm(principal, PASSWORD, code, "192.0.2.1")
+    with pytest.raises(ValueInvalid, match=wrong):
+        await scene.access.confirm(principal, PASSWORD, code, "192.0.2.1")  # used up
 
 
 async def test_an_address_that_fails_too_often_is_not_looked_at(scene: Scene) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Final
 
-from payk.access.errors import LoginRefused, NotThere, TooManyFailures
+from payk.access.errors import LoginRefused, NotThere, TooManyFailures, ValueInvalid
 from payk.access.one_time_code import step_of
 from payk.access.passwords import LONGEST, Passwords
 from payk.access.picture import TokenPicture
@@ -15,14 +17,16 @@ from payk.access.tokens import PREFIX
 from payk.clock import Clock
 from payk.domain.access import Actor, Principal, PrincipalKind, Role
 from payk.domain.audit import AuditEntry
-from payk.domain.failure_limit import FailureLimit
+from payk.domain.failure_limit import FailureLimit, network_of
 from payk.logs import get_logger
 from payk.store.access import (
+    Attempt,
     LoggingIn,
     StoredSession,
     begin_session,
     end_session,
     find_session,
+    note_right,
     note_session_use,
     read_sessions,
     take_attempt,
@@ -38,7 +42,10 @@ IDLE: Final = 1_800.0
 LONGEST_SESSION: Final = 43_200.0
 """Seconds after which it ends whatever happens."""
 FREE_ATTEMPTS: Final = 10
-"""The last of them, and each after it, locks the user unless it is right."""
+"""From one network. The last of them, and each after it, locks the user for whoever comes from there, unless it is
+right."""
+FREE_OF_STRANGERS: Final = 50
+"""From all networks together that the user did not log in from in the last 30 days: they are locked out alike."""
 FIRST_LOCK: Final = 60.0
 LONGEST_LOCK: Final = 3_600.0
 
@@ -84,12 +91,53 @@ class Access:
 
         Raises LoginRefused, TooManyFailures and StoreError.
         """
+        with self._counted(address):
+            return await self._log_in(name, password, code, address, request_id)
+
+    async def confirm(
+        self, principal: Principal, password: str, code: str | None, address: str, request_id: str = ""
+    ) -> None:
+        """Have whoever holds a session show once more to be its user, for what a stolen session may not do.
+
+        It counts as an attempt to log in, and a code is used up. ValueInvalid (`current_password`), TooManyFailures,
+        StoreError.
+        """
+        try:
+            with self._counted(address):
+                await self._confirm(principal, password, code, address, request_id)
+        except LoginRefused:
+            right = "write the password that you log in with, and where you have them a new one-time code"
+            raise ValueInvalid(
+                "current_password", "it, or `code`, is wrong or cannot be looked at now", right
+            ) from None
+
+    async def _confirm(
+        self, principal: Principal, password: str, code: str | None, address: str, request_id: str
+    ) -> None:
+        user = await user_to_log_in(self._db, principal.name)
+        attempt = await self._attempt(user, address)
+        actor = principal.actor(address, request_id)
+        stored = user.password_hash if user is not None and attempt is not None else None
+        if await self._passwords.verify(stored, password[: LONGEST + 1]) and user and attempt:
+            try:
+                step = self._step(user, code)
+                entry = AuditEntry(actor, "session.confirm", "user", user.name)
+                if await note_right(self._db, user, network_of(address), known=attempt.known, step=step, audit=[entry]):
+                    return
+            except LoginRefused:
+                pass
+        if user is not None:
+            await self._record_refusal(actor, user, attempt)
+        raise LoginRefused
+
+    @contextmanager
+    def _counted(self, address: str) -> Iterator[None]:
+        """Counts what is tried before it is looked at, so that many at once are not more; what was no failure not."""
         self._check_address(address)
-        # Before it is looked at, so that many at once are not more; what was no failure is taken back.
         self._failures.note(address, self._clock.monotonic())
         failed = False
         try:
-            return await self._log_in(name, password, code, address, request_id)
+            yield
         except LoginRefused:
             failed = True
             raise
@@ -100,35 +148,63 @@ class Access:
     async def _log_in(self, name: str, password: str, code: str | None, address: str, request_id: str) -> str:
         user = await user_to_log_in(self._db, name)
         actor = Actor(PrincipalKind.USER, user.name if user else "", user.user_id if user else 0, address, request_id)
-        attempt = await self._attempt(user)
-        stored = user.password_hash if user is not None and user.enabled and attempt is not None else None
+        attempt = await self._attempt(user, address)
+        stored = user.password_hash if user is not None and attempt is not None else None
         right = await self._passwords.verify(stored, password[: LONGEST + 1])
-        token = await self._begin(user, stored, password, code, actor) if right and user and stored else None
+        token = None
+        if right and user and stored and attempt:
+            with suppress(LoginRefused):
+                token = await self._begin(user, stored, password, self._step(user, code), actor, known=attempt.known)
         if token is not None:
             return token
-        log.warning("login_refused", user=user.name if user else None, address=address, attempt=attempt)
+        log.warning(
+            "login_refused",
+            user=user.name if user else None,
+            address=address,
+            attempt=attempt.number if attempt else None,
+        )
         if user is not None:
-            detail = {"attempt": attempt} if attempt is not None else {"locked": True}
-            await record(self._db, [AuditEntry(actor, "session.refused", "user", user.name, detail)])
+            await self._record_refusal(actor, user, attempt)
         raise LoginRefused
 
-    async def _attempt(self, user: LoggingIn | None) -> int | None:
+    async def _record_refusal(self, actor: Actor, user: LoggingIn, attempt: Attempt | None) -> None:
+        detail = {"attempt": attempt.number} if attempt is not None else {"locked": True}
+        await record(self._db, [AuditEntry(actor, "session.refused", "user", user.name, detail)])
+
+    async def _attempt(self, user: LoggingIn | None, address: str) -> Attempt | None:
+        """The attempt, counted; None where nothing is looked at: nobody, disabled, locked."""
         if user is None or not user.enabled:
             return None
-        return await take_attempt(self._db, user.user_id, free=FREE_ATTEMPTS, first=FIRST_LOCK, longest=LONGEST_LOCK)
+        return await take_attempt(
+            self._db,
+            user.user_id,
+            network_of(address),
+            free=FREE_ATTEMPTS,
+            free_of_strangers=FREE_OF_STRANGERS,
+            first=FIRST_LOCK,
+            longest=LONGEST_LOCK,
+        )
 
-    async def _begin(self, user: LoggingIn, stored: str, password: str, code: str | None, actor: Actor) -> str | None:
-        step = None
-        if user.totp_secret is not None:
-            step = step_of(self._sealer.open(user.totp_secret), code or "", user.now)
-            if step is None:
-                return None
+    def _step(self, user: LoggingIn, code: str | None) -> int | None:
+        """The step of a one-time code; None of users that have none. LoginRefused."""
+        if user.totp_secret is None:
+            return None
+        step = step_of(self._sealer.open(user.totp_secret), code or "", user.now)
+        if step is None:
+            raise LoginRefused
+        return step
+
+    async def _begin(
+        self, user: LoggingIn, stored: str, password: str, step: int | None, actor: Actor, *, known: bool
+    ) -> str | None:
         token = secrets.token_urlsafe(32)
         session = await begin_session(
             self._db,
             user,
             hashlib.sha256(token.encode()).digest(),
             actor.address,
+            network_of(actor.address),
+            known=known,
             seconds=LONGEST_SESSION,
             idle=IDLE,
             step=step,

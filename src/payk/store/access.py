@@ -15,6 +15,7 @@ from payk.store.queries import sql
 
 __all__ = [
     "AccessChange",
+    "Attempt",
     "KnownUser",
     "LoggingIn",
     "StoredSession",
@@ -27,6 +28,7 @@ __all__ = [
     "changing_access",
     "end_session",
     "find_session",
+    "note_right",
     "note_session_use",
     "note_token_use",
     "read_sessions",
@@ -97,14 +99,50 @@ async def user_to_log_in(db: Database, name: str) -> LoggingIn | None:
     return None if row is None else LoggingIn(*row)
 
 
-async def take_attempt(db: Database, user_id: int, *, free: int, first: float, longest: float) -> int | None:
-    """Count an attempt before it is looked at, so that many at once are not more; None while the user is locked.
+class Attempt(NamedTuple):
+    """An attempt to log in that may be looked at."""
 
-    From the `free`-th on each locks the user: `first` seconds, twice as long each time, at most `longest`.
+    number: int
+    """Since the last that was right, from there."""
+    known: bool
+    """The user logged in from there in the last 30 days."""
+
+
+async def take_attempt(
+    db: Database, user_id: int, network: str, *, free: int, free_of_strangers: int, first: float, longest: float
+) -> Attempt | None:
+    """Count an attempt before it is looked at, so that many at once are not more; None where there is a lock.
+
+    From the `free`-th on each attempt from a network locks the user for it: `first` seconds, twice as long each time,
+    at most `longest`. So it is, from the `free_of_strangers`-th on, with all networks together that the user did not
+    log in from.
     """
     async with db.transaction() as connection:
-        number = await connection.fetchval(sql("access.take_attempt"), user_id, free, first, longest)
-    return None if number is None else int(number)
+        known = bool(await connection.fetchval(sql("access.known_network"), user_id, network))
+        if not known and await connection.fetchval(sql("access.locked_out"), user_id):
+            return None
+        await connection.execute(sql("access.drop_old_networks"), user_id)
+        number = await connection.fetchval(sql("access.take_attempt_from"), user_id, network, free, first, longest)
+        if number is None:
+            return None
+        if not known:
+            await connection.fetchval(sql("access.take_attempt"), user_id, free_of_strangers, first, longest)
+    return Attempt(int(number), known)
+
+
+async def note_right(
+    db: Database, user: LoggingIn, network: str, *, known: bool, step: int | None, audit: Sequence[AuditEntry]
+) -> bool:
+    """Keep that somebody has shown to be the user; False where the code was used or the user changed meanwhile."""
+    async with db.transaction() as connection:
+        if step is not None and await connection.fetchval(sql("access.use_code"), user.user_id, step) is None:
+            return False
+        same = await connection.fetchval(sql("access.unchanged"), user.user_id, user.password_hash, user.totp_secret)
+        if same is None:
+            return False
+        await connection.execute(sql("access.note_right"), user.user_id, network, not known)
+        await append(connection, audit)
+    return True
 
 
 async def begin_session(
@@ -112,7 +150,9 @@ async def begin_session(
     user: LoggingIn,
     sha256: bytes,
     address: str,
+    network: str,
     *,
+    known: bool,
     seconds: float,
     idle: float,
     step: int | None,
@@ -121,14 +161,18 @@ async def begin_session(
 ) -> int | None:
     """A session for a user whose password was right; None where the code was used or the user changed meanwhile.
 
+    `known`: whether it logged in from this network before, as its attempt was told.
     `step`: that of the one-time code, which is used up with it.
     """
     async with db.transaction() as connection:
         if step is not None and await connection.fetchval(sql("access.use_code"), user.user_id, step) is None:
             return None
-        known = await connection.fetchval(sql("access.logged_in"), user.user_id, user.password_hash, new_hash)
-        if known is None:
+        same = await connection.fetchval(
+            sql("access.logged_in"), user.user_id, user.password_hash, new_hash, user.totp_secret
+        )
+        if same is None:
             return None
+        await connection.execute(sql("access.note_right"), user.user_id, network, not known)
         await connection.execute(sql("access.drop_old_sessions"), idle)
         session = await connection.fetchval(sql("access.begin_session"), sha256, user.user_id, address, seconds)
         await append(connection, audit)
@@ -270,8 +314,9 @@ class AccessChange:
         await self._connection.execute(sql("access.put_user"), user_id, role, client_id, enabled)
 
     async def put_password(self, user_id: int, password_hash: str) -> None:
-        """Give a user a password."""
+        """Give a user a password, and lift its locks."""
         await self._connection.execute(sql("access.put_password"), user_id, password_hash)
+        await self._connection.execute(sql("access.lift_locks"), user_id)
 
     async def put_totp(self, user_id: int, sealed: bytes | None) -> None:
         """Give a user the secret of one-time codes, or take it away."""

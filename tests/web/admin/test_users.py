@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 
 import pyotp
 
@@ -52,7 +53,10 @@ async def test_a_wrong_password_says_nothing_and_too_many_are_held_off(managed: 
 async def test_one_time_codes(managed: Managed) -> None:
     await managed.done("POST", "/users", {"name": "night", "role": "operator", "password": PASSWORD})
     token = await _log_in(managed, "night")
-    uri = (await managed.done("POST", "/users/night/totp", token=token))["uri"]
+    for body in (None, {"code": "123456"}):
+        answer = await managed("POST", "/users/night/totp", body, token=token)
+        assert "missing" in refusal(answer, "ValueInvalid")["Errors"]["current_password"][0]
+    uri = (await managed.done("POST", "/users/night/totp", {"current_password": PASSWORD}, token=token))["uri"]
     refusal(await managed("GET", "/session", token=token), "Unauthorized")
     answer = await managed.http.post("/api/admin/v1/session", json={"name": "night", "password": PASSWORD})
     refusal(answer, "Unauthorized")
@@ -84,8 +88,14 @@ async def test_everybody_changes_its_own_password_and_no_other(managed: Managed)
     for name in ("night", "day"):
         await managed.done("POST", "/users", {"name": name, "role": "operator", "password": PASSWORD})
     token = await _log_in(managed, "night")
-    new = {"password": "another long password"}
+    new: dict[str, str] = {"password": "another long password"}
     refusal(await managed("PUT", "/users/day/password", new, token=token), "Forbidden")
+    for path in ("/users/night/password", "/users/NIGHT/password"):
+        for more in ({}, {"current_password": None}, {"current_password": "not the present one"}):
+            body = refusal(await managed("PUT", path, new | more, token=token), "ValueInvalid")
+            assert list(body["Errors"]) == ["current_password"]
+    assert (await managed("GET", "/session", token=token)).status_code == 200
+    new["current_password"] = PASSWORD
     assert (await managed("PUT", "/users/night/password", new, token=token)).status_code == 204
     await _log_in(managed, "night", new["password"])
     body = refusal(await managed("PUT", "/users/night/password", {"password": "short"}), "ValueInvalid")
@@ -126,3 +136,24 @@ async def test_every_change_and_every_reading_of_a_text_is_in_the_audit_log(mana
         await connection.execute("alter table audit_entry disable trigger all")
         await connection.execute("update audit_entry set actor_name = 'somebody' where sequence = 2")
     assert (await managed.done("GET", "/audit/verify"))["broken"] == 2
+
+
+async def test_a_stolen_session_of_an_admin_changes_not_how_it_logs_in(managed: Managed) -> None:
+    await managed.done("POST", "/users", {"name": "boss", "role": "admin", "password": PASSWORD})
+    uri = (await managed.done("POST", "/users/boss/totp"))["uri"]
+    totp = pyotp.parse_uri(uri)
+    token = await _log_in(managed, "boss", code=totp.at(datetime.now(UTC), counter_offset=-1))  # type: ignore[union-attr]
+    for name in ("boss", "Boss"):
+        for method in ("DELETE", "POST"):
+            answer = await managed(method, f"/users/{name}/totp", token=token)
+            assert list(refusal(answer, "ValueInvalid")["Errors"]) == ["current_password"]
+        answer = await managed("DELETE", f"/users/{name}/totp", {"current_password": PASSWORD}, token=token)
+        assert list(refusal(answer, "ValueInvalid")["Errors"]) == ["current_password"]  # the code is missing
+        new = {"password": "another long password", "current_password": PASSWORD}
+        assert (
+            "current_password"
+            in refusal(await managed("PUT", f"/users/{name}/password", new, token=token), "ValueInvalid")["Errors"]
+        )
+    shown = {"current_password": PASSWORD, "code": totp.now()}  # type: ignore[union-attr]
+    assert (await managed("DELETE", "/users/boss/totp", shown, token=token)).status_code == 204
+    await _log_in(managed, "boss")

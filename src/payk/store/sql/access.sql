@@ -23,27 +23,67 @@ select user_id, name, role, client_id, password_hash, totp_secret, enabled,
        coalesce(locked_until > clock_timestamp(), false) as locked, clock_timestamp() as now
 from user_account where lower(name) = lower($1);
 
+-- name: known_network
+-- Makes attempts of a user wait for each other; whether it logged in from this network in the last 30 days.
+select exists (select from login_network n where n.user_id = u.user_id and n.network = $2
+                                                 and n.last_login_at > now() - interval '30 days')
+from user_account u where u.user_id = $1 for update;
+
 -- name: take_attempt
--- Counts an attempt to log in, before it is looked at; from the $2-th on each locks the user, twice as long each time,
--- from $3 up to $4 seconds. Null while the user is locked.
+-- Counts an attempt from a network that the user did not log in from, before it is looked at; from the $2-th on each
+-- locks the user for all of these, twice as long each time, from $3 up to $4 seconds. Counts anew a day after the last
+-- lock ended. Null while locked.
 update user_account
-set failures = failures + 1,
+set failures = case when locked_until < clock_timestamp() - interval '1 day' then 1 else failures + 1 end,
     locked_until = case when failures + 1 >= $2::integer
+                             and coalesce(locked_until >= clock_timestamp() - interval '1 day', true)
         then clock_timestamp() + make_interval(secs => least($4::float8, $3::float8 * 2 ^ least(failures + 1 - $2, 20))) end
 where user_id = $1 and (locked_until is null or locked_until <= clock_timestamp())
 returning failures;
+
+-- name: locked_out
+-- Whether networks that the user did not log in from are locked out.
+select coalesce(locked_until > clock_timestamp(), false) from user_account where user_id = $1;
+
+-- name: take_attempt_from
+-- The same for a network of its own: from the $3-th on each locks the user for whoever comes from there.
+insert into login_network as n (user_id, network, failures) values ($1, $2, 1)
+on conflict (user_id, network) do update
+set failures = n.failures + 1, last_attempt_at = now(),
+    locked_until = case when n.failures + 1 >= $3::integer
+        then clock_timestamp() + make_interval(secs => least($5::float8, $4::float8 * 2 ^ least(n.failures + 1 - $3, 20))) end
+where n.locked_until is null or n.locked_until <= clock_timestamp()
+returning failures;
+
+-- name: drop_old_networks
+-- Forgets networks from which nobody tried to log in as this user for 30 days.
+delete from login_network where user_id = $1 and last_attempt_at < now() - interval '30 days';
+
+-- name: note_right
+-- From this network somebody has shown to be the user: it counts anew there, and so do all that were never known, if
+-- this was one of them ($3).
+with there as (
+    insert into login_network as n (user_id, network, last_login_at) values ($1, $2, now())
+    on conflict (user_id, network) do update
+    set failures = 0, locked_until = null, last_attempt_at = now(), last_login_at = now()
+)
+update user_account set failures = 0, locked_until = null where user_id = $1 and $3::boolean;
 
 -- name: use_code
 -- Uses up the one-time code of a step of 30 s; null where it, or a later one, was used.
 update user_account set totp_step = $2 where user_id = $1 and totp_step < $2 returning user_id;
 
 -- name: logged_in
--- Forgets the failed attempts, and keeps a newer password hash where one is given. Null where something about the user
--- changed meanwhile.
-update user_account
-set failures = 0, locked_until = null, last_login_at = now(), password_hash = coalesce($3, password_hash)
-where user_id = $1 and enabled and password_hash = $2
+-- Keeps a newer password hash where one is given. Null where something about the user changed meanwhile: a password, or
+-- that it has one-time codes and which.
+update user_account set last_login_at = now(), password_hash = coalesce($3, password_hash)
+where user_id = $1 and enabled and password_hash = $2 and totp_secret is not distinct from $4
 returning user_id;
+
+-- name: unchanged
+-- Whether a user still has this password, and these one-time codes or none.
+select user_id from user_account
+where user_id = $1 and enabled and password_hash = $2 and totp_secret is not distinct from $3 for update;
 
 -- name: begin_session
 -- A session of a user, for $4 seconds.
@@ -106,6 +146,10 @@ update user_account set role = $2, client_id = $3, enabled = $4 where user_id = 
 -- name: put_password
 -- Gives a user a password, and lets it try again where it was locked.
 update user_account set password_hash = $2, failures = 0, locked_until = null where user_id = $1;
+
+-- name: lift_locks
+-- Lets a user try again from wherever it was locked out.
+update login_network set failures = 0, locked_until = null where user_id = $1;
 
 -- name: put_totp
 -- Gives a user the secret of one-time codes, or with null takes it away.

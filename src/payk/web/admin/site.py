@@ -22,7 +22,7 @@ BODY_MAX: Final = 2**20
 """Octets of a body."""
 FILE_MAX: Final = 64 * 2**20
 """Octets of a file to apply."""
-_WITH_BODY: Final = frozenset({"POST", "PUT", "PATCH"})
+_WITH_BODY: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _NOT_KEPT: Final = (b"cache-control", b"no-store")
 
 _PROBLEM: dict[str, Any] = {

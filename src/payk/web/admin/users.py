@@ -7,10 +7,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter
 from pydantic import AwareDatetime, BaseModel, Field
 
+from payk.access.passwords import check_password
 from payk.domain.access import Permission
 from payk.domain.management_errors import ManagementCode
 from payk.store.access import StoredSession, StoredToken, StoredUser
-from payk.web.admin.management import Address, Caller, Known, Name, Parts, RequestId
+from payk.web.admin.management import Address, Caller, Known, Management, Name, Parts, RequestId
 from payk.web.admin.times import moment
 from payk.web.problems import Problem
 
@@ -55,7 +56,7 @@ class UserShown(BaseModel):
     role: str
     client: str | None = Field(description="The one that it belongs to; null = it belongs to the centre.")
     enabled: bool
-    locked: bool = Field(description="For a while, after failed attempts.")
+    locked: bool = Field(description="For a while, after failed attempts, where it did not log in from before.")
     has_password: bool
     has_totp: bool
     created_at: str | None
@@ -79,7 +80,18 @@ class UserChange(BaseModel):
     client: Short | None = Field(None, description="With a role that is of one client.")
 
 
-class NewPassword(BaseModel):
+class Confirmation(BaseModel):
+    """Whoever changes in a session how its own user logs in shows once more to be it: a session may be stolen."""
+
+    current_password: Annotated[str, Field(max_length=1_024)] | None = Field(
+        None, description="Needed for one's own user, in a session."
+    )
+    code: Annotated[str, Field(max_length=20)] | None = Field(
+        None, description="And a new one-time code, of users that have them."
+    )
+
+
+class NewPassword(Confirmation):
     """A password: at least 12 characters, not the name."""
 
     password: Annotated[str, Field(max_length=1_024)]
@@ -238,28 +250,44 @@ async def change_user(caller: Known, parts: Parts, name: Name, change: UserChang
 
 @router.put("/users/{name}/password", status_code=204)
 async def set_password(caller: Known, parts: Parts, name: Name, new: NewPassword) -> None:
-    """Give it another password; its sessions end. Everybody may give one to itself."""
-    _own_or_any(caller, name)
+    """Give it another password; its sessions end. Everybody may give one to itself, with the present one."""
+    if not _is_own(caller, name):
+        caller.check(Permission.MANAGE_USERS)
+    check_password(new.password, name)
+    await _confirm(caller, parts, name, new)
     await parts.users.set_password(caller.actor, name, new.password)
 
 
 @router.post("/users/{name}/totp", status_code=201)
-async def set_totp(caller: Known, parts: Parts, name: Name) -> TotpShown:
+async def set_totp(caller: Known, parts: Parts, name: Name, given: Confirmation | None = None) -> TotpShown:
     """Have it log in with one-time codes, of a new secret; its sessions end. Everybody may for itself."""
-    _own_or_any(caller, name)
+    if not _is_own(caller, name):
+        caller.check(Permission.MANAGE_USERS)
+    await _confirm(caller, parts, name, given)
     return TotpShown(uri=await parts.users.set_totp(caller.actor, name))
 
 
 @router.delete("/users/{name}/totp", status_code=204)
-async def drop_totp(caller: Known, parts: Parts, name: Name) -> None:
+async def drop_totp(caller: Known, parts: Parts, name: Name, given: Confirmation | None = None) -> None:
     """Have it log in without one-time codes."""
     caller.check(Permission.MANAGE_USERS)
+    await _confirm(caller, parts, name, given)
     await parts.users.drop_totp(caller.actor, name)
 
 
-def _own_or_any(caller: Caller, name: str) -> None:
-    if caller.principal.session is None or caller.principal.name != name:
-        caller.check(Permission.MANAGE_USERS)
+def _is_own(caller: Caller, name: str) -> bool:
+    """Whether the caller came in a session of this user."""
+    return caller.principal.session is not None and caller.principal.name.lower() == name.lower()
+
+
+async def _confirm(caller: Caller, parts: Management, name: str, given: Confirmation | None) -> None:
+    """Raise Problem (ValueInvalid), where it is the caller's own user, unless it shows to be it."""
+    if not _is_own(caller, name):
+        return
+    if given is None or given.current_password is None:
+        rule = "missing; write the password that you log in with"
+        raise Problem(ManagementCode.VALUE_INVALID, f"current_password: {rule}.", errors={"current_password": [rule]})
+    await parts.access.confirm(caller.principal, given.current_password, given.code, caller.address, caller.request_id)
 
 
 @router.get("/sessions")
