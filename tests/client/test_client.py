@@ -23,6 +23,7 @@ from payk.client import (
     ConnectionFailed,
     Forbidden,
     Message,
+    MessageFilter,
     MessageState,
     NetworkError,
     NotFound,
@@ -47,6 +48,8 @@ HELLO = Message("992900900900", "Ваш код подтверждения: 12345
 TAKEN = Answer(body={"MessageId": "123861959", "MessageResult": "OK", "MessageError": False})
 
 Ask = Callable[..., Any]
+WALKS = ("watch", "messages")
+"""Methods that give one after the other."""
 
 
 @pytest.fixture
@@ -62,13 +65,13 @@ def ask(request: pytest.FixtureRequest, centre: FakeCentre) -> Ask:
     def blocking(method: str, *args: Any, url: str = centre.url, retries: int = 4, **options: Any) -> Any:
         with Client(url, KEY, retries=retries) as client:
             result = getattr(client, method)(*args, **options)
-            return list(result) if method == "watch" else result
+            return list(result) if method in WALKS else result
 
     def nonblocking(method: str, *args: Any, url: str = centre.url, retries: int = 4, **options: Any) -> Any:
         async def call() -> Any:
             async with AsyncClient(url, KEY, retries=retries) as client:
                 result = getattr(client, method)(*args, **options)
-                return [status async for status in result] if method == "watch" else await result
+                return [one async for one in result] if method in WALKS else await result
 
         return asyncio.run(call())
 
@@ -583,3 +586,57 @@ def test_a_label_is_paused_and_resumed(centre: FakeCentre, ask: Ask, method: str
     assert (first.path, first.body) == (f"/api/v1/sms/{method}", {"SmsLabel": "spring"})
     # A repetition is answered as the attempt whose answer was lost.
     assert first.headers["idempotency-key"] == second.headers["idempotency-key"]
+
+
+def test_statuses_are_asked_for_together(centre: FakeCentre, ask: Ask) -> None:
+    unknown = {
+        "MessageId": "5", "CommandStatus": "MessageNotFound", "MessageState": None,
+        "DateSubmitted": None, "DateDone": None,
+    }  # fmt: skip
+    centre.will_answer(Answer(body={"Statuses": [state("Delivered", "2025-02-17T10:22:00").body, unknown]}))
+    found = ask("statuses", ["123861959", 5])
+    assert list(found) == ["123861959"] and found["123861959"].state is MessageState.DELIVERED
+    [request] = centre.requests
+    assert (request.method, request.path) == ("POST", "/api/v1/sms/status")
+    assert request.body == {"MessageIds": ["123861959", "5"]}
+
+
+STORED = {
+    "MessageId": "7", "ClientMessageId": None, "PhoneNumber": "992900900900", "SenderAddress": "AlifBank", "SmsType": 3,
+    "Priority": 1, "SmsLabel": "spring", "MessageState": "None", "Parts": 1, "Operator": None,
+    "DateSubmitted": "2025-02-17T10:20:30", "ScheduledAt": "2025-02-18T10:20:30", "ExpiresAt": None, "DateSent": None,
+    "DateDone": None,
+}  # fmt: skip
+
+
+def test_messages_are_listed(centre: FakeCentre, ask: Ask) -> None:
+    centre.will_answer(
+        Answer(body={"Messages": [STORED], "Cursor": "7", "LookedBackTo": "2025-02-17T00:00:00"}),
+    )
+    search = MessageFilter(
+        *("992900900900", "a&b", "весна", "AlifBank", SmsType.BATCH, MessageState.NONE),
+        since=datetime(2025, 2, 17, 15, tzinfo=timezone(timedelta(hours=5))),
+    )
+    page = ask("page", search, cursor="9", limit=1)
+    assert centre.requests[0].path == (
+        "/api/v1/sms?PhoneNumber=992900900900&ClientMessageId=a%26b&SmsLabel=%D0%B2%D0%B5%D1%81%D0%BD%D0%B0"
+        "&SenderAddress=AlifBank&SmsType=3&State=None&From=2025-02-17T10%3A00%3A00.000000Z&Limit=1&Cursor=9"
+    )
+    assert (page.cursor, page.looked_back_to) == ("7", datetime(2025, 2, 17, tzinfo=UTC))
+    [message] = page.messages
+    assert (message.message_id, message.sms_type, message.label) == ("7", SmsType.BATCH, "spring")
+    assert message.scheduled_at == datetime(2025, 2, 18, 10, 20, 30, tzinfo=UTC)
+    with pytest.raises(ValueError, match="time zone"):
+        MessageFilter(since=datetime(2025, 2, 17))  # noqa: DTZ001
+
+
+def test_all_messages_are_walked_through(centre: FakeCentre, ask: Ask) -> None:
+    centre.will_answer(
+        Answer(body={"Messages": [STORED, STORED | {"MessageId": "6"}], "Cursor": "6"}),
+        Answer(body={"Messages": [], "Cursor": "3"}),
+        Answer(body={"Messages": [STORED | {"MessageId": "2"}], "Cursor": None}),
+    )
+    assert [message.message_id for message in ask("messages", limit=2)] == ["7", "6", "2"]
+    assert [request.path for request in centre.requests] == [
+        "/api/v1/sms?Limit=2", "/api/v1/sms?Limit=2&Cursor=6", "/api/v1/sms?Limit=2&Cursor=3",
+    ]  # fmt: skip

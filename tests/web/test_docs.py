@@ -34,6 +34,7 @@ async def test_the_document_describes_what_exists(centre: Centre) -> None:
     operations = {(method, path) for path, methods in described["paths"].items() for method in methods}
     assert operations == {
         ("post", "/api/v1/sms"),
+        ("get", "/api/v1/sms"),
         ("post", "/api/v1/sms/bulk"),
         ("get", "/api/v1/sms/{id}"),
         ("delete", "/api/v1/sms/{id}"),
@@ -41,6 +42,7 @@ async def test_the_document_describes_what_exists(centre: Centre) -> None:
         ("post", "/api/v1/sms/cancel"),
         ("post", "/api/v1/sms/pause"),
         ("post", "/api/v1/sms/resume"),
+        ("post", "/api/v1/sms/status"),
     }
     schemas = described["components"]["schemas"]
     assert list(schemas["Message"]["properties"]) == list(Field)

@@ -144,3 +144,40 @@ async def test_head_answers_like_get_without_a_body(centre: Centre) -> None:
     message_id = (await centre.send(MESSAGE)).json()["MessageId"]
     response = await centre.http.head(f"/api/v1/sms/{message_id}")
     assert (response.status_code, response.content) == (200, b"")
+
+
+async def test_many_statuses_are_asked_for_at_once(centre: Centre) -> None:
+    ids = [await put_in(centre, state, done=done) for state, _, done in STATES]
+    await add_imported(centre.db, [ImportedMessage(6_000_000, 1, MessageState.DELIVERED, SUBMITTED, DONE)])
+    foreign = (await centre.send(MESSAGE, client=2)).json()["MessageId"]
+    asked = [*ids[::-1], 6_000_000, foreign, "99999999", "9" * 25, f"00{ids[0]}"]
+    answer = await centre.send({"MessageIds": asked}, path="/api/v1/sms/status")
+    assert answer.status_code == 200
+    statuses = answer.json()["Statuses"]
+    assert list(answer.json()) == ["Statuses"]
+    assert [row["MessageId"] for row in statuses] == [*ids[::-1], "6000000", foreign, "99999999", "9" * 25]
+    for row in statuses[:-3]:
+        assert row == (await centre.http.get(f"/api/v1/sms/{row['MessageId']}")).json()
+    for row in statuses[-3:]:
+        assert list(row) == list(statuses[0])
+        assert (row["CommandStatus"], row["MessageState"]) == ("MessageNotFound", None)
+        assert (row["DateSubmitted"], row["DateDone"]) == (None, None)
+
+
+async def test_a_thousand_statuses_at_once_and_no_more(centre: Centre) -> None:
+    answer = await centre.send({"MessageIds": list(range(1_000))}, path="/API/v1/sms/Status/")
+    assert len(answer.json()["Statuses"]) == 1_000
+    assert (await centre.send({"message_ids": []}, path="/api/v1/sms/status")).json() == {"Statuses": []}
+    problem(await centre.send({"MessageIds": list(range(1_001))}, path="/api/v1/sms/status"), "PayloadTooLarge")
+    problem(await centre.send({"MessageIds": ["x"]}, path="/api/v1/sms/status"), "MessageIdInvalid")
+    for body in ({}, [], {"SmsLabel": "a"}, {"MessageIds": "1"}):
+        problem(await centre.send(body, path="/api/v1/sms/status"), "JsonInvalid")
+
+
+async def test_statuses_under_a_key_are_answered_again(centre: Centre) -> None:
+    message_id = (await centre.send(MESSAGE)).json()["MessageId"]
+    key = {"Idempotency-Key": "statuses-1"}
+    first = await centre.send({"MessageIds": [message_id]}, path="/api/v1/sms/status", **key)
+    again = await centre.send({"MessageIds": [message_id]}, path="/api/v1/sms/status", **key)
+    assert (first.content, again.headers["x-payk-repeated"]) == (again.content, "true")
+    problem(await centre.send({"MessageIds": []}, path="/api/v1/sms/status", **key), "IdempotencyKeyReused")

@@ -24,6 +24,7 @@ from payk.client.errors import (
     UnexpectedAnswer,
     WaitTimeout,
 )
+from payk.client.listing import MessageFilter, MessagePage, StoredMessage
 from payk.client.message import Message, Priority, SmsType
 from payk.client.nonblocking import AsyncClient
 from payk.client.result import BulkResult, Cancellation, MessageState, Rejection, SentMessage, Status
@@ -41,6 +42,8 @@ __all__ = [
     "ConnectionFailed",
     "Forbidden",
     "Message",
+    "MessageFilter",
+    "MessagePage",
     "MessageState",
     "NetworkError",
     "NotFound",
@@ -52,6 +55,7 @@ __all__ = [
     "ServiceUnavailable",
     "SmsType",
     "Status",
+    "StoredMessage",
     "Timeline",
     "TimelineEvent",
     "TooManyRequests",

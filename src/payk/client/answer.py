@@ -22,6 +22,8 @@ from payk.client.errors import (
     Unauthorized,
     UnexpectedAnswer,
 )
+from payk.client.listing import MessagePage, StoredMessage
+from payk.client.message import Priority, SmsType
 from payk.client.result import BulkResult, Cancellation, MessageState, Rejection, SentMessage, Status
 from payk.client.timeline import NetworkError, Timeline, TimelineEvent
 
@@ -30,8 +32,10 @@ __all__ = [
     "read_bulk",
     "read_cancellation",
     "read_held",
+    "read_page",
     "read_sent",
     "read_status",
+    "read_statuses",
     "read_timeline",
     "retry_after",
 ]
@@ -70,14 +74,57 @@ def read_bulk(response: httpx.Response) -> BulkResult:
 
 def read_status(response: httpx.Response) -> Status:
     """The answer of GET /api/v1/sms/{id}."""
+    return _read(response, _status)
+
+
+def read_statuses(response: httpx.Response) -> dict[str, Status]:
+    """The answer of POST /api/v1/sms/status: those that are known, by id."""
+
+    def read(body: Mapping[str, Any]) -> dict[str, Status]:
+        known = [row for row in body["Statuses"] if row["CommandStatus"] == "OK"]
+        return {str(row["MessageId"]): _status(row) for row in known}
+
+    return _read(response, read)
+
+
+def _status(body: Mapping[str, Any]) -> Status:
+    return Status(
+        message_id=str(body["MessageId"]),
+        state=MessageState(body["MessageState"]),
+        submitted_at=_utc(body["DateSubmitted"]),
+        done_at=_utc_or_none(body["DateDone"]),
+    )
+
+
+def read_page(response: httpx.Response) -> MessagePage:
+    """The answer of GET /api/v1/sms."""
     return _read(
         response,
-        lambda body: Status(
-            message_id=str(body["MessageId"]),
-            state=MessageState(body["MessageState"]),
-            submitted_at=_utc(body["DateSubmitted"]),
-            done_at=None if body["DateDone"] is None else _utc(body["DateDone"]),
+        lambda body: MessagePage(
+            messages=tuple(_stored(row) for row in body["Messages"]),
+            cursor=body["Cursor"],
+            looked_back_to=_utc_or_none(body.get("LookedBackTo")),
         ),
+    )
+
+
+def _stored(row: Mapping[str, Any]) -> StoredMessage:
+    return StoredMessage(
+        message_id=str(row["MessageId"]),
+        client_message_id=row["ClientMessageId"],
+        phone_number=str(row["PhoneNumber"]),
+        sender=str(row["SenderAddress"]),
+        sms_type=SmsType(row["SmsType"]),
+        priority=Priority(row["Priority"]),
+        label=row["SmsLabel"],
+        state=MessageState(row["MessageState"]),
+        parts=int(row["Parts"]),
+        operator=row["Operator"],
+        submitted_at=_utc(row["DateSubmitted"]),
+        scheduled_at=_utc_or_none(row["ScheduledAt"]),
+        expires_at=_utc_or_none(row["ExpiresAt"]),
+        sent_at=_utc_or_none(row["DateSent"]),
+        done_at=_utc_or_none(row["DateDone"]),
     )
 
 
@@ -187,6 +234,10 @@ def _rejections(body: Mapping[str, Any]) -> tuple[Rejection, ...]:
 def _utc(value: str) -> datetime:
     time = datetime.fromisoformat(value)
     return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+
+
+def _utc_or_none(value: str | None) -> datetime | None:
+    return None if value is None else _utc(value)
 
 
 def _unexpected(response: httpx.Response) -> UnexpectedAnswer:

@@ -12,7 +12,7 @@ import re
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 from uuid import UUID, uuid4, uuid5
 
 import httpx
@@ -21,12 +21,15 @@ from payk.client.answer import (
     read_bulk,
     read_cancellation,
     read_held,
+    read_page,
     read_sent,
     read_status,
+    read_statuses,
     read_timeline,
     retry_after,
 )
 from payk.client.errors import ConnectionFailed
+from payk.client.listing import MessageFilter, MessagePage
 from payk.client.message import Message
 from payk.client.result import BulkResult, Cancellation, SentMessage, Status
 from payk.client.timeline import Timeline
@@ -40,9 +43,11 @@ __all__ = [
     "cancel_steps",
     "events_steps",
     "hold_steps",
+    "page_steps",
     "poll_pauses",
     "send_steps",
     "status_steps",
+    "statuses_steps",
 ]
 
 _KEY = re.compile("[!-~]{1,255}")
@@ -107,6 +112,20 @@ def events_steps(message_id: str | int, retries: int) -> Generator[Any, Any, Tim
     """GET /api/v1/sms/{id}/events."""
     response = yield from _attempts(Call("GET", f"{_path(message_id)}/events"), retries)
     return read_timeline(response)
+
+
+def statuses_steps(message_ids: Iterable[str | int], retries: int) -> Generator[Any, Any, dict[str, Status]]:
+    """POST /api/v1/sms/status."""
+    body = _json({"MessageIds": [str(each) for each in message_ids]})
+    response = yield from _attempts(Call("POST", "/api/v1/sms/status", body), retries)
+    return read_statuses(response)
+
+
+def page_steps(search: MessageFilter, cursor: str | None, limit: int, retries: int) -> Generator[Any, Any, MessagePage]:
+    """GET /api/v1/sms."""
+    parameters = search.parameters() | {"Limit": str(limit)} | ({} if cursor is None else {"Cursor": cursor})
+    response = yield from _attempts(Call("GET", f"/api/v1/sms?{urlencode(parameters)}"), retries)
+    return read_page(response)
 
 
 def cancel_steps(message_id: str | int, retries: int) -> Generator[Any, Any, Status]:

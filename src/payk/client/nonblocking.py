@@ -20,10 +20,13 @@ from payk.client.exchange import (
     cancel_steps,
     events_steps,
     hold_steps,
+    page_steps,
     poll_pauses,
     send_steps,
     status_steps,
+    statuses_steps,
 )
+from payk.client.listing import EVERY_MESSAGE, MessageFilter, MessagePage, StoredMessage
 from payk.client.message import Message
 from payk.client.result import BulkResult, Cancellation, SentMessage, Status
 from payk.client.timeline import Timeline
@@ -63,6 +66,29 @@ class AsyncClient:
     async def events(self, message_id: str | int) -> Timeline:
         """What happened to a message, and when. Raises NotFound as `status` does, and any other PaykError."""
         return await self._run(events_steps(message_id, self._retries))
+
+    async def statuses(self, message_ids: Iterable[str | int]) -> dict[str, Status]:
+        """The statuses of up to 1,000 messages, by id, without those of others. Raises PaykError."""
+        return await self._run(statuses_steps(message_ids, self._retries))
+
+    async def page(
+        self, search: MessageFilter = EVERY_MESSAGE, *, cursor: str | None = None, limit: int = 100
+    ) -> MessagePage:
+        """Up to `limit` (1 to 1,000) messages of this client, newest first, older than `cursor`. Raises PaykError."""
+        return await self._run(page_steps(search, cursor, limit, self._retries))
+
+    async def messages(
+        self, search: MessageFilter = EVERY_MESSAGE, *, limit: int = 1_000
+    ) -> AsyncIterator[StoredMessage]:
+        """All messages of this client, or all that `search` names, newest first; `limit` are asked for at once."""
+        cursor: str | None = None
+        while True:
+            page = await self.page(search, cursor=cursor, limit=limit)
+            for message in page.messages:
+                yield message
+            if page.cursor is None:
+                return
+            cursor = page.cursor
 
     async def cancel(self, message_id: str | int) -> Status:
         """Cancel a message; its status, Deleted, also where it was cancelled before.

@@ -52,6 +52,7 @@ class Code(StrEnum):
     CLIENT_MESSAGE_ID_TOO_LONG = "ClientMessageIdTooLong"
     ALL_MESSAGES_REJECTED = "AllMessagesRejected"
     MESSAGE_ID_INVALID = "MessageIdInvalid"
+    PARAMETER_INVALID = "ParameterInvalid"
     IDEMPOTENCY_KEY_INVALID = "IdempotencyKeyInvalid"
     HTTP_INVALID = "HttpInvalid"
     UNAUTHORIZED = "Unauthorized"
@@ -108,6 +109,7 @@ ERRORS: Mapping[Code, ErrorKind] = {
     Code.CLIENT_MESSAGE_ID_TOO_LONG: ErrorKind(400, "Client message id is too long"),
     Code.ALL_MESSAGES_REJECTED: ErrorKind(400, "No message of this request was taken"),
     Code.MESSAGE_ID_INVALID: ErrorKind(400, "Message id is invalid"),
+    Code.PARAMETER_INVALID: ErrorKind(400, "A parameter in the address is invalid"),
     Code.IDEMPOTENCY_KEY_INVALID: ErrorKind(400, "Idempotency key is invalid"),
     Code.HTTP_INVALID: ErrorKind(400, "The request is not well-formed HTTP"),
     Code.UNAUTHORIZED: ErrorKind(401, "A valid API key is required"),

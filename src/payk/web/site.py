@@ -31,6 +31,7 @@ from payk.web.answers import Answer
 from payk.web.api.commands import CommandReader
 from payk.web.api.control import Control
 from payk.web.api.events import Timelines
+from payk.web.api.listing import Listing
 from payk.web.api.openapi import document
 from payk.web.api.paths import Methods, SmsPaths
 from payk.web.api.question import Questions
@@ -155,7 +156,8 @@ class PublicSite(Site):
         commands = CommandReader(db, intake, admission, clock, options.answer_timeout, options.trusted_proxies)
         self._sms = SmsPaths(
             Sending(intake, admission, clock, options.answer_timeout),
-            Statuses(status_reader, questions),
+            Listing(db, questions),
+            Statuses(db, status_reader, questions, commands),
             Timelines(timeline_reader, questions),
             Control(db, status_reader, questions, commands, wait),
         )

@@ -10,11 +10,14 @@ from typing import Any
 from payk import __version__
 from payk.domain.errors import ERRORS, Code, Field
 from payk.domain.message import MessageState, Priority, SmsType
+from payk.domain.search import LIMIT_MAX
 from payk.store.timeline import EventKind
 from payk.web.api.body import BULK, SINGLE
 from payk.web.api.control import CANCELLED_MOST
 from payk.web.api.idempotency import HEADER, KEY_MAX
+from payk.web.api.listing import LIMIT, PARAMETERS
 from payk.web.api.reading import BULK_ITEMS
+from payk.web.api.status import ASKED_MOST
 
 __all__ = ["document"]
 
@@ -52,13 +55,14 @@ def document() -> dict[str, Any]:
         },
         "security": [{"ApiKey": []}],
         "paths": {
-            "/api/v1/sms": {"post": _send()},
+            "/api/v1/sms": {"post": _send(), "get": _list()},
             "/api/v1/sms/bulk": {"post": _send_bulk()},
             "/api/v1/sms/{id}": {"get": _status(), "delete": _cancel_one()},
             "/api/v1/sms/{id}/events": {"get": _timeline()},
             "/api/v1/sms/cancel": {"post": _cancel()},
             "/api/v1/sms/pause": {"post": _pause()},
             "/api/v1/sms/resume": {"post": _resume()},
+            "/api/v1/sms/status": {"post": _statuses()},
         },
         "components": {
             "securitySchemes": {"ApiKey": {"type": "apiKey", "in": "header", "name": "X-Api-Key"}},
@@ -67,6 +71,11 @@ def document() -> dict[str, Any]:
                 "Taken": _taken(),
                 "BulkTaken": _bulk_taken(),
                 "Status": _status_object(),
+                "Page": _page(),
+                "StoredMessage": _stored_message(),
+                "Ids": _object(MessageIds=_ids(ASKED_MOST)),
+                "Statuses": _object(Statuses={"type": "array", "items": _reference("KnownStatus")}),
+                "KnownStatus": _known_status(),
                 "Timeline": _timeline_object(),
                 "Event": _event(),
                 "NetworkError": _network_error(),
@@ -138,6 +147,52 @@ def _status() -> dict[str, Any]:
             **_errors(Code.MESSAGE_ID_INVALID, Code.MESSAGE_NOT_FOUND, *_ALWAYS),
         },
     }
+
+
+def _list() -> dict[str, Any]:
+    return {
+        "summary": "List messages",
+        "description": (
+            "Your own messages that are all of what is named, newest first, without their texts. Where a search would"
+            " look at too many it answers what it found, LookedBackTo and a Cursor to go on with."
+        ),
+        "operationId": "listMessages",
+        "parameters": [
+            {"name": name, "in": "query", "required": False, "schema": schema} for name, schema in _filters().items()
+        ],
+        "responses": {
+            "200": _answer("A page", _reference("Page")),
+            **_errors(Code.PARAMETER_INVALID, *_ALWAYS),
+        },
+    }
+
+
+def _filters() -> dict[str, dict[str, Any]]:
+    schemas = (
+        _text("Number as a message may have it.", "992900900900"),
+        _text("Your own id.", "order-17"),
+        _text("Label.", "spring") | {"maxLength": 255},
+        _text("Sender, in any case of letters.", "AlifBank"),
+        _numbers(SmsType),
+        _state() | {"description": "MessageState."},
+        _text("Taken then or later, UTC; a day is its beginning.", f"{_TIME}Z"),
+        _text("Taken before that.", f"{_TIME}Z"),
+        _id() | {"description": "Cursor of the page before; messages older than those are listed."},
+        {"type": "integer", "minimum": 1, "maximum": LIMIT_MAX, "default": LIMIT},
+    )
+    return dict(zip(map(str, PARAMETERS), schemas, strict=True))
+
+
+def _statuses() -> dict[str, Any]:
+    description = (
+        f"Up to {ASKED_MOST:,} at once, in the order of the ids, each once. What is not yours has `CommandStatus`"
+        f" `{Code.MESSAGE_NOT_FOUND}` and nothing else."
+    )
+    answer = _answer("The statuses", _reference("Statuses"), _repeated())
+    codes = (Code.MESSAGE_ID_INVALID,)
+    return _command(
+        "Read the statuses of many messages", description, "readStatuses", _reference("Ids"), answer, *codes
+    )
 
 
 def _timeline() -> dict[str, Any]:
@@ -290,17 +345,20 @@ def _rejection() -> dict[str, Any]:
 
 
 def _choice() -> dict[str, Any]:
-    ids = {"type": "array", "maxItems": CANCELLED_MOST, "items": _id(), "description": "Ids of messages."}
     return {
         "oneOf": [
             {"type": "object", "required": ["SmsLabel"], "properties": {"SmsLabel": _label()}},
-            {"type": "object", "required": ["MessageIds"], "properties": {"MessageIds": ids}},
+            {"type": "object", "required": ["MessageIds"], "properties": {"MessageIds": _ids(CANCELLED_MOST)}},
         ]
     }
 
 
 def _label() -> dict[str, Any]:
     return _text("The label of the messages that are meant.", "spring") | {"minLength": 1, "maxLength": 255}
+
+
+def _ids(most: int) -> dict[str, Any]:
+    return {"type": "array", "maxItems": most, "items": _id(), "description": "Ids of messages."}
 
 
 def _id() -> dict[str, Any]:
@@ -327,6 +385,45 @@ def _status_object() -> dict[str, Any]:
         DateSubmitted=_text("When it was taken, UTC.", _TIME),
         DateDone=_text("When its state became final, UTC; null before.", _TIME) | {"nullable": True},
     )
+
+
+def _known_status() -> dict[str, Any]:
+    properties: dict[str, Any] = _status_object()["properties"]
+    known = {"CommandStatus": {"type": "string", "enum": ["OK", Code.MESSAGE_NOT_FOUND]}}
+    nothing = {name: properties[name] | {"nullable": True} for name in ("MessageState", "DateSubmitted", "DateDone")}
+    nothing["MessageState"]["enum"] = [*nothing["MessageState"]["enum"], None]
+    return _object(**properties | known | nothing)
+
+
+def _page() -> dict[str, Any]:
+    properties = {
+        "Messages": {"type": "array", "items": _reference("StoredMessage")},
+        "Cursor": _text("`Cursor` of the next page; null where there is nothing more.", _ID) | {"nullable": True},
+        "LookedBackTo": _text("What came since was looked at; only where the search ended for its cost.", _TIME),
+    }
+    return {"type": "object", "required": ["Messages", "Cursor"], "properties": properties}
+
+
+def _stored_message() -> dict[str, Any]:
+    nothing = {"nullable": True}
+    properties = {
+        "MessageId": _text("Id of the message.", _ID),
+        Field.CLIENT_MESSAGE_ID: _text("Your own id.", "order-17") | nothing,
+        Field.PHONE_NUMBER: _text("Number with country code.", "992900900900"),
+        Field.SENDER_ADDRESS: _text("The sender.", "AlifBank"),
+        Field.SMS_TYPE: _numbers(SmsType),
+        Field.PRIORITY: _numbers(Priority),
+        Field.SMS_LABEL: _text("The label.", "spring") | nothing,
+        "MessageState": _state(),
+        "Parts": _count("Parts that the text is sent in."),
+        "Operator": _text("That it was handed to last; null before.", "tcell") | nothing,
+        "DateSubmitted": _text("When it was taken, UTC.", _TIME),
+        Field.SCHEDULED_AT: _text("When it is due, UTC; null = at once.", _TIME) | nothing,
+        "ExpiresAt": _text("By when it must be sent, UTC; null = never expires.", _TIME) | nothing,
+        "DateSent": _text("When a part was last handed to an operator, UTC.", _TIME) | nothing,
+        "DateDone": _text("When its state became final, UTC; null before.", _TIME) | nothing,
+    }
+    return {"type": "object", "required": list(properties), "properties": properties}
 
 
 def _timeline_object() -> dict[str, Any]:

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from payk.web.answers import Answer
 from payk.web.api.control import Control
 from payk.web.api.events import Timelines
+from payk.web.api.listing import Listing
 from payk.web.api.send import Sending
 from payk.web.api.status import Statuses
 from payk.web.exchange import Exchange
@@ -24,13 +25,16 @@ _RESERVED = frozenset({"bulk", "cancel", "pause", "resume", "status", "preview"}
 class SmsPaths:
     """Finds what answers a path under /api/v1/sms."""
 
-    def __init__(self, sending: Sending, statuses: Statuses, timelines: Timelines, control: Control) -> None:
-        self._collection: Methods = {"POST": sending.one}
+    def __init__(
+        self, sending: Sending, listing: Listing, statuses: Statuses, timelines: Timelines, control: Control
+    ) -> None:
+        self._collection: Methods = {"POST": sending.one, "GET": listing.page, "HEAD": listing.page}
         self._named: Mapping[str, Methods] = {
             "bulk": {"POST": sending.bulk},
             "cancel": {"POST": control.cancel},
             "pause": {"POST": control.pause},
             "resume": {"POST": control.resume},
+            "status": {"POST": statuses.many},
         }
         self._message: Methods = {"GET": statuses.one, "HEAD": statuses.one, "DELETE": control.cancel_one}
         self._events: Methods = {"GET": timelines.one, "HEAD": timelines.one}

@@ -1,8 +1,9 @@
-"""What every question about one message begins with: who asks, for which message, and how long the store may take."""
+"""What every question begins with: who asks, for which message, and how long the store may take."""
 
 from __future__ import annotations
 
 from payk.clock import Clock
+from payk.domain.account import Client
 from payk.domain.errors import Code, quoted
 from payk.intake import Intake
 from payk.web.admission import Admission
@@ -30,10 +31,13 @@ class Questions:
         Raises Problem: no valid key, RateLimitExceeded, MessageIdInvalid, MessageNotFound where no message can have
         the id.
         """
+        client, timeout = await self.caller(exchange)
+        return client.client_id, _asked_id(exchange), timeout
+
+    async def caller(self, exchange: Exchange) -> tuple[Client, float]:
+        """Who asks, and the seconds that the store may take. Raises as `asked` where no id is named."""
         client = await self._admission.client(exchange)
-        message_id = _asked_id(exchange)
-        timeout = self._intake.store_timeout(self._clock.monotonic() + self._answer_timeout)
-        return client.client_id, message_id, timeout
+        return client, self._intake.store_timeout(self._clock.monotonic() + self._answer_timeout)
 
 
 def not_found(exchange: Exchange) -> Problem:
