@@ -286,6 +286,12 @@ class Settings(BaseSettings):
         " it on, Common from 95 %, Otp at the end.",
         ge=1,
     )
+    low_balance: int = _setting(
+        10,
+        "currency units, 0 or more",
+        "A prepaid client that has less left is counted by `payk_centre_low_balances`.",
+        ge=0,
+    )
     retention_days: int = _setting(
         90,
         "days, 0 to 3650",

@@ -11,6 +11,7 @@ import asyncio
 import gc
 import resource
 import signal
+import socket
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from payk.access import Access, Tokens, Users
+from payk.app.figures import ProcessFigures
 from payk.app.opening import StartError, opened
 from payk.app.secrets import SealingFollower, digest_keys, unlocked
 from payk.clock import Clock
@@ -31,6 +33,8 @@ from payk.domain.receipt import ReceiptWait
 from payk.intake import Intake, QueueDepth
 from payk.logs import get_logger
 from payk.maintenance import all_duties, keep
+from payk.maintenance.figures import CentreFigures
+from payk.metrics.family import Readings
 from payk.registry.follow import Follower
 from payk.registry.follow import load as load_directory
 from payk.registry.key_use import keep_key_use
@@ -55,6 +59,7 @@ from payk.store.watch import DatabaseWatch
 from payk.web.admin.management import Management
 from payk.web.health import Readiness
 from payk.web.limits import HttpLimits
+from payk.web.metrics import MetricsPage
 from payk.web.server import HttpServer, listen
 from payk.web.site import ManagementSite, PublicOptions, PublicSite
 from payk.web.tls import ServerTls
@@ -125,7 +130,8 @@ def address(listener: Any, tls: ServerTls | None = None) -> str:
 def announce(doors: Doors) -> None:
     if doors.api is not None:
         print(f"API          {address(doors.api, doors.api_tls)}")
-    print(f"management   {address(doors.admin, doors.admin_tls)}", flush=True)
+    management = address(doors.admin, doors.admin_tls)
+    print(f"management   {management}\nmetrics      {management}/metrics", flush=True)
 
 
 async def run_centre(
@@ -147,6 +153,7 @@ async def run_centre(
     await incarnation.begin()
     sealing = SealingFollower(db, keys, texts)
     await sealing.look()
+    centre_figures = CentreFigures(db, directory, clock, settings.low_balance)
     watch = DatabaseWatch(db, clock) if embedded is None else DatabaseWatch(db, clock, embedded.disk_is_full)
     await watch.look()
     wait = ReceiptWait(settings.receipt_wait, settings.receipt_grace)
@@ -179,8 +186,10 @@ async def run_centre(
                 wait=wait,
                 retention_days=settings.retention_days,
                 otp_text_minutes=settings.otp_text_minutes,
+                figures=centre_figures,
             ):
                 start(keep(duty, db, incarnation), f"duty {duty.name}")
+        asked: list[Callable[[], Readings]] = [lambda: centre_figures.readings]
         sending = None
         if Role.DISPATCH in roles:
             dispatcher = Dispatcher(
@@ -198,11 +207,18 @@ async def run_centre(
                 clock=clock,
                 random=random,
             )
+            asked.append(dispatcher.figures)
             sending = group.create_task(dispatcher.run(), name="dispatcher")
         limits = _http_limits(settings)
+        access = Access(db, SecretBox(keys), clock=clock)
+        figures = _figures(settings, roles, db, watch, embedded, doors, asked)
         servers = [
             HttpServer(
-                ManagementSite(readiness, _management(settings, db, directory, keys, texts, wait, clock, roles)),
+                ManagementSite(
+                    readiness,
+                    _management(settings, db, directory, keys, texts, wait, access, roles),
+                    MetricsPage(figures.text, access.authenticate, clock, settings.trusted_proxies),
+                ),
                 doors.admin,
                 patience=DOOR_PATIENCE,
                 limits=limits,
@@ -237,14 +253,13 @@ def _management(
     keys: KeyRing,
     texts: TextSeal,
     wait: ReceiptWait,
-    clock: Clock,
+    access: Access,
     roles: frozenset[Role],
 ) -> Management | None:
     """What the management API works with, in a process with the role admin."""
     if Role.ADMIN not in roles:
         return None
     box = SecretBox(keys)
-    access = Access(db, box, clock=clock)
     return Management(
         db,
         box,
@@ -256,6 +271,28 @@ def _management(
         wait,
         access.authenticate,
         settings.trusted_proxies,
+    )
+
+
+def _figures(
+    settings: Settings,
+    roles: frozenset[Role],
+    db: Database,
+    watch: DatabaseWatch,
+    embedded: EmbeddedPostgres | None,
+    doors: Doors,
+    others: Sequence[Callable[[], Readings]],
+) -> ProcessFigures:
+    """This process is known by its host and the port of its management listener: that stays when it is started anew."""
+    tls = {"api": doors.api_tls, "management": doors.admin_tls}
+    return ProcessFigures(
+        db,
+        watch,
+        process=f"{socket.gethostname()}:{doors.admin.getsockname()[1]}",
+        role="+".join(sorted(roles)),
+        places={"home": settings.home} | ({} if embedded is None else {"database": embedded.place.data}),
+        listeners={name: each for name, each in tls.items() if each is not None},
+        others=others,
     )
 
 

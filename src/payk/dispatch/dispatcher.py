@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 from payk.clock import Clock
 from payk.dispatch.binds import BindKeeper
 from payk.dispatch.closed_hours import ClosedHours
+from payk.dispatch.figures import read_links
 from payk.dispatch.flows import FlowBoard
 from payk.dispatch.health import ReceiptTally, ResultTally, SickOperators
 from payk.dispatch.paced_clients import PacedClients
@@ -32,6 +33,7 @@ from payk.domain.receipt import ReceiptWait
 from payk.domain.retry import RetryRules
 from payk.links import Link
 from payk.logs import get_logger
+from payk.metrics.family import Readings
 from payk.registry.errors import SecretError
 from payk.sealing import SealError
 from payk.store.claims import LABELS_SHOWN, Claim
@@ -132,6 +134,10 @@ class Dispatcher:
     def links(self) -> Mapping[int, Link]:
         """The links of this process by link_id."""
         return self._links
+
+    def figures(self) -> Readings:
+        """How the links of this process stand, and when the last receipt of each operator came."""
+        return read_links(self._links.values(), self._directory.value, self._receipts.last_receipts)
 
     async def run(self) -> None:
         """Send until cancelled; then drain: claims stop, links unbind, the last outcomes are recorded."""

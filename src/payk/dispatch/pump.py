@@ -21,6 +21,7 @@ from payk.domain.fairness import Turns
 from payk.domain.message import Lane
 from payk.links import Link
 from payk.logs import get_logger
+from payk.metrics.catalogue import BATCH_ITEMS, BATCH_SECONDS
 from payk.store.claims import Claim, Quota, claim_rows
 from payk.store.database import Database
 from payk.store.errors import StoreError
@@ -182,6 +183,7 @@ class Pump:
         quotas = [Quota(Flow(*flow), lows[Flow(*flow)], count) for flow, count in allotted.items()]
         since = self._board.mark()
         number = self._incarnation.number
+        began = self._clock.monotonic()
         tokens = self._paced.take(allotted)  # those of a claim without an answer are lost: it may come to be sent
         try:
             claims = await claim_rows(self._db, number, self._link.link_id, quotas)
@@ -190,6 +192,9 @@ class Pump:
                 log.warning("claim failed", link=self._link.settings.name, error=str(error))
             self._doubtful = number
             return None
+        if claims:
+            BATCH_ITEMS.observe((len(claims),), "claim")
+            BATCH_SECONDS.observe((self._clock.monotonic() - began,), "claim")
         closed = self._closed_hours.find(claims)
         sent = [claim for claim in claims if claim.message_id not in closed] if closed else claims
         self._in_flight.add(number, sent)

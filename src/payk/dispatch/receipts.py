@@ -9,6 +9,7 @@ from itertools import zip_longest
 from zoneinfo import ZoneInfo
 
 from payk.clock import Clock
+from payk.dispatch.figures import count_receipts
 from payk.dispatch.pace import gather
 from payk.domain.directory import CurrentDirectory
 from payk.domain.id_modes import LearnedIdModes
@@ -16,6 +17,7 @@ from payk.domain.operator import IdMode, Link
 from payk.domain.receipt import ReceiptReport, ReceiptWait, state_of
 from payk.links import Delivery
 from payk.logs import get_logger
+from payk.metrics.catalogue import BATCH_ITEMS, BATCH_SECONDS
 from payk.outcome_log import OutcomeLog
 from payk.smpp import CommandStatus, Receipt, parse_receipt, parse_receipt_date
 from payk.store.database import Database
@@ -86,6 +88,8 @@ class ReceiptRecorder:
         self._arrived: list[_Arrived] = []
         self._early: list[int] = []
         self._some = asyncio.Event()
+        self.last_receipts: dict[int, float] = {}
+        """When the last receipt of each operator was stored, by operator_id: seconds of the epoch."""
 
     def take(self, delivery: Delivery) -> None:
         """A deliver_sm or data_sm from an operator; it is answered when it is stored."""
@@ -174,10 +178,15 @@ class ReceiptRecorder:
             if kind:
                 await self._store_kind(kind)
 
+    def _note_last(self, reports: Sequence[ReceiptReport]) -> None:
+        now = self._clock.now().timestamp()
+        self.last_receipts |= dict.fromkeys({report.operator_id for report in reports}, now)
+
     async def _store_kind(self, batch: list[_Arrived]) -> None:
         """Store deliveries of one kind and answer them; what the database refuses is split until it stands alone."""
         reports = [arrived.content for arrived in batch if isinstance(arrived.content, ReceiptReport)]
         settled: list[Settled] = []
+        began = self._clock.monotonic()
         try:
             if reports:
                 settled = await settle_receipts(
@@ -207,6 +216,10 @@ class ReceiptRecorder:
             await self._store_kind(messages)
         if settled:
             self._outcome_log.received(reports, settled)
+            BATCH_ITEMS.observe((len(batch),), "receipts")
+            BATCH_SECONDS.observe((self._clock.monotonic() - began,), "receipts")
+            count_receipts(reports, settled, self._directory)
+            self._note_last(reports)
             _tell(reports, settled)
             ages: dict[int, list[float]] = defaultdict(list)
             for report, one in zip(reports, settled, strict=True):

@@ -13,12 +13,14 @@ from dataclasses import dataclass
 from random import Random
 
 from payk.clock import Clock
+from payk.dispatch.figures import count_outcomes
 from payk.dispatch.pace import gather
 from payk.domain.directory import CurrentDirectory
 from payk.domain.outcome import Accepted, SubmissionResult
 from payk.domain.receipt import ReceiptWait, is_unnamed
 from payk.domain.retry import RetryRules
 from payk.logs import get_logger
+from payk.metrics.catalogue import BATCH_ITEMS, BATCH_SECONDS
 from payk.outcome_log import OutcomeLog
 from payk.store.claims import Claim
 from payk.store.database import Database
@@ -180,6 +182,7 @@ class OutcomeRecorder:
 
     async def _record(self, incarnation: int, batch: Sequence[_Result], early: list[int]) -> None:
         """Record a batch; one that the database refuses is split until the bad one stands alone."""
+        began = self._clock.monotonic()
         try:
             early += await record_outcomes(self._db, incarnation, [record for _, record, _ in batch], self._wait)
         except StoreRefused as error:
@@ -195,6 +198,9 @@ class OutcomeRecorder:
             self._recorded += 1
             self._advanced.set()
             return
+        BATCH_ITEMS.observe((len(batch),), "outcomes")
+        BATCH_SECONDS.observe((self._clock.monotonic() - began,), "outcomes")
+        count_outcomes([(record, wrote) for _, record, wrote in batch], self._directory)
         self._outcome_log.submitted((record, wrote) for _, record, wrote in batch)
         for _, record, _ in batch:
             self._look_for_names(record)

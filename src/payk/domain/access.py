@@ -25,6 +25,8 @@ class Permission(StrEnum):
     CHANGE_ROUTES = "change-routes"
     READ_TRAFFIC = "read-traffic"
     """See processes, links, queues, parked receipts and counters as they are now."""
+    READ_METRICS = "read-metrics"
+    """Scrape the figures of every process: volumes by operator, of all clients together."""
     CONTROL_TRAFFIC = "control-traffic"
     """Hold, release and cancel what waits; drain and resume."""
     READ_MESSAGES = "read-messages"
@@ -53,7 +55,7 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
     Role.OPERATOR: frozenset(
         {
             *(Permission.READ_REGISTRY, Permission.READ_TRAFFIC, Permission.READ_MESSAGES, Permission.CONTROL_TRAFFIC),
-            *(Permission.CHANGE_OPERATORS, Permission.CHANGE_ROUTES),
+            *(Permission.CHANGE_OPERATORS, Permission.CHANGE_ROUTES, Permission.READ_METRICS),
         }
     ),
     Role.CLIENT_MANAGER: _VIEWER | {Permission.CHANGE_KEYS, Permission.REQUEST_SENDERS, Permission.READ_TEXTS},

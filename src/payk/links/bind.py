@@ -111,7 +111,14 @@ class Bind:
     def status(self) -> BindStatus:
         in_flight = 0 if self._transmitter is None else self._transmitter.in_flight
         return BindStatus(
-            self.number, self.up, self._bound_at, self._last_error, self._waiting_for, in_flight, self._last_error_at
+            self.number,
+            self.up,
+            self._bound_at,
+            self._last_error,
+            self._waiting_for,
+            in_flight,
+            self._last_error_at,
+            None if self.up or self._last_ending is None else self._last_ending.trouble,
         )
 
     @property

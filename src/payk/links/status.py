@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from payk.links.backoff import Trouble
+
 __all__ = ["BindStatus", "PaceStatus"]
 
 
@@ -23,6 +25,8 @@ class BindStatus:
     """Submits that wait for their answer."""
     last_error_at: float | None = None
     """`Clock.monotonic()` of the last error."""
+    trouble: Trouble | None = None
+    """Why it is down; None while it is bound, or was not tried yet."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from payk.maintenance import (
     unanswered,
 )
 from payk.maintenance.duty import Duty
+from payk.maintenance.figures import CentreFigures
 from payk.maintenance.holds import HoldDuty
 from payk.outcome_log import OutcomeLog
 from payk.store.database import Database
@@ -37,10 +38,12 @@ def all_duties(
     wait: ReceiptWait,
     retention_days: int = 90,
     otp_text_minutes: int = 60,
+    figures: CentreFigures | None = None,
 ) -> list[Duty]:
-    """Every duty of the centre."""
+    """Every duty of the centre. `figures`: what is told of it."""
     outcome_log = OutcomeLog(directory, "maintenance")
     return [
+        *([] if figures is None else [Duty("figures", 5.0, figures.run_once)]),
         Duty("stage", 0.1, lambda: staging.run_once(db)),
         Duty("expire", 0.25, lambda: expiry.run_once(db, wait, outcome_log)),
         Duty("holds", 0.5, HoldDuty(db, wait).run_once),

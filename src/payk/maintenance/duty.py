@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from payk.logs import get_logger
+from payk.metrics.catalogue import DUTY_FAILURES
 from payk.store.database import Database
 from payk.store.errors import StoreError
 from payk.store.incarnation import Incarnation
@@ -38,14 +39,17 @@ async def keep(duty: Duty, db: Database, incarnation: Incarnation) -> None:
     it is, such as a million messages that are held beyond their ExpiresIn, is not what a database is there for.
     """
     loop = asyncio.get_running_loop()
+    DUTY_FAILURES.add(duty.name, amount=0)
     while True:
         done, began = 0, loop.time()
         try:
             if incarnation.held() and await lease_duty(db, incarnation.number, duty.name):
                 done = await duty.run_once()
         except StoreError as error:
+            DUTY_FAILURES.add(duty.name)
             if not db.away:  # of that the watch tells (payk.store.watch)
                 log.warning("duty failed", duty=duty.name, error=str(error))
         except Exception:  # a defect in one duty must not stop the others
+            DUTY_FAILURES.add(duty.name)
             log.exception("duty failed", duty=duty.name)
         await asyncio.sleep(0 if done > 0 else max(duty.interval, LEISURE * (loop.time() - began)))

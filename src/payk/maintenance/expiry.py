@@ -6,6 +6,7 @@ from functools import partial
 
 from payk.domain.message import MessageState
 from payk.domain.receipt import ReceiptWait
+from payk.metrics.catalogue import MESSAGES_EXPIRED
 from payk.outcome_log import OutcomeLog
 from payk.store.database import Database
 from payk.store.upkeep import expire
@@ -17,4 +18,6 @@ BATCH = 1_000
 
 async def run_once(db: Database, wait: ReceiptWait, outcome_log: OutcomeLog) -> int:
     """Expire what is late; returns how many."""
-    return await expire(db, BATCH, wait, partial(outcome_log.ended, ending=MessageState.EXPIRED))
+    expired = await expire(db, BATCH, wait, partial(outcome_log.ended, ending=MessageState.EXPIRED))
+    MESSAGES_EXPIRED.add(amount=expired)
+    return expired

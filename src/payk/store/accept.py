@@ -5,12 +5,15 @@ are recognised, and the answers to requests with a key.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from typing import TypeVar
 
 from payk.domain.account import BulkPolicy
 from payk.domain.errors import Code, Rejection
+from payk.domain.message import Lane, Priority, SmsType, lane_of
+from payk.metrics.catalogue import MESSAGES_ACCEPTED, MESSAGES_DEMOTED
 from payk.store.arrays import CHUNK, chunks, columns
 from payk.store.batching import LEAST_TIME, MANY, Batcher
 from payk.store.charging import Asked, Charging, find_blocked
@@ -123,7 +126,16 @@ async def insert_requests(
     if stored.new:
         db.last_commits.taken([message_id for message_id, _ in stored.new])
         db.wakeups.add(stored.flows.items())
+        _count(stored.new)
     return taken
+
+
+def _count(new: Sequence[Drawn]) -> None:
+    for (sms_type, priority, demoted), count in Counter((m.sms_type, m.priority, m.demoted) for _, m in new).items():
+        lane = Lane.COMMON_HIGH if demoted else lane_of(SmsType(sms_type), Priority(priority))
+        MESSAGES_ACCEPTED.add(lane.name.lower(), amount=count)
+        if demoted:
+            MESSAGES_DEMOTED.add(amount=count)
 
 
 async def _meets_block_list(connection: Connection, messages: Sequence[NewMessage]) -> bool:

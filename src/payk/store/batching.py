@@ -14,6 +14,7 @@ from contextlib import suppress
 from typing import Generic, TypeVar
 
 from payk.logs import get_logger
+from payk.metrics.catalogue import BATCH_ITEMS, BATCH_SECONDS
 from payk.store.errors import StoreBusy, StoreError, StoreRefused, StoreUnavailable
 
 __all__ = ["LEAST_TIME", "Batcher"]
@@ -72,9 +73,12 @@ class Batcher(Generic[Item, Result]):
         """When the last batch was begun."""
         self._wanted = 0
         self._enough = asyncio.Event()
+        self._name = ""
+        """What figures call its batches."""
 
     def start(self, group: asyncio.TaskGroup, name: str) -> list[asyncio.Task[None]]:
         """Run the workers in `group` until they are cancelled."""
+        self._name = name
         return [group.create_task(self._work(), name=f"{name} {number}") for number in range(self._workers)]
 
     async def put(self, item: Item, timeout: float) -> Result:
@@ -201,6 +205,8 @@ class Batcher(Generic[Item, Result]):
             log.exception("batch failed", items=len(batch))
             self._fail(batch, StoreUnavailable("internal error"))
         else:
+            BATCH_ITEMS.observe((len(batch),), self._name)
+            BATCH_SECONDS.observe((asyncio.get_running_loop().time() - now,), self._name)
             for (_, future, _), result in zip(batch, results, strict=True):
                 if not future.done():
                     future.set_result(result)

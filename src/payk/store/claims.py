@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import field
 from datetime import datetime
 
 import asyncpg
@@ -50,6 +51,8 @@ class Claim:
     accepted_at: datetime | None = None
     request_id: str | None = None
     """Of the request that brought it."""
+    waited: float = field(default=0.0, compare=False)
+    """Seconds for which it could have been sent by then."""
 
     @property
     def try_number(self) -> int:
@@ -67,8 +70,8 @@ _SMS_TYPES = {sms_type.value: sms_type for sms_type in SmsType}
 
 def _claim(row: asyncpg.Record) -> Claim:
     (message_id, queue_id, lane, client_id, rank, label_key, attempt, uncertain_count, parts_left, expires_at,
-     retrying_since, link_id, phone, sender, text, sms_type, parts, now, accepted_at,
-     request_id) = row[:20]  # fmt: skip
+     retrying_since, link_id, phone, sender, text, sms_type, parts, now, accepted_at, request_id,
+     waited) = row[:21]  # fmt: skip
     return Claim(
         message_id,
         Flow(queue_id, lane, client_id, rank, label_key),
@@ -86,6 +89,7 @@ def _claim(row: asyncpg.Record) -> Claim:
         now,
         accepted_at,
         request_id,
+        waited,
     )
 
 

@@ -176,6 +176,11 @@ class Database:
         """What the last attempt that failed found; empty where the database is not known to be away."""
         return self._why_away if self.away else ""
 
+    def connections(self) -> dict[str, int]:
+        """How many there are, by state: used, idle, and unopened ones that may still be opened."""
+        size, idle = self._pool.get_size(), self._pool.get_idle_size()
+        return {"used": size - idle, "idle": idle, "unopened": self._pool.get_max_size() - size}
+
     def was_full_since(self, moment: float) -> bool:
         """Whether the server refused something for want of room after `moment` (Clock.monotonic)."""
         return self._full_at > moment

@@ -90,6 +90,8 @@ class Settled:
     """Which submission of the message it answers; None where that is not known."""
     about: Spoken | None = field(default=None, compare=False)
     """Its message, where that was asked for."""
+    kind: tuple[int, int] | None = field(default=None, compare=False)
+    """SmsType and Priority of its message, where its age is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,9 +324,9 @@ async def _settle_plain(
     return {
         plain[place]: Settled(
             message_id, (1,), (report := tried[place]).state, None, IdMode.RAW, age, attempt,
-            Spoken(client_id, request_id, report.source, 1, attempt, age, way),
+            Spoken(client_id, request_id, report.source, 1, attempt, age, way), (sms_type, priority),
         )
-        for place, message_id, age, client_id, request_id, attempt, way in rows
+        for place, message_id, age, client_id, request_id, attempt, way, sms_type, priority in rows
     }  # fmt: skip
 
 

@@ -39,6 +39,8 @@ class DatabaseWatch:
         self._disk_is_full = disk_is_full
         self._conditions = Conditions()
         self._looked_at = clock.monotonic()
+        self.round_trip: float | None = None
+        """Seconds that the last look took; None where it got no answer."""
 
     @property
     def warnings(self) -> list[str]:
@@ -63,6 +65,7 @@ class DatabaseWatch:
                 has_room = await self._finds_room()
         except StoreError as failed:
             error = self._db.why_away or str(failed)
+        self.round_trip = None if answer is None else answer.round_trip
         unreachable = answer is None and self._db.away
         look = Look(
             at,

@@ -20,6 +20,7 @@ from payk.domain.errors import Code, quoted
 from payk.domain.receipt import ReceiptWait
 from payk.intake import Intake
 from payk.logs import get_logger
+from payk.metrics.catalogue import REFUSALS
 from payk.store.database import Database
 from payk.store.rates import SharedRates
 from payk.store.statuses import StatusReader
@@ -42,6 +43,7 @@ from payk.web.caller import HungUp, Network, caller_address
 from payk.web.docs import documentation
 from payk.web.exchange import Exchange
 from payk.web.health import Health, Readiness
+from payk.web.metrics import MetricsPage
 from payk.web.problems import Problem, problem_answer, problem_of
 
 __all__ = ["ManagementSite", "PublicOptions", "PublicSite", "Site"]
@@ -59,6 +61,9 @@ class PublicOptions:
 
 class Site:
     """An ASGI application over a table of exact paths. To be run by payk.web.server, which tells when callers leave."""
+
+    door = "management"
+    """What figures call it."""
 
     def __init__(self, paths: Mapping[str, Methods], trusted_proxies: tuple[Network, ...] = ()) -> None:
         self._paths = paths
@@ -103,6 +108,7 @@ class Site:
 
     def _refuse(self, exchange: Exchange, error: Exception) -> Answer:
         problem = problem_of(error)
+        REFUSALS.add(self.door, str(problem.code))
         self._log(exchange, problem, error)
         if b"expect" in exchange.headers and not exchange.body_asked:
             # RFC 9110, section 10.1.1: the caller holds its body back, and the parser goes on waiting for it.
@@ -132,6 +138,8 @@ class Site:
 class PublicSite(Site):
     """The documented API, its description, and health."""
 
+    door = "api"
+
     def __init__(
         self,
         db: Database,
@@ -148,6 +156,8 @@ class PublicSite(Site):
     ) -> None:
         options = options or PublicOptions()
         super().__init__({**_health(readiness), **documentation(document())}, options.trusted_proxies)
+        for code in (Code.UNAUTHORIZED, Code.IP_ADDRESS_NOT_ALLOWED, Code.INTERNAL_ERROR):
+            REFUSALS.add(self.door, str(code), amount=0)
         self.used_keys: set[int] = set()
         """Keys that requests came with; who notes them takes them out."""
         authenticator = Authenticator(directory, options.trusted_proxies, clock, now, self.used_keys)
@@ -171,14 +181,17 @@ class PublicSite(Site):
 class ManagementSite(Site):
     """What only the operators of Payk may reach; it listens on an address of its own.
 
-    Every process has health there; the management API is answered by those with the role admin.
+    Every process has health and its figures there; the management API is answered by those with the role admin.
     """
 
-    def __init__(self, readiness: Readiness, parts: Management | None = None) -> None:
+    def __init__(
+        self, readiness: Readiness, parts: Management | None = None, metrics: MetricsPage | None = None
+    ) -> None:
         self._api = None if parts is None else ManagementApi(parts)
         described = {} if self._api is None else documentation(self._api.description())
         trusted = () if parts is None else parts.trusted_proxies
-        super().__init__({**_health(readiness), **described}, trusted)
+        measured: dict[str, Methods] = {} if metrics is None else {"/metrics": {"GET": metrics.get}}
+        super().__init__({**_health(readiness), **measured, **described}, trusted)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""

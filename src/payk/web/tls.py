@@ -48,6 +48,10 @@ class ServerTls:
         else:
             log.info("another certificate is in use", file=str(self._certificate), until=self._expires_at.isoformat())
 
+    def seconds_left(self, now: datetime) -> float:
+        """Until the certificate that is in use ends; below 0 where it has."""
+        return (self._expires_at - now) / timedelta(seconds=1)
+
     def warnings(self, now: datetime) -> list[str]:
         """What is worth knowing of the certificate that is in use."""
         left = self._expires_at - now

@@ -55,7 +55,8 @@ with flow as (
 select c.message_id, c.queue_id, c.lane, c.client_id, c.rank, c.label_key, c.attempt, c.uncertain_count, c.parts_left,
        c.expires_at, extract(epoch from now() - c.first_try_at)::double precision as retrying_since,
        c.link_id, m.phone, m.sender, m.text, m.sms_type, m.parts, now() as now,
-       m.accepted_at, m.request_id
+       m.accepted_at, m.request_id,
+       extract(epoch from now() - greatest(m.accepted_at, m.scheduled_at))::double precision as waited
 from claimed c join message m on m.message_id = c.message_id
 order by c.lane, c.message_id;
 
@@ -64,7 +65,8 @@ order by c.lane, c.message_id;
 select c.message_id, c.queue_id, c.lane, c.client_id, c.rank, c.label_key, c.attempt, c.uncertain_count, c.parts_left,
        c.expires_at, extract(epoch from now() - c.first_try_at)::double precision as retrying_since,
        c.link_id, m.phone, m.sender, m.text, m.sms_type, m.parts, now() as now,
-       m.accepted_at, m.request_id, c.claimed_by
+       m.accepted_at, m.request_id,
+       extract(epoch from now() - greatest(m.accepted_at, m.scheduled_at))::double precision as waited, c.claimed_by
 from waiting c join message m on m.message_id = c.message_id
 where c.claimed_by = any(array(select incarnation from process where ended_at is not null))
 order by c.message_id limit $1;

@@ -13,6 +13,7 @@ from payk.access import errors as access
 from payk.domain.errors import Code, quoted
 from payk.domain.management_errors import ManagementCode
 from payk.logs import get_logger
+from payk.metrics.catalogue import REFUSALS
 from payk.registry.errors import (
     AlreadyThere,
     ChangedMeanwhile,
@@ -153,6 +154,7 @@ def answer_errors(application: FastAPI) -> None:
             log.error("request failed", exc_info=error, **fields)
         elif not getattr(request.state, "local", False):  # who asks inside a command is told itself
             log.info("request refused", **fields)
+        REFUSALS.add("management", str(problem.code))
         answer = problem_answer(problem, request.state.request_id)
         headers = {name.decode(): value.decode() for name, value in answer.headers}
         return Response(answer.body, answer.status, headers, answer.content_type.decode())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
@@ -12,6 +13,7 @@ import msgspec
 from payk.clock import Clock
 from payk.domain.errors import Code, Rejection
 from payk.intake import BulkResult, Intake, ItemRefusal, Request
+from payk.metrics.catalogue import REFUSALS
 from payk.store.accept import Inserted
 from payk.store.kept_answers import KeptAnswer
 from payk.web.admission import Admission
@@ -66,7 +68,11 @@ class Sending:
             requests = _named(read_bulk(body), exchange.request_id)
             once = None if key is None else await self._intake.once(client, "/api/v1/sms/bulk", key, body, answer)
             taken = await self._intake.accept_bulk(requests, client, deadline, once)
-        return _repeated(taken) if isinstance(taken, KeptAnswer) else Answer(200, answer(taken))
+        if isinstance(taken, KeptAnswer):
+            return _repeated(taken)
+        for code, count in Counter(refusal.rejections[0].code for refusal in taken.refusals).items():
+            REFUSALS.add("api", str(code), amount=count)
+        return Answer(200, answer(taken))
 
 
 def _named(requests: Iterator[Request | Rejection], request_id: str) -> Iterator[Request | Rejection]:

@@ -1,0 +1,148 @@
+"""What is counted of outcomes and receipts, a batch at a time, by operator and lane."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+from payk.domain.directory import CurrentDirectory, Directory
+from payk.domain.message import Lane, Priority, SmsType, lane_of
+from payk.domain.operator import Operator
+from payk.domain.outcome import Accepted, PartOutcome, Refused, Uncertain
+from payk.domain.receipt import ReceiptReport
+from payk.links import Link
+from payk.links.backoff import Trouble
+from payk.links.status import BindStatus
+from payk.metrics.catalogue import (
+    ANSWERED_AFTER,
+    LAST_RECEIPT,
+    LINK_BINDS,
+    LINK_THROTTLED,
+    LINK_THROTTLED_SUBMITS,
+    LINK_WINDOW,
+    LINK_WINDOW_USED,
+    OUTCOMES,
+    POSSIBLE_DUPLICATES,
+    RECEIPTS,
+    RECEIPTS_PARKED,
+    RECEIVED_AFTER,
+    SUBMITTED_AFTER,
+)
+from payk.metrics.family import Labels, Readings
+from payk.store.outcomes import Recorded
+from payk.store.receipts import Settled
+
+__all__ = ["LANES", "count_outcomes", "count_receipts", "read_links"]
+
+_BIND_STATES: Final = ("bound", "refused", "down", "opening")
+LANES: Final = {int(lane): lane.name.lower() for lane in Lane}
+
+
+def count_outcomes(records: Iterable[tuple[Recorded, float | None]], directory: CurrentDirectory) -> None:
+    """Count what was recorded; each with the seconds from its claim to its last submit_sm, None = none was written."""
+    operators = directory.value.operators
+    submitted: dict[tuple[int, int], list[float]] = defaultdict(list)
+    answered: dict[tuple[int, int], list[float]] = defaultdict(list)
+    became: Counter[tuple[int, int, str]] = Counter()
+    twice: Counter[int] = Counter()
+    for record, written in records:
+        claim, place = record.claim, (record.operator_id, record.claim.flow.lane)
+        for outcome in record.outcomes:
+            became[*place, _name(outcome)] += 1
+        if written is None:
+            continue
+        if claim.try_number == 1:
+            submitted[place].append(claim.waited + written)
+        last = record.outcomes[-1]
+        if isinstance(last, Accepted | Refused):
+            answered[place].append(record.age)
+        if claim.uncertain_count and any(isinstance(outcome, Accepted | Uncertain) for outcome in record.outcomes):
+            twice[record.operator_id] += 1
+    for (operator_id, lane), seconds in submitted.items():
+        SUBMITTED_AFTER.observe(seconds, _operator(operators, operator_id), LANES[lane])
+    for (operator_id, lane), seconds in answered.items():
+        ANSWERED_AFTER.observe(seconds, _operator(operators, operator_id), LANES[lane])
+    for (operator_id, lane, name), count in became.items():
+        OUTCOMES.add(_operator(operators, operator_id), LANES[lane], name, amount=count)
+    for operator_id, count in twice.items():
+        POSSIBLE_DUPLICATES.add(_operator(operators, operator_id), amount=count)
+
+
+def count_receipts(reports: Sequence[ReceiptReport], settled: Sequence[Settled], directory: CurrentDirectory) -> None:
+    """Count what became of receipts; those that turned out to be messages of subscribers are none."""
+    operators = directory.value.operators
+    told: Counter[tuple[int, str]] = Counter()
+    parked: Counter[int] = Counter()
+    ages: dict[tuple[int, tuple[int, int]], list[float]] = defaultdict(list)
+    for report, one in zip(reports, settled, strict=True):
+        if one.message_id is not None:
+            told[report.operator_id, "other" if report.state is None else report.state.name.lower()] += 1
+            if one.age is not None and one.kind is not None:
+                ages[report.operator_id, one.kind].append(one.age)
+        elif not report.by_text_alone:
+            parked[report.operator_id] += 1
+    for (operator_id, state), count in told.items():
+        RECEIPTS.add(_operator(operators, operator_id), state, amount=count)
+    for operator_id, count in parked.items():
+        RECEIPTS_PARKED.add(_operator(operators, operator_id), amount=count)
+    for (operator_id, (sms_type, priority)), seconds in ages.items():
+        lane = lane_of(SmsType(sms_type), Priority(priority))
+        RECEIVED_AFTER.observe(seconds, _operator(operators, operator_id), LANES[lane])
+
+
+def read_links(links: Iterable[Link], directory: Directory, last_receipts: Mapping[int, float]) -> Readings:
+    """How `links` stand; `last_receipts` by operator_id, seconds of the epoch."""
+    binds: dict[Labels, float] = {}
+    window: dict[Labels, float] = {}
+    used: dict[Labels, float] = {}
+    throttled: dict[Labels, float] = {}
+    submits: dict[Labels, float] = {}
+    for link in links:
+        pace, statuses = link.pace, link.binds
+        place = _operator(directory.operators, link.settings.operator_id), link.settings.name
+        binds |= {(*place, state): 0 for state in _BIND_STATES}
+        for status in statuses:
+            binds[*place, _bind_state(status)] += 1
+        window[place] = link.settings.window * sum(status.bound for status in statuses)
+        used[place] = sum(status.in_flight for status in statuses)
+        throttled[place] = pace.rate != pace.contract
+        submits[place] = pace.throttled
+        POSSIBLE_DUPLICATES.add(place[0], amount=0)
+        RECEIPTS_PARKED.add(place[0], amount=0)
+        for lane in LANES.values():
+            OUTCOMES.add(place[0], lane, "accepted", amount=0)
+    last: dict[Labels, float] = {(_operator(directory.operators, each),): at for each, at in last_receipts.items()}
+    return {
+        LINK_BINDS: binds,
+        LINK_WINDOW: window,
+        LINK_WINDOW_USED: used,
+        LINK_THROTTLED: throttled,
+        LINK_THROTTLED_SUBMITS: submits,
+        LAST_RECEIPT: last,
+    }
+
+
+def _bind_state(status: BindStatus) -> str:
+    if status.bound:
+        return "bound"
+    if status.trouble is None:
+        return "opening"
+    return "refused" if status.trouble is Trouble.REFUSED else "down"
+
+
+def _name(outcome: PartOutcome) -> str:
+    match outcome:
+        case Accepted():
+            return "accepted"
+        case Refused(kind=kind):
+            return kind.name.lower()
+        case Uncertain():
+            return "uncertain"
+        case _:
+            return "unsent"
+
+
+def _operator(operators: Mapping[int, Operator], operator_id: int) -> str:
+    found = operators.get(operator_id)
+    return "unknown" if found is None else found.name

@@ -1,0 +1,250 @@
+"""A real centre in every trouble that an alert is for, watched by a real Prometheus; and every command of the pages."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import asyncpg
+import httpx
+import psutil
+import pytest
+
+from payk.store.embedded import EmbeddedPostgres
+from tests.certificates import make_certificate
+from tests.end_to_end.payk import KEY, MESSAGE, Payk
+from tests.end_to_end.program import Program
+from tests.faults.disk import Disk, small_disk
+from tests.observe.expressions import alerts, of_board
+from tests.observe.prometheus import Prometheus, quick
+
+DOCS = Path(__file__).parents[2] / "docs"
+FAR_KEY, POOR_KEY = (f"00000000-0000-4000-8000-00000000000{number}" for number in (2, 3))
+WITHIN = 90.0
+
+REGISTRY = """
+[[client]]
+name = "bank"
+api_keys = ["{key}"]
+senders = ["AlifBank"]
+[[operator]]
+name = "tcell"
+[[operator.link]]
+name = "tcell-1"
+host = "127.0.0.1"
+port = {port}
+system_id = "payk"
+password = "payk"
+[[route]]
+prefix = ""
+operators = ["tcell"]
+"""
+
+TROUBLES = """
+[[client]]
+name = "shop"
+api_keys = ["{poor}"]
+prepaid = true
+[[client]]
+name = "abroad"
+[[client.key]]
+key = "{far}"
+allow_from = ["192.0.2.0/24"]
+{operators}
+"""
+
+OPERATOR = """
+[[operator]]
+name = "{name}"
+[[operator.link]]
+host = "127.0.0.1"
+port = {port}
+system_id = "payk"
+password = "{password}"
+response_timeout = 1
+[[route]]
+prefix = "{prefix}"
+operators = ["{name}"]
+"""
+
+
+def commands(page: str, section: str = "") -> list[str]:
+    """Of the shell blocks of a page, or of one section of it."""
+    text = (DOCS / page).read_text("utf-8")
+    if section:
+        text = text.partition(f"\n## {section}\n")[2].partition("\n## ")[0]
+    blocks = re.findall(r"^```sh\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    return [line for block in blocks for line in block.replace("\\\n", " ").strip().splitlines()]
+
+
+@dataclass(slots=True)
+class Stage:
+    """A centre on an embedded database, over TLS to its clients, with an operator; and who watches."""
+
+    payk: Payk
+    prometheus: Prometheus
+    centre: Program
+    api: str
+    admin: str
+    http: httpx.AsyncClient
+    disk: Disk | None
+
+    async def send(self, number: str, count: int = 1, key: str = KEY, **fields: object) -> None:
+        bodies = [MESSAGE | {"PhoneNumber": number, "SenderAddress": "AlifBank"} | fields for _ in range(count)]
+        answer = await self.http.post("/api/v1/sms/bulk", json=bodies, headers={"X-Api-Key": key})
+        assert answer.status_code == 200, answer.text
+
+    async def run(self, line: str) -> None:
+        """A command as the pages show it."""
+        script = line.replace("127.0.0.1:9080", self.admin)
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("PAYK_")}
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        ended = await asyncio.to_thread(
+            subprocess.run,
+            ["bash", "-c", script],
+            env={**inherited, "PATH": path, **self.payk.environment},
+            cwd=self.payk.folder,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        assert ended.returncode == 0, (line, ended.stdout[-1_000:], ended.stderr[-2_000:])
+
+    def server(self) -> list[psutil.Process]:
+        """The processes of its database."""
+        return [process for process in self.payk.processes() if process.name().startswith("postgres")]
+
+
+@pytest.fixture
+async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
+    async with AsyncExitStack() as stack:
+        payk = Payk(tmp_path, {"PAYK_UNCERTAIN_HOLD": "1", "PAYK_RECEIPT_WAIT": "600"})
+        disks = stack.enter_context(ExitStack())
+        try:
+            disk: Disk | None = disks.enter_context(small_disk(payk.home))
+        except pytest.skip.Exception:
+            disk = None
+        stack.push_async_callback(payk.close)
+        certificate = make_certificate(tmp_path, "api", days=10)
+        payk.environment |= {
+            "PAYK_TLS_CERTIFICATE": str(certificate.certificate),
+            "PAYK_TLS_KEY": str(certificate.key),
+        }
+        await payk.done("migrate")
+        operator = await payk.simulate()
+        await payk.apply(REGISTRY.format(key=KEY, port=operator.port))
+        centre = payk.start("serve", PAYK_PORT="0", PAYK_ADMIN_PORT="0")
+        admin = await centre.line(r"^management +http://(\S+)")
+        api = await centre.line(r"^API +(https://\S+)")
+        trusted = ssl.create_default_context(cafile=str(certificate.certificate))
+        http = await stack.enter_async_context(
+            httpx.AsyncClient(base_url=api, verify=trusted, headers={"X-Api-Key": KEY}, timeout=30)
+        )
+        prometheus = Prometheus(tmp_path, tmp_path / "payk-token")
+        stack.push_async_callback(prometheus.close)
+        yield Stage(payk, prometheus, centre, api, admin, http, disk)
+
+
+async def watched(stage: Stage) -> None:
+    """Prometheus reads the centre, by the token that docs/observe.md makes, and nothing is wrong."""
+    prometheus = stage.prometheus
+    for line in commands("observe.md", "Metrics"):
+        await stage.run(line)
+    prometheus.scrape(stage.admin)
+    await prometheus.until("payk_centre_processes")
+    await asyncio.sleep(2)  # rules are evaluated once a second, on what was scraped a second before
+    prometheus.forget()
+    await stage.send("992900900900", 3)
+    await prometheus.until('payk_receipts_total{state="delivered"} >= 3')
+    assert await prometheus.fired() <= {"PaykCertificateEnds"}
+
+
+async def test_every_alert_fires_in_its_trouble_and_none_without(stage: Stage) -> None:
+    prometheus = stage.prometheus
+    await watched(stage)
+    later = {"PaykDiskFull", "PaykPartitionsEnd", "PaykIdsEnd", "PaykDatabaseAway", "PaykProcessDown"}
+    later |= {"PaykNoMaintenance"}
+    await into_trouble(stage)
+    await prometheus.until_fired({rule["alert"] for rule in alerts()} - later, WITHIN)
+    empty = {panel for panel, expression in of_board() if not await prometheus.query(quick(expression))}
+    assert empty == set()
+    if stage.disk is None:
+        later.discard("PaykDiskFull")
+    else:
+        stage.disk.fill(leave=20)
+        await prometheus.until_fired({"PaykDiskFull"}, WITHIN)
+        stage.disk.empty()
+    await ids_run_out(stage)
+    await prometheus.until_fired({"PaykPartitionsEnd", "PaykIdsEnd"}, WITHIN)
+    frozen = stage.server()
+    for process in frozen:
+        process.send_signal(signal.SIGSTOP)
+    try:
+        await prometheus.until_fired({"PaykDatabaseAway"}, WITHIN)
+    finally:
+        for process in frozen:
+            process.send_signal(signal.SIGCONT)
+    stage.centre.kill()
+    await prometheus.until_fired(later, WITHIN)
+
+
+async def test_every_command_of_the_runbook_runs(stage: Stage) -> None:
+    at_once = asyncio.Semaphore(3)
+
+    async def run(line: str) -> None:
+        async with at_once:
+            await stage.run(line)
+
+    await asyncio.gather(*(run(line) for line in dict.fromkeys(commands("runbook.md"))))
+
+
+async def into_trouble(stage: Stage) -> None:
+    """All at once: each operator has a trouble of its own."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        nobody = listener.getsockname()[1]
+    mute, full = await stage.payk.simulate(), await stage.payk.simulate("--throttle", "1")
+    strict = await stage.payk.simulate("--password", "another")
+    operators = "".join(
+        OPERATOR.format(name=name, port=port, password="payk", prefix=prefix)
+        for name, port, prefix in (
+            ("mute", mute.port, "992000000"),
+            ("full", full.port, "99291"),
+            ("strict", strict.port, "99292"),
+            ("gone", nobody, "99293"),
+        )
+    )
+    await stage.payk.apply(TROUBLES.format(poor=POOR_KEY, far=FAR_KEY, operators=operators))
+    await stage.prometheus.until('payk_link_binds{operator="mute", state="bound"} == 1')
+    await stage.prometheus.until('payk_centre_queue_messages{operator="gone"} == 0')
+    await stage.send("992910000001", 5, SmsType=1)
+    await stage.send("992930000001", 1)
+    await stage.send("992930000002", 1_200, SmsType=3)
+    for _ in range(3):
+        await stage.send("992000000006", 15, SmsType=1)
+        await stage.prometheus.until("payk_database_reachable")
+    await stage.send("992000000011", 60)
+    for key, status in ((FAR_KEY, 403), ("00000000-0000-4000-8000-00000000000f", 401)):
+        answer = await stage.http.post("/api/v1/sms", json=MESSAGE, headers={"X-Api-Key": key})
+        assert answer.status_code == status, answer.text
+
+
+async def ids_run_out(stage: Stage) -> None:
+    """As if somebody had begun with a very high id."""
+    server = EmbeddedPostgres(stage.payk.home)
+    connection = await asyncpg.connect(await server.attach_or_start())
+    await connection.execute("select setval('payk.message_id', 8000000000000000000)")
+    await connection.close()
+    await server.stop()
