@@ -8,7 +8,7 @@ no.
 One module per group of commands, each with a Typer app `commands` of its own that is added here in one line.
 """
 
-from payk.cli import access, centre, limits, message, messages, registry, secret, simulate, traffic
+from payk.cli import access, centre, limits, message, messages, registry, secret, simulate, trace, traffic
 from payk.cli.command_line import command_line, main
 
 __all__ = ["command_line", "main"]
@@ -19,6 +19,7 @@ command_line.add_typer(simulate.commands)
 command_line.add_typer(messages.commands)
 command_line.add_typer(limits.commands)
 command_line.add_typer(registry.commands)
+command_line.add_typer(trace.commands)
 
 # Groups, `payk NOUN WORD`, one line each:
 command_line.add_typer(registry.clients, name="client", help="Clients: their settings and limits.")

@@ -24,12 +24,14 @@ if TYPE_CHECKING:
     from payk.settings import Settings
 
 __all__ = [
+    "ROOT",
     "AdminUrl",
     "Answer",
     "Force",
     "Settings_",
     "all_pages",
     "ask",
+    "exchanged",
     "path",
     "plain",
     "read_settings",
@@ -95,6 +97,14 @@ def ask(
     return _answer(_run(command, url, home, exchange))
 
 
+def exchanged(
+    command: str, url: str | None, home: str | None, exchange: Callable[[httpx.AsyncClient], Awaitable[Any]]
+) -> Any:
+    """What several requests come to; an answer that is no ends the command, as `ask` does."""
+    found = _run(command, url, home, exchange)
+    return _answer(found) if isinstance(found, httpx.Response) else found
+
+
 def all_pages(
     command: str, url: str | None, home: str | None, where: str, params: Mapping[str, Any] | None = None
 ) -> list[dict[str, Any]]:
@@ -114,8 +124,7 @@ def all_pages(
                 return items
             after = {"before" if where == "/changes" else "after": page["next"]}
 
-    found = _run(command, url, home, exchange)
-    return found if isinstance(found, list) else _answer(found)
+    return exchanged(command, url, home, exchange)  # type: ignore[no-any-return]  # a list, or it ended
 
 
 def _run(

@@ -23,6 +23,7 @@ from payk.dispatch.pump import Pump
 from payk.dispatch.receipts import ReceiptRecorder
 from payk.dispatch.recorder import OutcomeRecorder
 from payk.dispatch.telling import LinkTeller
+from payk.dispatch.tracing import LinkTracer
 from payk.domain.directory import CurrentDirectory, Directory
 from payk.domain.fairness import DEFAULT_WEIGHTS
 from payk.domain.health import carrier, failed
@@ -118,7 +119,16 @@ class Dispatcher:
         self._receipts = ReceiptRecorder(
             db, directory, options.wait, lambda: self._recorder.caught_up(OUTCOME_PATIENCE), clock, self._settled
         )
-        self._teller = LinkTeller(db, incarnation, self._links, clock, self._tally.by_link, self._receipt_tally.by_link)
+        self._tracer = LinkTracer(db, incarnation, self._links, clock)
+        self._teller = LinkTeller(
+            db,
+            incarnation,
+            self._links,
+            clock,
+            self._tally.by_link,
+            self._receipt_tally.by_link,
+            self._tracer.wanted,
+        )
         self._recorder = OutcomeRecorder(
             db,
             directory,
@@ -149,6 +159,7 @@ class Dispatcher:
                 group.create_task(self._board.listen(self._db), name="flow-listener"),
                 group.create_task(self._keeper.run(), name="bind-keeper"),
                 group.create_task(self._teller.run(), name="link-teller"),
+                group.create_task(self._tracer.run(), name="link-tracer"),
                 group.create_task(self._sick.run(), name="sick-operators"),
                 group.create_task(self._rates.run(), name="rates"),
             ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -14,6 +14,7 @@ from payk.store.database import Database
 from payk.store.errors import StoreError
 from payk.store.incarnation import Incarnation
 from payk.store.link_states import tell_links
+from payk.store.link_traces import WantedTrace
 
 __all__ = ["LinkTeller"]
 
@@ -22,7 +23,7 @@ PERIOD = 1.0
 
 
 class LinkTeller:
-    """Tells of `links`, the dispatcher's own mapping, live."""
+    """Tells of `links`, the dispatcher's own mapping, live; and is told which traces run, which `traces` gets."""
 
     def __init__(
         self,
@@ -32,6 +33,7 @@ class LinkTeller:
         clock: Clock,
         results: Callable[[], Mapping[int, Mapping[str, list[int]]]],
         receipts: Callable[[], Mapping[int, list[int]]],
+        traces: Callable[[Sequence[WantedTrace]], None],
     ) -> None:
         self._db = db
         self._incarnation = incarnation
@@ -39,6 +41,7 @@ class LinkTeller:
         self._clock = clock
         self._results = results
         self._receipts = receipts
+        self._traces = traces
 
     async def run(self) -> None:
         """Tell until cancelled. What could not be told is old a second later anyway."""
@@ -48,7 +51,7 @@ class LinkTeller:
             if not (self._links or told) or not self._incarnation.held():
                 continue
             try:
-                await tell_links(self._db, self._incarnation.number, self._states())
+                self._traces(await tell_links(self._db, self._incarnation.number, self._states()))
                 told = bool(self._links)
             except StoreError:
                 pass

@@ -14,7 +14,7 @@ from payk.domain.operator import BindMode
 from payk.domain.operator import Link as LinkSettings
 from payk.links.backoff import Backoff, Trouble
 from payk.links.delivery import Delivery
-from payk.links.leg import BindError, Ending, Leg
+from payk.links.leg import BindError, Ending, Leg, TapOf
 from payk.links.status import BindStatus
 from payk.links.submitting import PartOnItsWay
 from payk.links.timing import Timing
@@ -94,6 +94,7 @@ class Bind:
         self._timing = timing
         self._backoff = Backoff(random)
         self._log = get_logger("links").bind(link=settings.name, bind=number)
+        self._tap_of: TapOf | None = None
         self._legs: list[Leg] = []  # of the present session
         self._transmitter: Leg | None = None  # while submits may be written
         self._over: asyncio.Future[Ending] | None = None  # the end of the present session
@@ -178,6 +179,12 @@ class Bind:
             self._log.warning("bind cut: its lease lapsed")
         self.leave()
 
+    def trace(self, tap_of: TapOf | None) -> None:
+        """Let somebody look at the octets of its sessions from now on, None = nobody."""
+        self._tap_of = tap_of
+        for leg in self._legs:
+            leg.trace(tap_of)
+
     def _finish(self, ending: Ending) -> None:
         if self._over is not None and not self._over.done():
             self._over.set_result(ending)
@@ -232,6 +239,7 @@ class Bind:
                     on_end=on_end,
                     on_room=lambda: self._traffic.has_room(self),
                 )
+                leg.trace(self._tap_of)
                 legs.append(leg)
                 await leg.open()
             if not self._over.done():

@@ -42,9 +42,12 @@ from payk.smpp import (
     status_name,
     tlv_int,
 )
-from payk.smpp_connection import SmppConnection, connect
+from payk.smpp_connection import SmppConnection, Tap, connect
 
-__all__ = ["BindError", "Ending", "Leg"]
+__all__ = ["BindError", "Ending", "Leg", "TapOf"]
+
+TapOf = Callable[[SmppConnection], Tap]
+"""Makes whoever is to look at the octets of a connection."""
 
 _BIND_PDUS: Final[Mapping[BindKind, type[BindTransceiver | BindTransmitter | BindReceiver]]] = {
     BindKind.TRANSCEIVER: BindTransceiver,
@@ -96,6 +99,7 @@ class Leg:
         self._on_end = on_end
         self._on_room = on_room
         self._connection: SmppConnection | None = None
+        self._tap_of: TapOf | None = None
         self._takes_hints = True
         self._bound: asyncio.Future[Ending | None] = asyncio.get_running_loop().create_future()
 
@@ -114,6 +118,7 @@ class Leg:
                 may_request=self._lease_held,
                 on_room=self._on_room,
             )
+            self.trace(self._tap_of)
             self._connection.send_request(
                 _BIND_PDUS[self._kind](
                     system_id=settings.system_id,
@@ -130,6 +135,12 @@ class Leg:
         failure = await self._bound
         if failure is not None:
             raise BindError(failure)
+
+    def trace(self, tap_of: TapOf | None) -> None:
+        """Let somebody look at its octets from now on, None = nobody."""
+        self._tap_of = tap_of
+        if self._connection is not None:
+            self._connection.tap = None if tap_of is None else tap_of(self._connection)
 
     @property
     def free_window(self) -> int:

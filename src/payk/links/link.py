@@ -13,6 +13,7 @@ from payk.domain.outcome import Submission, SubmissionResult
 from payk.links.bind import Bind
 from payk.links.delivery import Delivery
 from payk.links.figures import LinkFigures
+from payk.links.leg import TapOf
 from payk.links.status import BindStatus, PaceStatus
 from payk.links.submitter import Submitter
 from payk.links.timing import Timing
@@ -57,6 +58,7 @@ class Link:
         self._timing = timing or Timing()
         self._binds: dict[int, Bind] = {}
         self._wanted: frozenset[int] = frozenset()
+        self._tap_of: TapOf | None = None
         self._next_turn = clock.monotonic()
         self._stopping = False
         self._reconsider = asyncio.Event()
@@ -98,6 +100,12 @@ class Link:
     def received(self, ages: Iterable[float]) -> None:
         """Final receipts were settled, so many seconds after their submits."""
         self._submitter.figures.received(ages, self._clock.monotonic())
+
+    def trace(self, tap_of: TapOf | None) -> None:
+        """Let somebody look at the octets of all its sessions from now on, None = nobody."""
+        self._tap_of = tap_of
+        for bind in self._binds.values():
+            bind.trace(tap_of)
 
     def want_binds(self, numbers: Collection[int]) -> None:
         """Hold exactly these binds. The others are left in order, and are gone from `binds` once they are unbound."""
@@ -156,7 +164,7 @@ class Link:
         self._submitter.submit(submissions)
 
     def _bind(self, number: int) -> Bind:
-        return Bind(
+        bind = Bind(
             self._settings,
             number,
             password=self._password,
@@ -169,6 +177,8 @@ class Link:
             random=self._random,
             timing=self._timing,
         )
+        bind.trace(self._tap_of)
+        return bind
 
     def _delivered(self, delivery: Delivery) -> None:
         self._submitter.figures.delivered(self._clock.monotonic())

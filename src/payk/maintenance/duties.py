@@ -18,6 +18,7 @@ from payk.maintenance import (
     retention,
     staging,
     texts,
+    traces,
     unanswered,
 )
 from payk.maintenance.duty import Duty
@@ -55,5 +56,6 @@ def all_duties(
         Duty("prune", 3600.0, lambda: pruning.run_once(db)),
         Duty("wipe texts", 1.0, lambda: texts.run_once(db, otp_text_minutes)),
         Duty("retention", 3600.0, lambda: retention.run_once(db, retention_days)),
+        Duty("traces", 10.0, lambda: traces.run_once(db)),
         Duty("audit anchor", 86_400.0, lambda: anchoring.run_once(db)),
     ]

@@ -36,6 +36,11 @@ class Framer:
         """Octets that have arrived and were not yet taken."""
         return len(self._buffer)
 
+    @property
+    def rest(self) -> bytes:
+        """Those octets."""
+        return bytes(self._buffer)
+
     def feed(self, data: bytes) -> list[bytes]:
         """Add octets and take every PDU that is complete. `FramingError` as `take` raises it."""
         self.push(data)

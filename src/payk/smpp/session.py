@@ -125,6 +125,11 @@ class Session:
         """False while the connection should not be read, so that TCP holds the peer back."""
         return not (self._is_closed or self._is_held())
 
+    @property
+    def unread(self) -> bytes:
+        """What has arrived of PDUs that are not complete, or not cut yet."""
+        return self._framer.rest
+
     # What goes in from the connection
 
     def receive_data(self, data: bytes, now: float) -> list[Event]:

@@ -6,7 +6,7 @@ tls.py         TLS without I/O, for the wire
 door.py        the connections of a server, and who is let in
 """
 
-from payk.smpp_connection.connection import WRITE_TIMEOUT, SmppConnection, connect
+from payk.smpp_connection.connection import WRITE_TIMEOUT, SmppConnection, Tap, connect
 from payk.smpp_connection.door import serve
 
-__all__ = ["WRITE_TIMEOUT", "SmppConnection", "connect", "serve"]
+__all__ = ["WRITE_TIMEOUT", "SmppConnection", "Tap", "connect", "serve"]

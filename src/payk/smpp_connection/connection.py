@@ -17,14 +17,25 @@ from payk.smpp import BindRequested, BindResp, Event, Request, Response, Session
 from payk.smpp_connection.tls import Tls
 from payk.smpp_connection.wire import Wire
 
-__all__ = ["WRITE_HIGH_WATER", "WRITE_TIMEOUT", "Entry", "SmppConnection", "connect"]
+__all__ = ["WRITE_HIGH_WATER", "WRITE_TIMEOUT", "Entry", "SmppConnection", "Tap", "connect"]
 
 WRITE_TIMEOUT: Final = 10.0
 """Seconds that a peer may leave `WRITE_HIGH_WATER` octets of ours unread, or the last ones before the close."""
 WRITE_HIGH_WATER: Final = 256 * 1024
 """Octets that may wait for the peer while we still read it."""
 
+_ENDS: Final = ("sockname", "peername")
 _log = get_logger("smpp_connection")
+
+
+class Tap(Protocol):
+    """Whoever looks at the octets of a connection, without TLS. It must not raise."""
+
+    def received(self, octets: bytes) -> None:
+        """From the peer, cut anywhere."""
+
+    def sent(self, octets: bytes) -> None:
+        """Written to the peer: whole PDUs."""
 
 
 class Entry(Protocol):
@@ -57,6 +68,8 @@ class SmppConnection(asyncio.Protocol):
     ) -> None:
         self.session = session
         self.on_event = on_event
+        self.tap: Tap | None = None
+        """Set while somebody looks."""
         self._may_request = may_request
         self._on_room = on_room
         self._loop = asyncio.get_running_loop()
@@ -77,6 +90,13 @@ class SmppConnection(asyncio.Protocol):
     def peername(self) -> str:
         """``host:port`` of the peer."""
         return self._peername
+
+    @property
+    def ends(self) -> tuple[tuple[str, int], tuple[str, int]]:
+        """Address and port of this side and of the peer; zeros where they are not known (any more)."""
+        found = [None if self._transport is None else self._transport.get_extra_info(name) for name in _ENDS]
+        ours, theirs = (("0.0.0.0", 0) if not end else (str(end[0]), int(end[1])) for end in found)
+        return ours, theirs
 
     @property
     def free_window(self) -> int:
@@ -150,6 +170,8 @@ class SmppConnection(asyncio.Protocol):
         self._pump()
 
     def data_received(self, data: bytes) -> None:
+        if self.tap is not None:
+            self.tap.received(data)
         self._deliver(self.session.receive_data(data, self._loop.time()))
         self._pump()
 
@@ -203,6 +225,8 @@ class SmppConnection(asyncio.Protocol):
         session = self.session
         bearable = self._is_writable or transport.get_write_buffer_size() < WRITE_HIGH_WATER
         if (bearable or session.closed) and (octets := session.data_to_send()):
+            if self.tap is not None:
+                self.tap.sent(octets)
             transport.write(octets)
             if self._is_writable:
                 self._requests_unwritten = False

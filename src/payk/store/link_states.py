@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from payk.store.database import Database
+from payk.store.link_traces import TRACE_SIZE, WantedTrace
 from payk.store.queries import sql
 
 __all__ = ["BindState", "LinkState", "link_states", "tell_links"]
@@ -63,13 +64,16 @@ class LinkState:
     binds: tuple[BindState, ...]
 
 
-async def tell_links(db: Database, incarnation: int, states: Mapping[int, Mapping[str, Any]]) -> None:
-    """Say how the links of this process stand, by link_id, in what JSON can hold: one statement for all of them."""
+async def tell_links(db: Database, incarnation: int, states: Mapping[int, Mapping[str, Any]]) -> list[WantedTrace]:
+    """Say how the links of this process stand, by link_id, in what JSON can hold: one statement for all of them.
+
+    Returns the traces that run.
+    """
     numbers = sorted(states)
+    told = [json.dumps(states[number]) for number in numbers]
     async with db.connection(timeout=2.0) as connection:
-        await connection.execute(
-            sql("link_states.tell"), incarnation, numbers, [json.dumps(states[number]) for number in numbers]
-        )
+        rows = await connection.fetch(sql("link_states.tell"), incarnation, numbers, told, TRACE_SIZE)
+    return [WantedTrace(*row) for row in rows]
 
 
 async def link_states(db: Database) -> list[LinkState]:

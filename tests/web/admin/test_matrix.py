@@ -84,6 +84,9 @@ ALL: dict[str, Permission | tuple[Permission, ...]] = {
     "GET /receipts/parked/counts": P.READ_TRAFFIC,
     "POST /receipts/parked/retry": P.CONTROL_TRAFFIC,
     "POST /receipts/parked/forget": P.CONTROL_TRAFFIC,
+    "POST /traces": P.CONTROL_TRAFFIC,
+    "GET /traces/{trace_id}": P.CONTROL_TRAFFIC,
+    "DELETE /traces/{trace_id}": P.CONTROL_TRAFFIC,
     "GET /operators/{name}/health": P.READ_TRAFFIC,
     "GET /operator-shifts": P.READ_TRAFFIC,
     "GET /users": P.MANAGE_USERS,
@@ -132,6 +135,7 @@ BODIES: dict[str, Any] = {
     "POST /cancel": {"label": "none"},
     "POST /receipts/parked/retry": {},
     "POST /receipts/parked/forget": {"parked_ids": [1]},
+    "POST /traces": {"link": "tcell-1"},
     "POST /users": {"name": "somebody", "role": "operator"},
     "PATCH /users/{name}": {},
     "PUT /users/{name}/password": {"password": "a long enough one"},
@@ -182,6 +186,7 @@ class Stage:
                 "version": "1",
                 "hold_id": "1",
                 "session_id": "1",
+                "trace_id": "1",
             }
 
     def path(self, operation: str, places: dict[str, str]) -> tuple[str, str]:

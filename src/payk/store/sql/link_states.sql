@@ -1,14 +1,19 @@
 -- name: tell
--- How the links of a process stand; what it has no more, and what processes that ended left behind, goes.
+-- How the links of a process stand; what it has no more, and what processes that ended left behind, goes. Answers the
+-- traces that run (link_traces.sql), so that looking for them costs no round trip.
 with gone as (
     delete from link_state s
     where (s.incarnation = $1 and s.link_id <> all($2::integer[]))
        or not exists (select from process p where p.incarnation = s.incarnation and p.ended_at is null)
+), told as (
+    insert into link_state (incarnation, link_id, state)
+    select $1, g.link_id, g.state::jsonb from unnest($2::integer[], $3::text[]) as g (link_id, state)
+    order by g.link_id
+    on conflict (incarnation, link_id) do update set told_at = now(), state = excluded.state
 )
-insert into link_state (incarnation, link_id, state)
-select $1, g.link_id, g.state::jsonb from unnest($2::integer[], $3::text[]) as g (link_id, state)
-order by g.link_id
-on conflict (incarnation, link_id) do update set told_at = now(), state = excluded.state;
+select trace_id, link_id, number, texts, numbers, extract(epoch from ends_at - now())::double precision as seconds
+from link_trace
+where ends_at > now() and read_at > now() - interval '15 seconds' and size < $4;
 
 -- name: told
 -- What living processes told of their links, with the seconds since then, and the moments of their binds.

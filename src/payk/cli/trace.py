@@ -1,0 +1,116 @@
+"""`payk trace`: what goes over a link, or concerns a number, as a file for Wireshark."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any, BinaryIO
+
+import httpx
+import typer
+
+from payk.cli.command_line import Home, fail
+from payk.cli.managing import ROOT, AdminUrl, exchanged
+from payk.cli.pcap import Capture, Seen
+
+__all__ = ["commands"]
+
+PAUSE = 0.5
+"""Seconds between two questions."""
+
+commands = typer.Typer()
+
+
+@commands.command()
+def trace(
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output", "-o", metavar="FILE", envvar="PAYK_TRACE_OUTPUT", help="Capture file; only we may read it."
+        ),
+    ],
+    link: Annotated[str | None, typer.Option(metavar="NAME", envvar="PAYK_TRACE_LINK", help="This link.")] = None,
+    number: Annotated[
+        str | None,
+        typer.Option(metavar="NUMBER", envvar="PAYK_TRACE_NUMBER", help="The messages of this number on every link."),
+    ] = None,
+    seconds: Annotated[
+        int, typer.Option(min=1, max=600, envvar="PAYK_TRACE_SECONDS", help="How long; Ctrl-C ends it earlier.")
+    ] = 60,
+    texts: Annotated[
+        bool, typer.Option("--texts", envvar="PAYK_TRACE_TEXTS", help="With texts; the audit log says so.")
+    ] = False,
+    whole_numbers: Annotated[
+        bool,
+        typer.Option(
+            "--whole-numbers",
+            envvar="PAYK_TRACE_WHOLE_NUMBERS",
+            help="With numbers as they are; the audit log says so.",
+        ),
+    ] = False,
+    admin_url: AdminUrl = None,
+    home: Home = None,
+) -> None:
+    """Write the PDUs of a link, or of a number, to a file that Wireshark opens."""
+    if (link is None) is (number is None):
+        fail("give --link NAME or --number NUMBER")
+    wish = {"link": link, "number": number, "seconds": seconds, "texts": texts, "whole_numbers": whole_numbers}
+
+    async def exchange(client: httpx.AsyncClient) -> httpx.Response | int:
+        begun = await client.post(f"{ROOT}/traces", json=wish)
+        if begun.status_code != 201:
+            return begun
+        if not begun.json()["held_by"]:
+            print("payk: no process holds it now; what it does once one does is traced", file=sys.stderr)
+        with _opened(output) as file:
+            return await _follow(client, f"{ROOT}/traces/{begun.json()['trace_id']}", file)
+
+    written = exchanged("trace", admin_url, home, exchange)
+    print(f"{written} PDUs in {output}")
+
+
+async def _follow(client: httpx.AsyncClient, where: str, file: BinaryIO) -> httpx.Response | int:
+    """Write what comes until nothing more does; how many PDUs."""
+    capture, written, after = Capture(), 0, 0
+    file.write(capture.head)
+    file.flush()
+    page: dict[str, Any] = {"goes_on": True, "lost": 0, "full": False}
+    try:
+        while page["goes_on"]:
+            answer = await client.get(where, params={"after": after})
+            if answer.status_code != 200:
+                return answer
+            page = answer.json()
+            file.writelines(capture.add(_seen(item)) for item in page["items"])
+            written, after = written + len(page["items"]), page["next"]
+            file.flush()
+            if not page["items"] and page["goes_on"]:
+                await asyncio.sleep(PAUSE)
+    finally:
+        await client.delete(where)
+    if page["lost"]:
+        print(f"payk: {page['lost']} PDUs more are not in it: they came too fast", file=sys.stderr)
+    if page["full"]:
+        print("payk: it ended early, for it became too large", file=sys.stderr)
+    return written
+
+
+def _seen(item: dict[str, Any]) -> Seen:
+    ours, theirs = item["ours"], item["theirs"]
+    return Seen(
+        item["at"],
+        item["stream"],
+        item["sent"],
+        (ours[0], ours[1]),
+        (theirs[0], theirs[1]),
+        bytes.fromhex(item["pdu"]),
+    )
+
+
+def _opened(file: Path) -> BinaryIO:
+    try:
+        return os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb")
+    except OSError as error:
+        fail(f"{file}: {error.strerror}")

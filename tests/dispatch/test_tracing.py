@@ -1,0 +1,40 @@
+"""A trace that nobody reads, and that becomes too much, holds up no message."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+
+from payk.dispatch import tracing
+from payk.domain.message import MessageState
+from payk.store.database import Database
+from payk.store.link_traces import begin_trace
+from tests.dispatch.centre import accept, configure, running_centre, running_operator
+
+NUMBERS = [f"99290000{number:04d}" for number in range(300)]
+
+
+async def test_nobody_reads(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tracing, "PENDING", 20_000)
+    async with running_operator(tmp_path) as operator:
+        await configure(database, {"tcell": {"port": operator.port}})
+        async with running_centre(database) as centre:
+            await centre.bound(1)
+            link = next(iter(centre.dispatcher.links.values()))
+            given = await begin_trace(
+                database, link_id=link.link_id, number=None, texts=False, numbers=False, seconds=60
+            )
+            async with asyncio.timeout(10):
+                while not await centre.value("select exists (select from link_trace_piece)"):
+                    await accept(database, "992900900900")
+                    await asyncio.sleep(0.2)
+            await accept(database, *NUMBERS)
+            await centre.all_become(MessageState.DELIVERED, within=20)
+            await centre.wait_for("select lost > 0 from link_trace where trace_id = $1", given)
+            pieces = await centre.value("select array_agg(records) from link_trace_piece")
+    kept = [record for piece in pieces for record in json.loads(piece)]
+    assert kept and all(len(piece) <= 20_000 + 300 for piece in pieces)
+    assert {record[1] for record in kept} == {"tcell-1"}

@@ -1,0 +1,200 @@
+"""`payk trace`: what tshark makes of the file, and what never stands in it."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import subprocess
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.end_to_end.payk import Centre, Operator, Payk, registry
+from tests.end_to_end.program import Program
+from tests.requires import require_program
+
+PAGE = (Path(__file__).parents[2] / "docs" / "observe.md").read_text("utf-8")
+PASSWORD = "s3cr3tpw"
+TEXT = "Geheimnis 4711"
+LONG = "Тайна дома " * 10
+HEAD = 24
+"""Octets of a file without packets."""
+SUBMIT, SUBMIT_RESP, DELIVER, DELIVER_RESP, BIND, BIND_RESP = (
+    0x4, 0x8000_0004, 0x5, 0x8000_0005, 0x9, 0x8000_0009)  # fmt: skip
+FIELDS = (
+    "tcp.srcport", "tcp.dstport", "smpp.command_id", "smpp.sequence_number", "smpp.command_status",
+    "smpp.destination_addr", "smpp.source_addr", "smpp.message", "smpp.message_id", "smpp.password", "smpp.system_id",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Pdu:
+    """As tshark reads it."""
+
+    sent: bool
+    fields: Mapping[str, str]
+
+    @property
+    def command(self) -> int:
+        return int(self.fields["smpp.command_id"], 0)
+
+    @property
+    def sequence(self) -> int:
+        return int(self.fields["smpp.sequence_number"], 0)
+
+    @property
+    def text(self) -> bytes:
+        return bytes.fromhex(self.fields["smpp.message"].replace(":", ""))
+
+
+async def decoded(file: Path, port: int) -> list[Pdu]:
+    """The PDUs of a capture; nothing in it may be malformed, or odd to TCP."""
+    tshark = require_program("tshark", "tshark")
+    given = ("-r", str(file), "-d", f"tcp.port=={port},smpp")
+    checks = ("-o", "tcp.check_checksum:TRUE", "-o", "ip.check_checksum:TRUE")
+
+    async def run(*arguments: str) -> list[str]:
+        done = await asyncio.to_thread(
+            subprocess.run, [tshark, *given, *checks, *arguments], capture_output=True, text=True, check=True
+        )
+        return done.stdout.splitlines()
+
+    odd = "_ws.malformed || tcp.analysis.flags || tcp.checksum.status == 0 || ip.checksum.status == 0 || !smpp"
+    assert await run("-Y", odd) == []
+    names = [word for name in FIELDS for word in ("-e", name)]
+    rows = [line.split("\t") for line in await run("-T", "fields", *names)]
+    whole = [dict(zip(FIELDS, row, strict=True)) for row in rows]
+    return [Pdu(int(fields["tcp.dstport"]) == port, fields) for fields in whole if fields["smpp.command_id"]]
+
+
+def answered(pdus: list[Pdu]) -> None:
+    """Each request of a message has its answer in the other direction, with its number."""
+    for request, response in ((SUBMIT, SUBMIT_RESP), (DELIVER, DELIVER_RESP)):
+        asked = [(pdu.sequence, pdu.sent) for pdu in pdus if pdu.command == request]
+        told = [(pdu.sequence, not pdu.sent) for pdu in pdus if pdu.command == response]
+        assert asked and sorted(asked) == sorted(told)
+
+
+async def until_it_sees(trace: Program, file: Path, centre: Centre, number: str) -> None:
+    """Messages are sent until the first stands in the file."""
+    deadline = time.monotonic() + 20
+    while not file.exists() or file.stat().st_size <= HEAD:
+        assert trace.runs and time.monotonic() < deadline, trace.stderr
+        await centre.wait_for(await centre.send(number, Text="."))
+
+
+async def ended(trace: Program) -> int:
+    """How many PDUs it says that it wrote."""
+    found = await trace.line(r"^(\d+) PDUs in ", within=40)
+    return int(found)
+
+
+async def running(payk: Payk) -> tuple[Operator, Centre]:
+    operator = await payk.simulate("--password", PASSWORD)
+    await payk.apply(registry(operator.port).replace('password = "payk"', f'password = "{PASSWORD}"'))
+    return operator, await payk.serve()
+
+
+async def test_a_link_masked(payk_on_server: Payk) -> None:
+    payk = payk_on_server
+    operator, centre = await running(payk)
+    file = payk.folder / "link.pcap"
+    trace = payk.start("trace", "--link", "tcell-1", "--seconds", "12", "-o", str(file))
+    await until_it_sees(trace, file, centre, "992900900901")
+    for fields in ({"Text": TEXT}, {"Text": LONG}):
+        await centre.wait_for(await centre.send("992900900902", **fields))
+    await operator.program.stop()  # and the link is bound anew
+    await payk.simulate("--password", PASSWORD, port=operator.port)
+    await centre.wait_for(await centre.send("992900900903", Text=TEXT), within=30)
+    count = await ended(trace)
+
+    assert file.stat().st_mode & 0o777 == 0o600
+    pdus = await decoded(file, operator.port)
+    assert len(pdus) == count
+    of_messages = [pdu for pdu in pdus if pdu.command in (SUBMIT, DELIVER)]
+    answered([pdu for pdu in pdus if pdu.command not in (BIND, BIND_RESP)])
+    binds = [pdu for pdu in pdus if pdu.command == BIND]
+    assert binds and {(pdu.fields["smpp.password"], pdu.fields["smpp.system_id"]) for pdu in binds} == {
+        ("****", "payk")
+    }
+    for pdu in of_messages:
+        ours = pdu.fields["smpp.destination_addr" if pdu.sent else "smpp.source_addr"]
+        assert re.fullmatch(r"992900\*\*\*\*0[123]", ours), ours
+        assert pdu.fields["smpp.source_addr" if pdu.sent else "smpp.destination_addr"] == "AlifBank"
+    submits = [pdu for pdu in of_messages if pdu.sent]
+    assert b"x" * len(TEXT) in {pdu.text for pdu in submits}
+    segments = [pdu.text for pdu in submits if pdu.text[:3] == b"\x05\x00\x03"]
+    assert len(segments) == 2 and all(set(text[6:]) <= {0, ord("x")} for text in segments)
+    receipts = [pdu.text for pdu in of_messages if not pdu.sent]
+    assert all(b"stat:DELIVRD" in text and b"err:000" in text for text in receipts)
+    octets = file.read_bytes()
+    for hidden in (PASSWORD, TEXT, "4711", "992900900902", *LONG.split()):
+        assert hidden.encode() not in octets and hidden.encode("utf-16-be") not in octets
+
+
+async def test_a_number_on_every_link_with_what_is_said_by_an_api_elsewhere(payk_on_server: Payk) -> None:
+    """The process that is asked holds no link."""
+    payk = payk_on_server
+    operator, centre = await running(payk)
+    door = payk.start("serve", "--roles", "admin", PAYK_PORT="0", PAYK_ADMIN_PORT="0")
+    url = await door.line(r"^management +(https?://\S+)")
+    token = (await payk.done("token", "create", "test", "--role", "admin")).strip()
+    file = payk.folder / "number.pcap"
+    shown = ("--texts", "--whole-numbers")
+    trace = payk.start(
+        *("trace", "--number", "992900900902", "--seconds", "8", "-o", str(file), *shown),
+        PAYK_ADMIN_URL=url,
+        PAYK_ADMIN_TOKEN=token,
+    )
+    await until_it_sees(trace, file, centre, "992900900902")
+    for number in ("992900900902", "992900900903"):
+        await centre.wait_for(await centre.send(number, Text=TEXT))
+    await ended(trace)
+    pdus = await decoded(file, operator.port)
+    answered(pdus)
+    assert {pdu.command for pdu in pdus} == {SUBMIT, SUBMIT_RESP, DELIVER, DELIVER_RESP}
+    numbers = {pdu.fields["smpp.destination_addr" if pdu.sent else "smpp.source_addr"] for pdu in pdus}
+    assert numbers - {""} == {"992900900902"}
+    assert TEXT.encode() in {pdu.text for pdu in pdus if pdu.command == SUBMIT}
+
+    entries = await payk.done("audit", "list", "--json")
+    [entry] = [line for line in entries.splitlines() if "trace.begin" in line]
+    assert '"texts": true' in entry and "992900****02" in entry and "992900900902" not in entry
+
+
+async def test_what_the_page_says(payk_on_server: Payk) -> None:
+    payk = payk_on_server
+    operator, centre = await running(payk)
+    section = PAGE[PAGE.index("## Tracing a link") :]
+    [commands] = re.findall(r"^```sh\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)[:1]
+    link, number, tshark = commands.strip().splitlines()
+    for command in (link, number):
+        words = command.replace("--seconds 60", "--seconds 5").split()
+        file = payk.folder / words[words.index("-o") + 1]
+        trace = payk.start(*words[1:])
+        await until_it_sees(trace, file, centre, "992900900900")
+        assert await ended(trace) > 0
+    await decoded(payk.folder / "tcell-1.pcap", operator.port)
+    own = tshark.replace("2775", str(operator.port))
+    done = await asyncio.to_thread(
+        subprocess.run, ["bash", "-c", own], cwd=payk.folder, capture_output=True, text=True, check=True
+    )
+    assert "Submit_sm" in done.stdout and "SMPP" in done.stdout
+
+
+async def test_what_cannot_be_traced(payk_on_server: Payk) -> None:
+    payk = payk_on_server
+    await payk.apply(registry(1))
+    for arguments, said in (
+        (("--link", "nothing"), 'There is no link "nothing"'),
+        (("--number", "abc"), "number"),
+        ((), "--link NAME or --number NUMBER"),
+        (("--link", "x", "--number", "992900900900"), "--link NAME or --number NUMBER"),
+        (("--link", "tcell-1", "--seconds", "601"), "600"),
+    ):
+        done = await payk.run("trace", *arguments, "-o", "no.pcap")
+        assert done.returncode in (1, 2) and said in done.stderr, done.stderr
+    assert not (payk.folder / "no.pcap").exists()
+    idle = await payk.run("trace", "--link", "tcell-1", "--seconds", "1", "-o", "idle.pcap")
+    assert (idle.returncode, idle.stdout) == (0, "0 PDUs in idle.pcap\n") and "no process holds it" in idle.stderr
