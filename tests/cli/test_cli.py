@@ -527,3 +527,76 @@ def test_help_is_quick() -> None:
     assert "payk.client" in done.stderr
     for library in ("pydantic_settings", "asyncpg", "starlette", "payk.settings", "payk.app"):
         assert f" {library}\n" not in done.stderr
+
+
+# -- preview ---------------------------------------------------------------------------------------------------------
+
+PREVIEW = {
+    "PhoneNumber": "992900900900", "Encoding": "UCS2", "Parts": 2, "Units": 71, "CharactersLeft": 63, "Ends": [67, 71],
+    "ForcedBy": [{"Character": "ы", "At": 0, "Count": 71}],
+    "Shorter": {
+        "Spelling": "ru", "Text": "y" * 71, "Encoding": "GSM7", "Parts": 1, "Units": 71, "CharactersLeft": 89,
+        "Ends": [71],
+    },
+    "Route": {
+        "Prefix": "992", "Why": "It fits.",
+        "Operators": [{"Operator": "tcell", "Weight": 70, "Carries": False, "Why": "It is disabled."}],
+    },
+    "Price": "0.5", "Cost": "1", "Rejections": [],
+}  # fmt: skip
+
+
+def test_a_text_is_looked_at_without_a_centre(place: dict[str, str], centre: FakeCentre) -> None:
+    done = payk("preview", "ы" * 71, environment=place)
+    assert (done.stderr, done.returncode) == ("", 0)
+    rows = [re.split(r" {2,}", line.strip()) for line in done.stdout.splitlines()]
+    assert rows == [
+        ["encoding", "UCS2"],
+        ["parts", "2, cut after character 67"],
+        ["units", "71, 63 left in the last part"],
+        ["not GSM", "ы U+044B at 1"],
+        ["shorter", f"1 part in GSM7 as ru: {'y' * 71}"],
+    ]
+    told = json.loads(payk("preview", "Price: 5 €", "--json", environment=place).stdout)
+    assert (told["Encoding"], told["Parts"], told["Units"], told["ForcedBy"]) == ("GSM7", 1, 11, [])
+    assert list(told) == list(PREVIEW)
+    assert centre.requests == []
+
+
+def test_of_many_letters_the_first_are_named(place: dict[str, str]) -> None:
+    done = payk("preview", "абвгдежзиклм", environment=place)
+    [line] = [line for line in done.stdout.splitlines() if line.startswith("not GSM")]
+    assert line.count("U+") == 10 and line.strip().endswith("; and 2 more")
+
+
+@pytest.mark.parametrize(("text", "line"), [("  ", "the text is blank"), ("", "the text is blank")])
+def test_what_is_no_text_is_one_line(place: dict[str, str], text: str, line: str) -> None:
+    done = payk("preview", text, environment=place)
+    assert (done.stdout, done.stderr, done.returncode) == ("", f"payk: {line}\n", 2)
+
+
+def test_where_it_would_go_the_centre_is_asked(centre: FakeCentre, place: dict[str, str]) -> None:
+    centre.will_answer(Answer(body=PREVIEW))
+    arguments = ("preview", "ы" * 71, "--to", "992900900900", "--sender", "AlifBank", "--type", "otp")
+    done = payk(*arguments, environment=place)
+    assert (done.stderr, done.returncode) == ("", 0)
+    [request] = centre.requests
+    assert request.path == "/api/v1/sms/preview"
+    assert request.body == {
+        "PhoneNumber": "992900900900", "Text": "ы" * 71, "SenderAddress": "AlifBank", "SmsType": 2,
+    }  # fmt: skip
+    for row in (
+        "number    992900900900", "route     992: It fits.", "operator  tcell, share 70: It is disabled.",
+        "price     0.5 a part, 1 in all",
+    ):  # fmt: skip
+        assert row in done.stdout
+    assert json.loads(payk(*arguments, "--json", environment=place).stdout) == PREVIEW
+
+
+def test_what_would_be_refused_is_exit_code_1(centre: FakeCentre, place: dict[str, str]) -> None:
+    nothing = dict.fromkeys(("PhoneNumber", "Encoding", "Parts", "Units", "CharactersLeft", "Ends", "Shorter", "Route"))
+    refused = [{"Field": "PhoneNumber", "Code": "PhoneNumberInvalid", "Detail": "It is no number."}]
+    centre.will_answer(Answer(body=PREVIEW | nothing | {"Price": None, "Cost": None, "Rejections": refused}))
+    done = payk("preview", "x", "--to", "12", environment=place)
+    assert done.returncode == 1
+    assert re.search(r"^refused +PhoneNumberInvalid: It is no number\.$", done.stdout, re.MULTILINE)

@@ -17,21 +17,26 @@ from payk.client import (
     ApiError,
     AsyncClient,
     BadRequest,
+    BrokenRule,
     BulkResult,
     Cancellation,
     Client,
     ConnectionFailed,
     Forbidden,
+    ForcingCharacter,
     Message,
     MessageFilter,
     MessageState,
     NetworkError,
     NotFound,
     OutcomeUnknown,
+    PreviewOperator,
+    PreviewRoute,
     Priority,
     Rejection,
     SentMessage,
     ServiceUnavailable,
+    ShorterText,
     SmsType,
     Status,
     Timeline,
@@ -640,3 +645,37 @@ def test_all_messages_are_walked_through(centre: FakeCentre, ask: Ask) -> None:
     assert [request.path for request in centre.requests] == [
         "/api/v1/sms?Limit=2", "/api/v1/sms?Limit=2&Cursor=6", "/api/v1/sms?Limit=2&Cursor=3",
     ]  # fmt: skip
+
+
+def test_a_message_is_tried_out(centre: FakeCentre, ask: Ask) -> None:
+    body = {
+        "PhoneNumber": "992900900900", "Encoding": "UCS2", "Parts": 2, "Units": 71, "CharactersLeft": 63,
+        "Ends": [67, 71], "ForcedBy": [{"Character": "ы", "At": 0, "Count": 71}],
+        "Shorter": {
+            "Spelling": "ru", "Text": "y" * 71, "Encoding": "GSM7", "Parts": 1, "Units": 71, "CharactersLeft": 89,
+            "Ends": [71],
+        },
+        "Route": {
+            "Prefix": "992", "Why": "It fits.",
+            "Operators": [{"Operator": "tcell", "Weight": 0, "Carries": True, "Why": None}],
+        },
+        "Price": None, "Cost": None,
+        "Rejections": [{"Field": None, "Code": "QuotaExceeded", "Detail": "Used up."}],
+    }  # fmt: skip
+    centre.will_answer(Answer(body=body))
+    found = ask("preview", HELLO)
+    [request] = centre.requests
+    assert (request.method, request.path) == ("POST", "/api/v1/sms/preview")
+    assert request.body == HELLO.body()
+    assert (found.encoding, found.parts, found.units, found.characters_left, found.ends) == (
+        "UCS2",
+        2,
+        71,
+        63,
+        (67, 71),
+    )
+    assert found.forced_by == (ForcingCharacter("ы", 0, 71),)
+    assert found.shorter == ShorterText("ru", "y" * 71, "GSM7", 1, 89)
+    assert found.route == PreviewRoute("992", "It fits.", (PreviewOperator("tcell", 0, True, None),))
+    assert found.rejections == (BrokenRule(None, "QuotaExceeded", "Used up."),)
+    assert found.body == body

@@ -183,6 +183,7 @@ def test_curl_lines_are_the_documented_requests(page: Path) -> None:
             ("/api/v1/sms/resume", [dict]),
             ("/api/v1/sms?SmsLabel=spring&State=Deleted&Limit=1", []),
             ("/api/v1/sms/status", [dict]),
+            ("/api/v1/sms/preview", [dict]),
         ]
     assert seen == documented
 

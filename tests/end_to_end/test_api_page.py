@@ -48,6 +48,9 @@ async def test_every_request_is_answered_as_shown(payk: Payk) -> None:
             assert list(answer) == list(shown) and answer["MessageId"] == shown["MessageId"]
             assert {event["Event"] for event in answer["Events"]} >= {"accepted", "queued", "submitted"}
             continue
+        if "/preview'" in line:  # not all that force UCS-2 are shown
+            assert answer["ForcedBy"][: len(shown["ForcedBy"])] == shown["ForcedBy"]
+            answer["ForcedBy"] = shown["ForcedBy"]
         assert timeless(answer) == timeless(shown), line
         if answer.get("MessageId") == "100000000" and "MessageResult" in answer:
             await centre.wait_for("100000000", "Delivered")

@@ -43,6 +43,7 @@ async def test_the_document_describes_what_exists(centre: Centre) -> None:
         ("post", "/api/v1/sms/pause"),
         ("post", "/api/v1/sms/resume"),
         ("post", "/api/v1/sms/status"),
+        ("post", "/api/v1/sms/preview"),
     }
     schemas = described["components"]["schemas"]
     assert list(schemas["Message"]["properties"]) == list(Field)

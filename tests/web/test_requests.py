@@ -60,7 +60,7 @@ METHODS = [
     ("GET", "/api/v1/sms/Pause/", "POST"),
     ("GET", "/api/v1/sms/RESUME", "POST"),
     ("GET", "/api/v1/sms/status", "POST"),
-    ("GET", "/api/v1/sms/Preview/", ""),
+    ("GET", "/api/v1/sms/Preview/", "POST"),
     ("POST", "/api/v1/sms/123", "GET, HEAD, DELETE"),
     ("PUT", "/api/v1/sms/123", "GET, HEAD, DELETE"),
     ("POST", "/api/v1/sms/123/events", "GET, HEAD"),

@@ -1,4 +1,7 @@
-"""Commands of a client: send a message, see what became of it. They are the SDK and need nothing of the server."""
+"""Commands of a client: send a message, see what became of it, see what one would be.
+
+They are the SDK and need nothing of the server; only a text is looked at here with the server's parts.
+"""
 
 from __future__ import annotations
 
@@ -16,13 +19,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from payk.cli.command_line import PROGRAM, Home, fail
+from payk.cli.command_line import PROGRAM, Home, fail, server_parts
 from payk.client import (
     ApiError,
     Client,
     Message,
     MessageState,
     PaykError,
+    Preview,
     Priority,
     SmsType,
     Status,
@@ -34,6 +38,9 @@ __all__ = ["commands"]
 
 RETRIES = 2
 """Whoever sits at a terminal is not kept waiting."""
+
+LETTERS_SHOWN = 10
+"""Of those that make a text dear."""
 
 commands = typer.Typer()
 
@@ -145,6 +152,96 @@ def status(
         raise typer.Exit(1)
 
 
+@commands.command()
+def preview(
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="Text of the message.")],
+    to: Annotated[
+        str | None,
+        typer.Option(metavar="NUMBER", envvar="PAYK_PREVIEW_TO", help="Also ask the centre where it would go."),
+    ] = None,
+    sender: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", envvar="PAYK_PREVIEW_SENDER", help="Sender that it would have; goes with --to."),
+    ] = None,
+    type_: Annotated[
+        Literal["common", "otp", "batch"],
+        typer.Option("--type", envvar="PAYK_PREVIEW_TYPE", help="What it would be for; goes with --to."),
+    ] = "common",
+    as_json: AsJson = False,
+    url: Url = None,
+    api_key: ApiKey = None,
+    home: Home = None,
+) -> None:
+    """Show how a text is encoded and cut, and what makes it dear; with --to also its route, price and broken rules.
+
+    Nothing is sent. Without --to no centre is asked. Exit code 1 if the message would be refused.
+    """
+    if to is None and sender is None:
+        found = _preview_here(text)
+    else:
+        with _centre(url, api_key, home) as centre:
+            found = centre.preview(Message(to or "", text, sender or "", SmsType[type_.upper()]))
+    if as_json:
+        print(json.dumps(found.body, ensure_ascii=False))
+    else:
+        _print_preview(found, asked=to is not None or sender is not None)
+    if found.rejections:
+        raise typer.Exit(1)
+
+
+def _preview_here(text: str) -> Preview:
+    """What can be known of a text without a centre."""
+    with server_parts("preview"):
+        from payk.client.answer import preview_of
+        from payk.intake import preview as intake
+        from payk.text import cost_of, find_invalid
+        from payk.web.api.preview import preview_members
+    fault = find_invalid(text)
+    if fault is not None:
+        fail(f"this text cannot be sent: {fault}")
+    if not text or text.isspace():
+        fail("the text is blank")
+    return preview_of(preview_members(intake.Preview("", cost_of(text), 0, None, None, ())))
+
+
+def _print_preview(found: Preview, *, asked: bool) -> None:
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for name, cell in _preview_rows(found, asked=asked):
+        table.add_row(name, _shown(cell))
+    Console(highlight=False, width=None if sys.stdout.isatty() else 250).print(table)
+
+
+def _preview_rows(found: Preview, *, asked: bool) -> Iterator[tuple[str, str]]:
+    if found.parts is not None and found.ends is not None:
+        yield "encoding", found.encoding or ""
+        cuts = ", ".join(str(end) for end in found.ends[:-1])
+        yield "parts", f"{found.parts}" + (f", cut after character {cuts}" if cuts else "")
+        yield "units", f"{found.units}, {found.characters_left} left in the last part"
+    if found.forced_by:
+        first = [
+            f"{one.character} U+{ord(one.character):04X} at {one.at + 1}" for one in found.forced_by[:LETTERS_SHOWN]
+        ]
+        more = len(found.forced_by) - len(first)
+        yield "not GSM", "; ".join(first) + (f"; and {more} more" if more else "")
+    if found.shorter is not None:
+        shorter = found.shorter
+        yield "shorter", f"{_parts(shorter.parts)} in {shorter.encoding} as {shorter.spelling}: {shorter.text}"
+    if asked:
+        yield "number", found.phone_number or "none"
+        yield "route", "none" if found.route is None else f"{found.route.prefix or 'every number'}: {found.route.why}"
+        for operator in () if found.route is None else found.route.operators:
+            weight = f", share {operator.weight}" if operator.weight else ""
+            yield "operator", f"{operator.name}{weight}" + (f": {operator.why}" if operator.why else "")
+        if found.price is not None:
+            yield "price", f"{found.price} a part, {found.cost} in all"
+    for broken in found.rejections:
+        yield "refused", f"{broken.code}: {broken.detail}"
+
+
+def _parts(count: int) -> str:
+    return f"{count} part{'' if count == 1 else 's'}"
+
+
 def _status_line(status: Status) -> str:
     """The documented JSON of a status."""
     return json.dumps(
@@ -175,7 +272,7 @@ def _print_timelines(timelines: Sequence[Timeline]) -> None:
             numbers = ["" if number is None else str(number) for number in (event.part, event.attempt)]
             cells = (_moment(event.at), event.kind, *numbers, event.operator or "", ", ".join(_details(event)))
             table.add_row(*(_shown(cell) for cell in cells))
-        head = f"{timeline.message_id}  {timeline.state}  {timeline.parts} part{'' if timeline.parts == 1 else 's'}"
+        head = f"{timeline.message_id}  {timeline.state}  {_parts(timeline.parts)}"
         console.print(*([""] if place else []), _shown(head), table, sep="\n")
 
 

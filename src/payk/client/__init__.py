@@ -27,6 +27,14 @@ from payk.client.errors import (
 from payk.client.listing import MessageFilter, MessagePage, StoredMessage
 from payk.client.message import Message, Priority, SmsType
 from payk.client.nonblocking import AsyncClient
+from payk.client.preview import (
+    BrokenRule,
+    ForcingCharacter,
+    Preview,
+    PreviewOperator,
+    PreviewRoute,
+    ShorterText,
+)
 from payk.client.result import BulkResult, Cancellation, MessageState, Rejection, SentMessage, Status
 from payk.client.timeline import NetworkError, Timeline, TimelineEvent
 
@@ -36,11 +44,13 @@ __all__ = [
     "ApiError",
     "AsyncClient",
     "BadRequest",
+    "BrokenRule",
     "BulkResult",
     "Cancellation",
     "Client",
     "ConnectionFailed",
     "Forbidden",
+    "ForcingCharacter",
     "Message",
     "MessageFilter",
     "MessagePage",
@@ -49,10 +59,14 @@ __all__ = [
     "NotFound",
     "OutcomeUnknown",
     "PaykError",
+    "Preview",
+    "PreviewOperator",
+    "PreviewRoute",
     "Priority",
     "Rejection",
     "SentMessage",
     "ServiceUnavailable",
+    "ShorterText",
     "SmsType",
     "Status",
     "StoredMessage",

@@ -24,15 +24,25 @@ from payk.client.errors import (
 )
 from payk.client.listing import MessagePage, StoredMessage
 from payk.client.message import Priority, SmsType
+from payk.client.preview import (
+    BrokenRule,
+    ForcingCharacter,
+    Preview,
+    PreviewOperator,
+    PreviewRoute,
+    ShorterText,
+)
 from payk.client.result import BulkResult, Cancellation, MessageState, Rejection, SentMessage, Status
 from payk.client.timeline import NetworkError, Timeline, TimelineEvent
 
 __all__ = [
     "error_of",
+    "preview_of",
     "read_bulk",
     "read_cancellation",
     "read_held",
     "read_page",
+    "read_preview",
     "read_sent",
     "read_status",
     "read_statuses",
@@ -163,6 +173,43 @@ def _event(members: Mapping[str, Any]) -> TimelineEvent:
         network_error=read("NetworkError", lambda error: NetworkError(error["Network"], error["Code"])),
         operator_time=read("OperatorTime", _utc),
     )
+
+
+def read_preview(response: httpx.Response) -> Preview:
+    """The answer of POST /api/v1/sms/preview."""
+    return _read(response, preview_of)
+
+
+def preview_of(body: Mapping[str, Any]) -> Preview:
+    """The preview that the documented JSON tells of."""
+    shorter, route = body["Shorter"], body["Route"]
+    return Preview(
+        phone_number=body["PhoneNumber"],
+        encoding=body["Encoding"],
+        parts=body["Parts"],
+        units=body["Units"],
+        characters_left=body["CharactersLeft"],
+        ends=None if body["Ends"] is None else tuple(body["Ends"]),
+        forced_by=tuple(ForcingCharacter(row["Character"], row["At"], row["Count"]) for row in body["ForcedBy"]),
+        shorter=None if shorter is None else _shorter(shorter),
+        route=None if route is None else _route(route),
+        price=body["Price"],
+        cost=body["Cost"],
+        rejections=tuple(BrokenRule(row["Field"], row["Code"], row["Detail"]) for row in body["Rejections"]),
+        body=body,
+    )
+
+
+def _shorter(row: Mapping[str, Any]) -> ShorterText:
+    return ShorterText(row["Spelling"], row["Text"], row["Encoding"], int(row["Parts"]), int(row["CharactersLeft"]))
+
+
+def _route(row: Mapping[str, Any]) -> PreviewRoute:
+    operators = tuple(
+        PreviewOperator(one["Operator"], int(one["Weight"]), bool(one["Carries"]), one["Why"])
+        for one in row["Operators"]
+    )
+    return PreviewRoute(row["Prefix"], row["Why"], operators)
 
 
 def read_cancellation(response: httpx.Response) -> Cancellation:

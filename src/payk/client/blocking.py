@@ -21,12 +21,14 @@ from payk.client.exchange import (
     hold_steps,
     page_steps,
     poll_pauses,
+    preview_steps,
     send_steps,
     status_steps,
     statuses_steps,
 )
 from payk.client.listing import EVERY_MESSAGE, MessageFilter, MessagePage, StoredMessage
 from payk.client.message import Message
+from payk.client.preview import Preview
 from payk.client.result import BulkResult, Cancellation, SentMessage, Status
 from payk.client.timeline import Timeline
 from payk.client.transport import transport_options
@@ -114,6 +116,10 @@ class Client:
     def resume(self, label: str) -> int:
         """Let go what `pause` keeps under a label; how many messages it kept. Raises PaykError."""
         return self._run(hold_steps("resume", label, self._retries))
+
+    def preview(self, message: Message) -> Preview:
+        """What would become of a message, whatever rules it breaks; nothing is sent. Raises PaykError."""
+        return self._run(preview_steps(message, self._retries))
 
     def watch(self, message_id: str | int, timeout: float | None = None) -> Iterator[Status]:
         """The status now and at every change of state, to the final one. Raises WaitTimeout after `timeout` seconds."""

@@ -22,6 +22,7 @@ from payk.client.answer import (
     read_cancellation,
     read_held,
     read_page,
+    read_preview,
     read_sent,
     read_status,
     read_statuses,
@@ -31,6 +32,7 @@ from payk.client.answer import (
 from payk.client.errors import ConnectionFailed
 from payk.client.listing import MessageFilter, MessagePage
 from payk.client.message import Message
+from payk.client.preview import Preview
 from payk.client.result import BulkResult, Cancellation, SentMessage, Status
 from payk.client.timeline import Timeline
 
@@ -45,6 +47,7 @@ __all__ = [
     "hold_steps",
     "page_steps",
     "poll_pauses",
+    "preview_steps",
     "send_steps",
     "status_steps",
     "statuses_steps",
@@ -126,6 +129,12 @@ def page_steps(search: MessageFilter, cursor: str | None, limit: int, retries: i
     parameters = search.parameters() | {"Limit": str(limit)} | ({} if cursor is None else {"Cursor": cursor})
     response = yield from _attempts(Call("GET", f"/api/v1/sms?{urlencode(parameters)}"), retries)
     return read_page(response)
+
+
+def preview_steps(message: Message, retries: int) -> Generator[Any, Any, Preview]:
+    """POST /api/v1/sms/preview."""
+    response = yield from _attempts(Call("POST", "/api/v1/sms/preview", _json(message.body())), retries)
+    return read_preview(response)
 
 
 def cancel_steps(message_id: str | int, retries: int) -> Generator[Any, Any, Status]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
 from payk.domain.account import Client
@@ -16,7 +16,7 @@ from payk.domain.validity import due_at, lifetime, parse_instant
 from payk.intake.request import Refused, Request
 from payk.text import count_parts, find_invalid, normalise
 
-__all__ = ["STEPS", "Draft", "checked_label", "walk"]
+__all__ = ["STEPS", "Draft", "checked_label", "in_order", "judged", "walk"]
 
 LABEL_MAX = 255
 CLIENT_MESSAGE_ID_MAX = 255
@@ -265,8 +265,22 @@ def walk(request: Request, client: Client, directory: Directory, now: Callable[[
     """Check one message; what the steps made of it. `now` is asked only for one with ScheduledAt. Raises Refused."""
     draft = Draft(request, client, directory, now)
     _take_steps(draft, STEPS)
-    if client.limits is not NO_LIMITS:
+    if not draft.broken and client.limits is not NO_LIMITS:
         _take_steps(draft, LIMITS)
+    if draft.broken:
+        raise Refused(_one_per_field(draft.broken))
+    return draft
+
+
+def judged(request: Request, client: Client, directory: Directory, now: Callable[[], datetime]) -> Draft:
+    """The same to its end whatever is broken, with the limits too where the fields that they are about are right."""
+    draft = Draft(request, client, directory, now)
+    _take_steps(draft, STEPS)
+    draft.broken = list(_one_per_field(draft.broken))
+    if draft.phone:
+        _take_steps(draft, [destination_is_allowed])
+    if draft.sms_type is not None:
+        _take_steps(draft, [priority_is_allowed, type_is_allowed])
     return draft
 
 
@@ -276,8 +290,6 @@ def _take_steps(draft: Draft, steps: Sequence[Callable[[Draft], None]]) -> None:
             step(draft)
         except Rejection as rejection:
             draft.broken.append(rejection)
-    if draft.broken:
-        raise Refused(_one_per_field(draft.broken))
 
 
 def checked_label(raw: str | None) -> str | None:
@@ -287,6 +299,12 @@ def checked_label(raw: str | None) -> str | None:
 
 def _given(value: str | None) -> str | None:
     return None if value is None or not value or value.isspace() else value
+
+
+def in_order(broken: Iterable[Rejection]) -> tuple[Rejection, ...]:
+    """All of them, in the order of the fields that they are about; those about none come last."""
+    fields = list(Field)
+    return tuple(sorted(broken, key=lambda one: len(fields) if one.field is None else fields.index(one.field)))
 
 
 def _one_per_field(broken: list[Rejection]) -> tuple[Rejection, ...]:

@@ -9,7 +9,7 @@ more than there may be. All of them are touched in one order: digests, numbers, 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import asyncpg
 
@@ -22,7 +22,7 @@ from payk.store.database import Connection
 from payk.store.queries import sql
 from payk.value import value
 
-__all__ = ["Asked", "Charging", "find_blocked", "refund"]
+__all__ = ["Asked", "Charging", "find_blocked", "refund", "would_be_refused"]
 
 _Number = tuple[int, str, bool]
 """Client, number, whether they are Otp."""
@@ -74,6 +74,29 @@ async def refund(connection: Connection, message_ids: Sequence[int]) -> int:
     Once for each message, however often it is called, and nothing for those of which nothing was counted.
     """
     return int(await connection.fetchval(sql("charging.refund"), message_ids)) if message_ids else 0
+
+
+async def would_be_refused(connection: Connection, asked: Asked) -> list[Rejection]:
+    """Everything that a message would be refused for now, each limit asked apart; nothing is counted."""
+    limits = asked.limits
+    found: list[Rejection] = []
+    if await find_blocked(connection, [(asked.client_id, asked.phone, asked.sms_type)]):
+        found.append(_blocked(asked))
+    quotas = replace(limits, prepaid=False)
+    balance = Limits(prepaid=limits.prepaid, otp_reserve=limits.otp_reserve, otp_overdraft=limits.otp_overdraft)
+    number = Charging(connection)
+    await number.look_at_number(asked)
+    found += number.refused.values()
+    for alone in (quotas, balance):
+        if alone.counts_parts:
+            totals = Charging(connection)
+            await totals.look_at_totals([_asked_alone(asked, alone)])
+            found += totals.refused.values()
+    return found
+
+
+def _asked_alone(asked: Asked, limits: Limits) -> Asked:
+    return Asked(asked.message_id, asked.client_id, asked.phone, asked.sms_type, asked.parts, limits, asked.price)
 
 
 @dataclass
@@ -136,6 +159,15 @@ class Charging:
         for place in await find_blocked(self.connection, [(one.client_id, one.phone, one.sms_type) for one in asked]):
             self.refused[asked[place].message_id] = _blocked(asked[place])
         await self._refuse_of_numbers(self._by_number(asked), counted=False)
+        await self.look_at_totals(asked)
+        return bool(self.refused)
+
+    async def look_at_number(self, asked: Asked) -> None:
+        """Refuse it where its number got as many messages as it may."""
+        await self._refuse_of_numbers(self._by_number([asked]), counted=False)
+
+    async def look_at_totals(self, asked: Sequence[Asked]) -> None:
+        """Refuse those that do not fit into the quotas and balances as they are, of those that are not refused."""
         charged = self._to_charge(asked)
         if charged:
             rows = await self.connection.fetch(
@@ -147,7 +179,6 @@ class Charging:
                     totals.parts[one.client_id, period, one.otp] += one.parts
                 totals.balances[one.client_id] -= one.cost
             self._refuse_excess(charged, totals)
-        return bool(self.refused)
 
     def _to_charge(self, asked: Sequence[Asked]) -> list[Asked]:
         return [one for one in asked if one.price is not None and one.message_id not in self.refused]

@@ -89,8 +89,10 @@ class Cost:
         return self.choices[0]
 
 
-def cost_of(text: str, *, method: ConcatMethod = ConcatMethod.UDH8) -> Cost:
+def cost_of(text: str, *, method: ConcatMethod = ConcatMethod.UDH8, encoding: Encoding | None = None) -> Cost:
     """Which characters of `text` force UCS-2, and what each spelling of it costs, cheapest first.
+
+    `encoding` prescribes one, as in `segment`: UCS2, for an operator that takes no other.
 
     Of the same number of parts the gentler spelling goes first. A spelling that adds nothing to a gentler one is left
     out: PLAIN if no character of `PLAIN` is there, a language if no letter is there to transliterate. PAYLOAD is
@@ -100,7 +102,7 @@ def cost_of(text: str, *, method: ConcatMethod = ConcatMethod.UDH8) -> Cost:
     if method is ConcatMethod.PAYLOAD:
         method = ConcatMethod.UDH8
     text = normalise(text)
-    choices = [_choice(spelling, spelled, method) for spelling, spelled in _spellings(text).items()]
+    choices = [_choice(spelling, spelled, method, encoding) for spelling, spelled in _spellings(text).items()]
     choices.sort(key=attrgetter("parts"))  # stable: of the same number the gentler stays first
     return Cost(_forcing(text), tuple(choices))
 
@@ -120,8 +122,8 @@ def _spellings(text: str) -> dict[Spelling, str]:
     return spellings
 
 
-def _choice(spelling: Spelling, text: str, method: ConcatMethod) -> Choice:
-    segmentation = segment(text, method=method)
+def _choice(spelling: Spelling, text: str, method: ConcatMethod, encoding: Encoding | None) -> Choice:
+    segmentation = segment(text, method=method, encoding=encoding)
     segments = segmentation.segments
     return Choice(
         spelling=spelling,

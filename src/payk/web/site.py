@@ -19,6 +19,7 @@ from payk.domain.directory import CurrentDirectory
 from payk.domain.errors import Code, quoted
 from payk.domain.receipt import ReceiptWait
 from payk.intake import Intake
+from payk.intake.preview import Previews
 from payk.logs import get_logger
 from payk.metrics.catalogue import REFUSALS
 from payk.store.database import Database
@@ -35,6 +36,7 @@ from payk.web.api.events import Timelines
 from payk.web.api.listing import Listing
 from payk.web.api.openapi import document
 from payk.web.api.paths import Methods, SmsPaths
+from payk.web.api.preview import Previewing
 from payk.web.api.question import Questions
 from payk.web.api.send import Sending
 from payk.web.api.status import Statuses
@@ -170,6 +172,7 @@ class PublicSite(Site):
             Statuses(db, status_reader, questions, commands),
             Timelines(timeline_reader, questions),
             Control(db, status_reader, questions, commands, wait),
+            Previewing(Previews(db, directory, now), commands),
         )
 
     def find(self, exchange: Exchange) -> Methods | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from payk.clock import Clock
 from payk.domain.access import Actor, PrincipalKind
@@ -23,7 +24,7 @@ from payk.web.problems import RETRY_AFTER, Problem
 
 __all__ = ["Command", "CommandReader", "doubtful"]
 
-_LIMIT = BodyLimit(2 * 1024 * 1024, "Split the ids into several requests.")
+IDS_LIMIT: Final = BodyLimit(2 * 1024 * 1024, "Split the ids into several requests.")
 
 
 @dataclass(slots=True)
@@ -59,13 +60,24 @@ class CommandReader:
         self._answer_timeout = answer_timeout
         self._trusted_proxies = trusted_proxies
 
-    async def answered(self, exchange: Exchange, path: str, carry_out: Callable[[Command], Awaitable[bytes]]) -> Answer:
-        """What `carry_out` makes of the request to `path`, or what it made of it before under the same key."""
+    async def answered(
+        self,
+        exchange: Exchange,
+        path: str,
+        carry_out: Callable[[Command], Awaitable[bytes]],
+        *,
+        limit: BodyLimit = IDS_LIMIT,
+        private: bool = False,
+    ) -> Answer:
+        """What `carry_out` makes of the request to `path`, or what it made of it before under the same key.
+
+        Of a `private` answer nothing is kept but that there was one: it holds a text, and is made anew.
+        """
         client = await self._admission.client(exchange)
         key = idempotency_key(exchange)
-        packed = await receive_body(exchange, _LIMIT)
+        packed = await receive_body(exchange, limit)
         deadline = self._clock.monotonic() + self._answer_timeout
-        body = await unpack_body(exchange, packed, _LIMIT)
+        body = await unpack_body(exchange, packed, limit)
         actor = Actor(
             PrincipalKind.CLIENT,
             client.name,
@@ -78,12 +90,14 @@ class CommandReader:
             return Answer(200, await _done(command, carry_out))
         named = await self._intake.request_key(client, path, key, body)
         kept = await find_answer(self._db, named, command.timeout())
-        if kept is None:
+        octets = b""
+        if kept is None or private:
             octets = await _done(command, carry_out)
-            kept = await self._keep(named, octets, command)
+        if kept is None:
+            kept = await self._keep(named, b"" if private else octets, command)
             if kept is None:
                 return Answer(200, octets)
-        return Answer(200, kept.octets, headers=REPEATED)
+        return Answer(200, octets if private else kept.octets, headers=REPEATED)
 
     async def _keep(self, named: AnswerKey, octets: bytes, command: Command) -> KeptAnswer | None:
         """Keep the answer; another one where a request at the same instant was first."""

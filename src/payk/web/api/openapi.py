@@ -12,10 +12,12 @@ from payk.domain.errors import ERRORS, Code, Field
 from payk.domain.message import MessageState, Priority, SmsType
 from payk.domain.search import LIMIT_MAX
 from payk.store.timeline import EventKind
+from payk.text import Spelling
 from payk.web.api.body import BULK, SINGLE
 from payk.web.api.control import CANCELLED_MOST
 from payk.web.api.idempotency import HEADER, KEY_MAX
 from payk.web.api.listing import LIMIT, PARAMETERS
+from payk.web.api.preview import ENCODINGS
 from payk.web.api.reading import BULK_ITEMS
 from payk.web.api.status import ASKED_MOST
 
@@ -27,6 +29,10 @@ _ID = "123861959"
 
 _FIELD_CODES = [code for code in Code if any(code.startswith(field) for field in Field)]
 _ITEM_CODES = [*_FIELD_CODES, Code.DESTINATION_NOT_ALLOWED, Code.NUMBER_LIMIT_EXCEEDED]
+_RULES = [
+    *_ITEM_CODES, Code.PHONE_NUMBER_BLOCKED, Code.SMS_TYPE_NOT_ALLOWED, Code.PRIORITY_NOT_ALLOWED,
+    Code.QUOTA_EXCEEDED, Code.BALANCE_INSUFFICIENT,
+]  # fmt: skip
 _ALWAYS = (
     Code.UNAUTHORIZED,
     Code.IP_ADDRESS_NOT_ALLOWED,
@@ -63,6 +69,7 @@ def document() -> dict[str, Any]:
             "/api/v1/sms/pause": {"post": _pause()},
             "/api/v1/sms/resume": {"post": _resume()},
             "/api/v1/sms/status": {"post": _statuses()},
+            "/api/v1/sms/preview": {"post": _preview()},
         },
         "components": {
             "securitySchemes": {"ApiKey": {"type": "apiKey", "in": "header", "name": "X-Api-Key"}},
@@ -76,6 +83,14 @@ def document() -> dict[str, Any]:
                 "Ids": _object(MessageIds=_ids(ASKED_MOST)),
                 "Statuses": _object(Statuses={"type": "array", "items": _reference("KnownStatus")}),
                 "KnownStatus": _known_status(),
+                "Preview": _preview_object(),
+                "Spelling": _spelling(),
+                "PreviewRoute": _preview_route(),
+                "BrokenRule": _object(
+                    Field={"type": "string", "enum": [*Field, None], "nullable": True},
+                    Code={"type": "string", "enum": [Code.JSON_INVALID, *_RULES]},
+                    Detail={"type": "string"},
+                ),
                 "Timeline": _timeline_object(),
                 "Event": _event(),
                 "NetworkError": _network_error(),
@@ -193,6 +208,15 @@ def _statuses() -> dict[str, Any]:
     return _command(
         "Read the statuses of many messages", description, "readStatuses", _reference("Ids"), answer, *codes
     )
+
+
+def _preview() -> dict[str, Any]:
+    description = (
+        "Takes one message and sends nothing: how its text is cut, which characters are dear, where it would go and"
+        " why, and every rule that it breaks."
+    )
+    answer = _answer("What would become of it", _reference("Preview"), _repeated())
+    return _command("Try a message out", description, "previewMessage", _reference("Message"), answer)
 
 
 def _timeline() -> dict[str, Any]:
@@ -385,6 +409,64 @@ def _status_object() -> dict[str, Any]:
         DateSubmitted=_text("When it was taken, UTC.", _TIME),
         DateDone=_text("When its state became final, UTC; null before.", _TIME) | {"nullable": True},
     )
+
+
+def _cut() -> dict[str, Any]:
+    return {
+        "Encoding": {"type": "string", "enum": list(ENCODINGS.values())},
+        "Parts": _count("Parts that the text is sent in."),
+        "Units": _count("Of all parts: septets of GSM7, or UTF-16 units of UCS2."),
+        "CharactersLeft": _count("Units that could be added to the last part."),
+        "Ends": {
+            "type": "array",
+            "items": {"type": "integer"},
+            "description": "Where each part ends: characters (code points) from the beginning of the text in NFC.",
+        },
+    }
+
+
+def _preview_object() -> dict[str, Any]:
+    forced = _object(
+        Character=_text("The character.", "ш"),
+        At=_count("Where it stands first: characters before it in the text in NFC."),
+        Count=_count("How often it stands there."),
+    )
+    money = {"type": "string", "nullable": True, "example": "0.12"}
+    nothing = {name: schema | {"nullable": True} for name, schema in _cut().items()}
+    nothing["Encoding"]["enum"] = [*nothing["Encoding"]["enum"], None]
+    return _object(
+        PhoneNumber=_text("The number in its normal form; null where it is none.", "992900900900") | {"nullable": True},
+        **nothing,
+        ForcedBy={"type": "array", "items": forced, "description": "The characters that GSM 03.38 does not hold."},
+        Shorter=_or_null(_reference("Spelling"), "The spelling of fewer parts; null where none saves a part."),
+        Route=_or_null(_reference("PreviewRoute"), "null where none leads there."),
+        Price=money | {"description": "Of a part; null where your client is not prepaid."},
+        Cost=money | {"description": "Of all parts."},
+        Rejections={"type": "array", "items": _reference("BrokenRule"), "description": "Empty: it would be taken."},
+    )
+
+
+def _spelling() -> dict[str, Any]:
+    kinds = [kind for kind in Spelling if kind is not Spelling.AS_IS]
+    return _object(Spelling={"type": "string", "enum": kinds}, Text=_text("The text so.", "Vash kod"), **_cut())
+
+
+def _preview_route() -> dict[str, Any]:
+    operator = _object(
+        Operator=_text("Name of the operator.", "tcell"),
+        Weight=_count("Its share; 0 where the first gets all, or it is a fallback."),
+        Carries={"type": "boolean", "description": "Whether it would be given the message, if it is up."},
+        Why={"type": "string", "nullable": True},
+    )
+    return _object(
+        Prefix=_text("What the number begins with, by the route.", "992"),
+        Why={"type": "string"},
+        Operators={"type": "array", "items": operator, "description": "In the order in which they are tried."},
+    )
+
+
+def _or_null(schema: dict[str, Any], description: str) -> dict[str, Any]:
+    return {"allOf": [schema], "nullable": True, "description": description}
 
 
 def _known_status() -> dict[str, Any]:

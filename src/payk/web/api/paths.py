@@ -8,6 +8,7 @@ from payk.web.answers import Answer
 from payk.web.api.control import Control
 from payk.web.api.events import Timelines
 from payk.web.api.listing import Listing
+from payk.web.api.preview import Previewing
 from payk.web.api.send import Sending
 from payk.web.api.status import Statuses
 from payk.web.exchange import Exchange
@@ -18,23 +19,29 @@ Handler = Callable[[Exchange], Awaitable[Answer]]
 Methods = Mapping[str, Handler]
 
 _ROOT = "/api/v1/sms"
-_RESERVED = frozenset({"bulk", "cancel", "pause", "resume", "status", "preview"})
-"""Names that stand where an id would, and are none."""
 
 
 class SmsPaths:
     """Finds what answers a path under /api/v1/sms."""
 
     def __init__(
-        self, sending: Sending, listing: Listing, statuses: Statuses, timelines: Timelines, control: Control
+        self,
+        sending: Sending,
+        listing: Listing,
+        statuses: Statuses,
+        timelines: Timelines,
+        control: Control,
+        previewing: Previewing,
     ) -> None:
         self._collection: Methods = {"POST": sending.one, "GET": listing.page, "HEAD": listing.page}
+        # Names that stand where an id would, and are none.
         self._named: Mapping[str, Methods] = {
             "bulk": {"POST": sending.bulk},
             "cancel": {"POST": control.cancel},
             "pause": {"POST": control.pause},
             "resume": {"POST": control.resume},
             "status": {"POST": statuses.many},
+            "preview": {"POST": previewing.one},
         }
         self._message: Methods = {"GET": statuses.one, "HEAD": statuses.one, "DELETE": control.cancel_one}
         self._events: Methods = {"GET": timelines.one, "HEAD": timelines.one}
@@ -57,12 +64,12 @@ class SmsPaths:
         name, slash, below = rest[1:].removesuffix("/").partition("/")
         if slash:
             return self._below_id(exchange, name, below)
-        if name.lower() in _RESERVED:
-            return self._named.get(name.lower(), {})
+        if name.lower() in self._named:
+            return self._named[name.lower()]
         return self._noting_id(exchange, name, self._message)
 
     def _below_id(self, exchange: Exchange, message_id: str, name: str) -> Methods | None:
-        if name.lower() != "events" or message_id.lower() in _RESERVED:
+        if name.lower() != "events" or message_id.lower() in self._named:
             return None
         exchange.message_id = message_id
         return self._events
