@@ -16,9 +16,10 @@ from payk.domain.hold import Selection
 from payk.domain.imported import ImportedMessage
 from payk.domain.limits import Limits
 from payk.domain.message import MessageState
+from payk.domain.receipt import ReceiptWait
 from payk.domain.route import Route, RouteTable
 from payk.registry import own_traffic
-from payk.registry.traffic import Chosen, hold
+from payk.registry.traffic import Chosen, continue_holds, hold
 from payk.store.audit import newest
 from payk.store.balances import change_balance
 from payk.store.database import Database
@@ -256,7 +257,7 @@ async def test_what_waits_under_a_label_is_cancelled(centre: Centre) -> None:
 
 async def test_a_cancel_that_takes_long_is_answered_in_time(database: Database) -> None:
     await store_registry(database)
-    async with centre_on(database, PublicOptions(answer_timeout=1.5)) as centre:
+    async with centre_on(database, PublicOptions(answer_timeout=2.5)) as centre:
         ids = await sent(centre, 3, SmsLabel="spring")
         answer = await told(centre, "cancel", {"SmsLabel": "spring"})
         assert answer == {"Cancelled": 3, "TooLate": 0, "Done": False}
@@ -322,6 +323,21 @@ async def test_a_client_has_but_so_many_labels_paused(centre: Centre, monkeypatc
     await told(centre, "pause", {"SmsLabel": "c"}, client=2)
     await told(centre, "resume", {"SmsLabel": "a"})
     await told(centre, "pause", {"SmsLabel": "c"})
+
+
+async def test_a_client_pauses_and_resumes_no_faster_than_it_is_let_go(
+    centre: Centre, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(own_traffic, "SETTLING_MOST", 2)
+    for label in ("a", "a"):
+        await told(centre, "pause", {"SmsLabel": label})
+        await told(centre, "resume", {"SmsLabel": label})
+    answer = await centre.send({"SmsLabel": "a"}, path="/api/v1/sms/pause")
+    assert "still being let go" in problem(answer, "RateLimitExceeded")["Detail"]
+    await told(centre, "pause", {"SmsLabel": "a"}, client=2)
+    while await continue_holds(centre.db, ReceiptWait()):
+        pass
+    await told(centre, "pause", {"SmsLabel": "a"})
 
 
 async def test_who_paused_and_cancelled_is_in_the_audit_log(centre: Centre) -> None:

@@ -10,11 +10,14 @@ from typing import Any
 
 import pytest
 
+from payk.domain.receipt import ReceiptWait
+from payk.registry.traffic import continue_holds
 from payk.store.database import Database
 from payk.store.errors import StoreError
+from payk.store.holds import unfinished_holds
 from payk.web.site import PublicOptions
 from tests.web.answers import problem
-from tests.web.centre import MESSAGE, Centre, centre_on
+from tests.web.centre import MESSAGE, Centre, centre_on, store_registry
 from tests.web.wire import State, Wire, wire_to
 
 ANSWER_TIMEOUT = 1.5
@@ -144,3 +147,58 @@ async def test_without_a_database_it_is_not_known_what_is_kept(centre: Centre, w
     wire.become(State.CUT)
     problem(await centre.send({}, **KEY), "ServiceUnavailable")
     problem(await centre.bulk([{}], **KEY), "ServiceUnavailable")
+
+
+LABEL, IDS = {"SmsLabel": "spring"}, {"MessageIds": ["100000000"]}
+
+
+async def test_commands_and_questions_are_answered_in_time_too(centre: Centre, wire: Wire) -> None:
+    await store_registry(centre.db)
+    assert (await centre.send(MESSAGE | {"SmsLabel": "spring"})).status_code == 200
+    wire.become(State.CUT)
+    commands = [("cancel", LABEL), ("cancel", IDS), ("pause", LABEL), ("resume", LABEL), ("status", IDS)]
+    answers = await asyncio.gather(
+        timed(centre.http.delete("/api/v1/sms/100000000")),
+        timed(centre.http.get("/api/v1/sms")),
+        timed(centre.send(MESSAGE, path="/api/v1/sms/preview")),
+        *(timed(centre.send(body, path=f"/api/v1/sms/{name}")) for name, body in commands),
+        *(timed(centre.send(body, path=f"/api/v1/sms/{name}", **KEY)) for name, body in commands),
+    )
+    for response, seconds in answers:
+        assert problem(response, "ServiceUnavailable")["Retryable"] is True
+        assert seconds < ANSWER_TIMEOUT + 0.5
+    wire.become(State.OPEN)
+    await until_it_works(centre)
+    assert (await centre.http.get("/api/v1/sms/100000000")).json()["MessageState"] == "None"
+
+
+@pytest.mark.parametrize("headers", [{}, KEY], ids=["bare", "key"])
+@pytest.mark.parametrize(("name", "body"), [("cancel", IDS), ("cancel", LABEL), ("pause", LABEL)])
+async def test_a_command_that_is_not_confirmed_may_be_repeated(
+    centre: Centre, wire: Wire, name: str, body: Any, headers: dict[str, str]
+) -> None:
+    await store_registry(centre.db)
+    assert (await centre.send(MESSAGE | {"SmsLabel": "spring"})).status_code == 200
+    wire.become(State.LOSE_COMMIT)
+    response, seconds = await timed(centre.send(body, path=f"/api/v1/sms/{name}", **headers))
+    answer = problem(response, "OutcomeUnknown")
+    assert answer["Retryable"] is True and "what was done stays done" in answer["Detail"]
+    assert seconds < ANSWER_TIMEOUT + 0.5
+    wire.become(State.OPEN)
+    await until_it_works(centre)
+    if body is LABEL and name == "cancel":  # it is under way: the duty does it, and another one waits for that
+        while await continue_holds(centre.db, ReceiptWait()) or await unfinished_holds(centre.db):
+            await asyncio.sleep(0.05)
+    again = await centre.send(body, path=f"/api/v1/sms/{name}", **headers)
+    assert again.status_code == 200
+    state = (await centre.http.get("/api/v1/sms/100000000")).json()["MessageState"]
+    assert state == ("None" if name == "pause" else "Deleted")
+
+
+async def test_a_message_whose_cancel_is_not_confirmed_may_be_cancelled_again(centre: Centre, wire: Wire) -> None:
+    assert (await centre.send(MESSAGE)).status_code == 200
+    wire.become(State.LOSE_COMMIT)
+    assert problem(await centre.http.delete("/api/v1/sms/100000000"), "OutcomeUnknown")["Retryable"] is True
+    wire.become(State.OPEN)
+    await until_it_works(centre)
+    assert (await centre.http.delete("/api/v1/sms/100000000")).json()["MessageState"] == "Deleted"

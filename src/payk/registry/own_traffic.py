@@ -17,13 +17,17 @@ from payk.domain.receipt import ReceiptWait
 from payk.registry.errors import TooMuchAtOnce
 from payk.registry.traffic import Chosen, carry_out, let_go, place
 from payk.store.database import Database
-from payk.store.holds import Counts, count_under_label, holds_in_force
+from payk.store.errors import OutcomeUnknown, StoreError
+from payk.store.holds import Counts, count_under_label, holds_in_force, unsettled_of
 from payk.store.registry import announce, changing
 
 __all__ = ["PAUSED_MOST", "cancel_label", "pause_label", "resume_label"]
 
 PAUSED_MOST: Final = 100
 """Labels that a client may have paused at once: every look of a dispatcher goes through them."""
+
+SETTLING_MOST: Final = 100
+"""Pauses of a client that were resumed and whose ExpiresIn is still to be moved on: each walks through what waits."""
 
 CANCELS_AT_ONCE: Final = 1
 """Cancels by label of one client: each walks through all that waits."""
@@ -32,7 +36,8 @@ CANCELS_AT_ONCE: Final = 1
 async def pause_label(db: Database, client: Client, label: str, *, actor: Actor, timeout: float) -> int:
     """Hold back what the client has waiting under a label, and what it will have, until it is resumed; how many wait.
 
-    Within a second nothing of it leaves. A label that is paused already stays so. Raises TooMuchAtOnce and StoreError.
+    Within a second nothing of it leaves. A label that is paused already stays so. Raises TooMuchAtOnce and StoreError;
+    of these OutcomeUnknown where it is paused, and how many wait could not be read.
     """
     async with changing(db, timeout) as change:
         own = _own(await holds_in_force(change.connection), client, cancels=False)
@@ -40,11 +45,16 @@ async def pause_label(db: Database, client: Client, label: str, *, actor: Actor,
         if not any(one.selection.label == label for one in own):
             if len(own) >= PAUSED_MOST:
                 raise TooMuchAtOnce(f"This client has {len(own)} labels paused, the most; resume one first.")
+            if await unsettled_of(change.connection, _author(client)) >= SETTLING_MOST:
+                raise TooMuchAtOnce("What this client resumed just now is still being let go; wait until that is done.")
             selection, chosen = Selection(client.client_id, label), Chosen(client.name, label)
             _, version = await place(change, selection, chosen, _author(client), actor)
     if version is not None:
         await announce(db, version)
-    return await count_under_label(db, client.client_id, label, timeout=timeout)
+    try:
+        return await count_under_label(db, client.client_id, label, timeout=timeout)
+    except StoreError as error:
+        raise OutcomeUnknown from error
 
 
 async def resume_label(db: Database, client: Client, label: str, *, actor: Actor, timeout: float) -> int:
@@ -71,7 +81,8 @@ async def cancel_label(
     """Delete what the client has waiting under a label and no operator can have, up to now.
 
     At once it is held, so that none of it leaves meanwhile. After `timeout` seconds the counts so far are answered, not
-    `done`; the duty goes on. Raises TooMuchAtOnce while another one of this client goes on, and StoreError.
+    `done`; the duty goes on. Raises TooMuchAtOnce while another one of this client goes on, and StoreError; of these
+    OutcomeUnknown where the store was lost on the way: the duty goes on then too.
     """
     ends_at = asyncio.get_running_loop().time() + timeout
     async with changing(db, timeout) as change:
@@ -80,7 +91,10 @@ async def cancel_label(
         selection, chosen = Selection(client.client_id, label), Chosen(client.name, label)
         placed, version = await place(change, selection, chosen, _author(client), actor, cancels=True)
     await announce(db, version)
-    return await carry_out(db, placed.hold_id, wait, ends_at - asyncio.get_running_loop().time())
+    try:
+        return await carry_out(db, placed.hold_id, wait, ends_at - asyncio.get_running_loop().time())
+    except StoreError as error:
+        raise OutcomeUnknown from error
 
 
 def _author(client: Client) -> str:

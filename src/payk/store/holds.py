@@ -44,6 +44,7 @@ __all__ = [
     "release_hold",
     "settle_some",
     "unfinished_holds",
+    "unsettled_of",
 ]
 
 WINDOW: Final = 5_000
@@ -149,6 +150,11 @@ async def unfinished_holds(db: Database) -> list[int]:
     """Holds with slices left to be done."""
     async with db.connection() as connection:
         return [row[0] for row in await connection.fetch(sql("holds.unfinished"))]
+
+
+async def unsettled_of(connection: Connection, author: str) -> int:
+    """How many holds of an author were released and are not settled yet."""
+    return int(await connection.fetchval(sql("holds.unsettled_of"), author))
 
 
 async def labels_held(db: Database) -> list[int]:

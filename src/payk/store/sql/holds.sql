@@ -26,6 +26,10 @@ returning released_at;
 select hold_id from hold where settled_at is null and (released_at is not null or cancels_to is not null)
 order by hold_id;
 
+-- name: unsettled_of
+-- How many holds of an author were released and not settled.
+select count(*) from hold where settled_at is null and released_at is not null and author = $1;
+
 -- name: turn
 -- A hold that is being dealt with; whoever comes at the same time waits until this slice is committed.
 select hold_id, client_id, label, sms_type, operator_id, placed_at, released_at, author, reason, cancels_to is not null,

@@ -86,6 +86,7 @@ class CommandReader:
             exchange.request_id,
         )
         command = Command(client, actor, body, lambda: self._intake.store_timeout(deadline))
+        exchange.storing = True
         if key is None:
             return Answer(200, await _done(command, carry_out))
         named = await self._intake.request_key(client, path, key, body)

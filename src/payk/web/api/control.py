@@ -14,7 +14,7 @@ from payk.domain.states import is_final
 from payk.registry.own_traffic import cancel_label, pause_label, resume_label
 from payk.store.arrays import chunks
 from payk.store.database import Database
-from payk.store.errors import OutcomeUnknown
+from payk.store.errors import OutcomeUnknown, StoreError
 from payk.store.holds import Cancelled, cancel_messages
 from payk.store.statuses import StatusReader, message_statuses
 from payk.web.answers import Answer
@@ -51,11 +51,15 @@ class Control:
     async def cancel_one(self, exchange: Exchange) -> Answer:
         """Cancel the message whose id the path names; its status, Deleted, also where it was so before."""
         client_id, message_id, timeout = await self._questions.asked(exchange)
+        exchange.storing = True
         try:
             await cancel_messages(self._db, client_id, [message_id], self._wait, timeout=timeout)
         except OutcomeUnknown as error:
             raise doubtful() from error
-        row = await self._reader.status(client_id, message_id, timeout)
+        try:
+            row = await self._reader.status(client_id, message_id, timeout)
+        except StoreError as error:
+            raise doubtful() from error
         if row is None:
             raise not_found(exchange)
         if row.state is not MessageState.DELETED:
