@@ -2,6 +2,7 @@
 
     build.txt    what the editable install of the package itself needs
     server.txt   what runs: the base, server and embedded dependencies
+    tracing.txt  the same versions, and what the export of traces needs
     dev.txt      the same versions, and what tests and checks need
 
 Run by CPython 3.11, the oldest that is supported: a newer one leaves out what only the older needs. The hashes cover
@@ -48,7 +49,9 @@ def main() -> None:
         python = _tool_environment(Path(folder) / "venv")
         _pin(python, "build.txt", project["build-system"]["requires"])
         _pin(python, "server.txt", server)
-        _pin(python, "dev.txt", [*server, *extras["dev"]], constraint="server.txt")
+        tracing = [*server, *extras["tracing"]]
+        _pin(python, "tracing.txt", tracing, constraint="server.txt")
+        _pin(python, "dev.txt", [*tracing, *extras["dev"]], constraint="tracing.txt")
 
 
 def _tool_environment(folder: Path) -> Path:

@@ -1,14 +1,16 @@
-"""One line of the log for every outcome of a message: a submit of a part that was answered or not, a receipt of a part,
-an end without either. docs/observe.md describes the fields.
+"""One line of the log for every outcome of a message, and a span where traces are on: a submit of a part that was
+answered or not, a receipt of a part, an end without either. docs/observe.md describes the fields.
 
-Made a batch at a time, after the transaction that stored it. Never the text; the number only masked.
+Made a batch at a time, after the transaction that stored it. Never the text; the number only masked, and in no span.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Sequence
 from typing import Final, Literal
 
+from payk import tracing
 from payk.domain.directory import CurrentDirectory
 from payk.domain.message import MessageState
 from payk.domain.outcome import Accepted, PartOutcome, Refused, Uncertain
@@ -66,8 +68,8 @@ class OutcomeLog:
 
     @property
     def on(self) -> bool:
-        """Whether any are written."""
-        return self._lines.on
+        """Whether there is anything to be told."""
+        return self._lines.on or tracing.is_on()
 
     def submitted(self, records: Iterable[tuple[Recorded, float | None]]) -> None:
         """What came of submits, each with the seconds from its claim to the last write, None where nothing was written.
@@ -75,6 +77,11 @@ class OutcomeLog:
         Parts that were surely not written are none: they go on waiting.
         """
         if not self.on:
+            return
+        records = list(records)
+        if tracing.is_on():
+            self._trace_submits(records)
+        if not self._lines.on:
             return
         clients = self._directory.value.clients
         lines = []
@@ -108,7 +115,9 @@ class OutcomeLog:
 
     def received(self, reports: Sequence[ReceiptReport], settled: Sequence[Settled]) -> None:
         """What receipts said, of those whose message is known."""
-        if not self.on:
+        if tracing.is_on():
+            self._trace_receipts(reports, settled)
+        if not self._lines.on:
             return
         clients = self._directory.value.clients
         lines = []
@@ -141,7 +150,7 @@ class OutcomeLog:
 
     def ended(self, overdue: Iterable[Overdue], ending: MessageState) -> None:
         """Messages whose time was over."""
-        if not self.on:
+        if not self._lines.on:
             return
         clients = self._directory.value.clients
         lines = []
@@ -161,6 +170,65 @@ class OutcomeLog:
                 )
             )
         self._lines.write(lines)
+
+    def _trace_submits(self, records: Sequence[tuple[Recorded, float | None]]) -> None:
+        """From the last write to the answer, or to the end of the wait for it."""
+        now = time.time_ns()
+        for record, wrote in records:
+            claim, context = record.claim, record.claim.trace
+            if context is None:
+                continue
+            begun = now if wrote is None else now - int(record.age * 1e9)
+            for outcome in record.outcomes:
+                about = _about(record, outcome)
+                if about is None:
+                    continue
+                what, code, error, *_ = about
+                tracing.record(
+                    "submit",
+                    context,
+                    begun,
+                    now,
+                    self._attributes(
+                        claim.message_id, claim.flow.client_id, record.operator_id, claim.link_id, outcome.part
+                    )
+                    | {"payk.attempt": claim.try_number, "payk.outcome": what, "payk.code": code or error},
+                    error=None if what == "submitted" else code or error or what,
+                    span_id=tracing.submit_id(context, claim.message_id, outcome.part, claim.try_number),
+                )
+
+    def _trace_receipts(self, reports: Sequence[ReceiptReport], settled: Sequence[Settled]) -> None:
+        """At the moment that they were settled, each with a link to its submit."""
+        now = time.time_ns()
+        for report, one in zip(reports, settled, strict=True):
+            about = one.about
+            if one.message_id is None or about is None or about.trace is None:
+                continue
+            what = "receipt" if report.state is None else report.state.label.lower()
+            for part in one.parts:
+                attempt = about.attempt
+                tracing.record(
+                    "receipt",
+                    about.trace,
+                    now,
+                    now,
+                    self._attributes(one.message_id, about.client_id, report.operator_id, report.link_id, part)
+                    | {"payk.attempt": attempt, "payk.outcome": what, "payk.code": report.raw_state[:_ENOUGH]},
+                    error=None if what in _HOPED_FOR else what,
+                    link_to=None if attempt is None else tracing.submit_id(about.trace, one.message_id, part, attempt),
+                )
+
+    def _attributes(
+        self, message_id: int, client_id: int, operator_id: int, link_id: int, part: int
+    ) -> dict[str, str | int | None]:
+        client, link = self._directory.value.clients.get(client_id), self._directory.link_of(link_id)
+        return {
+            "payk.message_id": message_id,
+            "payk.client": None if client is None else client.name,
+            "payk.operator": self._operator(operator_id),
+            "payk.link": None if link is None else link.name,
+            "payk.part": part,
+        }
 
     def _operator(self, operator_id: int) -> str | None:
         operator = self._directory.value.operators.get(operator_id)

@@ -43,11 +43,12 @@ def test_pins_cover_what_the_project_names() -> None:
     extras = PROJECT["optional-dependencies"]
     run = {normal(one) for one in [*PROJECT["dependencies"], *extras["server"], *extras["embedded"]]}
     assert run <= set(pinned("server"))
+    assert run | {normal(one) for one in extras["tracing"]} <= set(pinned("tracing"))
     assert {normal(one) for one in extras["dev"]} <= set(pinned("dev"))
 
 
 def test_tests_run_on_the_versions_that_are_shipped() -> None:
-    assert pinned("server").items() <= pinned("dev").items()
+    assert pinned("server").items() <= pinned("tracing").items() <= pinned("dev").items()
 
 
 def test_the_build_backend_is_the_pinned_one() -> None:

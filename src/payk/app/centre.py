@@ -21,6 +21,7 @@ from random import Random
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from payk import tracing
 from payk.access import Access, Tokens, Users
 from payk.app.figures import ProcessFigures
 from payk.app.opening import StartError, opened
@@ -144,6 +145,7 @@ async def run_centre(
     announce: Callable[[Doors], None],
 ) -> None:
     """Run the engines of `roles` until `stop`, then stop them in order."""
+    tracing.begin()
     keys = await unlocked(settings, db)
     texts = TextSeal(keys)
     clock, random = Clock(), Random()
@@ -244,6 +246,7 @@ async def run_centre(
             engine.cancel()
     with suppress(StoreError):  # the leases lapse by themselves
         await incarnation.end()
+    tracing.end()
 
 
 def _management(

@@ -122,6 +122,7 @@ class Checking:
             limits=limits,
             price=_price(limits, draft.route.price),
             request_id=draft.request.request_id,
+            trace=draft.request.trace,
         )
 
     def _queue(self, draft: Draft, route: Route) -> int:

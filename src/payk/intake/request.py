@@ -32,6 +32,8 @@ class Request:
     """Fields whose value the door could not read at all."""
     request_id: str | None = None
     """What the door calls the request that it came with."""
+    trace: bytes | None = None
+    """Context of its trace (payk.tracing); None where there is none."""
 
 
 class Refused(Exception):

@@ -429,6 +429,7 @@ async def _take(
         of_transaction,
         of_all[-1],
         [m.request_id for m in messages],
+        [m.trace for m in messages],
     )
     assert row is not None  # it is one row whatever there is
     ids, held, stored.mark = row[0], set(row[1]), row[2]

@@ -53,6 +53,8 @@ class Claim:
     """Of the request that brought it."""
     waited: float = field(default=0.0, compare=False)
     """Seconds for which it could have been sent by then."""
+    trace: bytes | None = None
+    """Context of its trace (payk.tracing); None where there is none."""
 
     @property
     def try_number(self) -> int:
@@ -71,7 +73,7 @@ _SMS_TYPES = {sms_type.value: sms_type for sms_type in SmsType}
 def _claim(row: asyncpg.Record) -> Claim:
     (message_id, queue_id, lane, client_id, rank, label_key, attempt, uncertain_count, parts_left, expires_at,
      retrying_since, link_id, phone, sender, text, sms_type, parts, now, accepted_at, request_id,
-     waited) = row[:21]  # fmt: skip
+     waited, trace) = row[:22]  # fmt: skip
     return Claim(
         message_id,
         Flow(queue_id, lane, client_id, rank, label_key),
@@ -90,6 +92,7 @@ def _claim(row: asyncpg.Record) -> Claim:
         accepted_at,
         request_id,
         waited,
+        trace,
     )
 
 

@@ -57,6 +57,8 @@ class NewMessage:
     """What a part costs, in 1/10,000 of the currency unit; None = its parts are not counted."""
     request_id: str | None = None
     """What the request that brought it goes by in the log."""
+    trace: bytes | None = None
+    """Context of its trace (payk.tracing); None where there is none."""
 
     @property
     def is_counted(self) -> bool:

@@ -69,6 +69,8 @@ class Spoken(NamedTuple):
     """Seconds since the submit."""
     way: float
     """Seconds since it was accepted."""
+    trace: bytes | None
+    """Context of its trace (payk.tracing); None where there is none."""
 
 
 @value
@@ -222,8 +224,8 @@ async def _with_messages(connection: Connection, settled: Sequence[Settled]) -> 
     for one in settled:
         row = rows.get(one.message_id)
         if row is not None:
-            _, client_id, request_id, phone, parts, age, way = row
-            one = replace(one, about=Spoken(client_id, request_id, phone, parts, one.attempt, age, way))
+            _, client_id, request_id, phone, parts, age, way, trace = row
+            one = replace(one, about=Spoken(client_id, request_id, phone, parts, one.attempt, age, way, trace))
         told.append(one)
     return told
 
@@ -324,9 +326,9 @@ async def _settle_plain(
     return {
         plain[place]: Settled(
             message_id, (1,), (report := tried[place]).state, None, IdMode.RAW, age, attempt,
-            Spoken(client_id, request_id, report.source, 1, attempt, age, way), (sms_type, priority),
+            Spoken(client_id, request_id, report.source, 1, attempt, age, way, trace), (sms_type, priority),
         )
-        for place, message_id, age, client_id, request_id, attempt, way, sms_type, priority in rows
+        for place, message_id, age, client_id, request_id, attempt, way, sms_type, priority, trace in rows
     }  # fmt: skip
 
 

@@ -18,7 +18,7 @@ class Exchange:
 
     __slots__ = (
         "answer", "body_asked", "caller", "client", "headers", "idempotency_key", "is_status", "message_id", "method",
-        "path", "rate_headers", "receive", "request_id", "scope", "storing",
+        "path", "rate_headers", "receive", "request_id", "scope", "storing", "trace",
     )  # fmt: skip
 
     def __init__(self, scope: Scope, receive: Receive, request_id: str) -> None:
@@ -42,5 +42,7 @@ class Exchange:
         """Whether the status of one message is asked for: its answers have CommandStatus, errors included."""
         self.body_asked = False
         """Whether the caller was let to send the body."""
+        self.trace: bytes | None = None
+        """Context of its trace (payk.tracing); None where there is none."""
         self.storing = False
         """Whether something of this request may already have gone to the store."""

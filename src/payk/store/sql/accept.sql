@@ -82,18 +82,19 @@ select exists (select from message where message_id = $1 and client_id = $2 and 
 -- locks on tables without end, for a batch is not split because a table is being migrated. $4 to $7 are columns; each
 -- message names its kind by $8, and $9 to $21 describe those; $22 is the widest window. With $23 the messages are accepted
 -- at the moment of the transaction, else of the statement, for the former may have begun before they came.
--- $24 is what a part costs, by kind; null = it is not counted. $25 are the ids of their requests.
+-- $24 is what a part costs, by kind; null = it is not counted. $25 are the ids of their
+-- requests, $26 their traces.
 -- Answers the ids, in order, those that were left out, and the transaction's mark.
 with moment as materialized (
     select case when $23::boolean then now() else statement_timestamp() end as at,
            set_config('lock_timeout', $3, true) as has_effect  -- before any digest is waited for: all rows below need `at`
 ), given as materialized (
     select coalesce(g.message_id, nextval('message_id')) as message_id, g.digest, g.parts, g.phone, g.text,
-           g.client_message_id, g.kind, g.request_id, m.at, ($9::integer[])[g.kind] as client_id
+           g.client_message_id, g.kind, g.request_id, g.trace, m.at, ($9::integer[])[g.kind] as client_id
     from moment m
     cross join unnest($1::bigint[], $2::bytea[], $4::smallint[], $5::text[], $6::text[], $7::text[], $8::integer[],
-                      $25::text[])
-        as g (message_id, digest, parts, phone, text, client_message_id, kind, request_id)
+                      $25::text[], $26::bytea[])
+        as g (message_id, digest, parts, phone, text, client_message_id, kind, request_id, trace)
     where (select line_is_known())
 ), days as (
     select distinct d::date as day
@@ -137,12 +138,12 @@ with moment as materialized (
 ), stored as (
     insert into message (message_id, accepted_at, scheduled_at, expires_at, client_id, queue_id, sms_type, priority,
                          parts, part_states, phone, sender, label, client_message_id, text, demoted, charged_on,
-                         charged_parts, charged, request_id)
+                         charged_parts, charged, request_id, trace)
     select message_id, at, scheduled_at, expires_at, client_id, queue_id, sms_type, priority,
            parts, case when parts > 1 then array_fill(0::smallint, array[parts]) end,
            phone, sender, label, client_message_id, text, demoted,
            case when price is not null then (at at time zone 'utc')::date end, case when price is not null then parts end,
-           parts * price, request_id
+           parts * price, request_id, trace
     from fresh
 ), queued as (
     insert into waiting (message_id, expires_at, client_id, label_key, queue_id, lane, rank)

@@ -56,7 +56,7 @@ select c.message_id, c.queue_id, c.lane, c.client_id, c.rank, c.label_key, c.att
        c.expires_at, extract(epoch from now() - c.first_try_at)::double precision as retrying_since,
        c.link_id, m.phone, m.sender, m.text, m.sms_type, m.parts, now() as now,
        m.accepted_at, m.request_id,
-       extract(epoch from now() - greatest(m.accepted_at, m.scheduled_at))::double precision as waited
+       extract(epoch from now() - greatest(m.accepted_at, m.scheduled_at))::double precision as waited, m.trace
 from claimed c join message m on m.message_id = c.message_id
 order by c.lane, c.message_id;
 
@@ -66,7 +66,7 @@ select c.message_id, c.queue_id, c.lane, c.client_id, c.rank, c.label_key, c.att
        c.expires_at, extract(epoch from now() - c.first_try_at)::double precision as retrying_since,
        c.link_id, m.phone, m.sender, m.text, m.sms_type, m.parts, now() as now,
        m.accepted_at, m.request_id,
-       extract(epoch from now() - greatest(m.accepted_at, m.scheduled_at))::double precision as waited, c.claimed_by
+       extract(epoch from now() - greatest(m.accepted_at, m.scheduled_at))::double precision as waited, m.trace, c.claimed_by
 from waiting c join message m on m.message_id = c.message_id
 where c.claimed_by = any(array(select incarnation from process where ended_at is not null))
 order by c.message_id limit $1;

@@ -19,7 +19,7 @@ with found as materialized (
       and m.phone is not distinct from f.phone  -- no index serves that: there are numbers that got a million messages
       and m.sender >= 'A' collate "C"  -- else the number could be our own sender's
     returning f.ord, f.smsc_id, f.kind, f.attempt, m.message_id, m.receipt_due, m.submitted_at, m.accepted_at,
-              m.client_id, m.request_id, m.sms_type, m.priority
+              m.client_id, m.request_id, m.sms_type, m.priority, m.trace
 ), said as (
     insert into receipt (message_id, smsc_id, operator_id, link_id, part, state, raw_state, error, network_error,
                          done_date, operator_done_at)
@@ -32,14 +32,14 @@ with found as materialized (
 )
 select ord::integer - 1 as index, message_id, extract(epoch from now() - submitted_at)::double precision as age,
        client_id, request_id, attempt, extract(epoch from now() - accepted_at)::double precision as way,
-       sms_type, priority
+       sms_type, priority, trace
 from settled;
 
 -- name: about
 -- What the log tells of messages that receipts were settled of.
 select message_id, client_id, request_id, phone, parts,
        extract(epoch from now() - submitted_at)::double precision as age,
-       extract(epoch from now() - accepted_at)::double precision as way
+       extract(epoch from now() - accepted_at)::double precision as way, trace
 from message where message_id = any($1::bigint[]);
 
 -- name: find_keys

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl
 
 import msgspec
 
+from payk import tracing
 from payk.clock import Clock
 from payk.domain.errors import Code, Rejection
 from payk.intake import BulkResult, Intake, ItemRefusal, Request
@@ -22,7 +23,7 @@ from payk.web.api.body import BULK, SINGLE, receive_body, unpack_body
 from payk.web.api.idempotency import idempotency_key
 from payk.web.api.reading import read_bulk, read_message
 from payk.web.exchange import Exchange
-from payk.web.problems import Problem
+from payk.web.problems import Problem, problem_of
 
 __all__ = ["Sending"]
 
@@ -40,13 +41,20 @@ class Sending:
 
     async def one(self, exchange: Exchange) -> Answer:
         """Take one message; answered only after it is durably stored."""
+        return await (_traced(exchange, self._one) if tracing.is_on() else self._one(exchange))
+
+    async def bulk(self, exchange: Exchange) -> Answer:
+        """Take many messages in one transaction; bad ones do not spoil good ones, unless the client is set so."""
+        return await (_traced(exchange, self._bulk) if tracing.is_on() else self._bulk(exchange))
+
+    async def _one(self, exchange: Exchange) -> Answer:
         client = await self._admission.client(exchange)
         key = idempotency_key(exchange)
         packed = await receive_body(exchange, SINGLE)
         deadline = self._clock.monotonic() + self._answer_timeout
         body = await unpack_body(exchange, packed, SINGLE)
         request = read_message(body)
-        request.request_id = exchange.request_id
+        request.request_id, request.trace = exchange.request_id, exchange.trace
         exchange.storing = True
         with exchange.caller:
             once = None if key is None else await self._intake.once(client, "/api/v1/sms", key, body, _taken)
@@ -55,8 +63,7 @@ class Sending:
             return _repeated(taken)
         return Answer(200, _taken(taken), headers=REPEATED if taken.repeated else ())
 
-    async def bulk(self, exchange: Exchange) -> Answer:
-        """Take many messages in one transaction; bad ones do not spoil good ones, unless the client is set so."""
+    async def _bulk(self, exchange: Exchange) -> Answer:
         client = await self._admission.client(exchange)
         key = idempotency_key(exchange)
         packed = await receive_body(exchange, BULK)
@@ -65,7 +72,7 @@ class Sending:
         exchange.storing = True
         with exchange.caller:
             body = await unpack_body(exchange, packed, BULK)
-            requests = _named(read_bulk(body), exchange.request_id)
+            requests = _named(read_bulk(body), exchange)
             once = None if key is None else await self._intake.once(client, "/api/v1/sms/bulk", key, body, answer)
             taken = await self._intake.accept_bulk(requests, client, deadline, once)
         if isinstance(taken, KeptAnswer):
@@ -75,11 +82,29 @@ class Sending:
         return Answer(200, answer(taken))
 
 
-def _named(requests: Iterator[Request | Rejection], request_id: str) -> Iterator[Request | Rejection]:
+async def _traced(exchange: Exchange, handle: Callable[[Exchange], Awaitable[Answer]]) -> Answer:
+    """The answer, with a span of it, which its messages are traced by."""
+    told = {"http.request.method": exchange.method, "url.path": exchange.path, "payk.request_id": exchange.request_id}
+    span = tracing.request(f"{exchange.method} {exchange.path}", exchange.headers, **told)
+    exchange.trace = span.context
+    try:
+        answer = await handle(exchange)
+    except Exception as error:
+        problem = problem_of(error)
+        span.answered(problem.status, str(problem.code))
+        raise
+    except BaseException:  # the caller hung up, or the server stops
+        span.answered(499)
+        raise
+    span.answered(answer.status)
+    return answer
+
+
+def _named(requests: Iterator[Request | Rejection], exchange: Exchange) -> Iterator[Request | Rejection]:
     """The items of a bulk, each with what the request goes by."""
     for request in requests:
         if isinstance(request, Request):
-            request.request_id = request_id
+            request.request_id, request.trace = exchange.request_id, exchange.trace
         yield request
 
 
