@@ -26,6 +26,7 @@ from payk.registry.options import LINK
 from payk.settings import ADMIN_TOKEN_VARIABLE, COMMAND_VARIABLES, Settings
 from payk.simulator import scripted_numbers
 from payk.store.timeline import EventKind
+from payk.web.api.listing import PARAMETERS
 from payk.web.api.openapi import document
 from tests.docs import settings_page
 
@@ -246,6 +247,23 @@ def test_every_event_is_documented(page: Path) -> None:
         assert set(event) - {"Event", "Time"} <= of_kind
     answer = httpx.Response(200, json=example, request=httpx.Request("GET", "http://127.0.0.1"))
     assert [event.kind for event in read_timeline(answer).events] == [event["Event"] for event in example["Events"]]
+
+
+@every_api_page
+def test_every_parameter_of_the_list_and_member_of_a_preview_is_documented(page: Path) -> None:
+    """Each once, in the tables of their sections; and the examples have the members that are described."""
+    text, schemas = page.read_text("utf-8"), document()["components"]["schemas"]
+    [listing] = re.findall(r"^## 6\..*?(?=^## )", text, re.MULTILINE | re.DOTALL)
+    named = [name for row in rows(listing) for name in re.findall(r"`(\w+)=`", row[0])]
+    assert sorted(named) == sorted(PARAMETERS)
+    [trying] = re.findall(r"^## 8\..*?(?=^## )", text, re.MULTILINE | re.DOTALL)
+    members = [name for row in rows(trying) for name in re.findall(r"`(\w+)`", row[0])]
+    assert members == list(schemas["Preview"]["properties"])
+    shown = [json.loads(block) for block in blocks(page, "json")]
+    [preview] = [example for example in shown if "ForcedBy" in example]
+    assert list(preview) == members
+    [found] = [example for example in shown if "Cursor" in example]
+    assert list(found["Messages"][0]) == list(schemas["StoredMessage"]["properties"])
 
 
 def test_both_languages_show_the_same() -> None:

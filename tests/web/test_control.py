@@ -355,6 +355,20 @@ async def test_who_paused_and_cancelled_is_in_the_audit_log(centre: Centre) -> N
     assert entries[3].address == "127.0.0.1"
 
 
+async def test_what_is_cancelled_by_id_is_a_line_of_the_log(centre: Centre, capsys: pytest.CaptureFixture[str]) -> None:
+    first, second, third = await sent(centre, 3)
+    one = await delete(centre, first)
+    await delete(centre, first)
+    many = await centre.send({"MessageIds": [first, second, third]}, path="/api/v1/sms/cancel")
+    await told(centre, "cancel", {"MessageIds": [second]})
+    lines = [line for line in capsys.readouterr().out.splitlines() if "messages cancelled" in line]
+    assert len(lines) == 2
+    for line, answer, count in ((lines[0], one, 1), (lines[1], many, 2)):
+        assert f"request_id={answer.headers['x-request-id']} " in line
+        assert "client=demo" in line and f"messages={count}" in line
+    assert f"message_id={first}" in lines[0]
+
+
 # -- Idempotency-Key
 
 

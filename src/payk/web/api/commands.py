@@ -67,11 +67,13 @@ class CommandReader:
         carry_out: Callable[[Command], Awaitable[bytes]],
         *,
         limit: BodyLimit = IDS_LIMIT,
+        changes: bool = True,
         private: bool = False,
     ) -> Answer:
         """What `carry_out` makes of the request to `path`, or what it made of it before under the same key.
 
-        Of a `private` answer nothing is kept but that there was one: it holds a text, and is made anew.
+        `changes`: it does more than to look. Of a `private` answer nothing is kept but that there was one: it holds a
+        text, and is made anew.
         """
         client = await self._admission.client(exchange)
         key = idempotency_key(exchange)
@@ -86,7 +88,7 @@ class CommandReader:
             exchange.request_id,
         )
         command = Command(client, actor, body, lambda: self._intake.store_timeout(deadline))
-        exchange.storing = True
+        exchange.storing = changes
         if key is None:
             return Answer(200, await _done(command, carry_out))
         named = await self._intake.request_key(client, path, key, body)

@@ -7,10 +7,12 @@ from typing import Any, Final
 
 import msgspec
 
+from payk.domain.account import Client
 from payk.domain.errors import Code
 from payk.domain.message import MessageState
 from payk.domain.receipt import ReceiptWait
 from payk.domain.states import is_final
+from payk.logs import get_logger
 from payk.registry.own_traffic import cancel_label, pause_label, resume_label
 from payk.store.arrays import chunks
 from payk.store.database import Database
@@ -33,6 +35,7 @@ CANCELLED_MOST: Final = BULK_ITEMS
 ANSWER_RESERVE: Final = 0.5
 """Seconds in which the counts of a cancel are read that goes on."""
 
+log = get_logger("web")
 _encode = msgspec.json.Encoder().encode
 
 
@@ -53,7 +56,7 @@ class Control:
         client_id, message_id, timeout = await self._questions.asked(exchange)
         exchange.storing = True
         try:
-            await cancel_messages(self._db, client_id, [message_id], self._wait, timeout=timeout)
+            became = await cancel_messages(self._db, client_id, [message_id], self._wait, timeout=timeout)
         except OutcomeUnknown as error:
             raise doubtful() from error
         try:
@@ -64,6 +67,8 @@ class Control:
             raise not_found(exchange)
         if row.state is not MessageState.DELETED:
             raise Problem(Code.MESSAGE_ALREADY_SENT, _why_too_late(message_id, row.state))
+        if became[message_id] is Cancelled.NOW and exchange.client is not None:
+            _log_cancelled(exchange.client, exchange.request_id, 1, message_id=message_id)
         return Answer(200, status_object(row))
 
     async def cancel(self, exchange: Exchange) -> Answer:
@@ -90,6 +95,8 @@ class Control:
         ids = sorted(number for written in chosen if (number := known_id(written)) is not None)
         for chunk in chunks(ids):
             states += await self._cancel_some(command, chunk)
+        if now := states.count(Cancelled.NOW):
+            _log_cancelled(command.client, command.actor.request_id, now)
         return _cancelled(
             states.count(Cancelled.NOW) + states.count(Cancelled.BEFORE), states.count(Cancelled.TOO_LATE)
         )
@@ -116,6 +123,11 @@ class Control:
         label = read_label(command.body)
         count = await resume_label(self._db, command.client, label, actor=command.actor, timeout=command.timeout())
         return _encode({"Messages": count})
+
+
+def _log_cancelled(client: Client, request_id: str, count: int, **fields: int) -> None:
+    """A cancel by label is in the audit log."""
+    log.info("messages cancelled", client=client.name, request_id=request_id, messages=count, **fields)
 
 
 def _cancelled(cancelled: int, too_late: int, *, done: bool = True) -> bytes:

@@ -33,7 +33,9 @@ class Previewing:
 
     async def one(self, exchange: Exchange) -> Answer:
         """The preview of the message in the body, whatever rules it breaks."""
-        return await self._commands.answered(exchange, "/api/v1/sms/preview", self._one, limit=SINGLE, private=True)
+        return await self._commands.answered(
+            exchange, "/api/v1/sms/preview", self._one, limit=SINGLE, changes=False, private=True
+        )
 
     async def _one(self, command: Command) -> bytes:
         request = read_message(command.body)

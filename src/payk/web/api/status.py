@@ -57,7 +57,7 @@ class Statuses:
 
     async def many(self, exchange: Exchange) -> Answer:
         """The statuses of the messages whose ids the body names, in its order; each id once."""
-        return await self._commands.answered(exchange, "/api/v1/sms/status", self._many)
+        return await self._commands.answered(exchange, "/api/v1/sms/status", self._many, changes=False)
 
     async def _many(self, command: Command) -> bytes:
         written = read_ids(command.body, ASKED_MOST)
