@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import re
+import signal
 import subprocess
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+import asyncpg
 
 from tests.end_to_end.payk import Centre, Operator, Payk, registry
 from tests.end_to_end.program import Program
@@ -198,3 +201,19 @@ async def test_what_cannot_be_traced(payk_on_server: Payk) -> None:
     assert not (payk.folder / "no.pcap").exists()
     idle = await payk.run("trace", "--link", "tcell-1", "--seconds", "1", "-o", "idle.pcap")
     assert (idle.returncode, idle.stdout) == (0, "0 PDUs in idle.pcap\n") and "no process holds it" in idle.stderr
+
+
+async def test_ctrl_c_ends_it_and_leaves_nothing(payk_on_server: Payk, dsn: str) -> None:
+    payk = payk_on_server
+    operator, centre = await running(payk)
+    file = payk.folder / "short.pcap"
+    trace = payk.start("trace", "--link", "tcell-1", "--seconds", "600", "-o", str(file))
+    await until_it_sees(trace, file, centre, "992900900900")
+    trace.process.send_signal(signal.SIGINT)
+    assert await asyncio.to_thread(trace.process.wait, 20) in (0, 1, 130)
+    assert "Traceback" not in trace.stderr
+    assert await decoded(file, operator.port)
+    connection = await asyncpg.connect(dsn)
+    left = "select (select count(*) from payk.link_trace) + (select count(*) from payk.link_trace_piece)"
+    assert await connection.fetchval(left) == 0
+    await connection.close()

@@ -1,0 +1,77 @@
+"""Traces by the management API: who may begin and read them, and what is recorded."""
+
+from __future__ import annotations
+
+import pytest
+
+from payk.domain.access import Principal, PrincipalKind, Role
+from payk.store.link_traces import write_trace
+from tests.web.admin.managed import Managed, refusal
+
+RECORD = '[[1700000000000000, "tcell-1", "7.1", true, "127.0.0.1", 4000, "127.0.0.1", 2775, "00000010"]]'
+
+
+@pytest.fixture
+async def traced(managed: Managed) -> Managed:
+    """With a link, and somebody who may control traffic and read no texts."""
+    await managed.done("POST", "/operators", {"name": "tcell"})
+    link = {"name": "tcell-1", "host": "127.0.0.1", "port": 2775, "system_id": "payk", "password": "x"}
+    await managed.done("POST", "/operators/tcell/links", link)
+    managed.callers["operator"] = Principal(PrincipalKind.TOKEN, 9, "operator", Role.OPERATOR)
+    return managed
+
+
+async def test_a_trace_is_read_page_by_page_and_recorded(traced: Managed) -> None:
+    begun = await traced.done("POST", "/traces", {"link": "tcell-1", "seconds": 30}, token="operator")
+    assert begun["held_by"] == 0
+    where = f"/traces/{begun['trace_id']}"
+    await write_trace(traced.db, begun["trace_id"], RECORD, 2)
+    page = await traced.done("GET", where, token="operator")
+    assert page["items"] == [
+        {
+            "at": 1700000000000000,
+            "link": "tcell-1",
+            "stream": "7.1",
+            "sent": True,
+            "ours": ["127.0.0.1", 4000],
+            "theirs": ["127.0.0.1", 2775],
+            "pdu": "00000010",
+        }
+    ]
+    assert (page["lost"], page["goes_on"], page["full"]) == (2, True, False)
+    assert (await traced.done("GET", f"{where}?after={page['next']}", token="operator"))["items"] == []
+    assert (await traced("DELETE", where, token="operator")).status_code == 204
+    refusal(await traced("GET", where, token="operator"), "ResourceNotFound")
+    refusal(await traced("DELETE", where, token="operator"), "ResourceNotFound")
+    [entry] = (await traced.done("GET", "/audit?act=trace.begin"))["items"]
+    assert (entry["actor_name"], entry["object_kind"], entry["object_name"]) == ("operator", "link", "tcell-1")
+    assert entry["detail"] == {"seconds": 30, "texts": False, "whole_numbers": False}
+
+
+@pytest.mark.parametrize("shown", ["texts", "whole_numbers"])
+async def test_texts_and_numbers_take_a_permission_to_begin_and_to_read(traced: Managed, shown: str) -> None:
+    wish = {"number": "+992900900900", shown: True}
+    refusal(await traced("POST", "/traces", wish, token="operator"), "Forbidden")
+    begun = await traced.done("POST", "/traces", wish)
+    where = f"/traces/{begun['trace_id']}"
+    refusal(await traced("GET", where, token="operator"), "Forbidden")
+    assert (await traced.done("GET", where))["items"] == []
+    [entry] = (await traced.done("GET", "/audit?act=trace.begin"))["items"]
+    assert (entry["object_kind"], entry["object_name"]) == ("number", "992900****00")
+    assert entry["detail"][shown] is True
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [{}, {"link": "tcell-1", "number": "992900900900"}, {"link": "tcell-1", "seconds": 601}, {"number": "AlifBank"}],
+    ids=["nothing", "both", "too long", "no number"],
+)
+async def test_what_is_no_wish(traced: Managed, wish: dict[str, object]) -> None:
+    assert (await traced("POST", "/traces", wish)).status_code == 400
+    refusal(await traced("POST", "/traces", {"link": "nothing"}), "ResourceNotFound")
+
+
+async def test_a_fifth_has_to_wait(traced: Managed) -> None:
+    for _ in range(4):
+        await traced.done("POST", "/traces", {"link": "tcell-1"})
+    refusal(await traced("POST", "/traces", {"link": "tcell-1"}), "Conflict")
