@@ -139,6 +139,20 @@ def test_a_reader_that_stands_still_holds_up_no_outcome_and_is_told_what_it_miss
     assert len(numbers) > 10_000
 
 
+def test_what_a_line_costs_can_be_measured() -> None:
+    """The figures are the machine's; that off costs next to nothing is not."""
+    program = [sys.executable, "-m", "tests.cli.measure_outcome_log"]
+    done = subprocess.run(program, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=True)
+    costs = {tuple(line.split()[:3]): float(line.split()[3]) for line in done.stdout.splitlines()}
+    assert costs.keys() == {
+        (style, which, what)
+        for style, which in (("json", "off"), ("json", "all"), ("console", "all"))
+        for what in ("submitted", "received")
+    }
+    assert all(cost < 0.2 for (_, which, _), cost in costs.items() if which == "off")
+    assert all(cost < 20 for (style, which, _), cost in costs.items() if (style, which) == ("json", "all"))
+
+
 @pytest.mark.parametrize(
     ("number", "shown"),
     [

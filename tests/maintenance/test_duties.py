@@ -10,19 +10,27 @@ from payk.domain.directory import CurrentDirectory
 from payk.domain.message import MessageState, SmsType
 from payk.domain.outcome import Accepted, Uncertain
 from payk.maintenance import all_duties, expiry, parked, partitions, pruning, rescue, staging, unanswered
+from payk.outcome_log import OutcomeLog
 from payk.store.processes import end_process, register
 from tests.store.scene import Scene
 
 
+def told(scene: Scene) -> OutcomeLog:
+    """Where the outcomes go that duties find."""
+    return OutcomeLog(scene.directory, "maintenance")
+
+
 async def rescued(scene: Scene, directory: CurrentDirectory | None = None) -> int:
-    return await rescue.run_once(scene.db, directory or scene.directory, Random(1), scene.rules, scene.wait)
+    return await rescue.run_once(
+        scene.db, directory or scene.directory, Random(1), scene.rules, scene.wait, told(scene)
+    )
 
 
 async def test_every_duty_runs_on_an_empty_database(scene: Scene) -> None:
     duties = all_duties(scene.db, scene.directory, Random(1), rules=scene.rules, wait=scene.wait)
     assert [duty.name for duty in duties] == [
         "stage", "expire", "holds", "unanswered", "operator health", "rescue", "parked", "partitions", "prune",
-        "wipe texts", "retention", "audit anchor",
+        "wipe texts", "retention", "traces", "audit anchor",
     ]  # fmt: skip
     assert [await duty.run_once() for duty in duties] == [0] * len(duties)
     assert all(duty.interval > 0 for duty in duties)
@@ -64,24 +72,29 @@ async def test_staging(scene: Scene) -> None:
 async def test_expiry(scene: Scene) -> None:
     await scene.accept(2, expires_in=60)
     await scene.execute("update waiting set expires_at = now()")
-    assert await expiry.run_once(scene.db, scene.wait) == 2 and await expiry.run_once(scene.db, scene.wait) == 0
+    assert (
+        await expiry.run_once(scene.db, scene.wait, told(scene)) == 2
+        and await expiry.run_once(scene.db, scene.wait, told(scene)) == 0
+    )
 
 
 async def test_giving_up(scene: Scene) -> None:
     claim = await scene.claimed()
     scene.wait = replace(scene.wait, wait=0.0)
     await scene.record(claim, Accepted(1, "a"))
-    assert await unanswered.run_once(scene.db) == 1 and await unanswered.run_once(scene.db) == 0
+    assert (
+        await unanswered.run_once(scene.db, told(scene)) == 1 and await unanswered.run_once(scene.db, told(scene)) == 0
+    )
     assert await scene.state(claim.message_id) is MessageState.UNKNOWN
 
 
 async def test_parked_receipts_are_tried_again(scene: Scene) -> None:
     await scene.receive(scene.report("a"), scene.report("stranger"))
-    assert await parked.run_once(scene.db, scene.directory, scene.wait) == 0  # not due yet
+    assert await parked.run_once(scene.db, scene.directory, scene.wait, told(scene)) == 0  # not due yet
     claim = await scene.claimed()
     await scene.record(claim, Accepted(1, "a"))
     await scene.execute("update parked_receipt set next_try_at = now()")
-    assert await parked.run_once(scene.db, scene.directory, scene.wait) == 1
+    assert await parked.run_once(scene.db, scene.directory, scene.wait, told(scene)) == 1
     assert await scene.state(claim.message_id) is MessageState.DELIVERED
     assert await scene.value("select (count(*), max(tries)) from parked_receipt") == (1, 1)
 
