@@ -112,6 +112,7 @@ async def test_each_process_tells_of_itself_and_one_of_the_whole(payk_on_server:
     assert 'role="admin+api+dispatch+maintenance"' in labels
     assert 'role="api+dispatch+maintenance"' in others
     port = one.admin.base_url.port
+    assert f"metrics      http://127.0.0.1:{port}/metrics\n" in one.program.stdout
     assert re.search(rf'process="[^"]+:{port}"', labels)
     assert "process=" not in "".join(told(text, "payk_centre_processes"))
     assert "payk_centre_" not in other  # it holds no duty

@@ -15,17 +15,9 @@ from payk.domain.message import SmsType
 from payk.maintenance import all_duties
 from payk.maintenance.figures import FRESH, CentreFigures
 from payk.metrics import catalogue as c
+from tests.access.conftest import MovedClock
 from tests.store.rows import add_client
 from tests.store.scene import Scene
-
-
-class MovedClock(Clock):
-    """A clock that can be set forward."""
-
-    ahead = 0.0
-
-    def monotonic(self) -> float:
-        return super().monotonic() + self.ahead
 
 
 def figures_of(scene: Scene, clock: Clock | None = None) -> CentreFigures:

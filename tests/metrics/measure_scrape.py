@@ -1,7 +1,8 @@
-"""What a scrape takes: `python -m tests.metrics.measure_scrape [MESSAGES]`.
+"""What figures cost: `python -m tests.metrics.measure_scrape [MESSAGES]`.
 
-A centre (`payk serve`, all roles) with ten operators of three links each, whose host does not answer, with MESSAGES
-that wait for them in three lanes; GET /metrics a hundred times, and what a round of the duty `figures` takes.
+What a message costs to be counted, in batches of 500. Then a centre (`payk serve`, all roles) with ten operators of
+three links each, whose host does not answer, with MESSAGES that wait for them in three lanes: GET /metrics a hundred
+times, and what a round of the duty `figures` takes.
 """
 
 from __future__ import annotations
@@ -11,17 +12,29 @@ import statistics
 import sys
 import tempfile
 import time
+import timeit
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 import asyncpg
 
 from payk.clock import Clock
-from payk.domain.directory import CurrentDirectory
+from payk.dispatch.figures import count_outcomes, count_receipts
+from payk.domain.directory import CurrentDirectory, Directory
+from payk.domain.message import MessageState, SmsType
+from payk.domain.operator import Operator
+from payk.domain.outcome import Accepted
+from payk.domain.receipt import ReceiptReport
+from payk.domain.retry import Decision
 from payk.maintenance.figures import CentreFigures
 from payk.registry.follow import load
+from payk.store.claims import Claim
 from payk.store.database import Database
 from payk.store.migrations import migrate
+from payk.store.outcomes import Recorded
+from payk.store.receipts import Settled
+from payk.store.wakeups import Flow
 from tests.end_to_end.payk import KEY, Payk
 from tests.homes import shared_server
 
@@ -42,6 +55,34 @@ select message_id, client_id, 0, queue_id, 3 - priority, 0 from taken
 """
 
 
+def count() -> None:
+    """Print what counting costs a message that is taken at the first try and delivered."""
+    directory, now = CurrentDirectory(Directory(operators={1: Operator(1, "tcell")})), datetime.now(UTC)
+    records = [
+        Recorded(
+            Claim(
+                number,
+                Flow(1, number % 3, 1, 0, 0),
+                *(0, 0, None, None, None, 1, "992900900900", "AlifBank", "hello", SmsType.OTP, 1, now),
+                waited=0.02,
+            ),
+            1,
+            (Accepted(1, "x"),),
+            Decision({1: MessageState.ENROUTE}),
+            0.03,
+        )
+        for number in range(500)
+    ]
+    state = MessageState.DELIVERED
+    reports = [ReceiptReport(1, 1, ("x",), state, "DELIVRD", None, None, None, None, "a", "b")] * 500
+    settled = [Settled(number, (1,), state, age=2.0, kind=(1 + number % 3, 1)) for number in range(500)]
+    for name, work in {
+        "outcomes": lambda: count_outcomes([(record, 0.01) for record in records], directory),
+        "receipts": lambda: count_receipts(reports, settled, directory),
+    }.items():
+        print(f"{name}: {min(timeit.repeat(work, number=1, repeat=100)) / 500 * 1e6:.2f} microseconds a message")
+
+
 def registry() -> str:
     parts = [f'[[client]]\nname = "bank"\napi_keys = ["{KEY}"]\nsenders = ["AlifBank"]\n']
     for number, name in enumerate(OPERATORS):
@@ -55,14 +96,14 @@ def registry() -> str:
     return "".join(parts)
 
 
-async def measure(folder: Path, url: str, count: int) -> None:
+async def measure(folder: Path, url: str, messages: int) -> None:
     db = await Database.open(url)
     await migrate(db)
     payk = Payk(folder, {"PAYK_DATABASE_URL": url, "PAYK_SECRET_KEY": "5a" * 32})
     try:
         await payk.apply(registry())
         connection = await asyncpg.connect(url)
-        await connection.execute(SEED.replace("$1", str(count)))
+        await connection.execute(SEED.replace("$1", str(messages)))
         await connection.execute("vacuum analyze")
         await connection.close()
         figures = CentreFigures(db, CurrentDirectory(await load(db)), Clock(), 10)
@@ -71,7 +112,7 @@ async def measure(folder: Path, url: str, count: int) -> None:
             began = time.perf_counter()
             await figures.run_once()
             rounds.append(time.perf_counter() - began)
-        print(f"{count:,} messages wait; a round of the duty: {statistics.median(rounds) * 1000:.0f} ms")
+        print(f"{messages:,} messages wait; a round of the duty: {statistics.median(rounds) * 1000:.0f} ms")
         token = (await payk.done("token", "create", "x", "--role", "operator", "--scopes", "read-metrics")).strip()
         centre = await payk.serve()
         took: list[float] = []
@@ -94,11 +135,12 @@ async def measure(folder: Path, url: str, count: int) -> None:
 
 
 def main() -> None:
-    count = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
+    count()
+    messages = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         with shared_server(folder / "server", {}) as url:
-            asyncio.run(measure(folder, url, count))
+            asyncio.run(measure(folder, url, messages))
 
 
 if __name__ == "__main__":

@@ -1,15 +1,11 @@
-"""A real centre in every trouble that an alert is for, watched by a real Prometheus; and every command of the pages."""
+"""A real centre in every trouble that an alert is for, watched by a real Prometheus."""
 
 from __future__ import annotations
 
 import asyncio
-import os
-import re
 import signal
 import socket
 import ssl
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass
@@ -26,9 +22,9 @@ from tests.end_to_end.payk import KEY, MESSAGE, Payk
 from tests.end_to_end.program import Program
 from tests.faults.disk import Disk, small_disk
 from tests.observe.expressions import alerts, of_board
+from tests.observe.pages import commands, run
 from tests.observe.prometheus import Prometheus, quick
 
-DOCS = Path(__file__).parents[2] / "docs"
 FAR_KEY, POOR_KEY = (f"00000000-0000-4000-8000-00000000000{number}" for number in (2, 3))
 WITHIN = 90.0
 
@@ -78,15 +74,6 @@ operators = ["{name}"]
 """
 
 
-def commands(page: str, section: str = "") -> list[str]:
-    """Of the shell blocks of a page, or of one section of it."""
-    text = (DOCS / page).read_text("utf-8")
-    if section:
-        text = text.partition(f"\n## {section}\n")[2].partition("\n## ")[0]
-    blocks = re.findall(r"^```sh\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-    return [line for block in blocks for line in block.replace("\\\n", " ").strip().splitlines()]
-
-
 @dataclass(slots=True)
 class Stage:
     """A centre on an embedded database, over TLS to its clients, with an operator; and who watches."""
@@ -103,24 +90,6 @@ class Stage:
         bodies = [MESSAGE | {"PhoneNumber": number, "SenderAddress": "AlifBank"} | fields for _ in range(count)]
         answer = await self.http.post("/api/v1/sms/bulk", json=bodies, headers={"X-Api-Key": key})
         assert answer.status_code == 200, answer.text
-
-    async def run(self, line: str) -> None:
-        """A command as the pages show it."""
-        script = line.replace("127.0.0.1:9080", self.admin)
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith("PAYK_")}
-        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        ended = await asyncio.to_thread(
-            subprocess.run,
-            ["bash", "-c", script],
-            env={**inherited, "PATH": path, **self.payk.environment},
-            cwd=self.payk.folder,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
-        assert ended.returncode == 0, (line, ended.stdout[-1_000:], ended.stderr[-2_000:])
 
     def server(self) -> list[psutil.Process]:
         """The processes of its database."""
@@ -161,7 +130,7 @@ async def watched(stage: Stage) -> None:
     """Prometheus reads the centre, by the token that docs/observe.md makes, and nothing is wrong."""
     prometheus = stage.prometheus
     for line in commands("observe.md", "Metrics"):
-        await stage.run(line)
+        await run(line.replace("127.0.0.1:9080", stage.admin), stage.payk)
     prometheus.scrape(stage.admin)
     await prometheus.until("payk_centre_processes")
     await asyncio.sleep(2)  # rules are evaluated once a second, on what was scraped a second before
@@ -198,16 +167,6 @@ async def test_every_alert_fires_in_its_trouble_and_none_without(stage: Stage) -
             process.send_signal(signal.SIGCONT)
     stage.centre.kill()
     await prometheus.until_fired(later, WITHIN)
-
-
-async def test_every_command_of_the_runbook_runs(stage: Stage) -> None:
-    at_once = asyncio.Semaphore(3)
-
-    async def run(line: str) -> None:
-        async with at_once:
-            await stage.run(line)
-
-    await asyncio.gather(*(run(line) for line in dict.fromkeys(commands("runbook.md"))))
 
 
 async def into_trouble(stage: Stage) -> None:

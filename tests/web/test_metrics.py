@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import httpx
 
 from payk.access import Access, Tokens
-from payk.clock import Clock
 from payk.domain.access import Actor, PrincipalKind
 from payk.registry.secrets import SecretBox
 from payk.store.database import Database
@@ -18,18 +17,10 @@ from payk.web import metrics
 from payk.web.metrics import MetricsPage
 from payk.web.server import HttpServer, listen
 from payk.web.site import ManagementSite
+from tests.access.conftest import MovedClock
 from tests.web.admin.managed import refusal
 
 ROOT = Actor(PrincipalKind.LOCAL, "root")
-
-
-class MovedClock(Clock):
-    """A clock that can be set forward."""
-
-    ahead = 0.0
-
-    def monotonic(self) -> float:
-        return super().monotonic() + self.ahead
 
 
 @dataclass(slots=True)
