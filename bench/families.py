@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from bench import centre, loop, promises
+from bench import centre, loop, promises, reporting
 from bench.codec import CODEC_PAIRS
 from bench.figure import Reading
 from bench.reference import RAW_STRUCT
@@ -43,5 +43,6 @@ def _loops(seconds: float) -> list[Reading]:
 FAMILIES: Final[Mapping[str, Family]] = {
     "parts": Family(_loops, 10.0),
     "promises": Family(promises.measure, 10.0),
+    "reports": Family(reporting.measure, 10.0),
     "centre": Family(centre.measure, 200.0),
 }

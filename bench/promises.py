@@ -116,7 +116,7 @@ def measure(seconds: float) -> list[Reading]:
 
 async def _measure(seconds: float) -> list[Reading]:
     share = seconds / _ROUNDS / len(_WAYS)
-    async with _store({}) as durable, _store(_CARELESS) as careless:
+    async with opened_store({}) as durable, opened_store(_CARELESS) as careless:
         stores = [durable if waits else careless for _, _, waits in _WAYS]
         for (_, way, _), store in zip(_WAYS, stores, strict=True):
             await way(store)  # statements are prepared
@@ -143,7 +143,7 @@ async def _rate(way: _Way, store: _Store, seconds: float) -> float:
 
 
 @asynccontextmanager
-async def _store(settings: dict[str, str]) -> AsyncIterator[_Store]:
+async def opened_store(settings: dict[str, str]) -> AsyncIterator[_Store]:
     with tempfile.TemporaryDirectory(prefix="payk-bench-") as folder:
         home = Path(folder) / "home"
         server = EmbeddedPostgres(home, settings=settings)

@@ -21,6 +21,7 @@ MUSTS = (
     "submits_on_lapsed_lease",
     "taken_despite_503",
     "answered_yet_missing",
+    "wrongly_counted",
 )
 """What must be 0."""
 
@@ -57,6 +58,7 @@ def judge(seen: Observations) -> Judgement:
         *_beyond_policy(seen, twice),
         *_on_lapsed_leases(seen),
         *_taken_despite_503(seen),
+        *_wrongly_counted(seen),
     ]
     counts = Counter(violation.figure for violation in violations)
     given = {message_id for sent in seen.sent.values() for message_id in sent.message_ids}
@@ -156,6 +158,12 @@ def _taken_despite_503(seen: Observations) -> Iterator[Violation]:
 
 
 # -- nothing is sent twice unknowingly
+
+
+def _wrongly_counted(seen: Observations) -> Iterator[Violation]:
+    """Buckets of reports that do not say what a scan of all messages says."""
+    for line in seen.wrong_counts:
+        yield Violation("wrongly_counted", line, "")
 
 
 def _unlabelled(seen: Observations, twice: _Parts) -> Iterator[Violation]:

@@ -170,5 +170,7 @@ class Observations:
     """When answers with 200 came, in order."""
     lags: Sequence[tuple[float, float]] = ()
     """When the witness read late: from, to."""
+    wrong_counts: Sequence[str] = ()
+    """Where the counts of reports differ from the messages."""
     timelines: Mapping[int, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
     """Events of messages, as the API tells them; of those that were submitted twice, at least."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from chaos import report as reports
+from chaos.counts import wrong_counts
 from chaos.faults import Faults
 from chaos.judgement import MUSTS, judge, sent_twice
 from chaos.lag import LagMeter, worst
@@ -123,6 +124,7 @@ async def _observations(
         answers=load.answers,
         accepted_at=load.accepted_at,
         lags=lags,
+        wrong_counts=await wrong_counts(made.database.dsn),
     )
     return replace(seen, timelines=await read_timelines(made.doors, sent_twice(seen)))
 

@@ -93,7 +93,7 @@ COMMAND_VARIABLES = frozenset(
         *("ACCESS_TOKEN_ROLE", "ACCESS_SCOPES", "ACCESS_DAYS"),
         *("AUDIT_NEWEST", "AUDIT_ANCHOR", "AUDIT_FROM", "AUDIT_TO"),
         *("SEND_TO", "SEND_TEXT", "SEND_SENDER", "SEND_TYPE", "SEND_PRIORITY", "SEND_LABEL"),
-        *("SEND_CLIENT_MESSAGE_ID", "SEND_WAIT", "STATUS_EVENTS"),
+        *("SEND_CLIENT_MESSAGE_ID", "SEND_WAIT", "STATUS_EVENTS", "LABEL_WATCH"),
         *("PREVIEW_TO", "PREVIEW_SENDER", "PREVIEW_TYPE"),
         *("MESSAGE_NUMBER", "MESSAGE_NUMBER_ENDS", "MESSAGE_CLIENT", "MESSAGE_LABEL", "MESSAGE_SENDER", "MESSAGE_TYPE"),
         *("MESSAGE_STATE", "MESSAGE_OPERATOR", "MESSAGE_CLIENT_MESSAGE_ID", "MESSAGE_FROM", "MESSAGE_TO"),
@@ -300,6 +300,13 @@ class Settings(BaseSettings):
         "How long messages are kept after they were accepted, with their receipts, and what subscribers sent; 0 = for"
         " ever. They go many at a time, and only when all of those are final.",
         ge=0,
+        le=3650,
+    )
+    report_days: int = _setting(
+        730,
+        "days, 1 to 3650",
+        "How long the counts of reports are kept after their messages were accepted; they need little room.",
+        ge=1,
         le=3650,
     )
     otp_text_minutes: int = _setting(

@@ -185,6 +185,7 @@ def test_curl_lines_are_the_documented_requests(page: Path) -> None:
             ("/api/v1/sms?SmsLabel=spring&State=Deleted&Limit=1", []),
             ("/api/v1/sms/status", [dict]),
             ("/api/v1/sms/preview", [dict]),
+            ("/api/v1/reports?GroupBy=SmsLabel,Day&From=2025-02-01&To=2025-03-01&TimeZone=Asia/Dushanbe", []),
         ]
     assert seen == documented
 

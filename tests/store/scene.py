@@ -49,7 +49,7 @@ class Scene:
 
     async def accept(self, count: int = 1, **changes: Any) -> list[int]:
         """Take messages in; returns their ids."""
-        message = new_message(client_id=self.client, queue_id=self.queue, **changes)
+        message = new_message(**{"client_id": self.client, "queue_id": self.queue} | changes)
         return [row.message_id for row in await insert_messages(self.db, [message] * count, timeout=5)]
 
     async def claim(

@@ -44,6 +44,9 @@ async def test_the_document_describes_what_exists(centre: Centre) -> None:
         ("post", "/api/v1/sms/resume"),
         ("post", "/api/v1/sms/status"),
         ("post", "/api/v1/sms/preview"),
+        ("get", "/api/v1/reports"),
+        ("get", "/api/v1/reports/messages"),
+        ("get", "/api/v1/reports/labels"),
     }
     schemas = described["components"]["schemas"]
     assert list(schemas["Message"]["properties"]) == list(Field)

@@ -187,6 +187,7 @@ async def run_centre(
                 rules=rules,
                 wait=wait,
                 retention_days=settings.retention_days,
+                report_days=settings.report_days,
                 otp_text_minutes=settings.otp_text_minutes,
                 figures=centre_figures,
             ):

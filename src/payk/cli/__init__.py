@@ -8,7 +8,7 @@ no.
 One module per group of commands, each with a Typer app `commands` of its own that is added here in one line.
 """
 
-from payk.cli import access, centre, limits, message, messages, registry, secret, simulate, trace, traffic
+from payk.cli import access, centre, labels, limits, message, messages, registry, secret, simulate, trace, traffic
 from payk.cli.command_line import command_line, main
 
 __all__ = ["command_line", "main"]
@@ -17,6 +17,7 @@ __all__ = ["command_line", "main"]
 command_line.add_typer(centre.commands)
 command_line.add_typer(simulate.commands)
 command_line.add_typer(messages.commands)
+command_line.add_typer(labels.commands)
 command_line.add_typer(limits.commands)
 command_line.add_typer(registry.commands)
 command_line.add_typer(trace.commands)

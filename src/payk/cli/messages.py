@@ -34,7 +34,7 @@ from payk.client import (
     TimelineEvent,
 )
 
-__all__ = ["commands"]
+__all__ = ["ApiKey", "AsJson", "Url", "commands", "connected", "shown"]
 
 RETRIES = 2
 """Whoever sits at a terminal is not kept waiting."""
@@ -99,7 +99,7 @@ def send(
         label=label,
         client_message_id=client_message_id,
     )
-    with _centre(url, api_key, home) as centre:
+    with connected(url, api_key, home) as centre:
         sent = centre.send(message)
         answer = {"MessageId": sent.message_id, "MessageResult": "OK", "MessageError": False}
         print(json.dumps(answer) if as_json else sent.message_id, flush=True)
@@ -126,7 +126,7 @@ def status(
     found: list[Status] = []
     timelines: list[Timeline] = []
     refusals = []
-    with _centre(url, api_key, home) as centre:
+    with connected(url, api_key, home) as centre:
         for message_id in message_ids:
             try:
                 if events:
@@ -179,7 +179,7 @@ def preview(
     if to is None and sender is None:
         found = _preview_here(text)
     else:
-        with _centre(url, api_key, home) as centre:
+        with connected(url, api_key, home) as centre:
             found = centre.preview(Message(to or "", text, sender or "", SmsType[type_.upper()]))
     if as_json:
         print(json.dumps(found.body, ensure_ascii=False))
@@ -207,7 +207,7 @@ def _preview_here(text: str) -> Preview:
 def _print_preview(found: Preview, *, asked: bool) -> None:
     table = Table(box=None, pad_edge=False, show_header=False)
     for name, cell in _preview_rows(found, asked=asked):
-        table.add_row(name, _shown(cell))
+        table.add_row(name, shown(cell))
     Console(highlight=False, width=None if sys.stdout.isatty() else 250).print(table)
 
 
@@ -271,9 +271,9 @@ def _print_timelines(timelines: Sequence[Timeline]) -> None:
         for event in timeline.events:
             numbers = ["" if number is None else str(number) for number in (event.part, event.attempt)]
             cells = (_moment(event.at), event.kind, *numbers, event.operator or "", ", ".join(_details(event)))
-            table.add_row(*(_shown(cell) for cell in cells))
+            table.add_row(*(shown(cell) for cell in cells))
         head = f"{timeline.message_id}  {timeline.state}  {_parts(timeline.parts)}"
-        console.print(*([""] if place else []), _shown(head), table, sep="\n")
+        console.print(*([""] if place else []), shown(head), table, sep="\n")
 
 
 def _details(event: TimelineEvent) -> Iterator[str]:
@@ -302,13 +302,13 @@ def _moment(at: datetime) -> str:
     return at.replace(tzinfo=None).isoformat(" ", "milliseconds")
 
 
-def _shown(cell: str) -> Text:
+def shown(cell: str) -> Text:
     """A word of a peer as a terminal may show it: no markup of ours, nothing that steers a terminal."""
     return Text("".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in cell))
 
 
 @contextmanager
-def _centre(url: str | None, api_key: str | None, home: str | None) -> Iterator[Client]:
+def connected(url: str | None, api_key: str | None, home: str | None) -> Iterator[Client]:
     """The SDK towards the centre that was named, else the one of `payk up` here; its errors as one line each."""
     try:
         with Client(url or _own_address(), api_key or _demo_key(home), retries=RETRIES) as client:

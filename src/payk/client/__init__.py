@@ -35,7 +35,16 @@ from payk.client.preview import (
     PreviewRoute,
     ShorterText,
 )
-from payk.client.result import BulkResult, Cancellation, MessageState, Rejection, SentMessage, Status
+from payk.client.result import (
+    BulkResult,
+    Cancellation,
+    LabelFailure,
+    LabelProgress,
+    MessageState,
+    Rejection,
+    SentMessage,
+    Status,
+)
 from payk.client.timeline import NetworkError, Timeline, TimelineEvent
 
 __all__ = [
@@ -51,6 +60,8 @@ __all__ = [
     "ConnectionFailed",
     "Forbidden",
     "ForcingCharacter",
+    "LabelFailure",
+    "LabelProgress",
     "Message",
     "MessageFilter",
     "MessagePage",

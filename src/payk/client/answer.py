@@ -32,7 +32,16 @@ from payk.client.preview import (
     PreviewRoute,
     ShorterText,
 )
-from payk.client.result import BulkResult, Cancellation, MessageState, Rejection, SentMessage, Status
+from payk.client.result import (
+    BulkResult,
+    Cancellation,
+    LabelFailure,
+    LabelProgress,
+    MessageState,
+    Rejection,
+    SentMessage,
+    Status,
+)
 from payk.client.timeline import NetworkError, Timeline, TimelineEvent
 
 __all__ = [
@@ -41,6 +50,7 @@ __all__ = [
     "read_bulk",
     "read_cancellation",
     "read_held",
+    "read_label",
     "read_page",
     "read_preview",
     "read_sent",
@@ -223,6 +233,36 @@ def read_cancellation(response: httpx.Response) -> Cancellation:
 def read_held(response: httpx.Response) -> int:
     """The answer of POST /api/v1/sms/pause and /resume."""
     return _read(response, lambda body: int(body["Messages"]))
+
+
+def read_label(response: httpx.Response) -> LabelProgress:
+    """The answer of GET /api/v1/reports/labels with SmsLabel."""
+
+    def time_of(written: str | None) -> datetime | None:
+        return None if written is None else _utc(written)
+
+    return _read(
+        response,
+        lambda body: LabelProgress(
+            label=str(body["SmsLabel"]),
+            planned=int(body["Planned"]),
+            parts=int(body["Parts"]),
+            scheduled=int(body["Scheduled"]),
+            held=int(body["Held"]),
+            queued=int(body["Queued"]),
+            submitted=int(body["Submitted"]),
+            delivered=int(body["Delivered"]),
+            failed=int(body["Failed"]),
+            failures=tuple(
+                LabelFailure(MessageState(each["MessageState"]), each["Reason"], int(each["Messages"]))
+                for each in body["Failures"]
+            ),
+            per_second=float(body["MessagesPerSecond"]),
+            last_due=time_of(body["LastDue"]),
+            ends_at=time_of(body["EndsAt"]),
+            body=body,
+        ),
+    )
 
 
 def retry_after(response: httpx.Response) -> float | None:

@@ -19,6 +19,7 @@ from payk.client.exchange import (
     cancel_steps,
     events_steps,
     hold_steps,
+    label_steps,
     page_steps,
     poll_pauses,
     preview_steps,
@@ -29,7 +30,7 @@ from payk.client.exchange import (
 from payk.client.listing import EVERY_MESSAGE, MessageFilter, MessagePage, StoredMessage
 from payk.client.message import Message
 from payk.client.preview import Preview
-from payk.client.result import BulkResult, Cancellation, SentMessage, Status
+from payk.client.result import BulkResult, Cancellation, LabelProgress, SentMessage, Status
 from payk.client.timeline import Timeline
 from payk.client.transport import transport_options
 
@@ -120,6 +121,10 @@ class Client:
     def preview(self, message: Message) -> Preview:
         """What would become of a message, whatever rules it breaks; nothing is sent. Raises PaykError."""
         return self._run(preview_steps(message, self._retries))
+
+    def label(self, label: str) -> LabelProgress:
+        """How the messages of a label stand. Raises NotFound where it has none, and any other PaykError."""
+        return self._run(label_steps(label, self._retries))
 
     def watch(self, message_id: str | int, timeout: float | None = None) -> Iterator[Status]:
         """The status now and at every change of state, to the final one. Raises WaitTimeout after `timeout` seconds."""

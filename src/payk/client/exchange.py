@@ -21,6 +21,7 @@ from payk.client.answer import (
     read_bulk,
     read_cancellation,
     read_held,
+    read_label,
     read_page,
     read_preview,
     read_sent,
@@ -33,7 +34,7 @@ from payk.client.errors import ConnectionFailed
 from payk.client.listing import MessageFilter, MessagePage
 from payk.client.message import Message
 from payk.client.preview import Preview
-from payk.client.result import BulkResult, Cancellation, SentMessage, Status
+from payk.client.result import BulkResult, Cancellation, LabelProgress, SentMessage, Status
 from payk.client.timeline import Timeline
 
 __all__ = [
@@ -45,6 +46,7 @@ __all__ = [
     "cancel_steps",
     "events_steps",
     "hold_steps",
+    "label_steps",
     "page_steps",
     "poll_pauses",
     "preview_steps",
@@ -159,6 +161,13 @@ def hold_steps(what: Literal["pause", "resume"], label: str, retries: int) -> Ge
     """POST /api/v1/sms/pause and /resume."""
     response = yield from _attempts(_command(what, {"SmsLabel": label}), retries)
     return read_held(response)
+
+
+def label_steps(label: str, retries: int) -> Generator[Any, Any, LabelProgress]:
+    """GET /api/v1/reports/labels with SmsLabel."""
+    call = Call("GET", f"/api/v1/reports/labels?SmsLabel={quote(label, safe='')}")
+    response = yield from _attempts(call, retries)
+    return read_label(response)
 
 
 def poll_pauses() -> Iterator[float]:

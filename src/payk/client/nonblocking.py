@@ -20,6 +20,7 @@ from payk.client.exchange import (
     cancel_steps,
     events_steps,
     hold_steps,
+    label_steps,
     page_steps,
     poll_pauses,
     preview_steps,
@@ -30,7 +31,7 @@ from payk.client.exchange import (
 from payk.client.listing import EVERY_MESSAGE, MessageFilter, MessagePage, StoredMessage
 from payk.client.message import Message
 from payk.client.preview import Preview
-from payk.client.result import BulkResult, Cancellation, SentMessage, Status
+from payk.client.result import BulkResult, Cancellation, LabelProgress, SentMessage, Status
 from payk.client.timeline import Timeline
 from payk.client.transport import transport_options
 
@@ -119,6 +120,10 @@ class AsyncClient:
     async def preview(self, message: Message) -> Preview:
         """What would become of a message, whatever rules it breaks; nothing is sent. Raises PaykError."""
         return await self._run(preview_steps(message, self._retries))
+
+    async def label(self, label: str) -> LabelProgress:
+        """How the messages of a label stand. Raises NotFound where it has none, and any other PaykError."""
+        return await self._run(label_steps(label, self._retries))
 
     async def watch(self, message_id: str | int, timeout: float | None = None) -> AsyncIterator[Status]:
         """The status now and at every change of state, to the final one. Raises WaitTimeout after `timeout` seconds."""

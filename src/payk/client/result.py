@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
-__all__ = ["BulkResult", "Cancellation", "MessageState", "Rejection", "SentMessage", "Status"]
+__all__ = [
+    "BulkResult",
+    "Cancellation",
+    "LabelFailure",
+    "LabelProgress",
+    "MessageState",
+    "Rejection",
+    "SentMessage",
+    "Status",
+]
 
 
 class MessageState(StrEnum):
@@ -80,3 +91,42 @@ class Cancellation:
     """An operator has them, may have them or is just getting them, or they are final."""
     done: bool = True
     """False: the centre goes on with it, and nothing of what is left leaves meanwhile."""
+
+
+@dataclass(frozen=True, slots=True)
+class LabelFailure:
+    """Why messages of a label failed; `reason` None = nobody knows."""
+
+    state: MessageState
+    reason: str | None
+    messages: int
+
+
+@dataclass(frozen=True, slots=True)
+class LabelProgress:
+    """How the messages of a label stand: each is one of scheduled, held, queued, submitted, delivered, failed."""
+
+    label: str
+    planned: int
+    """All of them."""
+    parts: int
+    scheduled: int
+    held: int
+    queued: int
+    submitted: int
+    delivered: int
+    failed: int
+    failures: tuple[LabelFailure, ...]
+    per_second: float
+    """Messages that left the queue, over the last minutes."""
+    last_due: datetime | None
+    """When the last scheduled one becomes due, UTC."""
+    ends_at: datetime | None
+    """When all will have left the queue at this rate, UTC; None where nothing moves."""
+    body: Mapping[str, Any] = field(repr=False, compare=False)
+    """The documented JSON."""
+
+    @property
+    def is_over(self) -> bool:
+        """Nothing is left to be sent, and nothing is awaited."""
+        return self.delivered + self.failed == self.planned

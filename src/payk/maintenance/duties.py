@@ -14,6 +14,7 @@ from payk.maintenance import (
     parked,
     partitions,
     pruning,
+    reports,
     rescue,
     retention,
     staging,
@@ -38,6 +39,7 @@ def all_duties(
     rules: RetryRules,
     wait: ReceiptWait,
     retention_days: int = 90,
+    report_days: int = 730,
     otp_text_minutes: int = 60,
     figures: CentreFigures | None = None,
 ) -> list[Duty]:
@@ -57,5 +59,8 @@ def all_duties(
         Duty("wipe texts", 1.0, lambda: texts.run_once(db, otp_text_minutes)),
         Duty("retention", 3600.0, lambda: retention.run_once(db, retention_days)),
         Duty("traces", 10.0, lambda: traces.run_once(db)),
+        Duty("fold reports", 2.0, lambda: reports.fold_once(db)),
+        Duty("count earlier messages", 1.0, lambda: reports.count_earlier_once(db)),
+        Duty("tidy reports", 3600.0, lambda: reports.tidy_once(db, report_days)),
         Duty("audit anchor", 86_400.0, lambda: anchoring.run_once(db)),
     ]

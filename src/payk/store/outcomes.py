@@ -12,12 +12,14 @@ from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, 
 import asyncpg
 
 from payk.domain.directory import CurrentDirectory
+from payk.domain.failure import FAILED, by_refusal
 from payk.domain.message import MessageState, user_message_reference
 from payk.domain.operator import LongText
 from payk.domain.outcome import Accepted, PartOutcome, Refused, Uncertain, Unsent
 from payk.domain.receipt import ReceiptWait, is_unnamed
 from payk.domain.retry import Again, Attempt, Decision, RetryRules, decide, uncertain_policy
 from payk.domain.states import advance, fold, is_final
+from payk.smpp import status_name
 from payk.store.arrays import array_literal, by_kind, columns
 from payk.store.charging import refund
 from payk.store.claims import Claim
@@ -70,6 +72,12 @@ class Recorded:
             and self.claim.try_number == 1
             and not is_unnamed(outcome.smsc_id)
         )
+
+    @property
+    def reason(self) -> str | None:
+        """Why the operator refused it, by the first part that it refused; None where it refused none."""
+        refused = next((outcome for outcome in self.outcomes if isinstance(outcome, Refused)), None)
+        return None if refused is None else by_refusal(status_name(refused.command_status))
 
     def reference(self, part: int) -> int:
         """The user_message_reference of the submit_sm that carried a part."""
@@ -328,7 +336,7 @@ async def _write_single(
         elif state is MessageState.ENROUTE:
             handed[message_id] = record
         elif state is not None:
-            refused.append((message_id, record.operator_id, int(state), record.age))
+            refused.append((message_id, record.operator_id, int(state), record.age, record.reason))
     if handed:
         _, _, taken_away = await _hand_over(connection, incarnation, handed, [None] * len(handed), wait)
         handed = {message_id: handed[message_id] for message_id in taken_away}
@@ -368,7 +376,8 @@ async def _write_several(
         submitted = record.decision.part_states != {}
         rows.append(
             (message_id, int(current), int(new), array_literal(parts), is_final(new),
-             record.operator_id if submitted else None, record.age if submitted else None)
+             record.operator_id if submitted else None, record.age if submitted else None,
+             record.reason if new in FAILED else None)
         )  # fmt: skip
     if rows:
         await connection.execute(sql("outcomes.write_parts"), *columns(rows))

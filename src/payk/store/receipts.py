@@ -16,6 +16,7 @@ from typing import Final, NamedTuple
 import asyncpg
 
 from payk.domain.directory import CurrentDirectory
+from payk.domain.failure import FAILED, by_receipt
 from payk.domain.message import MessageState
 from payk.domain.operator import IdMode
 from payk.domain.receipt import (
@@ -143,6 +144,8 @@ class _Said:
     became: dict[int, MessageState] = field(default_factory=dict)
     against: dict[int, MessageState] = field(default_factory=dict)
     changed: set[int] = field(default_factory=set)
+    reasons: dict[int, str] = field(default_factory=dict)
+    """Why messages failed, by their ids."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,11 +317,12 @@ async def _settle_plain(
     tried = [reports[index] for index in plain]
     kinds = by_kind(
         [
-            (r.operator_id, r.link_id, r.state, r.raw_state, r.error, r.network_error, r.done_date, r.operator_done_at)
+            (r.operator_id, r.link_id, r.state, r.raw_state, r.error, r.network_error, r.done_date,
+             r.operator_done_at, by_receipt(r.error) if r.state in FAILED else None)
             for r in tried
         ],
-        8,
-    )
+        9,
+    )  # fmt: skip
     async with db.connection(timeout) as connection:
         rows = await connection.fetch(
             sql("receipts.settle_plain"), [r.smsc_ids[0] for r in tried], [r.source for r in tried], *kinds
@@ -569,7 +573,9 @@ async def _advance(
         match, report = matches[index], reports[index]
         if report.state is not None and match.message_id in states:
             _say(said, index, report.state, match, states, parts)
-    if not await _write(connection, _rows(reports, matches, said), before, states, parts):
+            if index in said.changed and report.state in FAILED:
+                said.reasons.setdefault(match.message_id, by_receipt(report.error))
+    if not await _write(connection, _rows(reports, matches, said), before, states, parts, said.reasons):
         return None
     queued = [
         message_id for message_id, seen in before.items() if seen.receipt_due is None and is_final(states[message_id])
@@ -673,6 +679,7 @@ async def _write(
     before: Mapping[int, _Seen],
     states: Mapping[int, MessageState],
     parts: Mapping[int, list[MessageState]],
+    reasons: Mapping[int, str],
 ) -> bool:
     """Write receipts, and the states of the messages that they change; False where one is not as it was `before`."""
     changes: list[tuple[int, datetime | None, tuple[object, ...]]] = []
@@ -685,7 +692,8 @@ async def _write(
         else:
             continue
         final = is_final(state)
-        changes.append((message_id, seen.receipt_due if final else None, (seen.state, int(state), final, *arrays)))
+        kind = (seen.state, int(state), final, *arrays, reasons.get(message_id))
+        changes.append((message_id, seen.receipt_due if final else None, kind))
     written = await connection.fetchval(
         sql("receipts.settle"),
         [row[0] for row in receipts],
@@ -693,7 +701,7 @@ async def _write(
         *by_kind([row[2] for row in receipts], 11),
         [change[0] for change in changes],
         [change[1] for change in changes],
-        *by_kind([change[2] for change in changes], 5),
+        *by_kind([change[2] for change in changes], 6),
     )
     return bool(written == len(changes))
 

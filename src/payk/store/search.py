@@ -69,6 +69,8 @@ class FoundMessage:
     client_message_id: str | None
     operator: str | None
     """That it was handed to last."""
+    reason: str | None
+    """Why it failed, in words of payk.domain.failure."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import asyncpg
 
+from payk.domain.failure import by_ending
 from payk.domain.message import MessageState
 from payk.domain.receipt import ReceiptWait
 from payk.domain.states import advance, fold, is_final
@@ -134,7 +135,8 @@ async def finish(
             new = folded if is_final(folded) else advance(state, folded)
         if not is_final(state):
             became[row["message_id"]] = new
-            changes.append((row["message_id"], int(state), int(new), array, is_final(new)))
+            reason = by_ending(ending) if new is ending else None  # else a part that failed before says why
+            changes.append((row["message_id"], int(state), int(new), array, is_final(new), reason))
     if changes:
         charged = await connection.fetchval(sql("upkeep.finish"), *columns(changes))
         await refund(connection, sorted(unsent.intersection(charged)))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 
-__all__ = ["JSON", "REPEATED", "Answer", "Header"]
+__all__ = ["JSON", "REPEATED", "Answer", "Header", "Stream"]
 
 Header = tuple[bytes, bytes]
 
@@ -36,3 +36,18 @@ class Answer:
             request_id.encode(),
             own,
         )
+
+
+@dataclass(slots=True)
+class Stream:
+    """A response that is passed on while it is made. What fails amid it ends the connection: it must not look whole."""
+
+    status: int
+    octets: AsyncGenerator[bytes, None]
+    content_type: bytes
+    headers: Sequence[Header] = ()
+
+    def head(self, request_id: str) -> list[Header]:
+        """Its headers, but for those that the server adds."""
+        own = [(b"content-type", self.content_type), (b"cache-control", b"no-store")]
+        return [*own, (b"x-request-id", request_id.encode()), *self.headers]

@@ -9,6 +9,7 @@ import asyncio
 import itertools
 import secrets
 from collections.abc import Callable, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -29,7 +30,7 @@ from payk.store.timeline import TimelineReader
 from payk.web.admin.management import Management
 from payk.web.admin.site import ROOT, ManagementApi
 from payk.web.admission import Admission
-from payk.web.answers import Answer
+from payk.web.answers import Answer, Stream
 from payk.web.api.commands import CommandReader
 from payk.web.api.control import Control
 from payk.web.api.events import Timelines
@@ -38,6 +39,7 @@ from payk.web.api.openapi import document
 from payk.web.api.paths import Methods, SmsPaths
 from payk.web.api.preview import Previewing
 from payk.web.api.question import Questions
+from payk.web.api.reports import OwnReports
 from payk.web.api.send import Sending
 from payk.web.api.status import Statuses
 from payk.web.auth import Authenticator
@@ -47,10 +49,13 @@ from payk.web.exchange import Exchange
 from payk.web.health import Health, Readiness
 from payk.web.metrics import MetricsPage
 from payk.web.problems import Problem, problem_answer, problem_of
+from payk.web.reports import Reports
 
 __all__ = ["ManagementSite", "PublicOptions", "PublicSite", "Site"]
 
 log = get_logger("web")
+
+_REPORTS = "/api/v1/reports"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +92,25 @@ class Site:
             answer = self._refuse(exchange, error)
         if exchange.rate_headers:
             answer.headers = (*answer.headers, *exchange.rate_headers)
-        await exchange.answer(answer, exchange.request_id)
+        if isinstance(answer, Stream):
+            await self._pass_on(exchange, answer, send)
+        else:
+            await exchange.answer(answer, exchange.request_id)
+
+    async def _pass_on(self, exchange: Exchange, stream: Stream, send: Send) -> None:
+        """Send octets as they come; the server waits for a slow reader, and ends a response that is not completed."""
+        head = {"type": "http.response.start", "status": stream.status, "headers": stream.head(exchange.request_id)}
+        try:
+            with exchange.caller:
+                async with aclosing(stream.octets) as octets:
+                    await send(head)
+                    async for chunk in octets:
+                        await send({"type": "http.response.body", "body": chunk, "more_body": True})
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
+        except HungUp:
+            return
+        except Exception as error:  # noqa: BLE001 - the last resort: whatever it is, it is logged
+            self._log(exchange, problem_of(error), error)
 
     def next_request_id(self) -> str:
         """What the next request goes by in its answer and in the log."""
@@ -97,7 +120,7 @@ class Site:
         """What answers the request's path, by method; None where nothing is there."""
         return self._paths.get(exchange.path)
 
-    async def _answer(self, exchange: Exchange) -> Answer:
+    async def _answer(self, exchange: Exchange) -> Answer | Stream:
         methods = self.find(exchange)
         if methods is None:
             raise Problem(Code.PATH_NOT_FOUND, f"There is nothing at {quoted(exchange.path)}.")
@@ -174,10 +197,21 @@ class PublicSite(Site):
             Control(db, status_reader, questions, commands, wait),
             Previewing(Previews(db, directory, now), commands),
         )
+        own = OwnReports(Reports(db), admission, options.answer_timeout)
+        self._reports: Mapping[str, Methods] = {
+            path: {"GET": handler, "HEAD": handler}
+            for path, handler in (
+                (_REPORTS, own.report),
+                (f"{_REPORTS}/messages", own.messages),
+                (f"{_REPORTS}/labels", own.labels),
+            )
+        }
 
     def find(self, exchange: Exchange) -> Methods | None:
         """The paths of the documented API first; all others are exact."""
         methods = self._sms.find(exchange)
+        if methods is None and exchange.path[: len(_REPORTS)].lower() == _REPORTS:
+            methods = self._reports.get(exchange.path.lower().removesuffix("/"))
         return super().find(exchange) if methods is None else methods
 
 

@@ -38,6 +38,10 @@ OWN: dict[str, Permission | tuple[Permission, ...]] = {
     "GET /messages/{message_id}": P.READ_MESSAGES,
     "GET /messages/{message_id}/text": P.READ_TEXTS,
     "GET /queues": P.READ_TRAFFIC,
+    "GET /reports": P.READ_MESSAGES,
+    "GET /reports/messages": P.READ_MESSAGES,
+    "GET /reports/labels": P.READ_MESSAGES,
+    "GET /reports/label": P.READ_MESSAGES,
 }
 """Operations on what belongs to a client: whoever belongs to it may do them there with this permission."""
 

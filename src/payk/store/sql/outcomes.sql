@@ -65,14 +65,14 @@ case when (select count(*) from gone) = cardinality($2::bigint[]) then '{}'
 -- those of which something is charged, though surely nobody took them.
 with gone as (
     delete from waiting w
-    using unnest($2::bigint[], $3::integer[], $4::smallint[], $5::double precision[])
-        as g (message_id, operator_id, state, age)
+    using unnest($2::bigint[], $3::integer[], $4::smallint[], $5::double precision[], $6::text[])
+        as g (message_id, operator_id, state, age, reason)
     where w.message_id = g.message_id and w.claimed_by is not distinct from $1
     returning g.*, w.uncertain_count
 ), ended as (
     update message m
     set state = g.state, operator_id = g.operator_id, submitted_at = now() - make_interval(secs => g.age),
-        done_at = now()
+        done_at = now(), reason = g.reason
     from gone g
     where m.message_id = g.message_id and m.state in (0, 1)
     returning m.message_id, m.charged_on, g.uncertain_count
@@ -134,9 +134,10 @@ update message m
 set part_states = g.part_states::smallint[], state = g.state,
     operator_id = coalesce(g.operator_id, m.operator_id),
     submitted_at = coalesce(now() - make_interval(secs => g.age), m.submitted_at),
-    done_at = case when g.final then coalesce(m.done_at, now()) end
+    done_at = case when g.final then coalesce(m.done_at, now()) end, reason = coalesce(g.reason, m.reason)
 from unnest($1::bigint[], $2::smallint[], $3::smallint[], $4::text[], $5::boolean[], $6::integer[],
-            $7::double precision[]) as g (message_id, from_state, state, part_states, final, operator_id, age)
+            $7::double precision[], $8::text[])
+    as g (message_id, from_state, state, part_states, final, operator_id, age, reason)
 where m.message_id = g.message_id and m.state = g.from_state;
 
 -- name: leave_queue

@@ -1,7 +1,7 @@
 -- name: settle_plain
 -- Final receipts of messages of one part that have left the queue, by the id and the number that the operator's answer
 -- and the message have: the state, what the operator said for the timeline, and that nothing is awaited any more. $4 to
--- $11 describe kinds. Answers those that were settled. Of equal ids the one that is written so goes first, then the
+-- $12 describe kinds. Answers those that were settled. Of equal ids the one that is written so goes first, then the
 -- newest. Rows are locked in the order of their ids; one that another transaction changes is looked at anew after it.
 with found as materialized (
     select g.ord, g.smsc_id, g.phone, g.kind, k.message_id, k.attempt
@@ -13,7 +13,7 @@ with found as materialized (
     ) k
     order by k.message_id
 ), settled as (
-    update message m set state = ($6::smallint[])[f.kind], done_at = now()
+    update message m set state = ($6::smallint[])[f.kind], done_at = now(), reason = ($12::text[])[f.kind]
     from found f
     where m.message_id = f.message_id and m.state in (0, 1, 6) and m.part_states is null and m.receipt_due is not null
       and m.phone is not distinct from f.phone  -- no index serves that: there are numbers that got a million messages
@@ -127,7 +127,7 @@ where message_id = any($1::bigint[]) order by message_id for update;
 
 -- name: settle
 -- What operators said ($1 to $3, its kinds $4 to $14), for the timeline; the states that it brings ($15 to $17, kinds $18
--- to $22); and final messages await nothing any more. Answers how many messages were still as they had been seen. A
+-- to $23); and final messages await nothing any more. Answers how many messages were still as they had been seen. A
 -- receipt that changed nothing may be a repetition, and is kept but once.
 with said as (
     insert into receipt (message_id, smsc_id, operator_id, link_id, part, state, raw_state, error, network_error,
@@ -153,7 +153,8 @@ with said as (
     set state = ($19::smallint[])[kind], part_states = coalesce(($22::text[])[kind]::smallint[], m.part_states),
         done_at = case when not ($20::boolean[])[kind] then null
                        when m.state = ($19::smallint[])[kind] then m.done_at
-                       else now() end
+                       else now() end,
+        reason = coalesce(($23::text[])[kind], m.reason)
     from unnest($15::bigint[], $16::timestamptz[], $17::integer[]) as g (message_id, due, kind)
     where m.message_id = g.message_id and m.state = ($18::smallint[])[kind]
       and m.part_states is not distinct from ($21::text[])[kind]::smallint[]

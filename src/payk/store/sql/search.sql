@@ -66,7 +66,8 @@ select (select count(*) from looked_at) as looked_at,
 select m.message_id, c.name as client, m.accepted_at, m.scheduled_at, m.expires_at, m.submitted_at, m.done_at,
        m.sms_type, m.priority,
        case when m.state = 0 and w.claimed_by is not null then 1 else m.state end as state,
-       m.parts, m.phone as number, m.sender, m.label, m.client_message_id, o.name as operator
+       m.parts, m.phone as number, m.sender, m.label, m.client_message_id, o.name as operator,
+       nullif(report_reason(m.state, m.reason), '') as reason
 from unnest($1::bigint[]) as g (message_id)
 join message m on m.message_id = g.message_id
 left join client c on c.client_id = m.client_id

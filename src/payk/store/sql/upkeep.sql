@@ -53,9 +53,9 @@ delete from staged where message_id = any($1::bigint[]);
 with ended as (
     update message m
     set state = g.state, part_states = coalesce(g.part_states::smallint[], m.part_states),
-        done_at = case when g.final then now() end
-    from unnest($1::bigint[], $2::smallint[], $3::smallint[], $4::text[], $5::boolean[])
-        as g (message_id, from_state, state, part_states, final)
+        done_at = case when g.final then now() end, reason = coalesce(g.reason, m.reason)
+    from unnest($1::bigint[], $2::smallint[], $3::smallint[], $4::text[], $5::boolean[], $6::text[])
+        as g (message_id, from_state, state, part_states, final, reason)
     where m.message_id = g.message_id and m.state = g.from_state
     returning m.message_id, m.charged_on
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 from urllib.parse import unquote
 
@@ -19,6 +19,7 @@ from payk.registry.secrets import SecretBox
 from payk.store.database import Database
 from payk.web.caller import Network, caller_address
 from payk.web.problems import Problem
+from payk.web.reports import Reports
 
 __all__ = [
     "Address",
@@ -56,6 +57,10 @@ class Management:
     authenticate: Authenticate
     """As Access does it, unless it is somebody on the database itself."""
     trusted_proxies: tuple[Network, ...] = ()
+    reports: Reports = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "reports", Reports(self.db))
 
 
 def management(request: Request) -> Management:

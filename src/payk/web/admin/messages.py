@@ -21,7 +21,7 @@ from payk.web.admin.management import Caller, Known, Management, Parts
 from payk.web.admin.times import moment
 from payk.web.problems import Problem
 
-__all__ = ["router"]
+__all__ = ["own_client", "router"]
 
 router = APIRouter(tags=["messages"])
 
@@ -136,7 +136,7 @@ def _wrong(field: str, rule: str) -> Problem:
     return Problem(ManagementCode.REQUEST_INVALID, f"{field}: {rule}.", errors={field: [rule]})
 
 
-def _own_client(caller: Caller, parts: Management, asked: str | None) -> str | None:
+def own_client(caller: Caller, parts: Management, asked: str | None) -> str | None:
     """The client to look at: that of whoever is bound to one, whatever it asks for."""
     caller.check_kind(Permission.READ_MESSAGES)
     if caller.principal.client_id is None:
@@ -171,7 +171,7 @@ async def list_messages(
     search = MessageSearch(
         number=number,
         number_ends=number_ends,
-        client=_own_client(caller, parts, client),
+        client=own_client(caller, parts, client),
         label=label,
         sender=sender,
         sms_type=_kind(sms_type),
@@ -213,7 +213,7 @@ async def show_text(caller: Known, parts: Parts, message_id: int) -> TextShown:
 
 
 async def _record(caller: Caller, parts: Management, message_id: int) -> MessageRecord:
-    client = _own_client(caller, parts, None)
+    client = own_client(caller, parts, None)
     record = await read_record(parts.db, message_id, client=client) if 0 <= message_id < 2**62 else None
     if record is None:
         raise not_found("message", message_id)

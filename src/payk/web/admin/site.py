@@ -11,7 +11,20 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from payk import __version__
-from payk.web.admin import audit, changes, clients, health, limits, messages, operators, routes, traces, traffic, users
+from payk.web.admin import (
+    audit,
+    changes,
+    clients,
+    health,
+    limits,
+    messages,
+    operators,
+    reports,
+    routes,
+    traces,
+    traffic,
+    users,
+)
 from payk.web.admin.errors import answer_errors
 from payk.web.admin.management import Management, known_principal
 
@@ -71,8 +84,9 @@ class ManagementApi:
             responses=_REFUSALS,
         )
         self.application.state.management = parts
-        for pages in (clients, limits, operators, routes, changes, messages, traffic, traces, health, users, audit):
-            self.application.include_router(pages.router, prefix=ROOT)
+        pages = (clients, limits, operators, routes, changes, messages, reports, traffic, traces, health, users, audit)
+        for page in pages:
+            self.application.include_router(page.router, prefix=ROOT)
         self.application.add_middleware(_KnownFirst)
         answer_errors(self.application)
 

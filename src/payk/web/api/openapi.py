@@ -15,6 +15,7 @@ from payk.store.timeline import EventKind
 from payk.text import Spelling
 from payk.web.api.body import BULK, SINGLE
 from payk.web.api.control import CANCELLED_MOST
+from payk.web.api.described_reports import report_paths, report_schemas
 from payk.web.api.idempotency import HEADER, KEY_MAX
 from payk.web.api.listing import LIMIT, PARAMETERS
 from payk.web.api.preview import ENCODINGS
@@ -70,6 +71,10 @@ def document() -> dict[str, Any]:
             "/api/v1/sms/resume": {"post": _resume()},
             "/api/v1/sms/status": {"post": _statuses()},
             "/api/v1/sms/preview": {"post": _preview()},
+            **report_paths(
+                _errors(Code.PARAMETER_INVALID, *_ALWAYS),
+                _errors(Code.PARAMETER_INVALID, Code.MESSAGE_NOT_FOUND, *_ALWAYS),
+            ),
         },
         "components": {
             "securitySchemes": {"ApiKey": {"type": "apiKey", "in": "header", "name": "X-Api-Key"}},
@@ -99,6 +104,7 @@ def document() -> dict[str, Any]:
                 "Label": _object(SmsLabel=_label()),
                 "Cancelled": _cancelled(),
                 "Held": _object(Messages=_count("Messages of the label that wait.")),
+                **report_schemas(),
                 "Error": _error(),
             },
         },

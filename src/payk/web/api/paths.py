@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 
-from payk.web.answers import Answer
+from payk.web.answers import Answer, Stream
 from payk.web.api.control import Control
 from payk.web.api.events import Timelines
 from payk.web.api.listing import Listing
@@ -15,7 +15,7 @@ from payk.web.exchange import Exchange
 
 __all__ = ["Handler", "Methods", "SmsPaths"]
 
-Handler = Callable[[Exchange], Awaitable[Answer]]
+Handler = Callable[[Exchange], Awaitable[Answer | Stream]]
 Methods = Mapping[str, Handler]
 
 _ROOT = "/api/v1/sms"

@@ -1,0 +1,49 @@
+"""Why a message failed, in few words: what reports count by, so the words are bounded whatever an operator says."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from payk.domain.message import MessageState
+
+__all__ = ["FAILED", "by_ending", "by_receipt", "by_refusal"]
+
+FAILED: Final = frozenset(
+    {
+        MessageState.EXPIRED,
+        MessageState.DELETED,
+        MessageState.UNDELIVERABLE,
+        MessageState.UNKNOWN,
+        MessageState.REJECTED,
+    }
+)
+"""Final states that a reason belongs to."""
+
+_CODE: Final = re.compile(r"[0-9A-Za-z]{1,8}")
+_ENDINGS: Final = {
+    MessageState.EXPIRED: "not sent in time",
+    MessageState.DELETED: "cancelled",
+    MessageState.UNKNOWN: "no receipt",
+}
+
+
+def by_refusal(status: str) -> str:
+    """An operator refused it; `status` is the name of its command_status (SMPP 3.4, section 5.1.3)."""
+    return f"refused: {status.removeprefix('ESME_')}"
+
+
+def by_receipt(error: str | None) -> str:
+    """An operator's receipt ended it; `error` is the code in that (SMPP 3.4, appendix B, err), however it is written.
+
+    Codes that are no short word are left out, and so is one of zeros alone, which says that there was no error.
+    """
+    code = "" if error is None else error.strip()
+    if not code.strip("0") or _CODE.fullmatch(code) is None:
+        return "receipt"
+    return f"receipt: {code.upper()}"
+
+
+def by_ending(state: MessageState) -> str | None:
+    """Payk ended it: late, cancelled, or because no receipt came; None where that does not tell why."""
+    return _ENDINGS.get(state)

@@ -1,0 +1,361 @@
+"""Reading reports: counts by whatever they are grouped by, one row at a time, and how a label stands.
+
+Rows come out of the database in one go, under one snapshot, and are to be taken at once: whoever passes them on to a
+slow reader puts them down first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import asyncpg
+
+from payk.domain.hold import Hold
+from payk.domain.latency import histogram, percentiles
+from payk.domain.message import MessageState, SmsType
+from payk.domain.report import Dimension, Period, ReportAsked, ReportRefused, ranges
+from payk.store.arrays import columns
+from payk.store.database import Connection, Database
+from payk.store.holds import holds_in_force
+from payk.store.queries import sql
+from payk.store.report_folding import fold
+
+__all__ = [
+    "SHARES",
+    "Failure",
+    "LabelProgress",
+    "LabelSeen",
+    "Latency",
+    "ReportRow",
+    "counted_since",
+    "label_progress",
+    "read_report",
+    "recent_labels",
+]
+
+SHARES: Final = (0.5, 0.95, 0.99)
+"""Of which percentiles are told."""
+PREFETCH: Final = 2_000
+"""Rows that come at a time."""
+_LABEL_DAYS: Final = 93
+"""Days that the progress of a label looks back: as long as messages are kept, and a little more."""
+_DIMENSIONS: Final = {
+    Dimension.CLIENT: "client",
+    Dimension.SMS_LABEL: "label",
+    Dimension.SENDER_ADDRESS: "sender",
+    Dimension.SMS_TYPE: "type",
+    Dimension.OPERATOR: "operator",
+    Dimension.ROUTE: "route",
+}
+_PLACE: Final = 8
+"""Columns that say of what a row is."""
+_Place = tuple[Any, ...]
+_STATES: Final = tuple(MessageState)
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """Percentiles in seconds, as SHARES lists them; None where there was nothing to be timed. At most 5 % off."""
+
+    to_submit: tuple[float | None, ...]
+    """From the moment it might be sent to its last submit."""
+    to_delivered: tuple[float | None, ...]
+    """From that to the receipt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why messages failed."""
+
+    state: MessageState
+    reason: str
+    """"" = unknown."""
+    messages: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReportRow:
+    """One row of a report; of what it is not grouped by it says None."""
+
+    period: Period | None
+    client: str | None
+    label: str | None
+    other_labels: bool
+    """It stands for all labels beyond those that are told apart on their days."""
+    sender: str | None
+    sms_type: SmsType | None
+    operator: str | None
+    route: str | None
+    messages: Mapping[MessageState, int]
+    """By state, each of them."""
+    parts: Mapping[MessageState, int]
+    price: int
+    """In 1/10,000 of the currency unit."""
+    latency: Latency
+    failures: tuple[Failure, ...]
+
+    @property
+    def total(self) -> int:
+        """All messages."""
+        return sum(self.messages.values())
+
+    @property
+    def delivery_rate(self) -> float | None:
+        """Delivered of those that came to an end; None where none did."""
+        ended = sum(
+            count
+            for state, count in self.messages.items()
+            if state not in (MessageState.NONE, MessageState.ENROUTE, MessageState.ACCEPTED)
+        )
+        return self.messages[MessageState.DELIVERED] / ended if ended else None
+
+
+@dataclass(frozen=True, slots=True)
+class LabelProgress:
+    """How the messages of a label stand; each is one of scheduled, held, queued, submitted, delivered, failed."""
+
+    planned: int
+    """All of them."""
+    parts: int
+    scheduled: int
+    """To be sent at a later minute."""
+    held: int
+    """They might go, and somebody holds them back."""
+    queued: int
+    submitted: int
+    """With an operator, which did not say yet what became of them."""
+    delivered: int
+    failed: int
+    failures: tuple[Failure, ...]
+    first_at: datetime | None
+    """The day (UTC) of the first one."""
+    rate: float
+    """Messages that left the queue, a second, over the last minutes."""
+    last_due: datetime | None
+    """The last minute at which some become due."""
+    ends_at: datetime | None
+    """When the last one will have left the queue at this rate; None where nothing moves or nothing is left."""
+
+
+@dataclass(frozen=True, slots=True)
+class LabelSeen:
+    """A label and its messages of late."""
+
+    client: str
+    label: str
+    messages: int
+    last_at: datetime
+    """The day (UTC) of its newest message."""
+
+
+@dataclass(slots=True)
+class _Names:
+    """What ids stand for."""
+
+    clients: dict[int, str] = field(default_factory=dict)
+    operators: dict[int, str] = field(default_factory=dict)
+    routes: dict[int, str] = field(default_factory=dict)
+
+
+class _Side:
+    """A query whose rows belong to those of the counts, in the same order: what belongs to each, once it comes."""
+
+    def __init__(self, rows: AsyncIterator[asyncpg.Record]) -> None:
+        self._rows = rows
+        self._next: asyncpg.Record | None = None
+
+    async def of(self, place: _Place) -> list[asyncpg.Record]:
+        """The rows that belong there."""
+        found: list[asyncpg.Record] = []
+        while True:
+            if self._next is None:
+                async for row in self._rows:
+                    self._next = row
+                    break
+            if self._next is None or tuple(self._next)[:_PLACE] != place:
+                return found
+            found.append(self._next)
+            self._next = None
+
+
+async def read_report(
+    db: Database, asked: ReportAsked, periods: Sequence[Period], *, timeout: float = 30.0
+) -> AsyncGenerator[ReportRow, None]:
+    """The rows of a report, by period and then by what else it is grouped by.
+
+    What changed within the last seconds is not counted yet (payk.store.report_folding). Raises ReportRefused for a
+    client, operator or route that is not there, and StoreUnavailable.
+    """
+    async with db.transaction(timeout) as connection:
+        await connection.execute(sql("reports.snapshot"))
+        await connection.execute(sql("reports.plan_for_much"))
+        names = await _names(connection)
+        arguments = await _arguments(connection, asked, periods, names)
+        failures = _Side(aiter(connection.cursor(sql("reports.read_failures"), *arguments, prefetch=PREFETCH)))
+        async for row in connection.cursor(sql("reports.read_counts"), *arguments, prefetch=PREFETCH):
+            place = tuple(row)[:_PLACE]
+            yield _row(row, asked, periods, names, await failures.of(place))
+
+
+async def _names(connection: Connection) -> _Names:
+    names = _Names()
+    of = {"client": names.clients, "operator": names.operators, "route": names.routes}
+    for kind, number, name in await connection.fetch(sql("reports.names")):
+        of[kind][number] = name
+    return names
+
+
+async def _arguments(
+    connection: Connection, asked: ReportAsked, periods: Sequence[Period], names: _Names
+) -> tuple[object, ...]:
+    """Of the queries that read counts."""
+    given = columns((int(r.span), r.low, r.high, r.period) for r in ranges(periods))
+    keys: list[int] | None = None
+    operator = _number("Operator", asked.operator, names.operators)
+    routes = None
+    if asked.route is not None:
+        wanted = _plain(asked.route)
+        routes = [number for number, name in names.routes.items() if _plain(name) == wanted]
+        if not routes:
+            raise ReportRefused("Route", "no route names these operators in this order")
+    filters = (asked.client_id, asked.label, asked.sender, asked.sms_type, operator, routes)
+    if any(value is not None for value in filters):
+        keys = [row[0] for row in await connection.fetch(sql("reports.choose_keys"), *filters)]
+    return (*given, keys, [_DIMENSIONS[dimension] for dimension in asked.group_by if dimension in _DIMENSIONS])
+
+
+def _number(field: str, name: str | None, names: Mapping[int, str]) -> int | None:
+    if name is None:
+        return None
+    number = next((number for number, known in names.items() if known == name), None)
+    if number is None:
+        raise ReportRefused(field, f"there is no {field.lower()} of this name")
+    return number
+
+
+def _plain(route: str) -> list[str]:
+    return [name.strip() for name in route.split(",")]
+
+
+def _row(
+    row: asyncpg.Record,
+    asked: ReportAsked,
+    periods: Sequence[Period],
+    names: _Names,
+    failures: Sequence[asyncpg.Record],
+) -> ReportRow:
+    period, client_id, label, other, sender, sms_type, operator_id, queue_id, *counts = row
+    return ReportRow(
+        None if asked.period is None else periods[period],
+        None if client_id is None else names.clients.get(client_id, f"#{client_id}"),
+        label or None,
+        other,
+        sender,
+        None if sms_type is None else SmsType(sms_type),
+        names.operators.get(operator_id) if operator_id else None,
+        None if queue_id is None else names.routes.get(queue_id),
+        dict(zip(_STATES, counts[:9], strict=True)),
+        dict(zip(_STATES, counts[9:18], strict=True)),
+        counts[18],
+        Latency(*(tuple(percentiles(histogram(times), SHARES)) for times in counts[19:21])),
+        tuple(Failure(MessageState(f["state"]), f["reason"], f["messages"]) for f in failures),
+    )
+
+
+async def counted_since(db: Database) -> datetime | None:
+    """When the oldest message that is counted was accepted, while older ones are still to be counted; else None."""
+    async with db.connection() as connection:
+        row = await connection.fetchrow(sql("reports.counted_from"), 1)
+    assert row is not None  # it is one row
+    return None if row["counted_from"] == 0 else row["counted_since"] or db.now()
+
+
+async def label_progress(db: Database, client_id: int, label: str, *, timeout: float = 10.0) -> LabelProgress | None:
+    """How a label of a client stands, with all that happened up to now; None where it has no messages.
+
+    Raises StoreUnavailable.
+    """
+    while await fold(db, wait=False):
+        pass
+    since = db.now() - timedelta(days=_LABEL_DAYS)
+    async with db.transaction(timeout) as connection:
+        await connection.execute(sql("reports.snapshot"))
+        counts = await connection.fetch(sql("reports.label_counts_of"), client_id, label, since)
+        if not counts:
+            return None
+        failures = await connection.fetch(sql("reports.label_failures_of"), client_id, label, since)
+        due = await connection.fetchrow(sql("reports.label_due_of"), client_id, label)
+        pace = await connection.fetchrow(sql("reports.label_pace_of"), client_id, label)
+        holds = await holds_in_force(connection)
+    assert due is not None and pace is not None  # each is one row
+    return _progress(db, counts, failures, due, pace, [hold for hold in holds if _holds(hold, client_id, label)])
+
+
+def _holds(hold: Hold, client_id: int, label: str) -> bool:
+    selection = hold.selection
+    return selection.client_id in (None, client_id) and selection.label in (None, label)
+
+
+def _progress(
+    db: Database,
+    counts: Sequence[asyncpg.Record],
+    failures: Sequence[asyncpg.Record],
+    due: asyncpg.Record,
+    pace: asyncpg.Record,
+    holds: Collection[Hold],
+) -> LabelProgress | None:
+    states = {state: sum(row[f"m{int(state)}"] for row in counts) for state in _STATES}
+    planned = sum(states.values())
+    if planned == 0:
+        return None
+    waiting = states[MessageState.NONE]
+    scheduled = min(due["messages"], waiting)
+    held = sum(row["m0"] for row in counts if any(_covers(hold, row) for hold in holds))
+    held = min(held, waiting - scheduled)
+    queued = waiting - scheduled - held
+    submitted = states[MessageState.ENROUTE] + states[MessageState.ACCEPTED]
+    delivered = states[MessageState.DELIVERED]
+    seconds = max(pace["seconds"] or 0.0, 5.0)
+    rate = pace["messages"] / seconds
+    now = db.now()
+    ends_at = now + timedelta(seconds=queued / rate) if queued and rate else None
+    if scheduled and not held and due["last"] is not None:
+        ends_at = max(ends_at or now, due["last"])
+    return LabelProgress(
+        planned,
+        sum(row["parts"] for row in counts),
+        scheduled,
+        held,
+        queued,
+        submitted,
+        delivered,
+        planned - waiting - submitted - delivered,
+        tuple(Failure(MessageState(row["state"]), row["reason"], row["messages"]) for row in failures),
+        min((row["first_at"] for row in counts if row["first_at"] is not None), default=None),
+        rate,
+        due["last"],
+        None if held else ends_at,
+    )
+
+
+def _covers(hold: Hold, row: asyncpg.Record) -> bool:
+    selection = hold.selection
+    return selection.sms_type in (None, row["sms_type"]) and selection.operator_id in (None, row["operator_id"])
+
+
+async def recent_labels(
+    db: Database, client_id: int | None, since: datetime, limit: int, *, timeout: float = 10.0
+) -> list[LabelSeen]:
+    """The labels of a client (None = of all) whose messages came since then, newest first."""
+    async with db.transaction(timeout) as connection:
+        await connection.execute(sql("reports.snapshot"))
+        await connection.execute(sql("reports.plan_for_much"))
+        names = await _names(connection)
+        rows = await connection.fetch(sql("reports.labels_of"), client_id, since, limit)
+    return [
+        LabelSeen(names.clients.get(row["client_id"], ""), row["label"], row["messages"], row["last_at"])
+        for row in rows
+    ]

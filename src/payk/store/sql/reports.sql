@@ -1,0 +1,313 @@
+-- name: fold_lock
+-- One fold at a time: the labels of a day are counted in turn.
+select pg_advisory_xact_lock(hashtext('payk.report_fold'));
+
+-- name: try_fold_lock
+-- The same, unless another one folds.
+select pg_try_advisory_xact_lock(hashtext('payk.report_fold'));
+
+-- name: take_deltas
+-- Takes up to $1 of the differences that were written, added up; with the messages that left the queue (gone), and how
+-- many differences these were.
+with gone as (
+    delete from report_delta where ctid = any(array(select ctid from report_delta limit $1)) returning *
+)
+select bucket, client_id, queue_id, operator_id, sms_type, state, submit_bin, deliver_bin, sender, label, reason, due,
+       sum(messages)::bigint as messages, sum(parts)::bigint as parts, sum(price)::bigint as price,
+       -coalesce(sum(messages) filter (where state = 0 and messages < 0), 0)::bigint as gone, count(*)::bigint as deltas
+from gone
+group by bucket, client_id, queue_id, operator_id, sms_type, state, submit_bin, deliver_bin, sender, label, reason, due;
+
+-- name: labels_known
+-- Those of these labels that are told apart on their days.
+select g.day, g.client_id, g.label
+from unnest($1::date[], $2::integer[], $3::text[]) as g (day, client_id, label)
+join report_label l on l.day = g.day and l.client_id = g.client_id and l.label = g.label;
+
+-- name: label_counts
+-- How many labels are told apart on these days: of all (client_id 0) and of these clients.
+select day, client_id, labels from report_label_count where day = any($1::date[]) and client_id = any($2::integer[]);
+
+-- name: add_labels
+-- Labels that are told apart from now on.
+insert into report_label (day, client_id, label)
+select * from unnest($1::date[], $2::integer[], $3::text[]);
+
+-- name: add_label_counts
+-- How many there are more.
+insert into report_label_count (day, client_id, labels)
+select * from unnest($1::date[], $2::integer[], $3::integer[])
+on conflict (day, client_id) do update set labels = report_label_count.labels + excluded.labels;
+
+-- name: add_keys
+-- Keys that are not there yet.
+insert into report_key (client_id, queue_id, operator_id, sms_type, sender, label, other)
+select g.client_id, g.queue_id, g.operator_id, g.sms_type, g.sender, g.label, g.other
+from unnest($1::integer[], $2::integer[], $3::integer[], $4::smallint[], $5::text[], $6::text[], $7::boolean[])
+    as g (client_id, queue_id, operator_id, sms_type, sender, label, other)
+order by g.client_id, g.label, g.queue_id, g.operator_id, g.sms_type, g.sender, g.other
+on conflict do nothing;
+
+-- name: find_keys
+-- The numbers of keys, with their places in the question.
+select g.ord::integer - 1 as place, k.key_id
+from unnest($1::integer[], $2::integer[], $3::integer[], $4::smallint[], $5::text[], $6::text[], $7::boolean[])
+    with ordinality as g (client_id, queue_id, operator_id, sms_type, sender, label, other, ord)
+join report_key k on k.client_id = g.client_id and k.label = g.label and k.queue_id = g.queue_id
+ and k.operator_id = g.operator_id and k.sms_type = g.sms_type and k.sender = g.sender and k.other = g.other;
+
+-- name: add_counts
+-- Adds differences ($1 to $8: bucket, key, state, messages, parts, price, histograms) to the counts of all spans.
+with given as (
+    select s.span, date_bin(s.width, g.bucket, '2000-01-01 00:00:00+00') as began, g.key_id, g.state, g.messages,
+           g.parts, g.price, g.submit_times, g.deliver_times
+    from unnest($1::timestamptz[], $2::integer[], $3::smallint[], $4::bigint[], $5::bigint[], $6::bigint[],
+                $7::numeric[], $8::numeric[])
+        as g (bucket, key_id, state, messages, parts, price, submit_times, deliver_times)
+    cross join (values (0::smallint, interval '15 minutes'), (1::smallint, interval '1 hour'),
+                       (2::smallint, interval '1 day')) as s (span, width)
+)
+insert into report_count as c
+select span, began, key_id,
+       coalesce(sum(messages) filter (where state = 0), 0), coalesce(sum(messages) filter (where state = 1), 0),
+       coalesce(sum(messages) filter (where state = 2), 0), coalesce(sum(messages) filter (where state = 3), 0),
+       coalesce(sum(messages) filter (where state = 4), 0), coalesce(sum(messages) filter (where state = 5), 0),
+       coalesce(sum(messages) filter (where state = 6), 0), coalesce(sum(messages) filter (where state = 7), 0),
+       coalesce(sum(messages) filter (where state = 8), 0),
+       coalesce(sum(parts) filter (where state = 0), 0), coalesce(sum(parts) filter (where state = 1), 0),
+       coalesce(sum(parts) filter (where state = 2), 0), coalesce(sum(parts) filter (where state = 3), 0),
+       coalesce(sum(parts) filter (where state = 4), 0), coalesce(sum(parts) filter (where state = 5), 0),
+       coalesce(sum(parts) filter (where state = 6), 0), coalesce(sum(parts) filter (where state = 7), 0),
+       coalesce(sum(parts) filter (where state = 8), 0),
+       sum(price), sum(submit_times), sum(deliver_times)
+from given
+group by span, began, key_id
+order by span, began, key_id
+on conflict (span, began, key_id) do update
+set m0 = c.m0 + excluded.m0, m1 = c.m1 + excluded.m1, m2 = c.m2 + excluded.m2, m3 = c.m3 + excluded.m3,
+    m4 = c.m4 + excluded.m4, m5 = c.m5 + excluded.m5, m6 = c.m6 + excluded.m6, m7 = c.m7 + excluded.m7,
+    m8 = c.m8 + excluded.m8,
+    p0 = c.p0 + excluded.p0, p1 = c.p1 + excluded.p1, p2 = c.p2 + excluded.p2, p3 = c.p3 + excluded.p3,
+    p4 = c.p4 + excluded.p4, p5 = c.p5 + excluded.p5, p6 = c.p6 + excluded.p6, p7 = c.p7 + excluded.p7,
+    p8 = c.p8 + excluded.p8,
+    price = c.price + excluded.price, submit_times = c.submit_times + excluded.submit_times,
+    deliver_times = c.deliver_times + excluded.deliver_times;
+
+-- name: add_failures
+-- Adds differences ($1 to $5: bucket, key, state, reason, messages) to the failures of all spans.
+with given as (
+    select s.span, date_bin(s.width, g.bucket, '2000-01-01 00:00:00+00') as began, g.key_id, g.state, g.reason,
+           g.messages
+    from unnest($1::timestamptz[], $2::integer[], $3::smallint[], $4::text[], $5::bigint[])
+        as g (bucket, key_id, state, reason, messages)
+    cross join (values (0::smallint, interval '15 minutes'), (1::smallint, interval '1 hour'),
+                       (2::smallint, interval '1 day')) as s (span, width)
+)
+insert into report_failure as f
+select span, began, key_id, state, reason, sum(messages) from given
+group by span, began, key_id, state, reason
+having sum(messages) <> 0
+order by span, began, key_id, state, reason
+on conflict (span, began, key_id, state, reason) do update set messages = f.messages + excluded.messages;
+
+-- name: add_due
+-- Labelled messages that came to be sent at a later minute, or need not be any more.
+insert into report_due as d (client_id, label, due, messages)
+select client_id, label, due, sum(messages)
+from unnest($1::integer[], $2::text[], $3::timestamptz[], $4::bigint[]) as g (client_id, label, due, messages)
+group by client_id, label, due
+having sum(messages) <> 0
+order by client_id, label, due
+on conflict (client_id, label, due) do update set messages = d.messages + excluded.messages;
+
+-- name: add_pace
+-- Labelled messages that left the queue just now.
+insert into report_pace as p (client_id, label, minute, messages)
+select client_id, label, date_bin('1 minute', now(), '2000-01-01 00:00:00+00'), sum(messages)
+from unnest($1::integer[], $2::text[], $3::bigint[]) as g (client_id, label, messages)
+group by client_id, label
+order by client_id, label
+on conflict (client_id, label, minute) do update set messages = p.messages + excluded.messages;
+
+-- name: earlier_lock
+-- Waits for whoever is changing messages that are not counted yet, and lets nobody do so meanwhile.
+select pg_advisory_xact_lock(hashtext('payk.report_start'));
+
+-- name: counted_from
+-- Messages below this id are not counted yet; 0 = all are. With the id from which the next slice of $1 goes, 0 at the
+-- end, and when the oldest message that is counted was accepted.
+select s.counted_from,
+       coalesce((select min(message_id) from (select message_id from message where message_id < s.counted_from
+                                              order by message_id desc limit $1) m), 0) as next_from,
+       (select accepted_at from message where message_id >= s.counted_from order by message_id limit 1) as counted_since
+from report_start s;
+
+-- name: count_slice
+-- Counts the messages with ids from $1 to below $2, as the triggers count those of now.
+insert into report_delta (bucket, client_id, queue_id, operator_id, sms_type, state, submit_bin, deliver_bin, sender,
+                          label, reason, due, messages, parts, price)
+select report_bucket(accepted_at), client_id, queue_id, operator_id, sms_type, state,
+       report_submit_bin(accepted_at, scheduled_at, submitted_at), report_deliver_bin(state, submitted_at, done_at),
+       sender, label, report_reason(state, reason), report_due(state, label, scheduled_at),
+       count(*), sum(parts), coalesce(sum(charged) filter (where charged_on is not null), 0)
+from message where message_id >= $1 and message_id < $2
+group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12;
+
+-- name: move_start
+-- Messages from this id on are counted.
+update report_start set counted_from = $1;
+
+-- name: drop_empty_counts
+-- Rows of before $1 that came to nothing, as those of an operator whose messages another one took; $2 at most.
+delete from report_count where ctid = any(array(
+    select ctid from report_count
+    where span in (0, 1, 2) and began < $1 and began >= $1 - interval '3 days'
+      and m0 = 0 and m1 = 0 and m2 = 0 and m3 = 0 and m4 = 0 and m5 = 0 and m6 = 0 and m7 = 0 and m8 = 0 and price = 0
+      and submit_times = 0 and deliver_times = 0
+    limit $2));
+
+-- name: drop_empty_failures
+-- The same of failures.
+delete from report_failure where ctid = any(array(
+    select ctid from report_failure
+    where span in (0, 1, 2) and began < $1 and began >= $1 - interval '3 days' and messages = 0 limit $2));
+
+-- name: prune_due
+-- Minutes that are over.
+delete from report_due where messages = 0 or due < now() - interval '32 days';
+
+-- name: prune_pace
+-- Minutes that are over.
+delete from report_pace where minute < now() - interval '2 hours';
+
+-- name: prune_counts
+-- Counts that began more than $1 days ago, $2 at most.
+delete from report_count where ctid = any(array(
+    select ctid from report_count where span in (0, 1, 2) and began < now() - make_interval(days => $1::integer)
+    limit $2));
+
+-- name: prune_failures
+-- The same of failures.
+delete from report_failure where ctid = any(array(
+    select ctid from report_failure where span in (0, 1, 2) and began < now() - make_interval(days => $1::integer)
+    limit $2));
+
+-- name: prune_labels
+-- Labels of days whose messages do not change any more.
+delete from report_label where day < (now() - make_interval(days => $1::integer))::date;
+
+-- name: prune_label_counts
+-- How many these were.
+delete from report_label_count where day < (now() - make_interval(days => $1::integer))::date;
+
+-- name: plan_for_much
+-- A report reads many rows at once: what serves the look-ups of the other verbs would not do.
+select set_config('enable_hashjoin', 'on', true), set_config('plan_cache_mode', 'force_custom_plan', true);
+
+-- name: snapshot
+-- All that this transaction reads is of one instant.
+set transaction isolation level repeatable read, read only;
+
+-- name: choose_keys
+-- The keys that a filter leaves: $1 client, $2 label ('' = none), $3 sender, $4 type, $5 operator, $6 queues; null = any.
+select key_id from report_key
+where ($1::integer is null or client_id = $1)
+  and ($2::text is null or label = $2 and not other)
+  and ($3::text is null or lower(sender) = lower($3))
+  and ($4::smallint is null or sms_type = $4)
+  and ($5::integer is null or operator_id = $5)
+  and ($6::integer[] is null or queue_id = any($6));
+
+-- name: read_counts
+-- The counts of ranges ($1 span, $2 from, $3 to before, $4 the period each belongs to), of the keys $5 (null = all), by
+-- period and by what $6 names of client, label, sender, type, operator, route. Histograms as payk.domain.latency reads them.
+select r.period, case when 'client' = any($6::text[]) then k.client_id end as client_id,
+       case when 'label' = any($6) then k.label end as label, 'label' = any($6) and k.other as other,
+       case when 'sender' = any($6) then k.sender end as sender,
+       case when 'type' = any($6) then k.sms_type end as sms_type,
+       case when 'operator' = any($6) then k.operator_id end as operator_id,
+       case when 'route' = any($6) then k.queue_id end as queue_id,
+       sum(m0)::bigint as m0, sum(m1)::bigint as m1, sum(m2)::bigint as m2, sum(m3)::bigint as m3,
+       sum(m4)::bigint as m4, sum(m5)::bigint as m5, sum(m6)::bigint as m6, sum(m7)::bigint as m7, sum(m8)::bigint as m8,
+       sum(p0)::bigint as p0, sum(p1)::bigint as p1, sum(p2)::bigint as p2, sum(p3)::bigint as p3,
+       sum(p4)::bigint as p4, sum(p5)::bigint as p5, sum(p6)::bigint as p6, sum(p7)::bigint as p7, sum(p8)::bigint as p8,
+       sum(price)::bigint as price, sum(submit_times)::text as submit_times, sum(deliver_times)::text as deliver_times
+from unnest($1::smallint[], $2::timestamptz[], $3::timestamptz[], $4::integer[]) as r (span, low, high, period)
+cross join lateral (
+    select * from report_count n
+    where n.span = r.span and n.began >= r.low and n.began < r.high and ($5::integer[] is null or n.key_id = any($5))
+    offset 0  -- each range by the index, and not all of a span for each
+) c
+join report_key k using (key_id)
+group by 1, 2, 3, 4, 5, 6, 7, 8
+having sum(m0 + m1 + m2 + m3 + m4 + m5 + m6 + m7 + m8) > 0
+order by 1, 2, 3, 4, 5, 6, 7, 8;
+
+-- name: read_failures
+-- The failures of the same, in the same order.
+select r.period, case when 'client' = any($6::text[]) then k.client_id end as client_id,
+       case when 'label' = any($6) then k.label end as label, 'label' = any($6) and k.other as other,
+       case when 'sender' = any($6) then k.sender end as sender,
+       case when 'type' = any($6) then k.sms_type end as sms_type,
+       case when 'operator' = any($6) then k.operator_id end as operator_id,
+       case when 'route' = any($6) then k.queue_id end as queue_id,
+       f.state, f.reason, sum(f.messages)::bigint as messages
+from unnest($1::smallint[], $2::timestamptz[], $3::timestamptz[], $4::integer[]) as r (span, low, high, period)
+cross join lateral (
+    select * from report_failure n
+    where n.span = r.span and n.began >= r.low and n.began < r.high and ($5::integer[] is null or n.key_id = any($5))
+    offset 0
+) f
+join report_key k using (key_id)
+group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
+having sum(f.messages) > 0
+order by 1, 2, 3, 4, 5, 6, 7, 8, messages desc, f.state, f.reason;
+
+-- name: names
+-- What ids stand for: clients, operators and the operators of a queue.
+select 'client' as kind, client_id as id, name from client
+union all
+select 'operator', operator_id, name from operator
+union all
+select 'route', q.queue_id, (select string_agg(o.name, ', ' order by n.ord)
+                             from unnest(q.operators) with ordinality as n (operator_id, ord)
+                             join operator o using (operator_id))
+from queue q;
+
+-- name: label_counts_of
+-- How many messages of a label are in each state, by what a hold may name: type and queue.
+select k.sms_type, (select q.operators[1] from queue q where q.queue_id = k.queue_id) as operator_id,
+       sum(c.m0)::bigint as m0, sum(c.m1)::bigint as m1, sum(c.m2)::bigint as m2, sum(c.m3)::bigint as m3,
+       sum(c.m4)::bigint as m4, sum(c.m5)::bigint as m5, sum(c.m6)::bigint as m6, sum(c.m7)::bigint as m7,
+       sum(c.m8)::bigint as m8, sum(c.p0 + c.p1 + c.p2 + c.p3 + c.p4 + c.p5 + c.p6 + c.p7 + c.p8)::bigint as parts,
+       min(c.began) filter (where c.m0 + c.m1 + c.m2 + c.m3 + c.m4 + c.m5 + c.m6 + c.m7 + c.m8 > 0) as first_at
+from report_key k join report_count c on c.key_id = k.key_id and c.span = 2 and c.began >= $3
+where k.client_id = $1 and k.label = $2
+group by 1, 2;
+
+-- name: label_failures_of
+-- Why messages of a label failed.
+select f.state, f.reason, sum(f.messages)::bigint as messages
+from report_key k join report_failure f on f.key_id = k.key_id and f.span = 2 and f.began >= $3
+where k.client_id = $1 and k.label = $2
+group by 1, 2 having sum(f.messages) > 0 order by 3 desc, 1, 2;
+
+-- name: label_due_of
+-- How many messages of a label are due at a later minute, and the last one.
+select coalesce(sum(messages), 0)::bigint as messages, max(due) as last
+from report_due where client_id = $1 and label = $2 and due > now() and messages > 0;
+
+-- name: label_pace_of
+-- How many messages of a label left the queue within the last minutes, and in how many seconds.
+select coalesce(sum(messages), 0)::bigint as messages,
+       least(extract(epoch from now() - min(minute)), 180)::double precision as seconds
+from report_pace where client_id = $1 and label = $2 and minute > now() - interval '3 minutes';
+
+-- name: labels_of
+-- The newest labels of a client (null = of all) since $2, $3 at most.
+select c.client_id, c.label, sum(m)::bigint as messages, max(c.began) as last_at from (
+    select k.client_id, k.label, n.began, n.m0 + n.m1 + n.m2 + n.m3 + n.m4 + n.m5 + n.m6 + n.m7 + n.m8 as m
+    from report_count n join report_key k using (key_id)
+    where n.span = 2 and n.began >= $2 and k.label <> '' and ($1::integer is null or k.client_id = $1)
+) c
+group by 1, 2 having sum(m) > 0 order by 4 desc, 3 desc, 1, 2 limit $3;

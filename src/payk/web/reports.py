@@ -1,0 +1,446 @@
+"""Reports and exports as both sites answer them: read in one go, put down in a file, passed on as fast as it is taken.
+
+No transaction waits for a reader: the rows of a report are written to a file that is gone with the request, and single
+messages are read a page at a time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import tempfile
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import IO, Any, Final
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from payk.domain.message import MessageState
+from payk.domain.report import Dimension, Period, ReportRefused
+from payk.domain.search import LIMIT_MAX, SearchRefused
+from payk.store.database import Database
+from payk.store.errors import StoreUnavailable
+from payk.store.reports import (
+    SHARES,
+    Failure,
+    LabelProgress,
+    LabelSeen,
+    ReportRow,
+    counted_since,
+    label_progress,
+    read_report,
+    recent_labels,
+)
+from payk.store.search import FoundMessage, SearchBudget, search_messages
+from payk.web.report_query import Format, MessageQuery, ReportQuery
+from payk.web.tables import Cell, CsvTable, Table, XlsxTable
+
+__all__ = ["MESSAGE_COLUMNS", "Naming", "Prepared", "Reports", "as_documented", "as_managed", "failures"]
+
+AT_ONCE: Final = 2
+"""Reports that are read at a time, of one process: whoever sends needs connections too."""
+IN_MEMORY: Final = 2**20
+"""Octets of a file that are kept in memory."""
+BATCH: Final = 500
+"""Rows that are written between two looks at other requests."""
+CHUNK: Final = 2**16
+"""Octets that are passed on at a time."""
+READING: Final = 60.0
+"""Seconds that the reading of a report may take."""
+
+_KINDS: Final = {
+    Format.JSON: b"application/json; charset=utf-8",
+    Format.CSV: b"text/csv; charset=utf-8",
+    Format.XLSX: b"application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+}
+_SUFFIX = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_encode = msgspec.json.Encoder().encode
+
+Naming = Callable[[str], str]
+"""How a site writes the name of a member."""
+
+
+def as_documented(name: str) -> str:
+    """SmsLabel"""
+    return name
+
+
+def as_managed(name: str) -> str:
+    """sms_label"""
+    return _SUFFIX.sub("_", name).lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A file to be passed on; its octets come once."""
+
+    content_type: bytes
+    filename: str
+    octets: AsyncGenerator[bytes, None]
+
+    @property
+    def disposition(self) -> bytes:
+        """The value of Content-Disposition (RFC 6266); JSON is shown, files are saved."""
+        kind = "inline" if self.filename.endswith("json") else "attachment"
+        return f'{kind}; filename="{self.filename}"'.encode()
+
+
+class Reports:
+    """Makes reports, a few at a time."""
+
+    def __init__(self, db: Database, *, at_once: int = AT_ONCE) -> None:
+        self._db = db
+        self._turns = asyncio.Semaphore(at_once)
+
+    def now(self) -> datetime:
+        """By the database's clock."""
+        return self._db.now()
+
+    @asynccontextmanager
+    async def _turn(self, timeout: float) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(timeout):
+                await self._turns.acquire()
+        except TimeoutError as error:
+            raise StoreUnavailable("other reports took all the time there was") from error
+        try:
+            yield
+        finally:
+            self._turns.release()
+
+    async def report(self, query: ReportQuery, naming: Naming, *, timeout: float) -> Prepared:
+        """A report, read and ready to be passed on. Raises ReportRefused and StoreUnavailable; waits `timeout` seconds
+        for its turn."""
+        file = tempfile.SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 - it is closed when its last octet is passed on
+        try:
+            async with self._turn(timeout):
+                since = await counted_since(self._db)
+                sheet = _ReportSheet(file, query, naming, since)
+                async with aclosing(read_report(self._db, query.asked, query.periods, timeout=READING)) as rows:
+                    await _written(rows, sheet.write)
+                await asyncio.to_thread(sheet.close)
+        except BaseException:
+            file.close()
+            raise
+        name = f"report-{query.asked.begins:%Y%m%d}-{query.asked.ends:%Y%m%d}.{query.format}"
+        return Prepared(_KINDS[query.format], name, _octets(file))
+
+    async def messages(self, query: MessageQuery, naming: Naming, *, timeout: float, whole_numbers: bool) -> Prepared:
+        """Single messages, newest first. CSV and JSON are passed on while they are read, a page at a time.
+
+        Raises as `report`.
+        """
+        name = f"messages.{query.format}"
+        pages = self._pages(query, timeout, whole_numbers=whole_numbers)
+        try:
+            # What is wrong with the question is told before anything is passed on.
+            first = await _next(pages)
+        except SearchRefused as error:
+            raise ReportRefused(_FIELDS.get(error.field, error.field), error.rule) from error
+        if query.format is not Format.XLSX:
+            return Prepared(_KINDS[query.format], name, _passed_on(first, pages, query, naming))
+        file = tempfile.SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 - it is closed when its last octet is passed on
+        try:
+            table = XlsxTable(file, [naming(column) for column in MESSAGE_COLUMNS])
+            async for page in _chained(first, pages):
+                await asyncio.to_thread(table.write, [_message_row(message, query.zone) for message in page])
+            await asyncio.to_thread(table.close)
+        except BaseException:
+            file.close()
+            raise
+        return Prepared(_KINDS[query.format], name, _octets(file))
+
+    async def _pages(
+        self, query: MessageQuery, timeout: float, *, whole_numbers: bool
+    ) -> AsyncIterator[Sequence[FoundMessage]]:
+        cursor: int | None = None
+        budget = SearchBudget(seconds=1.0)
+        while True:
+            async with self._turn(timeout):
+                page = await search_messages(
+                    self._db, query.search, cursor=cursor, limit=LIMIT_MAX, whole_numbers=whole_numbers, budget=budget
+                )
+            if page.messages:
+                yield page.messages
+            cursor, timeout = page.cursor, READING
+            if cursor is None:
+                return
+
+    async def progress(self, client_id: int, label: str) -> LabelProgress | None:
+        """How a label of a client stands; None where it has no messages."""
+        return await label_progress(self._db, client_id, label)
+
+    async def labels(self, client_id: int | None, since: datetime, limit: int, *, timeout: float) -> list[LabelSeen]:
+        """The labels of late."""
+        async with self._turn(timeout):
+            return await recent_labels(self._db, client_id, since, limit)
+
+
+async def _written(rows: AsyncIterator[ReportRow], write: Callable[[Sequence[ReportRow]], None]) -> None:
+    """Write rows by and by; in a thread, so that nobody else waits for it."""
+    batch: list[ReportRow] = []
+    async for row in rows:
+        batch.append(row)
+        if len(batch) == BATCH:
+            await asyncio.to_thread(write, batch)
+            batch = []
+    if batch:
+        await asyncio.to_thread(write, batch)
+
+
+async def _octets(file: IO[bytes]) -> AsyncGenerator[bytes, None]:
+    with file:
+        file.seek(0)
+        while chunk := file.read(CHUNK):
+            yield chunk
+
+
+async def _next(pages: AsyncIterator[Sequence[FoundMessage]]) -> Sequence[FoundMessage]:
+    """The next page, empty where there is none. (anext with a default mistakes the end of some for an error.)"""
+    async for page in pages:
+        return page
+    return ()
+
+
+async def _chained(
+    first: Sequence[FoundMessage], pages: AsyncIterator[Sequence[FoundMessage]]
+) -> AsyncIterator[Sequence[FoundMessage]]:
+    if first:
+        yield first
+    async for page in pages:
+        yield page
+
+
+async def _passed_on(
+    first: Sequence[FoundMessage],
+    pages: AsyncIterator[Sequence[FoundMessage]],
+    query: MessageQuery,
+    naming: Naming,
+) -> AsyncGenerator[bytes, None]:
+    columns = [naming(column) for column in MESSAGE_COLUMNS]
+    if query.format is Format.CSV:
+        buffer = _Buffer()
+        table = CsvTable(buffer, columns)  # type: ignore[arg-type]  # it is written to, and nothing else
+        yield buffer.taken()
+        async for page in _chained(first, pages):
+            table.write(_message_row(message, query.zone) for message in page)
+            yield buffer.taken()
+        return
+    lead = b'{"%b": [' % naming("Messages").encode()
+    async for page in _chained(first, pages):
+        rows = [dict(zip(columns, map(_json_cell, _message_row(message, query.zone)), strict=True)) for message in page]
+        yield lead + b",\n".join(map(_encode, rows))
+        lead = b",\n"
+    yield b"]}" if lead == b",\n" else lead + b"]}"
+
+
+class _Buffer:
+    """What a writer wrote since it was last taken."""
+
+    closed = False
+
+    def __init__(self) -> None:
+        self._octets = bytearray()
+
+    def writable(self) -> bool:
+        return True
+
+    def readable(self) -> bool:
+        return False
+
+    def seekable(self) -> bool:
+        return False
+
+    def flush(self) -> None:
+        """Nothing is held back."""
+
+    def write(self, octets: bytes) -> int:
+        self._octets += octets
+        return len(octets)
+
+    def taken(self) -> bytes:
+        octets = bytes(self._octets)
+        self._octets.clear()
+        return octets
+
+
+# -- messages
+
+MESSAGE_COLUMNS: Final = (
+    "MessageId", "Client", "PhoneNumber", "SenderAddress", "SmsType", "Priority", "MessageState", "Reason", "Parts",
+    "SmsLabel", "ClientMessageId", "Operator", "DateSubmitted", "ScheduledAt", "ExpiresAt", "DateSent", "DateDone",
+)  # fmt: skip
+_FIELDS: Final = {"client": "Client", "operator": "Operator", "label": "SmsLabel", "accepted_before": "To"}
+
+
+def _message_row(message: FoundMessage, zone: ZoneInfo) -> list[Cell]:
+    return [
+        str(message.message_id),
+        message.client,
+        message.number,
+        message.sender,
+        message.sms_type.name.capitalize(),
+        message.priority.name.capitalize(),
+        message.state.label,
+        message.reason,
+        message.parts,
+        message.label,
+        message.client_message_id,
+        message.operator,
+        *(
+            None if at is None else at.astimezone(zone)
+            for at in (
+                message.accepted_at, message.scheduled_at, message.expires_at, message.submitted_at, message.done_at,
+            )
+        ),
+    ]  # fmt: skip
+
+
+def _json_cell(cell: Cell) -> Any:
+    return cell.isoformat(timespec="milliseconds") if isinstance(cell, datetime) else cell
+
+
+# -- reports
+
+
+def _time_of(period: Period, dimension: Dimension) -> str:
+    """A period as a row names it: by the clock of the report's zone."""
+    match dimension:
+        case Dimension.HOUR:
+            return period.begins.isoformat(timespec="minutes")
+        case Dimension.MONTH:
+            return f"{period.begins:%Y-%m}"
+        case _:
+            return f"{period.begins:%Y-%m-%d}"
+
+
+def _of(row: ReportRow, dimension: Dimension) -> str | None:
+    match dimension:
+        case Dimension.CLIENT:
+            return row.client
+        case Dimension.SMS_LABEL:
+            return row.label
+        case Dimension.SENDER_ADDRESS:
+            return row.sender
+        case Dimension.SMS_TYPE:
+            return None if row.sms_type is None else row.sms_type.name.capitalize()
+        case Dimension.OPERATOR:
+            return row.operator
+        case Dimension.ROUTE:
+            return row.route
+        case _:
+            return None if row.period is None else _time_of(row.period, dimension)
+
+
+def _seconds(seconds: float | None) -> float | None:
+    return None if seconds is None else float(f"{seconds:.3g}")
+
+
+def _price(price: int) -> str:
+    return f"{price / 10_000:.4f}".rstrip("0").rstrip(".")
+
+
+def failures(of: Sequence[Failure], naming: Naming) -> list[dict[str, Any]]:
+    """Why messages failed, as members."""
+    names = naming("MessageState"), naming("Reason"), naming("Messages")
+    return [dict(zip(names, (each.state.label, each.reason or None, each.messages), strict=True)) for each in of]
+
+
+class _ReportSheet:
+    """A report as a file."""
+
+    def __init__(self, file: IO[bytes], query: ReportQuery, naming: Naming, since: datetime | None) -> None:
+        self._file, self._query, self._naming = file, query, naming
+        self._table: Table | None = None
+        self._rows = 0
+        if query.format is Format.JSON:
+            head = {
+                naming(name): value
+                for name, value in (
+                    ("From", query.asked.begins.isoformat(timespec="minutes")),
+                    ("To", query.asked.ends.isoformat(timespec="minutes")),
+                    ("TimeZone", query.zone.key),
+                    ("GroupBy", [str(dimension) for dimension in query.asked.group_by]),
+                    ("CountedSince", None if since is None else since.isoformat(timespec="seconds")),
+                )
+            }
+            file.write(_encode(head)[:-1] + b',"%b":[' % naming("Rows").encode())
+        else:
+            self._table = (CsvTable if query.format is Format.CSV else XlsxTable)(file, self._columns())
+
+    def write(self, rows: Sequence[ReportRow]) -> None:
+        """Add rows."""
+        if self._table is not None:
+            self._table.write(map(self._cells, rows))
+            return
+        self._file.write((b",\n" if self._rows else b"\n") + b",\n".join(_encode(self._members(row)) for row in rows))
+        self._rows += len(rows)
+
+    def close(self) -> None:
+        """Write what is left."""
+        if self._table is not None:
+            self._table.close()
+        else:
+            self._file.write(b"]}\n")
+
+    def _members(self, row: ReportRow) -> dict[str, Any]:
+        naming = self._naming
+        members: dict[str, Any] = {naming(each): _of(row, each) for each in self._query.asked.group_by}
+        if Dimension.SMS_LABEL in self._query.asked.group_by and row.other_labels:
+            members[naming("OtherLabels")] = True
+        return members | {
+            naming("Messages"): row.total,
+            naming("Parts"): sum(row.parts.values()),
+            naming("States"): _by_state(row.messages),
+            naming("PartsByState"): _by_state(row.parts),
+            naming("DeliveryRate"): None if row.delivery_rate is None else round(row.delivery_rate, 4),
+            naming("Price"): _price(row.price),
+            naming("SecondsToSubmit"): self._percentiles(row.latency.to_submit),
+            naming("SecondsToDelivered"): self._percentiles(row.latency.to_delivered),
+            naming("Failures"): failures(row.failures, naming),
+        }
+
+    def _percentiles(self, seconds: Sequence[float | None]) -> dict[str, float | None]:
+        return {self._naming(f"P{share * 100:g}"): _seconds(each) for share, each in zip(SHARES, seconds, strict=True)}
+
+    def _columns(self) -> list[str]:
+        states = [state.label for state in MessageState]
+        percentiles = [f"P{share * 100:g}" for share in SHARES]
+        columns = [
+            *(str(dimension) for dimension in self._query.asked.group_by),
+            "Messages",
+            "Parts",
+            *states,
+            *(f"Parts{state}" for state in states),
+            "DeliveryRate",
+            "Price",
+            *(f"SecondsToSubmit{each}" for each in percentiles),
+            *(f"SecondsToDelivered{each}" for each in percentiles),
+            "Failures",
+        ]
+        return [self._naming(column) for column in columns]
+
+    def _cells(self, row: ReportRow) -> list[Cell]:
+        other = "(other labels)" if row.other_labels else None
+        return [
+            *(
+                other if dimension is Dimension.SMS_LABEL and other else _of(row, dimension)
+                for dimension in self._query.asked.group_by
+            ),
+            row.total,
+            sum(row.parts.values()),
+            *row.messages.values(),
+            *row.parts.values(),
+            None if row.delivery_rate is None else round(row.delivery_rate, 4),
+            row.price / 10_000,
+            *map(_seconds, row.latency.to_submit),
+            *map(_seconds, row.latency.to_delivered),
+            "; ".join(f"{f.state.label} ({f.reason or 'no reason known'}): {f.messages}" for f in row.failures),
+        ]
+
+
+def _by_state(counts: Mapping[MessageState, int]) -> dict[str, int]:
+    return {state.label: count for state, count in counts.items()}

@@ -1,0 +1,595 @@
+"""Reports count every message once, whatever happens to it: against a scan of all messages that knows no counts."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import Counter
+from contextlib import aclosing
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from chaos.counts import wrong_counts
+from payk.domain.hold import Selection
+from payk.domain.latency import histogram, middle
+from payk.domain.message import MessageState, SmsType
+from payk.domain.outcome import Accepted, RefusalKind, Refused, Uncertain
+from payk.domain.report import Dimension, ReportAsked, ReportRefused, periods
+from payk.store import report_folding
+from payk.store.database import Database
+from payk.store.holds import cancel_messages
+from payk.store.migrations import migrate, migrations
+from payk.store.report_folding import Labels, count_earlier, drop_empty, fold, prune_reports
+from payk.store.reports import ReportRow, counted_since, label_progress, read_report, recent_labels
+from payk.store.upkeep import expire, give_up_unanswered, stage_due
+from tests.store.rows import add_client
+from tests.store.scene import Scene, scene_on
+
+S = MessageState
+UTC_ZONE = ZoneInfo("UTC")
+INSERT = (
+    "insert into message (message_id, accepted_at, client_id, queue_id, sms_type, priority, parts, phone, sender, text)"
+    " values ({}, now(), $1, $2, 1, 1, 1, '992900000009', 'Late', '')"
+)
+FAILED = (S.EXPIRED, S.DELETED, S.UNDELIVERABLE, S.UNKNOWN, S.REJECTED)
+
+
+async def folded(db: Database) -> None:
+    while await fold(db):
+        pass
+
+
+async def report(db: Database, *group_by: Dimension, zone: str = "UTC", **filters: Any) -> list[ReportRow]:
+    """A report of the last days."""
+    period = next((each for each in group_by if each in (Dimension.HOUR, Dimension.DAY, Dimension.MONTH)), None)
+    now = datetime.now(UTC)
+    begin, end, of = periods(now - timedelta(days=40), now + timedelta(hours=1), ZoneInfo(zone), now, period)
+    asked = ReportAsked(group_by, begin, end, **filters)
+    async with aclosing(read_report(db, asked, of)) as rows:
+        return [row async for row in rows]
+
+
+# -- a scan of all messages, that knows no counts
+
+
+def _bin(seconds: float) -> int:
+    return math.floor(math.log(max(seconds, 0.001)) / math.log(1.1))
+
+
+async def scan(scene: Scene) -> dict[str, Counter[Any]]:
+    """What the counts should be, from the messages alone."""
+    async with scene.db.connection() as connection:
+        rows = await connection.fetch("select * from message")
+    found: dict[str, Counter[Any]] = {name: Counter() for name in ("messages", "parts", "price", "latency", "failure")}
+    for row in rows:
+        at = row["accepted_at"]
+        bucket = at.replace(minute=at.minute // 15 * 15, second=0, microsecond=0)
+        key = (
+            bucket, row["client_id"], row["queue_id"], row["operator_id"] or 0, row["sms_type"], row["sender"],
+            row["label"] or "",
+        )  # fmt: skip
+        state = S(row["state"])
+        found["messages"][*key, state] += 1
+        found["parts"][*key, state] += row["parts"]
+        found["price"][key] += 0 if row["charged_on"] is None else row["charged"]
+        if row["submitted_at"] is not None:
+            began = at if row["scheduled_at"] is None else max(at, row["scheduled_at"])
+            found["latency"][*key, 1, _bin((row["submitted_at"] - began).total_seconds())] += 1
+            if state is S.DELIVERED:
+                found["latency"][*key, 2, _bin((row["done_at"] - row["submitted_at"]).total_seconds())] += 1
+        if state in FAILED:
+            found["failure"][*key, state, row["reason"] or ""] += 1
+    return {name: +counter for name, counter in found.items()}
+
+
+async def counted(scene: Scene, span: int = 0) -> dict[str, Counter[Any]]:
+    """What the counts are, in buckets of a span."""
+    found: dict[str, Counter[Any]] = {name: Counter() for name in ("messages", "parts", "price", "latency", "failure")}
+    key = "began, client_id, queue_id, operator_id, sms_type, sender, label"
+    async with scene.db.connection() as connection:
+        await connection.execute("set enable_seqscan = on")
+        for row in await connection.fetch(f"select {key}, c.* from report_count c join report_key using (key_id)"
+                                          " where span = $1", span):  # fmt: skip
+            place = tuple(row)[:7]
+            for state in S:
+                found["messages"][*place, state] += row[f"m{int(state)}"]
+                found["parts"][*place, state] += row[f"p{int(state)}"]
+            found["price"][place] += row["price"]
+            for kind, times in ((1, row["submit_times"]), (2, row["deliver_times"])):
+                for number, count in histogram(f"{times:f}").items():
+                    found["latency"][*place, kind, number] += count
+        for row in await connection.fetch(f"select {key}, state, reason, messages from report_failure"
+                                          " join report_key using (key_id) where span = $1", span):  # fmt: skip
+            found["failure"][*tuple(row)[:7], S(row["state"]), row["reason"]] += row["messages"]
+    assert all(count >= 0 for counter in found.values() for count in counter.values())
+    return {name: +counter for name, counter in found.items()}
+
+
+def wider(counts: dict[str, Counter[Any]], span: timedelta) -> dict[str, Counter[Any]]:
+    """Counts of quarters of an hour in wider buckets."""
+    start = datetime(2000, 1, 1, tzinfo=UTC)
+    found: dict[str, Counter[Any]] = {name: Counter() for name in counts}
+    for name, counter in counts.items():
+        for (bucket, *rest), count in counter.items():
+            found[name][(bucket - (bucket - start) % span, *rest)] += count
+    return found
+
+
+async def assert_exact(scene: Scene) -> None:
+    await folded(scene.db)
+    expected = await scan(scene)
+    assert await counted(scene) == expected
+    assert await counted(scene, 1) == wider(expected, timedelta(hours=1))
+    assert await counted(scene, 2) == wider(expected, timedelta(days=1))
+
+
+# -- random histories
+
+
+class History:
+    """Moves messages about at random, by the verbs that move them."""
+
+    def __init__(self, scene: Scene, seed: int) -> None:
+        self.scene, self.random, self.ids = scene, Random(seed), 0
+
+    async def step(self) -> None:
+        await self.random.choice((
+            self.accept, self.accept, self.submit, self.submit, self.receive, self.receive, self.expire, self.give_up,
+            self.cancel, self.stage, self.fold, self.wipe,
+        ))()  # fmt: skip
+
+    async def accept(self) -> None:
+        random, now = self.random, datetime.now(UTC)
+        await self.scene.accept(
+            random.randint(1, 5),
+            label=random.choice((None, "sale", "welcome", "")),
+            sms_type=random.choice(list(SmsType)),
+            sender=random.choice(("AlifBank", "AlifSarmoya")),
+            parts=random.choice((1, 1, 3)),
+            price=random.choice((None, 125)),
+            scheduled_at=random.choice((None, None, now + timedelta(hours=5))),
+        )
+        async with self.scene.db.connection() as connection:  # some were accepted before, as of another bucket
+            await connection.execute(
+                "update message set accepted_at = accepted_at - make_interval(mins => $1)"
+                " where message_id = (select max(message_id) from message)",
+                random.choice((0, 14, 900, 3000)),
+            )
+
+    async def submit(self) -> None:
+        for claim in await self.scene.claim(5):
+            outcomes = tuple(self.outcome(part) for part in claim.parts_left or range(1, claim.parts + 1))
+            await self.scene.record(claim, *outcomes, age=self.random.choice((0.01, 0.3, 7.0)))
+
+    def outcome(self, part: int) -> Any:
+        self.ids += 1
+        return self.random.choice((
+            Accepted(part, f"smsc-id-{self.ids}"),
+            Accepted(part, f"smsc-id-{self.ids}"),
+            Accepted(part, ""),
+            Refused(part, 0x0B, RefusalKind.NUMBER),
+            Refused(part, 0x45, RefusalKind.PERMANENT),
+            Refused(part, 0x58, RefusalKind.TEMPORARY),
+            Uncertain(part, "no answer"),
+        ))  # fmt: skip
+
+    async def receive(self) -> None:
+        if self.ids:
+            picked = [self.random.randint(1, self.ids) for _ in range(4)]
+            states = (S.DELIVERED, S.DELIVERED, S.UNDELIVERABLE, S.ACCEPTED, S.EXPIRED, S.REJECTED)
+            error = self.random.choice(("000", "011", None))
+            await self.scene.receive(
+                *(self.scene.report(f"smsc-id-{n}", self.random.choice(states), error=error) for n in picked)
+            )
+
+    async def expire(self) -> None:
+        await self.scene.execute("update waiting set expires_at = now() where message_id % 3 = 0")
+        await expire(self.scene.db, 3, self.scene.wait)
+
+    async def give_up(self) -> None:
+        await self.scene.execute("update awaiting set due = now() where message_id % 2 = 0")
+        await self.scene.execute(
+            "update message m set receipt_due = a.due from awaiting a where a.message_id = m.message_id"
+        )
+        await give_up_unanswered(self.scene.db, 3)
+
+    async def cancel(self) -> None:
+        ids = await self.scene.ids("message")
+        if ids:
+            await cancel_messages(self.scene.db, self.scene.client, self.random.sample(ids, 1), self.scene.wait)
+
+    async def stage(self) -> None:
+        await self.scene.bring_due()
+        await stage_due(self.scene.db, 10)
+
+    async def fold(self) -> None:
+        await fold(self.scene.db, batch=3)
+
+    async def wipe(self) -> None:
+        await self.scene.execute("update message set text = '' where done_at is not null")
+
+
+@given(st.integers(0, 2**32))
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_after_any_history_the_counts_are_those_of_a_scan(server_url: str, template: str, seed: int) -> None:
+    asyncio.run(_live(server_url, template, seed))
+
+
+async def _live(server_url: str, template: str, seed: int) -> None:
+    from tests.conftest import database_url, execute
+
+    name = f"payk_reports_{seed}_{Random().getrandbits(40):x}"
+    await execute(server_url, f'create database "{name}" template "{template}"')
+    try:
+        db = await Database.open(database_url(server_url, name), max_connections=3)
+        history = History(await scene_on(db), seed)
+        for _ in range(25):
+            await history.step()
+        await assert_exact(history.scene)
+        assert await wrong_counts(database_url(server_url, name)) == []
+        await db.close()
+    finally:
+        await execute(server_url, f'drop database if exists "{name}" with (force)')
+
+
+async def test_a_scan_finds_what_was_not_counted(scene: Scene, dsn: str) -> None:
+    await scene.accept(3)
+    await folded(scene.db)
+    assert await wrong_counts(dsn) == []
+    await scene.execute("update report_count set m0 = m0 + 1 where span = 0")
+    [line] = await wrong_counts(dsn)
+    assert line.endswith("state 0: +1")
+
+
+# -- transactions that end in another order than they began
+
+
+async def test_what_commits_late_is_counted_when_it_commits(scene: Scene, second: Database) -> None:
+    async with second.transaction() as connection:
+        await connection.execute("select nextval('message_id')")  # a lower id
+        await connection.execute(
+            INSERT.format("currval('message_id')"),
+            scene.client,
+            scene.queue,
+        )
+        await scene.accept(2)
+        await folded(scene.db)
+        assert [row.total for row in await report(scene.db)] == [2]
+    await assert_exact(scene)
+    assert [row.total for row in await report(scene.db)] == [3]
+
+
+async def test_what_is_rolled_back_is_not_counted(scene: Scene, second: Database) -> None:
+    await scene.accept(2)
+    connection = await second.dedicated()
+    await connection.execute("begin; update message set state = 1; rollback")
+    connection.terminate()
+    await assert_exact(scene)
+
+
+async def test_two_folds_at_once_count_everything_once(scene: Scene, second: Database) -> None:
+    for _ in range(6):
+        await scene.accept(2, label="sale")
+        await asyncio.gather(*(fold(db, batch=1) for db in (scene.db, second, scene.db)))
+    await assert_exact(scene)
+
+
+async def test_a_fold_that_does_not_wait_leaves_it_to_the_one_that_folds(scene: Scene, second: Database) -> None:
+    await scene.accept(1)
+    async with second.transaction() as connection:
+        await connection.execute("select pg_advisory_xact_lock(hashtext('payk.report_fold'))")
+        assert await fold(scene.db, wait=False) == 0
+    assert await fold(scene.db, wait=False) == 1
+
+
+# -- messages from before there were reports
+
+
+async def before_reports(empty_dsn: str, monkeypatch: pytest.MonkeyPatch) -> tuple[Database, Scene]:
+    """A centre of the version before, with 30 messages."""
+    db, steps = await Database.open(empty_dsn), migrations()
+    with monkeypatch.context() as before:
+        before.setattr("payk.store.migrations.migrations", lambda: [step for step in steps if step.number < 22])
+        await migrate(db)
+    scene = await scene_on(db)
+    for label in (None, "sale", "welcome"):
+        await scene.accept(10, label=label)
+    return db, scene
+
+
+async def test_messages_of_before_are_counted_from_the_newest_back(
+    empty_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    db, scene = await before_reports(empty_dsn, monkeypatch)
+    await migrate(db)
+    new = await scene.accept(5)
+    assert await counted_since(db) == (await scene.row(new[0]))["accepted_at"]
+    await folded(db)
+    assert [row.total for row in await report(db)] == [5]
+    assert await count_earlier(db, 12) == 1
+    await folded(db)
+    assert [row.total for row in await report(db)] == [17]
+    while await count_earlier(db, 12):
+        pass
+    assert await counted_since(db) is None
+    await assert_exact(scene)
+    await db.close()
+
+
+async def test_what_changes_while_they_are_counted_is_counted_once(
+    empty_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    db, scene = await before_reports(empty_dsn, monkeypatch)
+    await migrate(db)
+    oldest = (await scene.ids("message"))[0]
+    other = await Database.open(empty_dsn)
+    monkeypatch.setattr(report_folding, "EARLIER_WAIT", 0.05)
+    async with other.transaction() as connection:
+        # A change that is not committed: nothing is counted meanwhile, for nobody knows what it will be.
+        await connection.execute("update message set state = 1, submitted_at = now() where message_id = $1", oldest)
+        assert await count_earlier(db, 100) == 0
+        assert await counted_since(db) is not None
+    for step in range(40):
+        if step % 2:
+            await count_earlier(db, 4)
+        else:
+            for claim in await scene.claim(2):
+                await scene.record(claim, Refused(1, 0x0B, RefusalKind.NUMBER))
+    assert await counted_since(db) is None
+    await assert_exact(scene)
+    await other.close()
+    await db.close()
+
+
+async def test_a_message_that_got_its_id_before_and_came_behind_is_counted(
+    empty_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    db, scene = await before_reports(empty_dsn, monkeypatch)
+    drawn = await scene.value("select nextval('message_id')")
+    await migrate(db)
+    await scene.execute(
+        INSERT.format(drawn),
+        scene.client,
+        scene.queue,
+    )
+    while await count_earlier(db, 7):
+        pass
+    await count_earlier(db, 7)
+    await assert_exact(scene)
+    await db.close()
+
+
+# -- labels beyond what is told apart
+
+
+async def test_labels_beyond_those_of_a_day_are_counted_as_one(scene: Scene) -> None:
+    few = Labels(of_all=4, of_client=2)
+    other = await add_client(scene.db, "other")
+    for number in range(6):
+        await scene.accept(1, label=f"a{number}")
+        await fold(scene.db, few)
+    for number in range(3):  # of a client that comes late
+        await scene.accept(1, label=f"b{number}", client_id=other)
+        await fold(scene.db, few)
+    claims = await scene.claim()  # what happens to them later goes to the same places
+    await scene.record_all([scene.decided(claim, Accepted(1, f"an-id-{claim.message_id}")) for claim in claims])
+    await fold(scene.db, few)
+    rows = await report(scene.db, Dimension.CLIENT, Dimension.SMS_LABEL)
+    seen = {(row.client, row.label, row.other_labels): row.total for row in rows}
+    assert seen == {
+        **{("demo", f"a{number}", False): 1 for number in range(4)},
+        ("demo", None, True): 2,
+        ("other", "b0", False): 1,
+        ("other", "b1", False): 1,
+        ("other", None, True): 1,
+    }
+    assert all(row.messages[S.ENROUTE] == row.total for row in rows)
+
+
+# -- what a report says
+
+
+async def test_a_report_says_states_parts_price_latencies_and_failures(scene: Scene) -> None:
+    await scene.accept(1, label="sale", parts=2, price=100)
+    await scene.accept(4, label="sale", price=100)
+    two_parts, *claims = await scene.claim()
+    await scene.record(two_parts, Accepted(1, "id-of-a-part-1"), Accepted(2, "id-of-a-part-2"), age=2.0)
+    await scene.record(claims[0], Refused(1, 0x0B, RefusalKind.NUMBER))
+    await scene.record(claims[1], Accepted(1, "id-to-be-undelivered"))
+    await scene.record(claims[2], Accepted(1, "id-to-be-delivered"), age=10.0)
+    await scene.receive(
+        scene.report("id-to-be-undelivered", S.UNDELIVERABLE, raw_state="UNDELIV", error="011"),
+        scene.report("id-to-be-delivered"),
+    )
+    await scene.execute("update message set accepted_at = submitted_at - interval '3 seconds' where state = 2")
+    await folded(scene.db)
+    rows = await report(scene.db, Dimension.SMS_LABEL, Dimension.OPERATOR)
+    [row] = [row for row in rows if row.operator == "tcell"]
+    assert row.label == "sale"
+    assert {state: count for state, count in row.messages.items() if count} == {
+        S.ENROUTE: 1, S.DELIVERED: 1, S.UNDELIVERABLE: 2,
+    }  # fmt: skip
+    assert row.parts[S.ENROUTE] == 2
+    assert row.delivery_rate == pytest.approx(1 / 3)
+    assert {(f.state, f.reason, f.messages) for f in row.failures} == {
+        (S.UNDELIVERABLE, "refused: RINVDSTADR", 1),
+        (S.UNDELIVERABLE, "receipt: 011", 1),
+    }
+    assert row.latency.to_delivered[0] == pytest.approx(10.0, rel=0.06)
+    [rest] = [row for row in await report(scene.db, Dimension.OPERATOR) if row.operator is None]
+    assert rest.messages[S.NONE] == 1
+    assert rest.delivery_rate is None
+    [whole] = await report(scene.db)
+    assert whole.total == 5
+    assert whole.price == 100 * 6 - 100  # what the operator refused was given back
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        ("011", "receipt: 011"),
+        ("000", "receipt"),
+        (None, "receipt"),
+        ("no such subscriber", "receipt"),
+        ("\n1", "receipt: 1"),
+    ],
+)
+async def test_the_reason_of_a_receipt_is_its_code(scene: Scene, error: str | None, reason: str) -> None:
+    claim = await scene.claimed()
+    await scene.record(claim, Accepted(1, "an-id-of-some-length"))
+    await scene.receive(scene.report("an-id-of-some-length", S.UNDELIVERABLE, error=error))
+    assert (await scene.row(claim.message_id))["reason"] == reason
+
+
+async def test_a_correction_of_unknown_takes_its_reason_away(scene: Scene) -> None:
+    claim = await scene.claimed()
+    await scene.record(claim, Accepted(1, "an-id-of-some-length"))
+    await scene.execute("update awaiting set due = now()")
+    await scene.execute("update message m set receipt_due = a.due from awaiting a where a.message_id = m.message_id")
+    await give_up_unanswered(scene.db, 10)
+    await folded(scene.db)
+    [row] = await report(scene.db)
+    assert [(f.state, f.reason) for f in row.failures] == [(S.UNKNOWN, "no receipt")]
+    await scene.receive(scene.report("an-id-of-some-length"))
+    await folded(scene.db)
+    [row] = await report(scene.db)
+    assert row.failures == ()
+    assert row.messages[S.DELIVERED] == 1
+    await assert_exact(scene)
+
+
+async def test_days_are_those_of_the_zone(scene: Scene) -> None:
+    """18:59 and 19:00 UTC are two days in Dushanbe, and one in UTC; half-hour zones are cut exactly too."""
+    await scene.accept(3)
+    ids = await scene.ids("message")
+    day = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=3)
+    for message_id, minutes in zip(ids, (18 * 60 + 20, 18 * 60 + 59, 19 * 60), strict=True):
+        at = day + timedelta(minutes=minutes)
+        await scene.execute("update message set accepted_at = $2 where message_id = $1", message_id, at)
+    await folded(scene.db)
+
+    async def totals(zone: str) -> list[tuple[str, int]]:
+        rows = await report(scene.db, Dimension.DAY, zone=zone)
+        return [(f"{row.period.begins:%d}", row.total) for row in rows if row.period is not None]
+
+    this, after = f"{day:%d}", f"{day + timedelta(days=1):%d}"
+    assert await totals("UTC") == [(this, 3)]
+    assert await totals("Asia/Dushanbe") == [(this, 2), (after, 1)]
+    assert await totals("Asia/Kolkata") == [(this, 1), (after, 2)]
+
+
+async def test_filters(scene: Scene) -> None:
+    await scene.accept(2, label="sale", sender="AlifBank")
+    await scene.accept(3, label=None, sender="AlifSarmoya", sms_type=SmsType.OTP)
+    await folded(scene.db)
+
+    async def total(**filters: Any) -> int:
+        return sum(row.total for row in await report(scene.db, **filters))
+
+    assert await total(label="sale") == 2
+    assert await total(label="") == 3
+    assert await total(sender="alifsarmoya") == 3
+    assert await total(sms_type=SmsType.OTP) == 3
+    assert await total(sms_type=SmsType.BATCH) == 0
+    assert await total(client_id=scene.client) == 5
+    assert await total(client_id=scene.client + 1) == 0
+    assert await total(route="tcell,babilon") == 5
+    assert await total(operator="tcell") == 0
+    for field in ("operator", "route"):
+        with pytest.raises(ReportRefused):
+            await total(**{field: "nobody"})
+
+
+async def test_empty_counts_go_and_old_ones_too(scene: Scene) -> None:
+    await scene.accept(2)
+    await folded(scene.db)
+    claims = await scene.claim()
+    await scene.record_all([scene.decided(claim, Accepted(1, f"an-id-{claim.message_id}")) for claim in claims])
+    await folded(scene.db)
+    await scene.execute("update message set accepted_at = accepted_at - interval '2 days'")
+    await folded(scene.db)
+    before = await scene.count("report_count")
+    await drop_empty(scene.db, timedelta())
+    assert await scene.count("report_count") < before
+    await assert_exact(scene)
+    assert await prune_reports(scene.db, 400) == 0
+    assert await prune_reports(scene.db, 1) > 0
+    assert await report(scene.db) == []
+
+
+# -- a label as it stands
+
+
+async def test_the_progress_of_a_label(scene: Scene) -> None:
+    assert await label_progress(scene.db, scene.client, "sale") is None
+    await scene.accept(6, label="sale")
+    await scene.accept(2, label="sale", scheduled_at=datetime.now(UTC) + timedelta(hours=2))
+    await scene.accept(9, label="another")
+    claims = [
+        claim for claim in await scene.claim() if claim.message_id in (await scene.ids("message", "label = 'sale'"))
+    ]
+    await scene.record(claims[0], Accepted(1, "id-of-the-first-one"))
+    await scene.record(claims[1], Accepted(1, "id-of-the-second-one"))
+    await scene.record(claims[2], Refused(1, 0x0B, RefusalKind.NUMBER))
+    await scene.receive(scene.report("id-of-the-first-one"))
+    found = await label_progress(scene.db, scene.client, "sale")
+    assert found is not None
+    assert (found.planned, found.scheduled, found.held, found.queued) == (8, 2, 0, 3)
+    assert (found.submitted, found.delivered, found.failed) == (1, 1, 1)
+    assert [(f.reason, f.messages) for f in found.failures] == [("refused: RINVDSTADR", 1)]
+    assert found.rate > 0
+    assert found.ends_at is not None and found.last_due is not None
+    assert found.ends_at >= found.last_due
+
+
+async def test_what_is_held_is_told_apart(scene: Scene) -> None:
+    from payk.store.holds import place_hold
+
+    await scene.accept(4, label="sale", sms_type=SmsType.BATCH)
+    await scene.accept(3, label="sale", sms_type=SmsType.OTP)
+    async with scene.db.transaction() as connection:
+        selection = Selection(client_id=scene.client, label="sale", sms_type=SmsType.BATCH)
+        await place_hold(connection, selection, author="test")
+    found = await label_progress(scene.db, scene.client, "sale")
+    assert found is not None
+    assert (found.held, found.queued, found.ends_at) == (4, 3, None)
+
+
+async def test_labels_of_late(scene: Scene) -> None:
+    other = await add_client(scene.db, "other")
+    await scene.accept(2, label="sale")
+    await scene.accept(3, label="welcome", client_id=other)
+    await scene.accept(1)
+    await folded(scene.db)
+    since = datetime.now(UTC) - timedelta(days=2)
+    everybody = [(seen.client, seen.label, seen.messages) for seen in await recent_labels(scene.db, None, since, 10)]
+    assert everybody == [("other", "welcome", 3), ("demo", "sale", 2)]
+    assert [seen.label for seen in await recent_labels(scene.db, scene.client, since, 10)] == ["sale"]
+
+
+# -- bins
+
+
+def test_the_middle_of_a_bin_is_within_five_percent() -> None:
+    for number in range(-72, 140):
+        low, high = 1.1**number, 1.1 ** (number + 1)
+        assert abs(middle(number) - low) / low < 0.05
+        assert abs(middle(number) - high) / high < 0.05
+
+
+async def test_the_database_bins_as_we_do(database: Database) -> None:
+    random = Random(7)
+    times = [random.uniform(-3, 6) for _ in range(500)]
+    async with database.connection() as connection:
+        found = await connection.fetch(
+            "select report_bin(now(), now() + make_interval(secs => s)) as bin, s from unnest($1::float8[]) s",
+            [10**exponent for exponent in times],
+        )
+    for row in found:
+        assert abs(middle(row["bin"]) / max(row["s"], 0.001) - 1) < 0.051

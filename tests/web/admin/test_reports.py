@@ -1,0 +1,107 @@
+"""Reports over the management API: everybody's traffic, and to those who are bound to a client their own alone."""
+
+from __future__ import annotations
+
+import csv
+import io
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from payk.domain.access import Principal, PrincipalKind, Role
+from payk.domain.message import Priority, SmsType
+from payk.store.accept import NewMessage, insert_messages
+from payk.store.report_folding import fold
+from tests.web.admin.managed import Managed, refusal
+
+
+async def _traffic(managed: Managed) -> None:
+    """Three messages of `bank` and two of `shop`, under one label."""
+    await managed.done("POST", "/operators", {"name": "tcell"})
+    await managed.done("POST", "/routes", {"prefix": "", "operators": ["tcell"]})
+    for name, count in (("bank", 3), ("shop", 2)):
+        client_id = (await managed.done("POST", "/clients", {"name": name}))["client_id"]
+        message = NewMessage(
+            client_id, "992900000001", "Bank", "Салом", SmsType.COMMON, Priority.NORMAL, 1, 1, label="sale"
+        )
+        await insert_messages(managed.db, [message] * count, timeout=5)
+    while await fold(managed.db):
+        pass
+    await managed.follow()
+
+
+async def _viewer(managed: Managed, name: str) -> None:
+    client_id = (await managed.done("GET", f"/clients/{name}"))["client_id"]
+    managed.callers["viewer"] = Principal(PrincipalKind.TOKEN, 7, "viewer", Role.CLIENT_VIEWER, client_id)
+
+
+async def test_a_report_over_all_clients(managed: Managed) -> None:
+    await _traffic(managed)
+    body = await managed.done("GET", "/reports?group_by=Client,SmsLabel,Route&time_zone=Asia/Dushanbe")
+    rows = [(row["client"], row["sms_label"], row["route"], row["messages"]) for row in body["rows"]]
+    assert rows == [("bank", "sale", "tcell", 3), ("shop", "sale", "tcell", 2)]
+    assert body["rows"][0]["states"]["None"] == 3
+    assert body["time_zone"] == "Asia/Dushanbe"
+    [row] = (await managed.done("GET", "/reports?client=shop"))["rows"]
+    assert row["messages"] == 2
+    answer = await managed("GET", "/reports?group_by=Client&format=csv")
+    assert [row["client"] for row in csv.DictReader(io.StringIO(answer.content.decode("utf-8-sig")))] == [
+        "bank",
+        "shop",
+    ]
+
+
+async def test_single_messages_come_with_masked_numbers(managed: Managed) -> None:
+    await _traffic(managed)
+    since = f"{datetime.now(UTC) - timedelta(hours=1):%Y-%m-%dT%H:%M}"
+    found = (await managed.done("GET", f"/reports/messages?from={since}"))["messages"]
+    assert len(found) == 5
+    assert "900000001" not in str(found)
+    assert "Салом" not in str(found)
+    assert len((await managed.done("GET", "/reports/messages?client=bank&label=sale"))["messages"]) == 3
+
+
+async def test_labels(managed: Managed) -> None:
+    await _traffic(managed)
+    seen = (await managed.done("GET", "/reports/labels"))["items"]
+    assert {(each["client"], each["label"], each["messages"]) for each in seen} == {
+        ("bank", "sale", 3),
+        ("shop", "sale", 2),
+    }
+    stands = await managed.done("GET", "/reports/label?client=shop&label=sale")
+    assert (stands["planned"], stands["queued"], stands["ends_at"]) == (2, 2, None)
+    assert (await managed("GET", "/reports/label?client=shop&label=none")).status_code == 404
+
+
+async def test_who_is_bound_to_a_client_sees_that_alone(managed: Managed) -> None:
+    await _traffic(managed)
+    await _viewer(managed, "shop")
+    [row] = (await managed.done("GET", "/reports?group_by=Client", token="viewer"))["rows"]
+    assert (row["client"], row["messages"]) == ("shop", 2)
+    assert len((await managed.done("GET", "/reports/messages?label=sale", token="viewer"))["messages"]) == 2
+    assert (await managed.done("GET", "/reports/label?label=sale", token="viewer"))["planned"] == 2
+    [seen] = (await managed.done("GET", "/reports/labels", token="viewer"))["items"]
+    assert seen["client"] == "shop"
+    for path in (
+        "/reports?client=bank",
+        "/reports/messages?client=bank&label=sale",
+        "/reports/label?client=bank&label=sale",
+    ):
+        assert (await managed("GET", path, token="viewer")).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ("/reports?group_by=colour", "group_by"),
+        ("/reports?from=x", "from"),
+        ("/reports?time_zone=Mars", "time_zone"),
+        ("/reports?operator=nobody", "operator"),
+        ("/reports/messages", "from"),
+        ("/reports/messages?label=sale", "label"),
+        ("/reports/label?label=sale", "client"),
+    ],
+)
+async def test_what_cannot_be_answered_is_refused_by_its_name(managed: Managed, query: str, field: str) -> None:
+    body = refusal(await managed("GET", query), "RequestInvalid")
+    assert list(body["Errors"]) == [field]

@@ -1,0 +1,290 @@
+"""Reports of the caller's own traffic: what they say, the files they come as, and what is refused."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import openpyxl
+import pytest
+
+from payk.store.database import Database
+from payk.store.report_folding import fold
+from payk.web.tables import CsvTable, XlsxTable
+from tests.web.answers import problem
+from tests.web.centre import Centre, centre_on, key_of
+
+COMMON = {"PhoneNumber": "992900900900", "Text": "Салом", "SenderAddress": "AlifBank", "SmsType": 1}
+
+
+async def sent(centre: Centre, count: int = 1, *, client: int = 1, **members: Any) -> list[str]:
+    answer = await centre.bulk([COMMON | members] * count, client=client, query="?MessageIds=true")
+    assert answer.status_code == 200
+    ids: list[str] = answer.json()["MessageIds"]
+    return ids
+
+
+async def became(centre: Centre, ids: list[str], state: int, reason: str | None = None) -> None:
+    """What an operator said of messages."""
+    async with centre.db.connection() as connection:
+        await connection.execute(
+            "update message set state = $2, submitted_at = accepted_at + interval '2 seconds',"
+            " done_at = accepted_at + interval '7 seconds', operator_id = 1, reason = $3 where message_id = any($1)",
+            [int(each) for each in ids],
+            state,
+            reason,
+        )
+
+
+@pytest.fixture
+async def counted(database: Database) -> AsyncIterator[Centre]:
+    """Seven messages of `demo`, three of `wild`, under labels that both use."""
+    async with centre_on(database) as centre:
+        await _fill(centre)
+        yield centre
+
+
+async def _fill(centre: Centre) -> None:
+    async with centre.db.connection() as connection:
+        await connection.execute(
+            "insert into client (client_id, name) overriding system value values (1, 'demo'), (2, 'wild');"
+            " insert into operator (operator_id, name) overriding system value values (1, 'tcell'), (2, 'narrow');"
+            " insert into queue (queue_id, operators) overriding system value values (1, '{1,2}'), (2, '{2,1}')"
+        )
+    sale = await sent(centre, 5, SmsLabel="sale")
+    await became(centre, sale[:3], 2)
+    await became(centre, sale[3:4], 5, "receipt: 011")
+    await sent(centre, 2, SmsLabel="=1+1", SenderAddress="AlifSarmoya")
+    await sent(centre, 3, client=2, SmsLabel="sale")
+    while await fold(centre.db):
+        pass
+
+
+async def report(centre: Centre, query: str = "", *, client: int = 1, path: str = "/api/v1/reports") -> Any:
+    answer = await centre.http.get(f"{path}?{query}", headers={"X-Api-Key": key_of(client)})
+    assert answer.status_code == 200, answer.text
+    return answer
+
+
+async def test_a_report_tells_what_became_of_the_callers_messages(counted: Centre) -> None:
+    body = (await report(counted, "GroupBy=SmsLabel,Day&TimeZone=Asia/Dushanbe")).json()
+    assert body["GroupBy"] == ["SmsLabel", "Day"]
+    assert body["TimeZone"] == "Asia/Dushanbe"
+    assert body["From"].endswith("T00:00+05:00")
+    assert body["CountedSince"] is None
+    rows = {row["SmsLabel"]: row for row in body["Rows"]}
+    assert rows.keys() == {"sale", "=1+1"}
+    sale = rows["sale"]
+    assert datetime.strptime(sale["Day"], "%Y-%m-%d")  # noqa: DTZ007
+    assert (sale["Messages"], sale["Parts"], sale["DeliveryRate"]) == (5, 5, 0.75)
+    assert {state: count for state, count in sale["States"].items() if count} == {
+        "None": 1, "Delivered": 3, "Undeliverable": 1,
+    }  # fmt: skip
+    assert sale["Failures"] == [{"MessageState": "Undeliverable", "Reason": "receipt: 011", "Messages": 1}]
+    assert sale["SecondsToSubmit"]["P50"] == pytest.approx(2, rel=0.06)
+    assert sale["SecondsToDelivered"]["P99"] == pytest.approx(5, rel=0.06)
+    assert rows["=1+1"]["DeliveryRate"] is None
+
+
+async def test_a_client_sees_nothing_of_another(counted: Centre) -> None:
+    [row] = (await report(counted, client=2)).json()["Rows"]
+    assert row["Messages"] == 3
+    lines = (await report(counted, "SmsLabel=sale&Format=csv", client=2, path="/api/v1/reports/messages")).text
+    assert len(lines.splitlines()) == 4
+    assert (await report(counted, "SmsLabel=sale", client=2, path="/api/v1/reports/labels")).json()["Planned"] == 3
+
+
+@pytest.mark.parametrize(
+    ("query", "total"),
+    [
+        ("SmsLabel=sale", 5),
+        ("smslabel=%3D1%2B1", 2),
+        ("SmsLabel=", 0),
+        ("sender_address=alifbank", 5),
+        ("SmsType=1", 7),
+        ("SmsType=otp", 0),
+        ("Operator=tcell", 4),
+        ("Route=tcell,narrow", 7),
+        ("From=2020-01-01&To=2020-01-31", 0),
+    ],
+)
+async def test_filters(counted: Centre, query: str, total: int) -> None:
+    rows = (await report(counted, query)).json()["Rows"]
+    assert sum(row["Messages"] for row in rows) == total
+
+
+async def test_a_report_as_csv(counted: Centre) -> None:
+    answer = await report(counted, "GroupBy=SmsLabel,Operator&Format=csv")
+    assert answer.headers["content-type"] == "text/csv; charset=utf-8"
+    assert answer.headers["content-disposition"].startswith('attachment; filename="report-')
+    assert answer.headers["x-request-id"]
+    assert answer.content.startswith(b"\xef\xbb\xbf")
+    rows = list(csv.DictReader(io.StringIO(answer.content.decode("utf-8-sig"))))
+    assert {(row["SmsLabel"], row["Operator"], row["Messages"]) for row in rows} == {
+        ("'=1+1", "", "2"),  # a spreadsheet would take it for a formula
+        ("sale", "tcell", "4"),
+        ("sale", "", "1"),
+    }
+    [delivered] = [row for row in rows if row["Operator"] == "tcell"]
+    assert delivered["Delivered"] == "3"
+    assert delivered["Failures"] == "Undeliverable (receipt: 011): 1"
+
+
+async def test_a_report_as_xlsx(counted: Centre) -> None:
+    answer = await report(counted, "GroupBy=SmsLabel&Format=xlsx")
+    assert answer.headers["content-type"].endswith("spreadsheetml.sheet")
+    sheet = openpyxl.load_workbook(io.BytesIO(answer.content)).active
+    head, *rows = [list(row) for row in sheet.iter_rows(values_only=True)]
+    found = [dict(zip(head, row, strict=True)) for row in rows]
+    assert {(row["SmsLabel"], row["Messages"], row["Delivered"]) for row in found} == {("=1+1", 2, 0), ("sale", 5, 3)}
+    assert all(cell.data_type != "f" for row in sheet.iter_rows() for cell in row)
+
+
+@pytest.mark.parametrize("kind", ["csv", "json", "xlsx"])
+async def test_single_messages_of_a_label(counted: Centre, kind: str) -> None:
+    query = f"SmsLabel=sale&Format={kind}&TimeZone=Asia/Dushanbe"
+    answer = await report(counted, query, path="/api/v1/reports/messages")
+    found: list[dict[str, Any]]
+    if kind == "json":
+        found = answer.json()["Messages"]
+    elif kind == "csv":
+        found = list(csv.DictReader(io.StringIO(answer.content.decode("utf-8-sig"))))
+    else:
+        head, *rows = openpyxl.load_workbook(io.BytesIO(answer.content)).active.iter_rows(values_only=True)
+        found = [dict(zip(head, row, strict=True)) for row in rows]
+    assert len(found) == 5
+    ids = [int(row["MessageId"]) for row in found]
+    assert ids == sorted(ids, reverse=True)
+    assert {row["PhoneNumber"] for row in found} == {"992900900900"}
+    states = [row["MessageState"] for row in found]
+    assert states.count("Delivered") == 3
+    assert next(row["Reason"] for row in found if row["MessageState"] == "Undeliverable") == "receipt: 011"
+    assert "Салом" not in str(found)
+    if kind != "xlsx":
+        assert found[0]["DateSubmitted"].endswith("+05:00")
+
+
+async def test_an_export_of_many_messages_comes_page_by_page(counted: Centre) -> None:
+    for _ in range(5):
+        await sent(counted, 500, SmsLabel="big")
+    answer = await report(counted, "SmsLabel=big", path="/api/v1/reports/messages")
+    assert len({row["MessageId"] for row in answer.json()["Messages"]}) == 2500
+    today = f"{datetime.now(UTC) - timedelta(hours=1):%Y-%m-%dT%H:%M}"
+    lines = (await report(counted, f"From={today}&Format=csv", path="/api/v1/reports/messages")).text.splitlines()
+    assert len(lines) == 1 + 2500 + 7
+    empty = await report(counted, "SmsLabel=nothing", path="/api/v1/reports/messages")
+    assert empty.json() == {"Messages": []}
+
+
+async def test_the_progress_of_a_label(counted: Centre) -> None:
+    later = (datetime.now(UTC) + timedelta(hours=3)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    await sent(counted, 2, SmsLabel="sale", ScheduledAt=later)
+    body = (await report(counted, "SmsLabel=sale", path="/api/v1/reports/labels")).json()
+    names = ("Planned", "Scheduled", "Held", "Queued", "Submitted", "Delivered", "Failed")
+    stands = {name: body[name] for name in names}
+    assert stands == {
+        "Planned": 7, "Scheduled": 2, "Held": 0, "Queued": 1, "Submitted": 0, "Delivered": 3, "Failed": 1,
+    }  # fmt: skip
+    assert body["Failures"] == [{"MessageState": "Undeliverable", "Reason": "receipt: 011", "Messages": 1}]
+    assert body["LastDue"] is not None
+    labels = (await report(counted, path="/api/v1/reports/labels")).json()["Labels"]
+    assert {(each["SmsLabel"], each["Messages"]) for each in labels} == {("sale", 7), ("=1+1", 2)}
+
+
+async def test_a_label_without_messages_is_not_found(counted: Centre) -> None:
+    answer = await counted.http.get("/api/v1/reports/labels?SmsLabel=nobody")
+    problem(answer, "MessageNotFound")
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "field"),
+    [
+        ("", "GroupBy=Colour", "GroupBy"),
+        ("", "GroupBy=Day,Hour", "GroupBy"),
+        ("", "From=yesterday", "From"),
+        ("", "From=2026-11-02&To=2026-11-01", "To"),
+        ("", "TimeZone=Mars/Base", "TimeZone"),
+        ("", "Format=pdf", "Format"),
+        ("", "SmsType=4", "SmsType"),
+        ("", "Operator=nobody", "Operator"),
+        ("", "Route=nobody", "Route"),
+        ("", "Client=wild", "Client"),
+        ("", "Colour=red", "Colour"),
+        ("", "GroupBy=Day&groupby=Day", "GroupBy"),
+        ("", "SmsLabel=%00", "SmsLabel"),
+        ("", "SmsLabel=" + "x" * 300, "SmsLabel"),
+        ("/messages", "", "From"),
+        ("/messages", "SmsLabel=", "From"),
+        ("/messages", "State=Gone&SmsLabel=sale", "State"),
+        ("/messages", "Operator=nobody&SmsLabel=sale", "Operator"),
+        ("/labels", "Label=sale", "Label"),
+        ("", "&".join(f"x{n}=1" for n in range(200)), "?"),
+    ],
+)
+async def test_what_cannot_be_answered_is_refused_by_its_name(
+    counted: Centre, path: str, query: str, field: str
+) -> None:
+    answer = await counted.http.get(f"/api/v1/reports{path}?{query}")
+    body = problem(answer, "ParameterInvalid")
+    assert list(body["Errors"]) == [field]
+    assert body["Detail"].startswith(field)
+
+
+async def test_reports_take_a_key_and_one_method(counted: Centre) -> None:
+    assert (await counted.http.get("/api/v1/reports", headers={"X-Api-Key": "none"})).status_code == 401
+    assert (await counted.http.post("/api/v1/reports")).status_code == 405
+    assert (await counted.http.get("/api/v1/reports/nothing")).status_code == 404
+    assert (await counted.http.get("/API/v1/Reports/")).status_code == 200
+    head = await counted.http.head("/api/v1/reports")
+    assert (head.status_code, head.content) == (200, b"")
+
+
+async def test_a_connection_is_used_again_behind_a_report(counted: Centre) -> None:
+    for _ in range(3):
+        await report(counted)
+        assert (await counted.send(COMMON)).status_code == 200
+
+
+async def test_who_hangs_up_leaves_nothing_behind(counted: Centre) -> None:
+    for _ in range(4):
+        await sent(counted, 1000, SmsLabel="big")
+    request = (
+        f"GET /api/v1/reports/messages?SmsLabel=big HTTP/1.1\r\nhost: x\r\nx-api-key: {key_of(1)}\r\n\r\n".encode()
+    )
+    for _ in range(5):
+        assert (await counted.raw(request, until_closed=False)).startswith(b"HTTP/1.1 200")
+    for _ in range(3):  # turns are free again
+        await report(counted, "SmsLabel=big", path="/api/v1/reports/messages")
+
+
+async def test_json_is_json_whatever_a_label_holds(counted: Centre) -> None:
+    await sent(counted, 1, SmsLabel='"}],\\ \u2028 скидка')
+    while await fold(counted.db):
+        pass
+    text = (await report(counted, "GroupBy=SmsLabel")).text
+    assert '"}],\\ \u2028 скидка' in {row["SmsLabel"] for row in json.loads(text)["Rows"]}
+
+
+def test_a_million_rows_go_to_the_next_sheet(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("payk.web.tables.SHEET_ROWS", 10)
+    file = io.BytesIO()
+    table = XlsxTable(file, ["Number"])
+    table.write([number] for number in range(20))
+    table.close()
+    book = openpyxl.load_workbook(file)
+    assert [sheet.max_row for sheet in book.worksheets] == [10, 10, 3]
+    assert [row[0] for sheet in book for row in sheet.iter_rows(min_row=2, values_only=True)] == list(range(20))
+
+
+@pytest.mark.parametrize("text", ["=cmd|'/c calc'!A0", "+1", "-1", "@SUM(A1)", "\tx"])
+def test_no_text_is_a_formula(text: str) -> None:
+    file = io.BytesIO()
+    table = CsvTable(file, ["Label"])
+    table.write([[text]])
+    table.close()
+    [row] = csv.DictReader(io.StringIO(file.getvalue().decode("utf-8-sig")))
+    assert row["Label"] == "'" + text
