@@ -191,6 +191,7 @@ async def running_centre(
         incarnation,
         open_password=SecretBox(SECRET).open,
         open_text=TEXTS.open,
+        seal_text=TEXTS.seal,
         options=DispatchOptions(rules=rules, wait=wait),
         clock=clock,
         random=random,

@@ -201,6 +201,7 @@ async def run_centre(
                 incarnation,
                 open_password=SecretBox(keys).open,
                 open_text=texts.open,
+                seal_text=texts.seal,
                 options=DispatchOptions(
                     rules,
                     wait,

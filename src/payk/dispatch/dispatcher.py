@@ -87,6 +87,7 @@ class Dispatcher:
         *,
         open_password: Callable[[bytes], str],
         open_text: Callable[[str, str], str],
+        seal_text: Callable[[str, str], str],
         options: DispatchOptions,
         clock: Clock,
         random: Random,
@@ -119,7 +120,7 @@ class Dispatcher:
         self._receipts = ReceiptRecorder(
             db, directory, options.wait, lambda: self._recorder.caught_up(OUTCOME_PATIENCE), clock, self._settled
         )
-        self._tracer = LinkTracer(db, incarnation, self._links, clock)
+        self._tracer = LinkTracer(db, incarnation, self._links, clock, seal_text)
         self._teller = LinkTeller(
             db,
             incarnation,

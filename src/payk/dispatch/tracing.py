@@ -26,7 +26,7 @@ from payk.smpp_connection import SmppConnection
 from payk.store.database import Database
 from payk.store.errors import StoreError
 from payk.store.incarnation import Incarnation
-from payk.store.link_traces import WantedTrace, write_trace
+from payk.store.link_traces import WantedTrace, sealed_as, write_trace
 
 __all__ = ["LinkTracer"]
 
@@ -101,11 +101,20 @@ def _same(written: str, number: str) -> bool:
 class LinkTracer:
     """The traces that run, on `links`, the dispatcher's own mapping, live."""
 
-    def __init__(self, db: Database, incarnation: Incarnation, links: Mapping[int, Link], clock: Clock) -> None:
+    def __init__(
+        self,
+        db: Database,
+        incarnation: Incarnation,
+        links: Mapping[int, Link],
+        clock: Clock,
+        seal: Callable[[str, str], str],
+    ) -> None:
+        """`seal(piece, name)` is what is stored of a piece: there may be texts of Otp in it."""
         self._db = db
         self._incarnation = incarnation
         self._links = links
         self._clock = clock
+        self._seal = seal
         self._traces: dict[int, _Trace] = {}
         self._tapped: dict[int, Link] = {}
         self._streams = itertools.count(1)
@@ -142,7 +151,9 @@ class LinkTracer:
         try:
             while trace.pending or trace.lost:
                 lost, trace.lost = trace.lost, 0
-                if not await write_trace(self._db, trace_id, trace.take(), lost):
+                piece = trace.take()
+                sealed = self._seal(piece, sealed_as(trace_id)) if piece else ""
+                if not await write_trace(self._db, trace_id, sealed, lost):
                     over = True
                     break
         except StoreError as error:

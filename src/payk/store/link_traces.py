@@ -18,6 +18,7 @@ __all__ = [
     "end_trace",
     "prune_traces",
     "read_trace",
+    "sealed_as",
     "write_trace",
 ]
 
@@ -61,7 +62,12 @@ class TracePage:
     last: int
     """To be given as `after` next: what was read is dropped then."""
     pieces: tuple[str, ...]
-    """JSON arrays of what dispatchers saw (payk.dispatch.tracing)."""
+    """JSON arrays of what dispatchers saw (payk.dispatch.tracing), sealed."""
+
+
+def sealed_as(trace_id: int) -> str:
+    """What a piece is sealed with, as a text is with its number (payk.sealing)."""
+    return f"trace {trace_id}"
 
 
 async def begin_trace(
@@ -76,7 +82,7 @@ async def begin_trace(
 
 
 async def write_trace(db: Database, trace_id: int, records: str, lost: int) -> bool:
-    """Keep what was seen, a JSON array ("" = nothing), and how many PDUs were not; False where the trace is over."""
+    """Keep what was seen, a sealed JSON array ("" = nothing), and how many PDUs were not; False where it is over."""
     async with db.connection(timeout=5.0) as connection:
         return bool(await connection.fetchval(sql("link_traces.write"), trace_id, records, lost, TRACE_SIZE))
 

@@ -14,7 +14,7 @@ from payk.domain.management_errors import ManagementCode
 from payk.logs import mask
 from payk.store import audit
 from payk.store.link_states import link_states
-from payk.store.link_traces import TRACES, begin_trace, end_trace, read_trace
+from payk.store.link_traces import TRACES, begin_trace, end_trace, read_trace, sealed_as
 from payk.web.admin.configured import not_found
 from payk.web.admin.management import Known, Management, Parts
 from payk.web.problems import Problem
@@ -104,7 +104,8 @@ async def read(caller: Known, parts: Parts, trace_id: int, after: TraceId = 0) -
         raise not_found("trace", trace_id)
     if page.texts or page.numbers:
         caller.check(Permission.READ_TEXTS)
-    items = [_record(*fields) for piece in page.pieces for fields in json.loads(piece)]
+    opened = [json.loads(parts.open_text(piece, sealed_as(trace_id))) for piece in page.pieces]
+    items = [_record(*fields) for piece in opened for fields in piece]
     return TracePageShown(items=items, next=page.last, goes_on=page.goes_on, lost=page.lost, full=page.full)
 
 
