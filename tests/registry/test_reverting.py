@@ -242,3 +242,30 @@ async def test_a_link_is_taken_back_to_where_it_was_with_its_password_alone(
     assert done.difference.lines() == [
         "~ link tcell-1 of operator tcell: host 198.51.100.9 -> 127.0.0.1, window 5 -> 100"
     ]
+
+
+async def test_a_sender_in_use_is_taken_from_operators_of_its_routes_by_force_alone(
+    applies: Applies, database: Database, secret_box: SecretBox
+) -> None:
+    await applies(RICH)
+    await applies({"operator": [{"name": "aside"}]})
+    odd = RICH["client"][0]["name"]
+
+    def carried_by(*operators: str, sender: str = "Bank") -> dict[str, Any]:
+        return {"client": [{"name": odd, "sender": [{"name": sender, "operators": list(operators)}]}]}
+
+    await applied(database, secret_box, carried_by("gone"), dry_run=True)  # nobody used it yet
+    await _wait_for(database)
+    carry = "is in use, and routes lead its messages to"
+    with pytest.raises(ForceRequired, match=f'Sender "Bank" of client .* {carry} "gone", which would not carry it'):
+        await applied(database, secret_box, carried_by("tcell", "aside"))
+    with pytest.raises(ForceRequired, match=f'{carry} "gone", "tcell", which'):
+        await applied(database, secret_box, carried_by("aside"))
+    await applied(database, secret_box, carried_by("aside", sender="Shop"))  # which nobody used
+    await applied(database, secret_box, carried_by("tcell", "gone"))  # every operator of its routes
+    await applied(database, secret_box, carried_by("gone", "tcell", "aside"))  # more of them
+    await applied(database, secret_box, carried_by("tcell", "gone"))  # less by one that no route names
+    with pytest.raises(ForceRequired):
+        await applied(database, secret_box, carried_by("tcell"))
+    await applied(database, secret_box, carried_by("tcell"), force=True)
+    await applied(database, secret_box, carried_by())

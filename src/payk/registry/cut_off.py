@@ -9,13 +9,15 @@ __all__ = ["traffic_cut_off"]
 
 
 async def traffic_cut_off(change: RegistryChange, present: RegistryRows, rows: RegistryRows) -> list[str]:
-    """A sentence for each: the last route, a sender in use, an operator that messages wait for and no other can take.
+    """A sentence for each: the last route, a sender in use, or operators that would carry it no more, an operator that
+    messages wait for and no other can take.
 
     To be asked before `rows` are written.
     """
     return [
         *await _last_route(change, present, rows),
         *await _senders_in_use(change, present, rows),
+        *await _senders_narrowed(change, present, rows),
         *await _operators_with_queues(change, present, rows),
     ]
 
@@ -40,6 +42,30 @@ async def _senders_in_use(change: RegistryChange, present: RegistryRows, rows: R
     return [
         f"Sender {shown(name)} of client {shown(client)} is in use: messages came with it in the last 24 hours."
         for client, name in await change.senders_in_use(gone)
+    ]
+
+
+async def _senders_narrowed(change: RegistryChange, present: RegistryRows, rows: RegistryRows) -> list[str]:
+    were = {(row.client, row.name.lower()): row.options for row in present.senders}
+    narrowed = {}
+    for row in rows.senders:
+        before, after = were.get((row.client, row.name.lower())), row.options["operators"]
+        if before is None or {before["status"], row.options["status"]} != {"approved"} or not after:
+            continue
+        if not before["operators"] or set(before["operators"]) - set(after):
+            narrowed[row.client, row.name] = (before["operators"], after)
+    if not narrowed:
+        return []
+    lost: dict[tuple[str, str], list[str]] = {}
+    for client, name, operator in await change.operators_of_senders(list(narrowed)):
+        before, after = narrowed[client, name]
+        if operator not in after and (not before or operator in before):
+            lost.setdefault((client, name), []).append(operator)
+    used = await change.senders_in_use(list(lost)) if lost else []
+    return [
+        f"Sender {shown(name)} of client {shown(client)} is in use, and routes lead its messages to"
+        f" {', '.join(map(shown, lost[client, name]))}, which would not carry it any more."
+        for client, name in used
     ]
 
 

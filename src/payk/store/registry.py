@@ -234,6 +234,12 @@ class RegistryChange:
         given = json.dumps([{"client": client, "name": name} for client, name in senders])
         return [(row[0], row[1]) for row in await self._connection.fetch(sql("registry.senders_in_use"), given)]
 
+    async def operators_of_senders(self, senders: Sequence[tuple[str, str]]) -> list[tuple[str, str, str]]:
+        """By these (client, name), the operators that routes in force lead their messages to: (client, name, one)."""
+        given = json.dumps([{"client": client, "name": name} for client, name in senders])
+        found = await self._connection.fetch(sql("registry.operators_of_senders"), given)
+        return [(row[0], row[1], row[2]) for row in found]
+
     async def last_routes(self, routes: Sequence[RouteKey]) -> bool:
         """Whether these are all the routes that are enabled."""
         row = await self._connection.fetchrow(sql("registry.routes_left"), _keys_as_json(routes))

@@ -199,6 +199,17 @@ where exists (
     where lower(last.sender) = lower(g.name) and last.accepted_at > now() - interval '1 day'
 );
 
+-- name: operators_of_senders
+-- The operators that routes in force lead messages of these senders to.
+select distinct c.name as client, g.name, o.name as operator
+from jsonb_to_recordset($1::text::jsonb) as g (client text, name text)
+join client c on c.name = g.client
+join any_route r on r.enabled and (r.client_id is null or r.client_id = c.client_id)
+                    and (r.sender is null or lower(r.sender) = lower(g.name))
+join queue q using (queue_id)
+join operator o on o.operator_id = any(q.operators)
+order by 1, 2, 3;
+
 -- name: routes_left
 -- How many routes would be enabled besides those that match just this, and how many are enabled now.
 select count(*) filter (where g.prefix is null) as besides, count(*) as now
