@@ -145,7 +145,7 @@ class Payk:
 
     async def serve(self, *arguments: str, **environment: str) -> Centre:
         """`payk serve` with the role api, ready; the client is "bank" of `registry`."""
-        program = self.start("serve", *arguments, PAYK_PORT="0", PAYK_ADMIN_PORT="0", **environment)
+        program = self.start("serve", *arguments, **{"PAYK_PORT": "0", "PAYK_ADMIN_PORT": "0", **environment})
         return await self._centre(program, KEY)
 
     async def simulate(self, *arguments: str, port: int = 0) -> Operator:

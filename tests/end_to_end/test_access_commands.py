@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from payk.access import Access
+from payk.app.local import local_name
 from payk.registry.secrets import SecretBox
 from payk.store.database import Database
 from tests.end_to_end.payk import Payk, registry
@@ -63,7 +64,7 @@ async def test_users_tokens_and_what_is_recorded(payk_on_server: Payk, database:
         ("user.totp", "user", "boris"), ("user.disable", "user", "boris"), ("token.create", "token", "ci"),
         ("token.revoke", "token", "ci"),
     ]  # fmt: skip
-    assert {entry["actor_kind"] for entry in entries} == {"local"}
+    assert {(entry["actor_kind"], entry["actor_name"]) for entry in entries} == {("local", local_name())}
     assert annas not in exported.stdout and PASSWORD not in exported.stdout
     assert exported.stderr == f"anchor {entries[-1]['sequence']}:{entries[-1]['hash']}\n"
     assert [row["sequence"] for row in await rows(payk, "audit", "list", "--newest", "2")] == [
@@ -128,3 +129,84 @@ async def test_up_keeps_a_token_for_its_user(payk: Payk) -> None:
     assert file.read_text() != first
     listed = [(row["name"], row["role"], row["revoked_at"] is None) for row in await rows(payk, "token", "list")]
     assert listed == [("payk up", "admin", True), ("payk up", "admin", False)]
+
+
+async def test_sessions_are_shown_and_ended(payk_on_server: Payk, database: Database) -> None:
+    payk = payk_on_server
+    made = await payk.run("user", "create", "anna", "--role", "admin", "--password-stdin", stdin=f"{PASSWORD}\n")
+    assert made.returncode == 0
+    access = Access(database, SecretBox(bytes(32)))
+    token = await access.log_in("anna", PASSWORD, None, "192.0.2.1")
+    [session] = await rows(payk, "session", "list")
+    assert (session["user"], session["address"]) == ("anna", "192.0.2.1")
+    await payk.done("session", "end", str(session["session_id"]))
+    assert await access.authenticate(token, "192.0.2.1") is None
+    assert await rows(payk, "session", "list") == []
+    gone = await payk.run("session", "end", str(session["session_id"]))
+    assert gone.returncode == 2 and "There is no session" in gone.stderr
+
+
+async def recorded(payk: Payk) -> list[dict[str, Any]]:
+    """The audit log; whatever is in it was done under one name."""
+    entries = [json.loads(line) for line in (await payk.run("audit", "export")).stdout.splitlines()]
+    assert {entry["actor_name"] for entry in entries} == {local_name()}
+    return entries
+
+
+async def test_what_changes_traffic_and_limits_is_recorded_under_one_name(payk_on_server: Payk) -> None:
+    payk = payk_on_server
+    await payk.apply(registry(2775))
+    await payk.done("queue", "hold", "--client", "bank")
+    await payk.done("operator", "drain", "tcell")
+    await payk.done("client", "set", "bank", "max_parts=3")
+    await payk.done("block", "add", "992900000001")
+    acts = [entry["act"] for entry in await recorded(payk)]
+    assert acts[-4:] == ["registry.change", "registry.change", "registry.change", "block.add"]
+
+
+async def test_what_touches_many_messages_is_recorded(payk_on_server: Payk) -> None:
+    payk = payk_on_server
+    await payk.apply(registry(2775))
+    head = "MessageId,Client,MessageState,DateSubmitted,DateDone\n"
+    (payk.folder / "rows.csv").write_text(f"{head}7,bank,Delivered,2026-01-02T03:04:05,2026-01-02T03:04:06\n")
+    await payk.done("message", "import", "rows.csv", "--dry-run")
+    await payk.done("message", "import", "rows.csv")
+    await payk.done("message", "import", "--drop-before", "2026-02-01")
+    await payk.done("recover", "--release")
+    await payk.done("recover", "--give-up", "--type", "otp")
+    entries = [entry for entry in await recorded(payk) if entry["act"] != "registry.change"]
+    assert [(entry["act"], entry["object_name"]) for entry in entries] == [
+        ("import.begin", "rows.csv"),
+        ("import.end", "rows.csv"),
+        ("import.drop", ""),
+        ("recovery.release", ""),
+        ("recovery.give-up", ""),
+    ]
+    assert entries[1]["detail"] == {"rows": 1, "added": 1, "completed": 0, "refused": 0}
+    assert entries[-1]["detail"]["sms_type"] == "otp"
+
+
+async def test_numbers_that_are_forgotten_and_keys_that_are_rotated_are_recorded(payk_on_server: Payk) -> None:
+    payk = payk_on_server
+    await payk.apply(registry(2775))
+    await payk.done("secret", "rotate")
+    await payk.done("forget", "992900000001")
+    await payk.done("forget", "992900000001", "--export", str(payk.folder / "known.jsonl"))
+    rotated, *others = [entry for entry in await recorded(payk) if entry["act"] != "registry.change"]
+    assert (rotated["act"], rotated["object_kind"]) == ("secret.rotate", "secret key")
+    assert [(entry["act"], entry["object_name"]) for entry in others] == [
+        ("number.forget", "992900****01"),
+        ("number.export", "992900****01"),
+    ]
+
+
+async def test_a_user_gets_another_role(payk_on_server: Payk) -> None:
+    payk = payk_on_server
+    await payk.apply(registry(2775))
+    await payk.done("user", "create", "boris", "--role", "operator")
+    await payk.done("user", "role", "boris", "client-viewer", "--client", "bank")
+    [boris] = await rows(payk, "user", "list")
+    assert (boris["role"], boris["client"]) == ("client-viewer", "bank")
+    wrong = await payk.run("user", "role", "boris", "client-viewer")
+    assert wrong.returncode == 2 and "name the client" in wrong.stderr
+    assert [entry["act"] for entry in await recorded(payk)][-1] == "user.role"

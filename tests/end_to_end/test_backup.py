@@ -49,8 +49,10 @@ async def test_from_backup_to_any_time_since(payk: Payk, elsewhere: Payk, tmp_pa
     centre = await payk.serve("--roles", "api,maintenance")
     before = await centre.send("992900900901")
 
+    (payk.home / "secret-key.old").write_text("ab" * 32 + "\n")
     printed = await payk.done("backup", str(backups))
     assert "can be restored to" in printed and printed.count("\n") == 1
+    assert (backups / "secret-key.old").stat().st_mode & 0o777 == 0o600
     assert (backups / "secret-key").stat().st_mode & 0o777 == 0o600
     await until(lambda: len(receivers(backups)) == 1)
     until_here = await centre.send("992900900902")
@@ -66,7 +68,9 @@ async def test_from_backup_to_any_time_since(payk: Payk, elsewhere: Payk, tmp_pa
 
     # To a time between two messages, into another home.
     assert "restored base-" in await elsewhere.done("restore", str(backups), "--to", at.isoformat())
-    assert (elsewhere.home / "secret-key").read_bytes() == (payk.home / "secret-key").read_bytes()
+    for name in ("secret-key", "secret-key.old"):
+        assert (elsewhere.home / name).read_bytes() == (payk.home / name).read_bytes()
+        assert (elsewhere.home / name).stat().st_mode & 0o777 == 0o600
     restored = await elsewhere.serve()
     states = {
         number: (await restored.http.get(f"/api/v1/sms/{number}")).status_code

@@ -84,7 +84,13 @@ async def test_an_operator_a_link_and_a_route(managing: Managing) -> None:
     made = json.loads(await managing.done(*link, "--password-stdin", "--json", stdin="secret\n"))
     assert (made["operator"], made["port"]) == ("beeline", 2776)
     assert "use --password-stdin" in await managing.refused("link", "set", "beeline-1", "password=x", code=2)
-    await managing.done("link", "set", "beeline-1", "window=7")
+    seen = json.loads(await managing.done("link", "show", "beeline-1", "--json"))["etag"]
+    await managing.done("link", "set", "beeline-1", "window=7", "--if-match", seen)
+    stale = await managing.refused("link", "set", "beeline-1", "window=8", "--if-match", seen)
+    assert "has changed since it was read" in stale
+    assert seen not in await managing.done("link", "show", "beeline-1")
+    operator = json.loads(await managing.done("operator", "show", "beeline", "--json"))
+    assert (operator["name"], operator["enabled"], len(operator["etag"])) == ("beeline", True, 16)
     assert json.loads(await managing.done("link", "show", "beeline-1", "--json"))["window"] == 7
     assert [row["name"] for row in await managing.rows("link", "list", "--operator", "beeline")] == ["beeline-1"]
     assert "password: missing, and port of link" in await managing.refused("link", "set", "beeline-1", "port=2777")
@@ -97,6 +103,7 @@ async def test_an_operator_a_link_and_a_route(managing: Managing) -> None:
         await managing.done("route", "create", 'prefix="998"', 'operators=["beeline", "tcell"]', "price=0.12", "--json")
     )
     assert (route["prefix"], route["operators"], route["price"]) == ("998", ["beeline", "tcell"], "0.12")
+    assert json.loads(await managing.done("route", "show", str(route["route_id"]), "--json")) == route
     for row in await managing.rows("route", "list"):
         if row["prefix"] != "998":
             await managing.done("route", "set", str(row["route_id"]), "enabled=false")

@@ -67,6 +67,31 @@ async def test_a_customer_says_no_sms_came(payk_on_server: Payk) -> None:
     assert "12345" not in json.dumps(told) + shown
 
 
+async def test_a_text_is_shown_to_whoever_may_and_that_is_recorded(payk_on_server: Payk) -> None:
+    await payk_on_server.apply(registry(2775))
+    centre = await payk_on_server.serve("--roles", "api,admin")
+    message_id = await centre.send("992900900901", Text="Ваш код: 777", SmsType=2)
+    shown = await payk_on_server.done("message", "show", message_id, "--text")
+    assert re.search(r"^why +.*$", shown, re.MULTILINE) and re.search(r"^text +Ваш код: 777$", shown, re.MULTILINE)
+    [_, read] = (await payk_on_server.done("message", "show", message_id, "--text", "--json")).splitlines()
+    assert json.loads(read) == {"message_id": message_id, "text": "Ваш код: 777"}
+
+    def asked(token: str) -> dict[str, str]:
+        return {"PAYK_ADMIN_URL": str(centre.admin.base_url), "PAYK_ADMIN_TOKEN": token}
+
+    may = asked((await payk_on_server.done("token", "create", "may", "--role", "admin")).strip())
+    assert "Ваш код: 777" in await payk_on_server.done("message", "show", message_id, "--text", **may)
+    told = json.loads(await payk_on_server.done("message", "show", message_id, "--json", **may))
+    assert told["message_id"] == message_id and "text" not in told
+    may_not = asked((await payk_on_server.done("token", "create", "may not", "--role", "operator")).strip())
+    assert message_id in await payk_on_server.done("message", "show", message_id, **may_not)
+    refused = await payk_on_server.run("message", "show", message_id, "--text", **may_not)
+    assert refused.returncode == 1 and "read-texts" in refused.stderr and "777" not in refused.stdout
+    entries = [json.loads(line) for line in (await payk_on_server.run("audit", "export")).stdout.splitlines()]
+    reads = [(entry["actor_kind"], entry["object_name"]) for entry in entries if entry["act"] == "text.read"]
+    assert reads == [("local", message_id), ("local", message_id), ("token", message_id)]
+
+
 async def test_a_message_that_waits_says_why(payk_on_server: Payk) -> None:
     await payk_on_server.apply(registry(9))  # nobody listens there
     centre = await payk_on_server.serve()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from payk.access import AccessError, Tokens, Users
+from payk.access import Access, AccessError, Tokens, Users
+from payk.app.local import local_actor
 from payk.app.opening import StartError, opened, write_secret
 from payk.app.secrets import unlocked
 from payk.domain.access import Actor, PrincipalKind
@@ -25,15 +25,20 @@ UP_TOKEN: Final = "payk up"
 class LocalAccess:
     """What the commands do; each answers rows by the names of the management API."""
 
-    def __init__(self, db: Database, users: Users, tokens: Tokens) -> None:
+    def __init__(self, db: Database, access: Access, users: Users, tokens: Tokens) -> None:
         self.db = db
+        self.access = access
         self.users = users
         self.tokens = tokens
-        self.actor = Actor(PrincipalKind.LOCAL, str(os.environ.get("USER") or os.getuid()))
+        self.actor = local_actor()
 
     async def user_rows(self) -> list[dict[str, Any]]:
         """Every user."""
         return [_row(row._asdict(), but="user_id") for row in await self.users.all()]
+
+    async def session_rows(self) -> list[dict[str, Any]]:
+        """The sessions in force, the newest first."""
+        return [_row(row._asdict()) for row in await self.access.sessions()]
 
     async def token_rows(self) -> list[dict[str, Any]]:
         """Every token, those in force first."""
@@ -63,7 +68,7 @@ async def local_access(settings: Settings) -> AsyncIterator[LocalAccess]:
         await check_schema(db)
         box = SecretBox(await unlocked(settings, db))
         try:
-            yield LocalAccess(db, Users(db, box), Tokens(db))
+            yield LocalAccess(db, Access(db, box), Users(db, box), Tokens(db))
         except AccessError as error:
             raise StartError(str(error)) from error
 
@@ -83,8 +88,8 @@ async def ensure_admin_token(settings: Settings, db: Database) -> None:
     write_secret(file, await tokens.create(actor, UP_TOKEN, role="admin", replace=True))
 
 
-def _row(row: dict[str, Any], *, but: str) -> dict[str, Any]:
-    del row[but]
+def _row(row: dict[str, Any], *, but: str = "") -> dict[str, Any]:
+    row.pop(but, None)
     return {
         name: f"{value:%Y-%m-%dT%H:%M:%SZ}" if isinstance(value, datetime) else value for name, value in row.items()
     }

@@ -44,12 +44,12 @@ async def restore(settings: Settings, folder: Path, *, to: str | None, base: str
         raise StartError(_OTHER)
     try:
         restored = await restore_database(settings.home.resolve(), folder.resolve(), to=_instant(to), name=base)
-        key_aside = _restore_key(folder / "secret-key", settings.home / "secret-key")
+        keys_aside = [_restore_key(folder / name, settings.home / name) for name in ("secret-key", "secret-key.old")]
     except OSError as error:
         raise StartError(f"{error.filename or folder}: {error.strerror}") from error
     until = "no transaction after it" if restored.until is None else f"up to {_moment(restored.until)}"
     print(f"restored {restored.base.folder.name}, {until}; timeline {restored.timeline}")
-    for aside in (restored.set_aside, key_aside):
+    for aside in (restored.set_aside, *keys_aside):
         if aside is not None:
             print(f"what was there before is now {aside}")
     print("nothing is taken or sent until `payk recover`; then make a new backup")
@@ -66,14 +66,14 @@ def _instant(written: str | None) -> datetime | None:
 
 
 def _restore_key(kept: Path, file: Path) -> Path | None:
-    """The key that the restored passwords are encrypted under; where another lies now, if there was one."""
+    """A file of keys that restored passwords are encrypted under; where another lies now, if there was one."""
     if not kept.exists() or (file.exists() and file.read_bytes() == kept.read_bytes()):
         return None
     aside = None
     if file.exists():
-        aside = file.with_name(f"secret-key.before-{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
+        aside = file.with_name(f"{file.name}.before-{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
         file.rename(aside)
-    new = file.with_name("secret-key.new")
+    new = file.with_name(f"{file.name}.new")
     new.unlink(missing_ok=True)
     new.touch(mode=0o600)
     shutil.copyfile(kept, new)

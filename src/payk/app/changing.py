@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from payk.app.local import local_actor, local_name
 from payk.app.opening import StartError, opened
 from payk.app.secrets import unlocked
 from payk.registry.change import apply as apply_file
@@ -33,10 +34,12 @@ async def apply(settings: Settings, file: Path, dry_run: bool, *, force: bool = 
     content = load_file(file, os.environ)
     async with opened(settings) as (db, _):
         await check_schema(db)
-        author = f"payk apply {file.name} by {os.environ.get('USER') or os.getuid()}"
+        author = f"payk apply {file.name} by {local_name()}"
         box = SecretBox(await unlocked(settings, db))
         try:
-            difference = await apply_file(db, box, content, author=author, dry_run=dry_run, force=force)
+            difference = await apply_file(
+                db, box, content, author=author, actor=local_actor(), dry_run=dry_run, force=force
+            )
         except ForceRequired as error:
             raise StartError(f"{error}\nRepeat it with --force if that is meant.") from error
     for line in difference.lines():

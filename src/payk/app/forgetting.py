@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
-import time
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
+from payk.app.local import local_actor
 from payk.app.opening import StartError, opened
 from payk.app.secrets import unlocked
-from payk.domain.address import NATIONAL_DIGITS, normalise_phone
+from payk.domain.address import normalise_phone, ways_to_write
+from payk.domain.audit import AuditEntry
 from payk.domain.errors import Rejection
 from payk.domain.message import MessageState, SmsType
 from payk.logs import mask
+from payk.registry.errors import ForceRequired
+from payk.registry.forgetting import forget as forget_number
 from payk.sealing import SealError, TextSeal
 from payk.settings import Settings
+from payk.store.audit import record
 from payk.store.database import Database
-from payk.store.forgetting import end_open, erase, find_known, open_messages
+from payk.store.forgetting import find_known
 from payk.store.migrations import check_schema
 
 __all__ = ["forget"]
-
-PATIENCE: Final = 15.0
-"""Seconds that messages in the hands of a process get to be answered by the operator."""
 
 
 async def forget(settings: Settings, number: str, *, export: Path | None, force: bool) -> None:
@@ -40,36 +40,18 @@ async def forget(settings: Settings, number: str, *, export: Path | None, force:
     async with opened(settings) as (db, _):
         await check_schema(db)
         if export is not None:
+            entry = AuditEntry(local_actor(), "number.export", "number", mask(phone))
+            await record(db, [entry])
             count = await _export(db, TextSeal(await unlocked(settings, db)), phone, export)
             print(f"{count} lines on {mask(phone)} were written to {export}; nothing was erased")
             return
-        known = await open_messages(db, phone)
-        if known.open and not force:
-            raise StartError(
-                f"{known.open} messages to {mask(phone)} are still on their way; wait until they are final, or end them"
-                " with --force: what was not handed over is Deleted, what was is Unknown"
-            )
-        if known.open:
-            await _end(db, phone, known.highest)
-        counts = await erase(db, phone, known.highest, _ways_to_write(phone))
-    print(f"forgotten: {mask(phone)}, in {', '.join(f'{count} {what}' for what, count in counts.items())}")
-
-
-async def _end(db: Database, phone: str, highest: int) -> None:
-    """End what is on its way, what a process has in its hands once it let go of it."""
-    deadline = time.monotonic() + PATIENCE
-    while True:
-        ended = await end_open(db, phone, highest)
-        print(f"ended: {ended} messages")
-        left = (await open_messages(db, phone)).open
-        if not left:
-            return
-        if time.monotonic() > deadline:
-            raise StartError(
-                f"{left} messages to {mask(phone)} are being handed over, or came meanwhile; nothing was erased yet:"
-                " repeat it"
-            )
-        await asyncio.sleep(0.5)
+        try:
+            done = await forget_number(db, phone, actor=local_actor(), force=force)
+        except ForceRequired as error:
+            raise StartError(f"{error} Repeat it with --force if that is meant.") from error
+    if done.ended:
+        print(f"ended: {done.ended} messages")
+    print(f"forgotten: {mask(phone)}, in {', '.join(f'{count} {what}' for what, count in done.counts.items())}")
 
 
 async def _export(db: Database, texts: TextSeal, phone: str, file: Path) -> int:
@@ -80,7 +62,7 @@ async def _export(db: Database, texts: TextSeal, phone: str, file: Path) -> int:
         raise StartError(f"{file}: {error.strerror}") from error
     count = 0
     with os.fdopen(descriptor, "w", encoding="utf-8") as lines:
-        async for kind, row in find_known(db, phone, _ways_to_write(phone)):
+        async for kind, row in find_known(db, phone, ways_to_write(phone)):
             if kind == "message":
                 row |= {"text": _text(texts, row), "sms_type": SmsType(row["sms_type"]).name.capitalize()}
             if row.get("state") is not None:
@@ -107,12 +89,3 @@ def _plain(value: object) -> str:
     if isinstance(value, bytes):
         return value.hex()
     raise TypeError(f"{type(value).__name__} in an export")
-
-
-def _ways_to_write(phone: str) -> list[str]:
-    """The digits by which an operator may mean this number: with the country code, 00 before it, or without."""
-    ways = [phone, f"00{phone}"]
-    for country, digits in NATIONAL_DIGITS.items():
-        if phone.startswith(country) and len(phone) == len(country) + digits:
-            ways += [phone[len(country) :], f"0{phone[len(country) :]}"]
-    return ways

@@ -11,12 +11,15 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from io import BufferedReader, TextIOWrapper
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, Any, cast
 
+from payk.app.local import local_actor
 from payk.app.messages import instant
 from payk.app.opening import StartError, opened
+from payk.domain.audit import AuditEntry
 from payk.domain.imported import ImportReader, ImportRefused, NumberedRow
 from payk.settings import Settings
+from payk.store.audit import record
 from payk.store.database import Database
 from payk.store.imported import add_imported, client_ids, drop_imported, first_message_id
 from payk.store.migrations import check_schema
@@ -37,8 +40,13 @@ async def import_messages(settings: Settings, file: Path, *, encoding: str | Non
         async with opened(settings) as (db, _):
             await check_schema(db)
             try:
+                if not dry_run:
+                    await _record(db, "import.begin", file.name, {})
                 reader = ImportReader(lines, await client_ids(db), await first_message_id(db), datetime.now(UTC))
                 added, completed = await _import(db, reader, dry_run=dry_run)
+                counted = {"rows": reader.rows, "added": added, "completed": completed}
+                if not dry_run:
+                    await _record(db, "import.end", file.name, {**counted, "refused": reader.problems.count})
             except ImportRefused as error:
                 raise StartError(f"{file}: {error}") from error
     for problem in reader.problems.lines():
@@ -55,7 +63,13 @@ async def drop_imported_messages(settings: Settings, before: str) -> None:
     assert at is not None
     async with opened(settings) as (db, _):
         await check_schema(db)
+        await _record(db, "import.drop", "", {"submitted_before": at.isoformat()})
         print(f"{await drop_imported(db, at)} imported messages dropped")
+
+
+async def _record(db: Database, act: str, name: str, detail: dict[str, Any]) -> None:
+    shown = name.encode("utf-8", "replace").decode()[:200]
+    await record(db, [AuditEntry(local_actor(), act, "imported messages", shown, detail)])
 
 
 async def _import(db: Database, reader: ImportReader, *, dry_run: bool) -> tuple[int, int]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict
@@ -14,8 +13,8 @@ from typing import Any, Final
 from rich import print as print_rich
 from rich.table import Table
 
+from payk.app.local import local_actor, local_name
 from payk.app.opening import StartError, opened
-from payk.domain.access import Actor, PrincipalKind
 from payk.domain.audit import AuditEntry
 from payk.logs import mask
 from payk.registry.value import money_text
@@ -69,7 +68,7 @@ async def add_to_balance(
             db,
             client,
             amount,
-            author=_user(),
+            author=local_name(),
             reference=reference,
             note=note,
             within=_recorded("balance.change", client, detail),
@@ -107,7 +106,7 @@ async def block(
             client=client,
             what=What(what),
             reason=reason,
-            author=_user(),
+            author=local_name(),
             within=_recorded("block.add", client, {"numbers": len(numbers), "what": what, "reason": reason}),
             timeout=600.0,
         )
@@ -160,13 +159,9 @@ async def _database(settings: Settings) -> AsyncIterator[Database]:
         yield db
 
 
-def _user() -> str:
-    return os.environ.get("USER") or str(os.getuid())
-
-
 def _recorded(act: str, client: str | None, detail: Mapping[str, Any]) -> Hook:
     """An entry of the audit log in the transaction of what it records."""
-    entry = AuditEntry(Actor(PrincipalKind.LOCAL, _user()), act, "client" if client else "all", client or "", detail)
+    entry = AuditEntry(local_actor(), act, "client" if client else "all", client or "", detail)
 
     async def record(connection: Connection) -> None:
         await append(connection, [entry])

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import getpass
-import os
 import secrets
-import socket
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 import httpx
 
 from payk.access import Access, Tokens, Users
+from payk.app.local import local_name
 from payk.app.opening import opened
 from payk.app.secrets import unlocked
 from payk.domain.access import Principal, PrincipalKind, Role
@@ -65,8 +63,4 @@ def _transport(api: ManagementApi) -> httpx.AsyncBaseTransport:
 
 def _local() -> Principal:
     """Whoever may open the database may do everything; its name stands in the audit log."""
-    try:
-        user = getpass.getuser()
-    except (OSError, KeyError):  # no such user on this machine
-        user = str(os.getuid())
-    return Principal(PrincipalKind.LOCAL, 0, f"{user}@{socket.gethostname()}", Role.ADMIN)
+    return Principal(PrincipalKind.LOCAL, 0, local_name(), Role.ADMIN)

@@ -5,11 +5,16 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
 
+from payk.app.local import local_actor
 from payk.app.opening import StartError, opened
+from payk.domain.audit import AuditEntry
 from payk.domain.message import SmsType
 from payk.domain.receipt import ReceiptWait
 from payk.settings import Settings
+from payk.store.audit import record
 from payk.store.continuity import History, look
 from payk.store.database import Database
 from payk.store.migrations import check_schema
@@ -45,14 +50,23 @@ async def recover(
         if not history.known:
             print(f"held: {history.why_held}")
             if not dry_run:
+                await _record(db, "recovery.open", {"ids_ahead": ahead, "why": history.why_held})
                 count, above = await open_line(db, ahead)
                 print(f"set aside: {count} messages that may have been sent already")
                 print(f"ids go on above {above}; messages taken from now on are sent")
+        if not dry_run and (releases or gives_up):
+            chosen = {**asdict(choice), "sms_type": choice.sms_type and choice.sms_type.name.lower()}
+            await _record(db, "recovery.release" if releases else "recovery.give-up", chosen)
         if not dry_run and releases:
             _tell(await release(db, choice, ReceiptWait(settings.receipt_wait, settings.receipt_grace)))
         if not dry_run and gives_up:
             _tell(await give_up(db, choice))
         _show(await at_risk(db, known=history.known or not dry_run), aside=history.known or not dry_run)
+
+
+async def _record(db: Database, act: str, detail: dict[str, Any]) -> None:
+    """Before it is done, in as many transactions as it takes."""
+    await record(db, [AuditEntry(local_actor(), act, "messages", "", detail)])
 
 
 async def _settled(db: Database) -> History:

@@ -12,7 +12,9 @@ import time
 from contextlib import suppress
 from typing import Final
 
+from payk.app.local import local_actor
 from payk.app.opening import StartError, opened, secret_keys
+from payk.domain.audit import AuditEntry
 from payk.intake.digests import derive_digest_keys
 from payk.logs import get_logger
 from payk.registry.errors import SecretError
@@ -20,6 +22,7 @@ from payk.registry.secrets import SecretBox
 from payk.sealing import KeyRing, SealError, SecretKey, TextSeal
 from payk.sealing.texts import MARK
 from payk.settings import Settings
+from payk.store.audit import record
 from payk.store.database import Database
 from payk.store.errors import StoreError
 from payk.store.migrations import check_schema
@@ -129,6 +132,9 @@ async def rotate(settings: Settings) -> None:
             )
         await digest_keys(db, keys)  # they follow from the first key of all
         changes = keys.current is not keys.first
+        detail = {"before": keys.current.key_id.hex()}
+        entry = AuditEntry(local_actor(), "secret.rotate", "secret key", keys.first.key_id.hex(), detail)
+        await record(db, [entry])
         await take_key(db, keys.first.key_id)
         keys.use(keys.first.key_id)
         counts = await _seal_anew(db, keys)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -12,9 +11,9 @@ from typing import Any, Literal
 from rich.console import Console
 from rich.table import Table
 
+from payk.app.local import local_actor, local_name
 from payk.app.opening import StartError, opened
 from payk.app.secrets import unlocked
-from payk.domain.access import Actor, PrincipalKind
 from payk.domain.directory import Directory
 from payk.domain.hold import Hold
 from payk.domain.message import SmsType
@@ -49,10 +48,6 @@ LISTED = 50
 def chosen(client: str | None, label: str | None, type_: str | None, operator: str | None) -> Chosen:
     """Which messages the command line means; a type by its name in lower case."""
     return Chosen(client, label, None if type_ is None else SmsType[type_.upper()], operator)
-
-
-def _author() -> str:
-    return f"payk by {os.environ.get('USER') or os.getuid()}"
 
 
 async def show_queue(settings: Settings, as_json: bool) -> None:
@@ -114,7 +109,7 @@ async def hold_queue(settings: Settings, which: Chosen, reason: str, *, dry_run:
         if dry_run:
             _say_matching(*await matching(db, which), as_json)
             return
-        placed = await hold(db, which, author=_author(), reason=reason)
+        placed = await hold(db, which, author=local_name(), reason=reason)
     if as_json:
         _print_json([{"hold": placed.hold_id}])
     else:
@@ -125,7 +120,7 @@ async def release_queue(settings: Settings, hold_id: int, *, as_json: bool) -> N
     """Let go what a hold keeps, and move its ExpiresIn on."""
     async with opened(settings) as (db, _):
         await check_schema(db)
-        if not await release(db, hold_id, author=_author()):
+        if not await release(db, hold_id, author=local_name()):
             raise StartError(f"hold {hold_id} does not stand: payk queue holds lists those that do")
         if not as_json:
             print(f"hold {hold_id} is released", flush=True)
@@ -142,7 +137,7 @@ async def cancel_queue(settings: Settings, which: Chosen, reason: str, *, dry_ru
             _say_matching(*await matching(db, which), as_json)
             return
         wait = ReceiptWait(settings.receipt_wait, settings.receipt_grace)
-        counts = await cancel(db, which, wait, author=_author(), reason=reason)
+        counts = await cancel(db, which, wait, author=local_name(), reason=reason)
     if as_json:
         _print_json([{"cancelled": counts.cancelled, "too_late": counts.too_late}])
     else:
@@ -198,7 +193,7 @@ async def set_draining(settings: Settings, kind: Literal["operator", "link"], na
         box = SecretBox(await unlocked(settings, db))
         change = drain if draining else resume
         named = {"operator": name if kind == "operator" else None, "link": name if kind == "link" else None}
-        difference = await change(db, box, author=_author(), operator=named["operator"], link=named["link"])
+        difference = await change(db, box, author=local_name(), operator=named["operator"], link=named["link"])
     for line in difference.lines():
         print(line)
 
@@ -253,7 +248,7 @@ async def treat_parked(
     async with opened(settings) as (db, _):
         await check_schema(db)
         act = retry_parked if action == "retry" else forget_parked
-        count = await act(db, ids or None, operator, actor=Actor(PrincipalKind.LOCAL, _author()))
+        count = await act(db, ids or None, operator, actor=local_actor())
     print(f"{count} {'will be tried at once' if action == 'retry' else 'forgotten'}")
 
 

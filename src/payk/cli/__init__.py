@@ -8,7 +8,7 @@ no.
 One module per group of commands, each with a Typer app `commands` of its own that is added here in one line.
 """
 
-from payk.cli import access, centre, labels, limits, message, messages, registry, secret, simulate, trace, traffic
+from payk.cli import access, centre, labels, limits, message, messages, registry, secret, simulate, top, trace, traffic
 from payk.cli.command_line import command_line, main
 
 __all__ = ["command_line", "main"]
@@ -21,6 +21,7 @@ command_line.add_typer(labels.commands)
 command_line.add_typer(limits.commands)
 command_line.add_typer(registry.commands)
 command_line.add_typer(trace.commands)
+command_line.add_typer(top.commands)
 
 # Groups, `payk NOUN WORD`, one line each:
 command_line.add_typer(registry.clients, name="client", help="Clients: their settings and limits.")
@@ -41,5 +42,6 @@ command_line.add_typer(
 command_line.add_typer(traffic.link, name="link", help="Links: their settings; drained and resumed.")
 command_line.add_typer(traffic.receipt, name="receipt", help="Receipts that no submit is known for.")
 command_line.add_typer(access.users, name="user", help="Users, who may manage the centre.")
+command_line.add_typer(access.sessions, name="session", help="Sessions of users who logged in.")
 command_line.add_typer(access.tokens, name="token", help="Service tokens, by which programs manage the centre.")
 command_line.add_typer(access.audit, name="audit", help="What was changed, and by whom.")

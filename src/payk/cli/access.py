@@ -13,16 +13,17 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from payk.cli.command_line import AsJson, Home, fail, load_settings, server_parts
+from payk.cli.command_line import AsJson, Home, fail, finite, load_settings, server_parts
 
 if TYPE_CHECKING:
     from payk.app.access import LocalAccess
 
-__all__ = ["audit", "tokens", "users"]
+__all__ = ["audit", "sessions", "tokens", "users"]
 
 users = typer.Typer(no_args_is_help=True)
 tokens = typer.Typer(no_args_is_help=True)
 audit = typer.Typer(no_args_is_help=True)
+sessions = typer.Typer(no_args_is_help=True)
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Its name.")]
 RoleName = Literal["admin", "operator", "client-manager", "client-viewer"]
@@ -81,6 +82,17 @@ def enable(name: Name, home: Home = None) -> None:
     _run("user enable", home, lambda access: access.users.enable(access.actor, name))
 
 
+@users.command("role")
+def set_role(
+    name: Name,
+    role: Annotated[RoleName, typer.Argument(metavar="ROLE", help="What it may do: docs/security.md.")],
+    client: ClientName = None,
+    home: Home = None,
+) -> None:
+    """Give a user another role, which holds from its next request on."""
+    _run("user role", home, lambda access: access.users.set_role(access.actor, name, role, client=client))
+
+
 @users.command("password")
 def set_password(name: Name, home: Home = None) -> None:
     """Give a user the password that is the first line of standard input; its sessions end, a lock is lifted."""
@@ -125,7 +137,14 @@ def create_token(
     ] = None,
     days: Annotated[
         float | None,
-        typer.Option(metavar="N", min=0, envvar="PAYK_ACCESS_DAYS", help="Days after which it ends. [default: never]"),
+        typer.Option(
+            metavar="N",
+            min=0,
+            max=36_500,
+            envvar="PAYK_ACCESS_DAYS",
+            callback=finite,
+            help="Days after which it ends. [default: never]",
+        ),
     ] = None,
     home: Home = None,
 ) -> None:
@@ -153,6 +172,26 @@ def list_tokens(as_json: AsJson = False, home: Home = None) -> None:
 def revoke(name: Name, home: Home = None) -> None:
     """Revoke a token: within a second every process refuses it."""
     _run("token revoke", home, lambda access: access.tokens.revoke(access.actor, name))
+
+
+@sessions.command("list")
+def list_sessions(as_json: AsJson = False, home: Home = None) -> None:
+    """Show the sessions in force, the newest first."""
+
+    async def work(access: LocalAccess) -> None:
+        columns = ("session_id", "user", "address", "created_at", "last_seen_at", "expires_at")
+        _show(await access.session_rows(), columns, as_json)
+
+    _run("session list", home, work)
+
+
+@sessions.command("end")
+def end_session(
+    session: Annotated[int, typer.Argument(metavar="SESSION", help="Its number, as `payk session list` shows it.")],
+    home: Home = None,
+) -> None:
+    """End a session at once: whoever has it must log in again."""
+    _run("session end", home, lambda access: access.access.end_session(session, access.actor))
 
 
 @audit.command("list")

@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from payk.cli.command_line import Home, fail, load_settings, server_parts
-from payk.cli.managing import AdminUrl, Force, ask
+from payk.cli.command_line import Home, fail, finite, load_settings, server_parts
+from payk.cli.managing import AdminUrl, Force, ask, lines_of, plain
 
 __all__ = ["commands"]
 
@@ -141,7 +141,7 @@ def apply(
         except (OSError, UnicodeDecodeError) as error:
             fail(f"{file} cannot be read: {error}")
         params = {"dry_run": dry_run, "force": force}
-        for line in ask("apply", url, home, "POST", "/apply", text=text, params=params)["difference"]:
+        for line in lines_of(ask("apply", url, home, "POST", "/apply", text=text, params=params)["difference"]):
             print(line)
         return
     with server_parts("apply"):
@@ -187,9 +187,18 @@ def forget(
     force: Annotated[
         bool, typer.Option("--force", envvar="PAYK_FORGET_FORCE", help="End messages to it that are on their way.")
     ] = False,
+    url: AdminUrl = None,
     home: Home = None,
 ) -> None:
     """Erase everything of one number, or export it. Ids, states and times of its messages stay."""
+    if url:
+        if export is not None:
+            fail("--export works on the database itself: leave PAYK_ADMIN_URL and --admin-url out")
+        done = ask("forget", url, home, "POST", "/numbers/forget", {"number": number}, params={"force": force})
+        if done["ended"]:
+            print(f"ended: {done['ended']} messages")
+        print(plain(f"forgotten, in {', '.join(f'{count} {what}' for what, count in done['erased'].items())}"))
+        return
     with server_parts("forget"):
         settings = load_settings({"home": home})
         from payk import app
@@ -228,13 +237,23 @@ def recover(
     younger_than: Annotated[
         float | None,
         typer.Option(
-            metavar="SECONDS", min=0, envvar="PAYK_RECOVER_YOUNGER_THAN", help="Only those accepted since then."
+            metavar="SECONDS",
+            min=0,
+            envvar="PAYK_RECOVER_YOUNGER_THAN",
+            callback=finite,
+            max=1e9,
+            help="Only those accepted since then.",
         ),
     ] = None,
     older_than: Annotated[
         float | None,
         typer.Option(
-            metavar="SECONDS", min=0, envvar="PAYK_RECOVER_OLDER_THAN", help="Only those accepted before then."
+            metavar="SECONDS",
+            min=0,
+            envvar="PAYK_RECOVER_OLDER_THAN",
+            callback=finite,
+            max=1e9,
+            help="Only those accepted before then.",
         ),
     ] = None,
     ids_ahead: Annotated[

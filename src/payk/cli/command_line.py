@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,7 +17,7 @@ from payk import __version__
 if TYPE_CHECKING:
     from payk.settings import Settings
 
-__all__ = ["PROGRAM", "AsJson", "Home", "command_line", "fail", "load_settings", "main", "server_parts"]
+__all__ = ["PROGRAM", "AsJson", "Home", "command_line", "fail", "finite", "load_settings", "main", "server_parts"]
 
 PROGRAM = "payk"
 
@@ -33,6 +34,11 @@ command_line = typer.Typer(
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line (default: this process's) and return its exit code."""
     _mend_standard_streams()
+    for argument in sys.argv[1:] if arguments is None else arguments:
+        if not argument.isascii() and any("\ud800" <= letter <= "\udfff" for letter in argument):
+            shown = argument.encode("utf-8", "replace").decode()[:80]
+            print(f"{PROGRAM}: {shown!r} is not UTF-8, as every argument should be", file=sys.stderr)
+            return 2
     try:
         code = command_line(arguments, prog_name=PROGRAM, standalone_mode=False)
     except typer.TyperException as error:
@@ -63,6 +69,13 @@ def _complain(error: typer.TyperException) -> int:
     if message:  # empty where help was shown in place of a missing command
         print(f"{PROGRAM}: {message} (see {PROGRAM} --help)", file=sys.stderr)
     return 2
+
+
+def finite(value: float | None) -> float | None:
+    """For options that take a number: `nan` and `inf` are none here."""
+    if value is not None and not math.isfinite(value):
+        raise typer.BadParameter(f"{value:g} is no number here")
+    return value
 
 
 def fail(message: str, code: int = 2) -> NoReturn:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import math
 import os
+import stat
 import sys
 import tomllib
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 from urllib.parse import quote
 
 import httpx
@@ -24,17 +26,21 @@ if TYPE_CHECKING:
     from payk.settings import Settings
 
 __all__ = [
+    "PAGE",
     "ROOT",
     "AdminUrl",
     "Answer",
     "Force",
+    "IfMatch",
     "Settings_",
     "all_pages",
     "ask",
     "exchanged",
+    "lines_of",
     "path",
     "plain",
     "read_settings",
+    "rows_of",
     "show",
     "show_one",
     "written_to",
@@ -63,6 +69,10 @@ Settings_ = Annotated[
     typer.Argument(metavar="[KEY=VALUE]...", help="Settings, as docs/settings.md names them, such as max_parts=5."),
 ]
 
+IfMatch = Annotated[
+    str | None,
+    typer.Option(metavar="ETAG", envvar="PAYK_IF_MATCH", help="Only if it is still what this ETag was given for."),
+]
 Answer = Any
 """What an answer holds, as JSON has it."""
 
@@ -118,8 +128,8 @@ def all_pages(
             response = await client.get(ROOT + where, params={**given, **after, "limit": PAGE})
             if response.status_code != 200:
                 return response
-            page = response.json()
-            items += page["items"]
+            page = _told(response)
+            items += rows_of(page["items"])
             if page.get("next") is None:
                 return items
             after = {"before" if where == "/changes" else "after": page["next"]}
@@ -167,19 +177,60 @@ def _over_http(url: str, exchange: Callable[[httpx.AsyncClient], Awaitable[Any]]
 
 def _answer(response: httpx.Response) -> Answer:
     if response.is_success:
-        if response.headers.get("content-type", "").startswith("application/json"):
-            return response.json()
-        return response.text
+        kind = response.headers.get("content-type", "")
+        if kind.startswith("application/json"):
+            return _told(response)
+        if kind.startswith("application/toml") or not response.content:
+            return response.text
+        _foreign(response)
     try:
         problem = response.json()
         lines = [f"{field}: {wrong}" for field, found in problem["Errors"].items() for wrong in found] or problem[
             "Detail"
         ].splitlines()
-    except (ValueError, KeyError, AttributeError, TypeError):
-        fail(f"the server answered {response.status_code}, and not as Payk does", 2)
+    except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
+        _foreign(response)
     for line in lines:
         print(f"payk: {plain(line.replace('?force=true', '--force'))}", file=sys.stderr)
     raise typer.Exit(1)
+
+
+class _Told(dict[str, Any]):
+    """An object of an answer. Whatever should be in it and is not was answered by somebody else."""
+
+    def __missing__(self, name: str) -> NoReturn:
+        fail(f"the server's answer lacks {name}: it is not Payk's management API, or of another version")
+
+
+def _told(response: httpx.Response) -> Any:
+    """The object that is answered, with its ETag among the members where there is one."""
+    try:
+        told = json.loads(response.content, object_hook=_Told)
+    except (ValueError, RecursionError):
+        _foreign(response)
+    if not isinstance(told, dict):
+        _foreign(response)
+    if etag := response.headers.get("etag"):
+        told["etag"] = etag.strip('"')
+    return told
+
+
+def _foreign(response: httpx.Response) -> NoReturn:
+    fail(f"the server answered {response.status_code}, and not as Payk does: is this its management API?")
+
+
+def rows_of(found: Any) -> list[dict[str, Any]]:
+    """What should be a list of objects. Ends the command where it is not."""
+    if not isinstance(found, list) or not all(isinstance(row, dict) for row in found):
+        fail("the server answered not as Payk does: is this its management API?")
+    return found
+
+
+def lines_of(found: Any) -> list[str]:
+    """What should be a list of lines, as a terminal may show them. Ends the command where it is not."""
+    if not isinstance(found, list) or not all(isinstance(line, str) for line in found):
+        fail("the server answered not as Payk does: is this its management API?")
+    return [plain(line) for line in found]
 
 
 def read_settings(given: Sequence[str] | None) -> dict[str, Any]:
@@ -204,6 +255,8 @@ def _json(value: Any) -> Any:
         return {name: _json(element) for name, element in value.items()}
     if isinstance(value, list):
         return [_json(element) for element in value]
+    if isinstance(value, float) and not math.isfinite(value):  # which JSON has not
+        return str(value)
     return value if isinstance(value, str | int | float | bool) else str(value)
 
 
@@ -214,7 +267,7 @@ def show(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], as_json: boo
             print(json.dumps(row, ensure_ascii=False))
         return
     table = Table(*columns, box=None, pad_edge=False)
-    for row in rows:
+    for row in rows_of(rows):
         table.add_row(*(Text(_shown(row.get(column))) for column in columns))
     # Rows that no terminal has to hold are not broken.
     Console(highlight=False, width=None if sys.stdout.isatty() else WIDE).print(table)
@@ -259,7 +312,10 @@ def written_to(file: Path | None) -> Iterator[Callable[[str], object]]:
         yield sys.stdout.write
         return
     try:
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT, 0o600)
+        if stat.S_ISREG(os.fstat(descriptor).st_mode):  # one that was there may be open to others
+            os.fchmod(descriptor, 0o600)
+            os.ftruncate(descriptor, 0)
     except OSError as error:
         fail(f"{file}: {error.strerror}")
     with os.fdopen(descriptor, "w", encoding="utf-8") as opened:

@@ -9,10 +9,14 @@ from typing import Annotated, Any, Literal
 import typer
 
 from payk.cli.command_line import AsJson, Home, fail, load_settings, server_parts
+from payk.cli.managing import AdminUrl, ask, path, show_one
+from payk.cli.managing import show as show_rows
 
 __all__ = ["commands"]
 
 commands = typer.Typer(no_args_is_help=True)
+
+_EVENT = ("at", "event", "part", "attempt", "operator")
 
 State = Literal[
     "none", "enroute", "delivered", "expired", "deleted", "undeliverable", "accepted", "unknown", "rejected"
@@ -94,11 +98,25 @@ def search(
 @commands.command()
 def show(
     message_id: Annotated[int, typer.Argument(metavar="ID", min=1, help="A MessageId.")],
+    text: Annotated[
+        bool,
+        typer.Option("--text", envvar="PAYK_MESSAGE_TEXT", help="Its text as well; that it was read is recorded."),
+    ] = False,
     whole_numbers: WholeNumbers = False,
     as_json: AsJson = False,
+    url: AdminUrl = None,
     home: Home = None,
 ) -> None:
-    """Show what became of a message, why it is not delivered yet, and what happened to it; never its text."""
+    """Show what became of a message, why it is not delivered yet, and what happened to it."""
+    if url and whole_numbers:
+        fail("--whole-numbers works on the database itself: leave PAYK_ADMIN_URL and --admin-url out")
+    where = path("messages", str(message_id))
+    if url:
+        told = ask("message show", url, home, "GET", where)
+        if text:
+            told["text"] = ask("message show", url, home, "GET", f"{where}/text")["text"]
+        _show_told(told, as_json)
+        return
     with server_parts("message"):
         settings = load_settings({"home": home})
         from payk import app
@@ -106,6 +124,31 @@ def show(
         found = _answer(app.show_message(settings, message_id, whole_numbers=whole_numbers, as_json=as_json))
     if not found:
         fail(f"there is no message {message_id}", 1)
+    if text:
+        read = ask("message show", None, home, "GET", f"{where}/text")
+        if not as_json:
+            print()
+        show_one(read if as_json else {"text": _text(read["text"])}, as_json)
+
+
+def _text(text: str | None) -> str:
+    return "(wiped)" if text is None else text
+
+
+def _show_told(told: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        show_one(told, as_json)
+        return
+    events = told.pop("events")
+    if "text" in told:
+        told["text"] = _text(told["text"])
+    show_one({name: value for name, value in told.items() if value is not None}, as_json)
+    print()
+    rows = [
+        {**event, "details": ", ".join(f"{name} {value}" for name, value in event.items() if name not in _EVENT)}
+        for event in events
+    ]
+    show_rows(rows, (*_EVENT, "details"), as_json)
 
 
 @commands.command(name="import")

@@ -12,12 +12,15 @@ from payk.cli.command_line import AsJson, Home, fail
 from payk.cli.managing import (
     AdminUrl,
     Force,
+    IfMatch,
     Settings_,
     all_pages,
     ask,
+    lines_of,
     path,
     plain,
     read_settings,
+    rows_of,
     show,
     show_one,
     written_to,
@@ -39,10 +42,6 @@ Client = Annotated[str, typer.Argument(metavar="CLIENT")]
 Sender = Annotated[str, typer.Argument(metavar="SENDER")]
 KeyId = Annotated[int, typer.Argument(metavar="KEY", help="Its number, as `payk key list` shows it.")]
 RouteId = Annotated[int, typer.Argument(metavar="ROUTE", help="Its number, as `payk route list` shows it.")]
-IfMatch = Annotated[
-    str | None,
-    typer.Option(metavar="ETAG", envvar="PAYK_IF_MATCH", help="Only if it is still what this ETag was given for."),
-]
 Text = Annotated[str, typer.Option("--reason", metavar="TEXT", envvar="PAYK_REASON", help="Why.")]
 
 _CLIENT = ("name", "client_id", "enabled", "prepaid", "requests_per_second", "parts_per_day")
@@ -96,15 +95,15 @@ def set_client(
 
 
 @clients.command("suspend")
-def suspend_client(name: Name, url: AdminUrl = None, home: Home = None) -> None:
+def suspend_client(name: Name, if_match: IfMatch = None, url: AdminUrl = None, home: Home = None) -> None:
     """Take nothing from it and send nothing of it until it is resumed."""
-    ask("client suspend", url, home, "POST", path("clients", name, "suspend"))
+    ask("client suspend", url, home, "POST", path("clients", name, "suspend"), if_match=if_match)
 
 
 @clients.command("resume")
-def resume_client(name: Name, url: AdminUrl = None, home: Home = None) -> None:
+def resume_client(name: Name, if_match: IfMatch = None, url: AdminUrl = None, home: Home = None) -> None:
     """Take from it and send what waits."""
-    ask("client resume", url, home, "POST", path("clients", name, "resume"))
+    ask("client resume", url, home, "POST", path("clients", name, "resume"), if_match=if_match)
 
 
 # -- Keys --------------------------------------------------------------------------------------------------------------
@@ -141,13 +140,14 @@ def set_key(
     client: Client,
     key: KeyId,
     settings: Settings_ = None,
+    if_match: IfMatch = None,
     as_json: AsJson = False,
     url: AdminUrl = None,
     home: Home = None,
 ) -> None:
     """Change its label, its end or its networks."""
     where = path("clients", client, "keys", str(key))
-    show_one(ask("key set", url, home, "PATCH", where, read_settings(settings)), as_json)
+    show_one(ask("key set", url, home, "PATCH", where, read_settings(settings), if_match=if_match), as_json)
 
 
 @keys.command("rotate")
@@ -167,16 +167,16 @@ def rotate_key(
 
 
 @keys.command("revoke")
-def revoke_key(client: Client, key: KeyId, url: AdminUrl = None, home: Home = None) -> None:
+def revoke_key(client: Client, key: KeyId, if_match: IfMatch = None, url: AdminUrl = None, home: Home = None) -> None:
     """Revoke a key for good: refused on every process within a second."""
-    ask("key revoke", url, home, "DELETE", path("clients", client, "keys", str(key)))
+    ask("key revoke", url, home, "DELETE", path("clients", client, "keys", str(key)), if_match=if_match)
 
 
 def _print_key(made: dict[str, Any], as_json: bool) -> None:
     if as_json or made["key"] is None:
         show_one(made, as_json)
     else:
-        print(made["key"])
+        print(plain(str(made["key"])))
 
 
 # -- Senders -----------------------------------------------------------------------------------------------------------
@@ -215,36 +215,69 @@ def add_sender(
 
 
 def _decide(
-    word: str, client: str, sender: str, change: dict[str, Any], force: bool, url: str | None, home: str | None
+    word: str,
+    client: str,
+    sender: str,
+    change: dict[str, Any],
+    url: str | None,
+    home: str | None,
+    *,
+    force: bool = False,
+    if_match: str | None,
 ) -> None:
     where = path("clients", client, "senders", sender)
-    ask(f"sender {word}", url, home, "PATCH", where, change, params={"force": force})
+    ask(f"sender {word}", url, home, "PATCH", where, change, params={"force": force}, if_match=if_match)
+
+
+@senders.command("show")
+def show_sender(
+    client: Client, sender: Sender, as_json: AsJson = False, url: AdminUrl = None, home: Home = None
+) -> None:
+    """One sender with its status, its operators and its ETag."""
+    show_one(ask("sender show", url, home, "GET", path("clients", client, "senders", sender)), as_json)
 
 
 @senders.command("approve")
 def approve_sender(
-    client: Client, sender: Sender, settings: Settings_ = None, url: AdminUrl = None, home: Home = None
+    client: Client,
+    sender: Sender,
+    settings: Settings_ = None,
+    if_match: IfMatch = None,
+    force: Force = False,
+    url: AdminUrl = None,
+    home: Home = None,
 ) -> None:
     """Take messages with it; expires_at=... ends that."""
-    _decide(
-        "approve", client, sender, {"reason": "", **read_settings(settings), "status": "approved"}, False, url, home
-    )
+    change = {"reason": "", **read_settings(settings), "status": "approved"}
+    _decide("approve", client, sender, change, url, home, force=force, if_match=if_match)
 
 
 @senders.command("reject")
 def reject_sender(
-    client: Client, sender: Sender, reason: Text = "", force: Force = False, url: AdminUrl = None, home: Home = None
+    client: Client,
+    sender: Sender,
+    reason: Text = "",
+    if_match: IfMatch = None,
+    force: Force = False,
+    url: AdminUrl = None,
+    home: Home = None,
 ) -> None:
     """Take no messages with it; the client sees the reason."""
-    _decide("reject", client, sender, {"status": "rejected", "reason": reason}, force, url, home)
+    change = {"status": "rejected", "reason": reason}
+    _decide("reject", client, sender, change, url, home, force=force, if_match=if_match)
 
 
 @senders.command("withdraw")
 def withdraw_sender(
-    client: Client, sender: Sender, force: Force = False, url: AdminUrl = None, home: Home = None
+    client: Client,
+    sender: Sender,
+    if_match: IfMatch = None,
+    force: Force = False,
+    url: AdminUrl = None,
+    home: Home = None,
 ) -> None:
     """Take no messages with it any more."""
-    _decide("withdraw", client, sender, {"status": "withdrawn"}, force, url, home)
+    _decide("withdraw", client, sender, {"status": "withdrawn"}, url, home, force=force, if_match=if_match)
 
 
 # -- Operators and links -----------------------------------------------------------------------------------------------
@@ -254,6 +287,12 @@ def withdraw_sender(
 def list_operators(as_json: AsJson = False, url: AdminUrl = None, home: Home = None) -> None:
     """Every operator, by name."""
     show(all_pages("operator list", url, home, "/operators"), _OPERATOR, as_json)
+
+
+@operators.command("show")
+def show_operator(name: Name, as_json: AsJson = False, url: AdminUrl = None, home: Home = None) -> None:
+    """One operator with its settings."""
+    show_one(ask("operator show", url, home, "GET", path("operators", name)), as_json)
 
 
 @operators.command("create")
@@ -269,6 +308,7 @@ def create_operator(
 def set_operator(
     name: Name,
     settings: Settings_ = None,
+    if_match: IfMatch = None,
     force: Force = False,
     as_json: AsJson = False,
     url: AdminUrl = None,
@@ -276,7 +316,8 @@ def set_operator(
 ) -> None:
     """Change settings of an operator."""
     where, params = path("operators", name), {"force": force}
-    show_one(ask("operator set", url, home, "PATCH", where, read_settings(settings), params=params), as_json)
+    body = read_settings(settings)
+    show_one(ask("operator set", url, home, "PATCH", where, body, params=params, if_match=if_match), as_json)
 
 
 @links.command("list")
@@ -323,6 +364,7 @@ def set_link(
     name: Name,
     settings: Settings_ = None,
     password_stdin: Password = False,
+    if_match: IfMatch = None,
     force: Force = False,
     as_json: AsJson = False,
     url: AdminUrl = None,
@@ -331,7 +373,7 @@ def set_link(
     """Change settings of a link: it binds anew with them, and no other one notices."""
     where, params = path("links", name), {"force": force}
     body = _with_password(settings, password_stdin)
-    show_one(ask("link set", url, home, "PATCH", where, body, params=params), as_json)
+    show_one(ask("link set", url, home, "PATCH", where, body, params=params, if_match=if_match), as_json)
 
 
 def _with_password(settings: list[str] | None, from_stdin: bool) -> dict[str, Any]:
@@ -350,6 +392,12 @@ def list_routes(as_json: AsJson = False, url: AdminUrl = None, home: Home = None
     show(all_pages("route list", url, home, "/routes"), _ROUTE, as_json)
 
 
+@routes.command("show")
+def show_route(route: RouteId, as_json: AsJson = False, url: AdminUrl = None, home: Home = None) -> None:
+    """One route with its settings."""
+    show_one(ask("route show", url, home, "GET", path("routes", str(route))), as_json)
+
+
 @routes.command("create")
 def create_route(settings: Settings_ = None, as_json: AsJson = False, url: AdminUrl = None, home: Home = None) -> None:
     """A new route: prefix='"992"' operators='["tcell"]' and what else docs/settings.md names."""
@@ -364,6 +412,7 @@ def create_route(settings: Settings_ = None, as_json: AsJson = False, url: Admin
 def set_route(
     route: RouteId,
     settings: Settings_ = None,
+    if_match: IfMatch = None,
     force: Force = False,
     as_json: AsJson = False,
     url: AdminUrl = None,
@@ -371,7 +420,8 @@ def set_route(
 ) -> None:
     """Change a route; the last one is disabled by force only."""
     where, params = path("routes", str(route)), {"force": force}
-    show_one(ask("route set", url, home, "PATCH", where, read_settings(settings), params=params), as_json)
+    body = read_settings(settings)
+    show_one(ask("route set", url, home, "PATCH", where, body, params=params, if_match=if_match), as_json)
 
 
 @routes.command("explain")
@@ -397,7 +447,7 @@ def explain_route(
         show_one(found, as_json)
         return
     if found["route_id"] is None:
-        print(f"no route leads to {found['number']}: the message would be refused")
+        print(plain(f"no route leads to {found['number']}: the message would be refused"))
     elif found["refusal"]:
         print(f"the message would be refused: {plain(found['refusal'])}")
     show(found["rules"], _RULE, as_json)
@@ -420,7 +470,7 @@ def list_changes(
 ) -> None:
     """What was changed, when and by whom, the newest first."""
     found = ask("change list", url, home, "GET", "/changes", params={"limit": limit})["items"]
-    rows = [{**change, "what": "; ".join(_line(row) for row in change["changes"])} for change in found]
+    rows = [{**change, "what": "; ".join(map(_line, rows_of(change["changes"])))} for change in rows_of(found)]
     show(found if as_json else rows, ("version", "changed_at", "author", "what"), as_json)
 
 
@@ -442,7 +492,7 @@ def show_change(
     if as_json:
         show_one(change, as_json)
         return
-    print(f"version {change['version']}, {change['changed_at']}, by {change['author']}")
+    print(plain(f"version {change['version']}, {change['changed_at']}, by {change['author']}"))
     show(change["changes"], ("sign", "kind", "name", "of", "fields", "notes"), as_json)
 
 
@@ -470,9 +520,9 @@ def revert_change(
     passwords = {link: sys.stdin.readline().rstrip("\r\n") for link in password_of or ()}
     body = {"passwords": passwords} if passwords else None
     done = ask("change revert", url, home, "POST", path("changes", str(version), "revert"), body, params=params)
-    for line in done["difference"]:
+    for line in lines_of(done["difference"]):
         print(line)
-    for line in done["left"]:
+    for line in lines_of(done["left"]):
         print(f"payk: cannot be taken back: {line}", file=sys.stderr)
 
 

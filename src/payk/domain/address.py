@@ -12,7 +12,15 @@ from datetime import datetime
 from payk.domain.account import Client
 from payk.domain.errors import Code, Field, Rejection, quoted
 
-__all__ = ["NATIONAL_DIGITS", "SENDER_MAX", "check_sender_fits", "normalise_phone", "registered_sender", "sender_fits"]
+__all__ = [
+    "NATIONAL_DIGITS",
+    "SENDER_MAX",
+    "check_sender_fits",
+    "normalise_phone",
+    "registered_sender",
+    "sender_fits",
+    "ways_to_write",
+]
 
 NATIONAL_DIGITS: Mapping[str, int] = {"7": 10, "992": 9, "993": 8, "996": 9, "998": 9}
 """Country code -> digits of a national number, for countries where all have the same length (ITU-T E.164 plans)."""
@@ -93,3 +101,12 @@ def check_sender_fits(sender: str, alnum_max: int, operator: str) -> None:
             f" number, takes at most {alnum_max}."
         )
         raise Rejection(Code.SENDER_ADDRESS_TOO_LONG, detail, Field.SENDER_ADDRESS)
+
+
+def ways_to_write(phone: str) -> list[str]:
+    """The digits by which an operator may mean this number: with the country code, 00 before it, or without."""
+    ways = [phone, f"00{phone}"]
+    for country, digits in NATIONAL_DIGITS.items():
+        if phone.startswith(country) and len(phone) == len(country) + digits:
+            ways += [phone[len(country) :], f"0{phone[len(country) :]}"]
+    return ways

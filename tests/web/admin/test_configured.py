@@ -133,7 +133,7 @@ async def test_a_key_that_exists_is_brought_along(managed: Managed) -> None:
         await managed.done("POST", "/clients", {"name": name})
     made = await managed.done("POST", "/clients/bank/keys", {"key": KEY})
     assert made["key"] is None
-    for more in ({}, {"label": "another"}, {"revoked": True}):
+    for more in ({}, {"label": "another"}):
         refusal(await managed("POST", "/clients/bank/keys", {"key": KEY, **more}), "AlreadyExists")
     [key] = (await managed.done("GET", "/clients/bank/keys"))["items"]
     assert (key["label"], key["revoked"]) == (made["label"], False)  # what was refused has changed nothing
@@ -419,3 +419,74 @@ async def test_a_file_that_was_made_to_keep_a_core_busy_is_refused_at_once(
     assert time.monotonic() - began < 5
     assert answer.status_code == 400
     assert told in answer.json()["Detail"]
+
+
+async def test_what_cannot_be_changed_and_what_nobody_knows_is_refused(managed: Managed) -> None:
+    await managed.done("POST", "/clients", {"name": "bank"})
+    key = await managed.done("POST", "/clients/bank/keys", {"label": "shop"})
+    await managed.done("POST", "/clients/bank/senders", {"name": "Bank"})
+    await managed.done("POST", "/operators", {"name": "tcell"})
+    await managed.done("POST", "/operators/tcell/links", LINK)
+    route = await managed.done("POST", "/routes", {"prefix": "992", "operators": ["tcell"]})
+    wrong: dict[str, dict[str, Any]] = {
+        "PATCH /clients/bank": {"name": "bank", "nonsense": 1, "client_id": 1},
+        f"PATCH /clients/bank/keys/{key['key_id']}": {"sha256": "0" * 64, "key": KEY, "nonsense": 1},
+        "POST /clients/bank/keys": {"revoked": True, "nonsense": 1},
+        "PATCH /clients/bank/senders/Bank": {"name": "Bank", "nonsense": 1},
+        "POST /clients/bank/senders": {"nonsense": 1},
+        "POST /clients": {"nonsense": 1, "key": []},
+        "POST /operators": {"link": [LINK], "nonsense": 1},
+        "PATCH /operators/tcell": {"name": "other", "link": [LINK], "nonsense": 1},
+        "POST /operators/tcell/links": {"operator": "other", "nonsense": 1},
+        "PATCH /links/tcell-1": {"name": "tcell-2", "operator": "other", "nonsense": 1},
+        f"PATCH /routes/{route['route_id']}": {"prefix": "1", "client": "bank", "sms_type": 1, "nonsense": 1},
+        "POST /routes": {"nonsense": 1},
+    }
+    whole: dict[str, dict[str, Any]] = {
+        "POST /clients/bank/senders": {"name": "New"},
+        "POST /clients": {"name": "new"},
+        "POST /operators": {"name": "new"},
+        "POST /operators/tcell/links": {**LINK, "name": "new"},
+        "POST /routes": {"prefix": "7", "operators": ["tcell"]},
+    }
+    before = await export(managed.db)
+    for operation, members in wrong.items():
+        method, path = operation.split(" ")
+        for name, value in members.items():
+            answer = await managed(method, path, {**whole.get(operation, {}), name: value})
+            assert list(refusal(answer, "ValueInvalid")["Errors"]) == [name], operation
+    assert await export(managed.db) == before
+
+
+@pytest.mark.parametrize(
+    ("operation", "body"),
+    [
+        ("POST /session", {"name": "night", "password": "x"}),
+        ("POST /users", {"name": "night", "role": "operator"}),
+        ("PATCH /users/night", {}),
+        ("PUT /users/night/password", {"password": "a long enough one"}),
+        ("POST /users/night/totp", {}),
+        ("POST /tokens", {"name": "new", "role": "operator"}),
+        ("POST /holds", {"label": "sale"}),
+        ("POST /cancel", {"label": "sale"}),
+        ("POST /receipts/parked/retry", {}),
+        ("POST /receipts/parked/forget", {"parked_ids": [1]}),
+        ("POST /clients/bank/balance", {"amount": "1"}),
+        ("POST /blocks", {"numbers": ["992900000001"]}),
+        ("POST /blocks/remove", {"numbers": ["992900000001"]}),
+        ("POST /changes/1/revert", {}),
+    ],
+)
+async def test_a_member_that_nobody_knows_is_refused(managed: Managed, operation: str, body: dict[str, Any]) -> None:
+    method, path = operation.split(" ")
+    told = refusal(await managed(method, path, {**body, "nonsense": 1}), "RequestInvalid")
+    assert told["Errors"] == {"nonsense": ["unknown here"]}
+    assert (await managed.done("GET", "/audit"))["items"] == []
+
+
+async def test_a_body_that_nobody_would_read_is_refused(managed: Managed) -> None:
+    await managed.done("POST", "/clients", {"name": "bank"})
+    key = await managed.done("POST", "/clients/bank/keys", {})
+    for path in (f"/clients/bank/keys/{key['key_id']}/rotate", "/clients/bank/suspend", "/operators/tcell/drain"):
+        assert "takes no body" in refusal(await managed("POST", path, {"grace": 1}), "RequestInvalid")["Detail"]
+    assert (await managed.done("POST", "/clients/bank/suspend", {}))["enabled"] is False

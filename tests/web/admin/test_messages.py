@@ -92,3 +92,26 @@ async def test_a_text_is_read_by_who_may_and_that_is_recorded(managed: Managed) 
     [entry] = (await managed.done("GET", "/audit?act=text.read"))["items"]
     assert (entry["actor_name"], entry["object_kind"], entry["object_name"]) == ("own", "message", message_id)
     assert SECRET not in str(entry)
+
+
+async def test_a_number_is_forgotten(managed: Managed) -> None:
+    await managed.done("POST", "/clients", {"name": "bank"})
+    await managed.done("POST", "/operators", {"name": "tcell"})
+    await managed.done("POST", "/routes", {"prefix": "", "operators": ["tcell"]})
+    [client] = managed.directory.value.clients
+    new = NewMessage(client, "992900000001", "Bank", "private", SmsType.COMMON, Priority.NORMAL, 1, 1)
+    [row] = await insert_messages(managed.db, [new], timeout=5)
+    given = {"number": "+992 900 000 001"}
+    refused = refusal(await managed("POST", "/numbers/forget", given), "ForceRequired")
+    assert "1 messages to 992900****01 are still on their way" in refused["Detail"]
+    assert await managed.done("POST", "/numbers/forget?force=true", given) == {
+        "ended": 1,
+        "erased": {"messages": 1, "parked_receipts": 0, "inbound": 0, "counts": 0},
+    }
+    shown = await managed.done("GET", f"/messages/{row.message_id}")
+    assert (shown["state"], "9000" in shown["number"]) == ("Deleted", False)
+    [entry] = [item for item in (await managed.done("GET", "/audit"))["items"] if item["act"] == "number.forget"]
+    assert (entry["object_name"], entry["detail"]) == ("992900****01", {"messages": 1, "on_their_way": 1})
+    for wrong in ({"number": "call me"}, {"number": ""}, {}):
+        answer = await managed("POST", "/numbers/forget", wrong)
+        assert answer.status_code == 400 and list(answer.json()["Errors"]) == ["number"]

@@ -4,7 +4,7 @@ DIR/
   base-20261126T104700Z/   a base backup that is whole and verified; the time is its end, UTC
   wal/20261126T104655Z/    the log from that time on, without a gap (wal_stream.py); each base backup goes with the last
                            that began before it
-  secret-key               without it the passwords of operators cannot be read
+  secret-key               without it the passwords of operators cannot be read; secret-key.old those of before
 """
 
 from __future__ import annotations
@@ -168,13 +168,14 @@ def _copy(place: Place, secret_key: Path, backups: Path, unfinished: Path) -> No
     options = [*connection_options(sockets), "--wal-method=stream", "--checkpoint=fast", "--manifest-checksums=SHA256"]
     run_program("pg_basebackup", *options, "--pgdata", unfinished)
     _verify(unfinished)
-    if secret_key.exists():
-        new = backups / "secret-key.new"
-        new.unlink(missing_ok=True)
-        new.touch(mode=0o600)
-        new.write_bytes(secret_key.read_bytes())
-        _sync(new)
-        new.rename(backups / "secret-key")
+    for key in (secret_key, secret_key.with_name(f"{secret_key.name}.old")):
+        if key.exists():
+            new = backups / f"{key.name}.new"
+            new.unlink(missing_ok=True)
+            new.touch(mode=0o600)
+            new.write_bytes(key.read_bytes())
+            _sync(new)
+            new.rename(backups / key.name)
 
 
 def _verify(folder: Path) -> None:

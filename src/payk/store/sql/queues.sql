@@ -54,3 +54,10 @@ select (select json_object_agg(q.queue_id, (
             join operator o using (operator_id)))
         from queue q)::text as queues,
        (select json_object_agg(client_id, name) from client where client_id = any($1::integer[]))::text as clients;
+
+-- name: taken_lately
+-- Of the newest $1 messages, by type: how many were taken in the last $2 seconds, and how long ago the first of all.
+select sms_type, count(*) filter (where accepted_at > clock_timestamp() - make_interval(secs => $2)) as lately,
+       extract(epoch from clock_timestamp() - min(accepted_at))::float8 as seconds
+from (select sms_type, accepted_at from message order by message_id desc limit $1::integer) newest
+group by sms_type;

@@ -18,6 +18,7 @@ from payk.registry.reverting import revert
 from payk.registry.toml import parse
 from payk.store.registry_pages import StoredChange, page_of_changes
 from payk.web.admin.configured import Force, Limit, not_found
+from payk.web.admin.given import Given
 from payk.web.admin.management import Caller, Known, Parts
 from payk.web.admin.times import moment
 from payk.web.problems import Problem
@@ -48,7 +49,7 @@ class ChangesShown(BaseModel):
     next: int | None = Field(description="`before` of the next page; null on the last one.")
 
 
-class Passwords(BaseModel):
+class Passwords(Given):
     """What a change that moves links back needs."""
 
     passwords: dict[str, Annotated[str, Field(max_length=64)]] = Field(

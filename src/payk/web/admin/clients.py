@@ -34,6 +34,7 @@ from payk.web.admin.configured import (
     writes,
     writes_schema,
 )
+from payk.web.admin.given import check_members
 from payk.web.admin.management import Caller, Known, Management, Name, Parts
 from payk.web.problems import Problem
 
@@ -121,6 +122,7 @@ async def change_client(
     if fields.keys() & LIMITS.keys():
         await client_named(parts, caller, name, Permission.CHANGE_LIMITS)
     _check_fields(caller, fields)
+    check_members(fields, "name")
     document = {"client": [{**writes(fields), "name": name}]}
     await change(parts, caller, document, expected={("client", name): expected_etag(if_match)}, force=force)
     return one(await client_named(parts, caller, name, Permission.READ_REGISTRY))
@@ -174,6 +176,7 @@ async def list_keys(
 async def create_key(caller: Known, parts: Parts, name: Name, fields: Fields) -> JSONResponse:
     """A new key, made here and shown once; or one that exists, by `key` or `sha256`."""
     await client_named(parts, caller, name, Permission.CHANGE_KEYS)
+    check_members(fields, "revoked", rule="a new key is none that was revoked: take one back with DELETE")
     made = None if {"key", "sha256"} & fields.keys() else secrets.token_urlsafe(32)
     given = writes(fields) if made is None else {**writes(fields), "key": made}
 
@@ -213,6 +216,7 @@ async def change_key(
 ) -> JSONResponse:
     """Change its label, its end or its networks, or revoke it for good."""
     await client_named(parts, caller, name, Permission.CHANGE_KEYS)
+    check_members(fields, "key", "sha256")
     key = await _key(parts, name, key_id)
     document = {"client": [{"name": name, "key": [{**writes(fields), "sha256": key.name}]}]}
     await change(parts, caller, document, expected={("client.key", key.name): expected_etag(if_match)})
@@ -342,6 +346,7 @@ async def change_sender(
 ) -> JSONResponse:
     """Approve it, reject it with a reason, withdraw it, or set its end. One in use is withdrawn by force only."""
     await client_named(parts, caller, name, Permission.APPROVE_SENDERS)
+    check_members(fields, "name")
     present = await _sender(parts, name, sender)
     if fields.get("status") == "rejected" and not str(fields.get("reason") or "").strip():
         detail = "reason: a sender is rejected with a reason, which its client sees."

@@ -129,7 +129,8 @@ def _request(errors: Sequence[Any]) -> Problem:
     found: dict[str, list[str]] = {}
     for error in errors:
         where, *names = (str(part) for part in error["loc"])
-        found.setdefault(".".join(names) or where, []).append(str(error["msg"]))
+        wrong = "unknown here" if error["type"] == "extra_forbidden" else str(error["msg"])
+        found.setdefault(".".join(names) or where, []).append(wrong)
     detail = " ".join(f"{quoted(name)}: {'; '.join(wrong)}." for name, wrong in found.items())
     return Problem(ManagementCode.REQUEST_INVALID, detail, errors=found)
 

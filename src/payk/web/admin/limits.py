@@ -18,6 +18,7 @@ from payk.store.blocked import BlockedNumber, What, block_numbers, list_blocked,
 from payk.store.database import Connection
 from payk.web.admin.clients import client_named
 from payk.web.admin.configured import Limit
+from payk.web.admin.given import Given
 from payk.web.admin.management import Caller, Known, Name, Parts
 from payk.web.admin.times import moment
 from payk.web.problems import Problem
@@ -52,7 +53,7 @@ class BalanceShown(BaseModel):
     next: int | None = Field(description="`before` of the next page; null on the last one.")
 
 
-class BalanceNew(BaseModel):
+class BalanceNew(Given):
     """A payment, or a correction below zero."""
 
     amount: Annotated[str, Field(max_length=30, description='Such as "250", "0.12" or "-10".')]
@@ -103,7 +104,7 @@ class BlockedPage(BaseModel):
     next: int | None = Field(description="`after` of the next page; null on the last one.")
 
 
-class BlockNew(BaseModel):
+class BlockNew(Given):
     """Numbers to block: all of them or, where one is none, nothing."""
 
     numbers: Annotated[list[Number], Field(min_length=1, max_length=10_000)]
@@ -112,7 +113,7 @@ class BlockNew(BaseModel):
     reason: Annotated[str, Field(max_length=255)] = ""
 
 
-class Unblock(BaseModel):
+class Unblock(Given):
     """Numbers that take messages again."""
 
     numbers: Annotated[list[Number], Field(min_length=1, max_length=10_000)]

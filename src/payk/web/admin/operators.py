@@ -28,6 +28,7 @@ from payk.web.admin.configured import (
     writes,
     writes_schema,
 )
+from payk.web.admin.given import check_members
 from payk.web.admin.management import Known, Management, Name, Parts
 from payk.web.problems import Problem
 
@@ -35,6 +36,7 @@ __all__ = ["router"]
 
 router = APIRouter(tags=["operators"])
 
+_LINKS_APART: Final = "links have pages of their own: /operators/NAME/links"
 _OPERATOR: Final = {"operator_id": {"type": "integer"}}
 _LINK: Final = {"link_id": {"type": "integer"}, "operator": {"type": "string"}}
 
@@ -70,8 +72,9 @@ async def list_operators(caller: Known, parts: Parts, limit: Limit = 100, after:
 async def create_operator(caller: Known, parts: Parts, fields: Fields) -> JSONResponse:
     """A new operator; links are given to it afterwards."""
     caller.check(Permission.CHANGE_OPERATORS)
+    check_members(fields, "link", rule=_LINKS_APART)
     name = str(fields.get("name", ""))
-    document = {"operator": [{**writes(fields), "link": []}]}
+    document = {"operator": [writes(fields)]}
     await change(parts, caller, document, expected={("operator", name): NOTHING})
     return one(await _operator(parts, name), 201)
 
@@ -93,7 +96,9 @@ async def change_operator(
 ) -> JSONResponse:
     """Change what is named. One that messages wait for is disabled by force only, unless another can take them."""
     caller.check(Permission.CHANGE_OPERATORS)
-    document = {"operator": [{**writes(fields), "name": name, "link": []}]}
+    check_members(fields, "name")
+    check_members(fields, "link", rule=_LINKS_APART)
+    document = {"operator": [{**writes(fields), "name": name}]}
     await change(parts, caller, document, expected={("operator", name): expected_etag(if_match)}, force=force)
     return one(await _operator(parts, name))
 
@@ -145,6 +150,7 @@ async def change_link(
 ) -> JSONResponse:
     """Change what is named: this link binds anew with it, and no other one notices."""
     caller.check(Permission.CHANGE_OPERATORS)
+    check_members(fields, "name")
     _check_password(fields)
     operator = (await _link(parts, name)).facts["operator"]
     link: dict[str, Any] = {**writes(fields), "name": name}

@@ -41,6 +41,7 @@ from payk.web.admin.configured import (
     writes,
     writes_schema,
 )
+from payk.web.admin.given import check_members
 from payk.web.admin.management import Known, Management, Parts
 from payk.web.problems import Problem
 
@@ -199,6 +200,7 @@ async def change_route(
     """Change its operators, its price, or whether it counts; what it matches stays. The last one is disabled by force
     only."""
     caller.check(Permission.CHANGE_ROUTES)
+    check_members(fields, *RouteKey._fields, rule="what a route matches cannot be changed: make another")
     route = await _route(parts, route_id)
     key = RouteKey(route.name, *(route.settings[name] for name in RouteKey._fields[1:]))
     document = {"route": [{**writes(fields), **writes(key._asdict())}]}

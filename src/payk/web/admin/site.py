@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Any, Final
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -18,6 +18,7 @@ from payk.web.admin import (
     health,
     limits,
     messages,
+    numbers,
     operators,
     reports,
     routes,
@@ -26,6 +27,7 @@ from payk.web.admin import (
     users,
 )
 from payk.web.admin.errors import answer_errors
+from payk.web.admin.given import takes_no_body
 from payk.web.admin.management import Management, known_principal
 
 __all__ = ["ROOT", "ManagementApi"]
@@ -84,9 +86,12 @@ class ManagementApi:
             responses=_REFUSALS,
         )
         self.application.state.management = parts
-        pages = (clients, limits, operators, routes, changes, messages, reports, traffic, traces, health, users, audit)
+        pages = (
+            *(clients, limits, operators, routes, changes, messages, numbers, reports, traffic, traces, health),
+            *(users, audit),
+        )
         for page in pages:
-            self.application.include_router(page.router, prefix=ROOT)
+            self.application.include_router(page.router, prefix=ROOT, dependencies=[Depends(takes_no_body)])
         self.application.add_middleware(_KnownFirst)
         answer_errors(self.application)
 

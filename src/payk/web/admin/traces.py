@@ -16,6 +16,7 @@ from payk.store import audit
 from payk.store.link_states import link_states
 from payk.store.link_traces import TRACES, begin_trace, end_trace, read_trace, sealed_as
 from payk.web.admin.configured import not_found
+from payk.web.admin.given import Given
 from payk.web.admin.management import Known, Management, Parts
 from payk.web.problems import Problem
 
@@ -27,7 +28,7 @@ LONGEST = 600
 """Seconds of one trace."""
 
 
-class TraceWish(BaseModel):
+class TraceWish(Given):
     """What to look at, and for how long: a link, or one number on every link."""
 
     link: str | None = Field(None, max_length=64)

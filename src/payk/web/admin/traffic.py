@@ -17,11 +17,13 @@ from payk.logs import mask
 from payk.registry.traffic import Chosen, cancel, drain, hold, release, resume
 from payk.store.census import live_processes
 from payk.store.holds import Counts, read_holds
+from payk.store.incoming import incoming
 from payk.store.link_states import link_states
 from payk.store.parked import forget_parked, parked_counts, parked_page, retry_parked
 from payk.store.queues import queue_depths
 from payk.web.admin.changes import Done
 from payk.web.admin.configured import Limit, not_found
+from payk.web.admin.given import Given
 from payk.web.admin.management import Known, Management, Name, Parts
 from payk.web.admin.times import moment
 from payk.web.problems import Problem
@@ -34,7 +36,7 @@ CANCEL_PATIENCE = 30.0
 """Seconds after which a cancel that goes on is answered with what it did so far."""
 
 
-class Choice(BaseModel):
+class Choice(Given):
     """Which waiting messages are meant: all that is named must fit, and something must be named."""
 
     client: str | None = Field(None, max_length=64)
@@ -186,6 +188,36 @@ async def list_link_states(caller: Known, parts: Parts) -> Many:
     return Many(items=[_plain(asdict(state)) for state in await link_states(parts.db)])
 
 
+class RateShown(BaseModel):
+    """How much of what is taken in now."""
+
+    sms_type: str
+    messages: float = Field(description="A second.")
+
+
+class RatesShown(BaseModel):
+    """How much is taken in now; what goes out is told of by /link-states."""
+
+    seconds: float = Field(description="Over which it was counted.")
+    messages: float = Field(description="A second, of all types.")
+    items: list[RateShown]
+
+
+@router.get("/rates")
+async def show_rates(caller: Known, parts: Parts) -> RatesShown:
+    """Messages that are taken in a second, by type: the mean of the last 10 seconds."""
+    caller.check(Permission.READ_TRAFFIC)
+    found = await incoming(parts.db)
+    return RatesShown(
+        seconds=round(found.seconds, 3),
+        messages=round(sum(found.taken.values()) / found.seconds, 3),
+        items=[
+            RateShown(sms_type=kind.name.lower(), messages=round(count / found.seconds, 3))
+            for kind, count in found.taken.items()
+        ],
+    )
+
+
 @router.get("/queues")
 async def list_queues(caller: Known, parts: Parts) -> Many:
     """What waits, by operators, lane and client, the fullest first; of a bound caller what is its client's."""
@@ -222,7 +254,7 @@ async def count_parked(caller: Known, parts: Parts) -> Many:
     return Many(items=[_plain(asdict(count)) for count in await parked_counts(parts.db)])
 
 
-class ParkedChoice(BaseModel):
+class ParkedChoice(Given):
     """Which parked receipts are meant: those of these numbers, of an operator, or all."""
 
     parked_ids: list[Annotated[int, Field(ge=0, lt=2**62)]] | None = Field(None, max_length=10_000)

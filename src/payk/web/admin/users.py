@@ -11,6 +11,7 @@ from payk.access.passwords import check_password
 from payk.domain.access import Permission
 from payk.domain.management_errors import ManagementCode
 from payk.store.access import StoredSession, StoredToken, StoredUser
+from payk.web.admin.given import Given
 from payk.web.admin.management import Address, Caller, Known, Management, Name, Parts, RequestId
 from payk.web.admin.times import moment
 from payk.web.problems import Problem
@@ -22,7 +23,7 @@ router = APIRouter(tags=["users"])
 Short = Annotated[str, Field(max_length=200)]
 
 
-class LogIn(BaseModel):
+class LogIn(Given):
     """What a user logs in with."""
 
     name: Short
@@ -63,7 +64,7 @@ class UserShown(BaseModel):
     last_login_at: str | None
 
 
-class UserNew(BaseModel):
+class UserNew(Given):
     """A new user; without a password it has tokens only."""
 
     name: Short
@@ -72,7 +73,7 @@ class UserNew(BaseModel):
     password: Annotated[str, Field(max_length=1_024)] | None = None
 
 
-class UserChange(BaseModel):
+class UserChange(Given):
     """What is to become of a user; what is left out stays."""
 
     enabled: bool | None = None
@@ -80,7 +81,7 @@ class UserChange(BaseModel):
     client: Short | None = Field(None, description="With a role that is of one client.")
 
 
-class Confirmation(BaseModel):
+class Confirmation(Given):
     """Whoever changes in a session how its own user logs in shows once more to be it: a session may be stolen."""
 
     current_password: Annotated[str, Field(max_length=1_024)] | None = Field(
@@ -118,7 +119,7 @@ class TokenShown(BaseModel):
     last_used_at: str | None
 
 
-class TokenNew(BaseModel):
+class TokenNew(Given):
     """A new token: of a user, or with a role of its own."""
 
     name: Short

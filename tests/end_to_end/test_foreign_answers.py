@@ -1,0 +1,140 @@
+"""What the commands that manage do with arguments, files and servers that are not as they should be."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from payk.cli import main
+from payk.cli.managing import read_settings, written_to
+
+
+@contextlib.asynccontextmanager
+async def answering(body: bytes, kind: str = "application/json", status: str = "200 OK") -> AsyncIterator[str]:
+    """A server that answers everything so; its address."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        head = f"HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+        writer.write(head.encode() + body)
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+COMMANDS = (
+    ("client", "list"),
+    ("client", "show", "bank"),
+    ("key", "create", "bank"),
+    ("change", "list"),
+    ("change", "show", "1"),
+    ("change", "revert", "1"),
+    ("route", "explain", "992900000001"),
+    ("message", "show", "1", "--text"),
+    ("forget", "992900000001"),
+)
+ANSWERS = {
+    "a page": (b"<html>welcome</html>", "text/html", "200 OK"),
+    "an error of a proxy": (b"<html>bad gateway</html>", "text/html", "502 Bad Gateway"),
+    "half of an object": (b'{"items": [', "application/json", "200 OK"),
+    "a list": (b"[1, 2]", "application/json", "200 OK"),
+    "another object": (b'{"hello": "world"}', "application/json", "200 OK"),
+    "items that are none": (b'{"items": 3, "changes": 3, "difference": 3, "rules": "x"}', "application/json", "200 OK"),
+    "deep": (b'{"items": ' + b"[" * 100_000, "application/json", "200 OK"),
+    "an error of somebody else": (b'{"error": "no"}', "application/json", "400 Bad Request"),
+    "an odd error": (b'{"Errors": [], "Detail": 3}', "application/json", "400 Bad Request"),
+}
+
+
+@pytest.mark.parametrize("answer", ANSWERS)
+async def test_a_foreign_answer_is_one_line(
+    answer: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with answering(*ANSWERS[answer]) as url:
+        monkeypatch.setenv("PAYK_ADMIN_URL", url)
+        monkeypatch.setenv("PAYK_ADMIN_TOKEN", "x")
+        for command in COMMANDS:
+            code = await asyncio.to_thread(main, command)
+            told = capsys.readouterr().err
+            if answer in ("another object", "items that are none") and command == ("client", "show", "bank"):
+                continue  # it shows whatever there is of a client
+            assert (code, told.count("\n")) == (2, 1), (command, told)
+            assert told.startswith("payk: ") and "Payk" in told, (command, told)
+
+
+async def test_what_steers_a_terminal_is_not_printed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    change = {"sign": "+", "kind": "client", "name": "\x1b[31mred"}
+    shown = {"version": 1, "changed_at": "\x1b[2J", "author": "\x1b]0;x\x07", "changes": [change]}
+    done = {"difference": ["+ client \x1b[31mred"], "left": ["\x9b31m"]}
+    async with answering(json.dumps({**shown, **done, "items": [shown]}).encode()) as url:
+        monkeypatch.setenv("PAYK_ADMIN_URL", url)
+        monkeypatch.setenv("PAYK_ADMIN_TOKEN", "x")
+        for command in (("change", "list"), ("change", "show", "1"), ("change", "revert", "1")):
+            assert await asyncio.to_thread(main, command) == 0
+            told = capsys.readouterr()
+            assert "\N{REPLACEMENT CHARACTER}" in told.out
+            assert not {"\x1b", "\x9b", "\x07"} & {*told.out, *told.err}, command
+
+
+def test_an_argument_that_is_not_utf_8_is_one_line() -> None:
+    ended = subprocess.run(
+        [os.fsencode(sys.executable), b"-m", b"payk", b"client", b"show", b"caf\xe9"],
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+    assert (ended.returncode, ended.stdout) == (2, b"")
+    assert ended.stderr == b"payk: 'caf?' is not UTF-8, as every argument should be\n"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("token", "create", "x", "--role", "admin", "--days", "nan"),
+        ("token", "create", "x", "--role", "admin", "--days", "inf"),
+        ("token", "create", "x", "--role", "admin", "--days", "1e300"),
+        ("recover", "--release", "--younger-than", "nan"),
+        ("recover", "--release", "--older-than", "inf"),
+    ],
+)
+def test_what_is_no_number_is_one_line(
+    command: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PAYK_HOME", str(tmp_path / "none"))
+    assert main(command) == 2
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1 and "Invalid value" in told
+    assert not (tmp_path / "none").exists()
+
+
+def test_numbers_that_json_has_not_are_left_to_the_server_as_words() -> None:
+    assert read_settings(["rate=nan", "rates=[1.5, inf]", "other=1.5"]) == {
+        "rate": "nan",
+        "rates": [1.5, "inf"],
+        "other": 1.5,
+    }
+
+
+def test_a_file_that_is_there_is_ours_alone_before_anything_is_in_it(tmp_path: Path) -> None:
+    file = tmp_path / "export.toml"
+    file.write_text("much longer than what comes")
+    file.chmod(0o644)
+    with written_to(file) as write:
+        assert file.stat().st_mode & 0o777 == 0o600
+        write("short")
+    assert file.read_text() == "short"
+    with written_to(Path("/dev/null")) as write:
+        write("x")
