@@ -105,7 +105,7 @@ PATHS = [
     "/api/v1/sms//",
     "/api/v1/sms/../sms/bulk/x",
     "//api/v1/sms",
-    "/api/v1/reports",
+    "/api/v1/report",
     "/API/ADMIN",
     "/Health/live",
     "/docs/",
