@@ -15,6 +15,7 @@ from typing import Final
 
 from bench import queueing
 from bench.figure import CannotRun, Figure, Reading
+from bench.large.asking import LIST, REPORT, answer_ms, count_stored
 from bench.large.filling import Stock, fill
 from bench.large.load import RATE, steady_load
 from bench.large.snapshot import snapshot
@@ -57,6 +58,12 @@ _DISK: Final = (4_000_000_000, 14_000_000_000)
 STATUS_FEW: Final = Figure("status_at_1m_per_s")
 STATUS_MANY: Final = Figure("status_at_20m_per_s")
 STATUS_RATIO: Final = Figure("status_1m_to_20m", 1.5, 1.1, less_is_better=True, digits=2)
+LIST_FEW: Final = Figure("list_page_ms_at_1m", less_is_better=True, digits=1)
+LIST_MANY: Final = Figure("list_page_ms_at_20m", less_is_better=True, digits=1)
+LIST_RATIO: Final = Figure("list_page_ms_20m_to_1m", 1.5, 1.1, less_is_better=True, digits=2)
+REPORT_FEW: Final = Figure("report_day_ms_at_1m", less_is_better=True, digits=1)
+REPORT_MANY: Final = Figure("report_day_ms_at_20m", less_is_better=True, digits=1)
+REPORT_RATIO: Final = Figure("report_day_ms_20m_to_1m", 1.5, 1.1, less_is_better=True, digits=2)
 CLAIM_SHORT: Final = Figure("claim_1000_ms_at_10k_beside_10m", less_is_better=True, digits=1)
 CLAIM_LONG: Final = Figure("claim_1000_ms_at_10m", less_is_better=True, digits=1)
 CLAIM_RATIO: Final = Figure("claim_1000_ms_at_10m_to_10k", 1.6, 1.3, less_is_better=True, digits=2)
@@ -137,12 +144,14 @@ class _Run:
         began = time.monotonic()
         self.ids = await fill(self.rig.db, self._stock(_DELIVERED, _QUEUED))
         took = time.monotonic() - began
+        for rig, ids in ((self.few, self.few_ids), (self.rig, self.ids)):
+            await count_stored(rig.db, ids.stop)
         sys.stderr.write(
             f"{len(self.ids):,} messages stored in {took:.0f} s, {1e6 * took / len(self.ids):.1f} us each\n"
         )
 
     async def status(self) -> None:
-        """Questions about messages all over the store, to a process of each."""
+        """Questions about messages all over the store, lists and reports, to a process of each."""
         self.url = await self.rig.serve("api", "api")
         url = await self.few.serve("api-few", "api")
         few, many = [], []
@@ -150,10 +159,12 @@ class _Run:
             seconds = _STATUS_SECONDS if turn else _WARM_UP
             few.append(await self._asked(url, self.few_ids, seconds))
             many.append(await self._asked(self.url, self.ids, seconds))
-        await self.few.stop()
         self.read(STATUS_FEW, median(few[1:]))
         self.read(STATUS_MANY, median(many[1:]))
         self.read(STATUS_RATIO, median(few[1:]) / median(many[1:]))
+        await self._by_turns(LIST, url, LIST_FEW, LIST_MANY, LIST_RATIO)
+        await self._by_turns(REPORT, url, REPORT_FEW, REPORT_MANY, REPORT_RATIO)
+        await self.few.stop()
 
     async def claims(self) -> None:
         """With nothing else going on."""
@@ -211,6 +222,16 @@ class _Run:
         for role in ("dispatch", "maintenance"):
             await self.rig.serve(role, role)
         await self.rig.bound(self.links)
+
+    async def _by_turns(self, path: str, few_url: str, few: Figure, many: Figure, ratio: Figure) -> None:
+        times: tuple[list[float], list[float]] = ([], [])
+        for _ in range(_STATUS_TURNS + 1):
+            for url, of_url in zip((few_url, self.url), times, strict=True):
+                of_url.append(await answer_ms(url, path))
+        at_few, at_many = (median(of_url[1:]) for of_url in times)
+        self.read(few, at_few)
+        self.read(many, at_many)
+        self.read(ratio, at_many / at_few)
 
     async def _asked(self, url: str, ids: range, seconds: float) -> float:
         return (await run_wrk(url, seconds, polls(self.rig.home.parent, ids.start, len(ids)))).rate
