@@ -107,3 +107,22 @@ async def test_a_round_that_failed_is_followed_by_another(
     async with keeping(rounds.duty("a"), database, await incarnation_of("a")) as task:
         await rounds.wait(2)
         assert not task.done()
+
+
+async def test_one_slow_round_does_not_make_the_next_one_late(database: Database, incarnation_of: Begins) -> None:
+    """The first one, while all duties begin and connections are opened, says nothing of those that follow."""
+    pauses = [0.3, 0.0, 0.0]
+    begun: list[float] = []
+    more = asyncio.Semaphore(0)
+
+    async def run_once() -> int:
+        begun.append(asyncio.get_running_loop().time())
+        more.release()
+        await asyncio.sleep(pauses.pop(0) if pauses else 0)
+        return 0
+
+    async with keeping(Duty("test", 0.01, run_once), database, await incarnation_of("a")):
+        async with asyncio.timeout(10):
+            for _ in range(2):
+                await more.acquire()
+    assert begun[1] - begun[0] < 0.3 + 1.5, "not ten times what it took"

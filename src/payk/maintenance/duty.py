@@ -35,11 +35,13 @@ class Duty:
 async def keep(duty: Duty, db: Database, incarnation: Incarnation) -> None:
     """Do a duty whenever this process holds its lease, until cancelled.
 
-    A round that found nothing, and took long, is followed by a pause that is longer still: looking at what must stay as
-    it is, such as a million messages that are held beyond their ExpiresIn, is not what a database is there for.
+    Rounds that found nothing, and took long, are followed by pauses that are longer still: looking at what must stay as
+    it is, such as a million messages that are held beyond their ExpiresIn, is not what a database is there for. Two in
+    a row say so; one may have been slow for something else, as the first is, while all duties begin.
     """
     loop = asyncio.get_running_loop()
     DUTY_FAILURES.add(duty.name, amount=0)
+    before = 0.0
     while True:
         done, began = 0, loop.time()
         try:
@@ -52,4 +54,6 @@ async def keep(duty: Duty, db: Database, incarnation: Incarnation) -> None:
         except Exception:  # a defect in one duty must not stop the others
             DUTY_FAILURES.add(duty.name)
             log.exception("duty failed", duty=duty.name)
-        await asyncio.sleep(0 if done > 0 else max(duty.interval, LEISURE * (loop.time() - began)))
+        took = loop.time() - began
+        await asyncio.sleep(0 if done > 0 else max(duty.interval, LEISURE * min(took, before)))
+        before = took
