@@ -55,8 +55,6 @@ __all__ = ["ManagementSite", "PublicOptions", "PublicSite", "Site"]
 
 log = get_logger("web")
 
-_REPORTS = "/api/v1/reports"
-
 
 @dataclass(frozen=True, slots=True)
 class PublicOptions:
@@ -73,7 +71,7 @@ class Site:
     """What figures call it."""
 
     def __init__(self, paths: Mapping[str, Methods], trusted_proxies: tuple[Network, ...] = ()) -> None:
-        self._paths = paths
+        self._paths = dict(paths)
         self._trusted_proxies = trusted_proxies
         self._prefix = secrets.token_hex(6)
         self._numbers = itertools.count(1)
@@ -198,20 +196,12 @@ class PublicSite(Site):
             Previewing(Previews(db, directory, now), commands),
         )
         own = OwnReports(Reports(db), admission, options.answer_timeout)
-        self._reports: Mapping[str, Methods] = {
-            path: {"GET": handler, "HEAD": handler}
-            for path, handler in (
-                (_REPORTS, own.report),
-                (f"{_REPORTS}/messages", own.messages),
-                (f"{_REPORTS}/labels", own.labels),
-            )
-        }
+        for path, handler in (("", own.report), ("/messages", own.messages), ("/labels", own.labels)):
+            self._paths[f"/api/v1/reports{path}"] = {"GET": handler, "HEAD": handler}
 
     def find(self, exchange: Exchange) -> Methods | None:
         """The paths of the documented API first; all others are exact."""
         methods = self._sms.find(exchange)
-        if methods is None and exchange.path[: len(_REPORTS)].lower() == _REPORTS:
-            methods = self._reports.get(exchange.path.lower().removesuffix("/"))
         return super().find(exchange) if methods is None else methods
 
 
