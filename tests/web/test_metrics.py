@@ -8,12 +8,14 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import httpx
+import pytest
 
 from payk.access import Access, Tokens
 from payk.domain.access import Actor, PrincipalKind
 from payk.registry.secrets import SecretBox
 from payk.store.database import Database
 from payk.web import metrics
+from payk.web.caller import is_loopback
 from payk.web.metrics import MetricsPage
 from payk.web.server import HttpServer, listen
 from payk.web.site import ManagementSite
@@ -68,10 +70,27 @@ async def test_a_token_with_the_permission_reads_the_figures(dsn: str) -> None:
         assert (await scene.scrape(whole)).status_code == 200
 
 
+async def test_on_this_machine_they_are_read_without_a_token(dsn: str) -> None:
+    async with scene_on(dsn) as scene:
+        answer = await scene.http.get("/metrics")
+        assert (answer.status_code, answer.text) == (200, "payk_x 1\n")
+        await scene.do("alter table access_version rename to gone")
+        assert (await scene.http.get("/metrics")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("address", "here"),
+    [("127.0.0.1", True), ("127.8.9.1", True), ("::1", True), ("local", True), ("10.0.0.1", False), ("::2", False)],
+)
+def test_this_machine_is_told_by_its_address(address: str, here: bool) -> None:
+    assert is_loopback(address) is here
+
+
 async def test_nobody_else_reads_them(dsn: str) -> None:
     async with scene_on(dsn) as scene:
         await scene.do("insert into client (name) values ('demo')")
-        refusal(await scene.http.get("/metrics"), "Unauthorized")
+        elsewhere = {"X-Forwarded-For": "198.51.100.7"}  # a proxy on this machine speaks for somebody else
+        refusal(await scene.http.get("/metrics", headers=elsewhere), "Unauthorized")
         refusal(await scene.http.get("/metrics", headers={"Authorization": "Basic eA=="}), "Unauthorized")
         refusal(await scene.scrape("payk_nobody"), "Unauthorized")
         for name, how in {

@@ -89,6 +89,11 @@ def _without_port(entry: str) -> str:
     return entry.partition(":")[0] if entry.count(":") == 1 else entry
 
 
+def is_loopback(address: str) -> bool:
+    """Whether an address, as peer_address gives it, is of this machine: loopback, or a Unix socket's peer."""
+    return address == LOCAL or ip_address(address).is_loopback
+
+
 def is_within(address: str, networks: Sequence[Network]) -> bool:
     """Whether an address, as caller_address gives it, is in one of the networks. A Unix socket's peer is in none."""
     if not networks or address == LOCAL:
