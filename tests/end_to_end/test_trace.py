@@ -103,6 +103,8 @@ async def test_a_link_masked(payk_on_server: Payk) -> None:
     payk = payk_on_server
     operator, centre = await running(payk)
     file = payk.folder / "link.pcap"
+    file.write_bytes(b"")  # one that was there, for all to read
+    file.chmod(0o644)
     trace = payk.start("trace", "--link", "tcell-1", "--seconds", "12", "-o", str(file))
     await until_it_sees(trace, file, centre, "992900900901")
     for fields in ({"Text": TEXT}, {"Text": LONG}):

@@ -37,6 +37,7 @@ __all__ = [
     "ask",
     "exchanged",
     "lines_of",
+    "opened_for_us",
     "path",
     "plain",
     "read_settings",
@@ -311,6 +312,12 @@ def written_to(file: Path | None) -> Iterator[Callable[[str], object]]:
     if file is None:
         yield sys.stdout.write
         return
+    with os.fdopen(opened_for_us(file), "w", encoding="utf-8") as opened:
+        yield opened.write
+
+
+def opened_for_us(file: Path) -> int:
+    """Descriptor of an empty file that only we may read, also where one was there. Ends the command where it is not."""
     try:
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT, 0o600)
         if stat.S_ISREG(os.fstat(descriptor).st_mode):  # one that was there may be open to others
@@ -318,5 +325,4 @@ def written_to(file: Path | None) -> Iterator[Callable[[str], object]]:
             os.ftruncate(descriptor, 0)
     except OSError as error:
         fail(f"{file}: {error.strerror}")
-    with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
-        yield opened.write
+    return descriptor

@@ -12,7 +12,7 @@ import httpx
 import typer
 
 from payk.cli.command_line import Home, fail
-from payk.cli.managing import ROOT, AdminUrl, exchanged
+from payk.cli.managing import ROOT, AdminUrl, exchanged, opened_for_us
 from payk.cli.pcap import Capture, Seen
 
 __all__ = ["commands"]
@@ -64,7 +64,7 @@ def trace(
             return begun
         if not begun.json()["held_by"]:
             print("payk: no process holds it now; what it does once one does is traced", file=sys.stderr)
-        with _opened(output) as file:
+        with os.fdopen(opened_for_us(output), "wb") as file:
             return await _follow(client, f"{ROOT}/traces/{begun.json()['trace_id']}", file)
 
     written = exchanged("trace", admin_url, home, exchange)
@@ -107,10 +107,3 @@ def _seen(item: dict[str, Any]) -> Seen:
         (theirs[0], theirs[1]),
         bytes.fromhex(item["pdu"]),
     )
-
-
-def _opened(file: Path) -> BinaryIO:
-    try:
-        return os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb")
-    except OSError as error:
-        fail(f"{file}: {error.strerror}")
