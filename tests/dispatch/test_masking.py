@@ -47,6 +47,46 @@ def test_a_segment_keeps_its_header_and_ucs2_stays_ucs2() -> None:
     assert found == message(udh + b"\x00x" * 5, esm=0x40, coding=8)
 
 
+def test_of_a_header_that_is_none_nothing_stays() -> None:
+    for text in (
+        b"\x09Geheimnis",  # no elements
+        b"\x0b\x00\x09Geheimnis",  # an element longer than it is
+        b"\x05\x24\x03Tie",  # one that is not ours to know
+        b"\x0a\x00\x03\x2a\x02\x01\x00\x03Tie",  # the same twice
+        b"\x06\x00\x03\x2a\x02\x01T",  # more than its elements
+        b"\x05\x00\x03Ti",  # longer than the text
+        b"\x01\x00",
+    ):
+        assert masked(message(text, command=5, esm=0x40), texts=False, numbers=True) == message(
+            b"x" * len(text), command=5, esm=0x40
+        )
+    ports = b"\x0c\x08\x04\x00\x2a\x02\x01\x05\x04\x0b\x84\x23\xf0"
+    for header in (b"\x00", b"\x04\x04\x02\x2a\x2b", ports):
+        assert masked(message(header + b"Tief", esm=0x40), texts=False, numbers=True) == message(
+            header + b"xxxx", esm=0x40
+        )
+
+
+def test_a_number_is_hidden_however_it_is_written() -> None:
+    for written, shown in (
+        (b"992 90 0900900", b"992 90******00"),
+        (b"tel:992900900", b"tel:99*****00"),
+        (b"Bank 24", b"Bank 24"),
+    ):
+        whole = message(b"").replace(b"AlifBank", written)
+        whole = len(whole).to_bytes(4, "big") + whole[4:]
+        kept = message(b"").replace(b"AlifBank", shown).replace(b"992900900902", b"992900****02")
+        assert masked(whole, texts=True, numbers=False) == len(kept).to_bytes(4, "big") + kept[4:]
+
+
+def test_behind_text_a_receipt_says_nothing_of_its_own() -> None:
+    said = b"id:1f stat:DELIVRD err:000 "
+    for text in (b"text:Your ID:554433", b"Text:a id:554433 stat:Geheim", b"err:1text:id:554433 id:4711"):
+        found = masked(message(said + text, command=5, esm=4), texts=False, numbers=True)
+        assert b"554433" not in found and b"4711" not in found and b"Geheim" not in found
+        assert said in found
+
+
 def test_a_receipt_keeps_what_the_operator_says() -> None:
     said = b"id:1f sub:001 dlvrd:001 submit date:2611280012 done date:2611280013 stat:DELIVRD err:000 text:Geheimnis"
     found = masked(message(said, command=5, esm=4), texts=False, numbers=True)

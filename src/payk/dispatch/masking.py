@@ -28,10 +28,16 @@ _UDHI: Final = 0x40
 _KIND: Final = 0x3C
 _RECEIPTS: Final = frozenset({0x04, 0x20})
 """What esm_class says of a receipt, the last and one on the way (SMPP 3.4, 5.2.12)."""
+_SEGMENT_ELEMENTS: Final = {0x00: 3, 0x08: 4, 0x04: 2, 0x05: 4}
+"""Octets of what a header may say: references of 8 and 16 bits, ports of 8 and 16 bits (3GPP TS 23.040, 9.2.3.24)."""
+_RECEIPT_TEXT: Final = re.compile(rb"text:", re.IGNORECASE)
+"""What follows is of the message, or of a subscriber."""
 _UCS2: Final = 8
 _RECEIPT_FIELDS: Final = re.compile(
     rb"\b(?:id|sub|dlvrd|submit date|done date|stat|err):[\x21-\x7e]{0,65}(?: |$)", re.IGNORECASE
 )
+_NUMBER: Final = 7
+"""So many digits are somebody's number, whatever stands between them."""
 _SEEN: Final = frozenset(
     int(tag)
     for tag in (
@@ -150,15 +156,30 @@ def _write_over_tlvs(
 
 def _address(octets: bytes) -> bytes:
     written = octets.decode("latin-1")
-    return mask(written).encode("latin-1") if written.lstrip("+").isdigit() else octets
+    is_number = written.lstrip("+").isdigit() or sum(map(str.isdigit, written)) >= _NUMBER
+    return mask(written).encode("latin-1") if is_number else octets
 
 
 def _text(text: bytes, esm_class: int, coding: int) -> bytes:
     """`x` for every character; the header of a segment and the fields of a receipt stay."""
-    begins = min(text[0] + 1, len(text)) if esm_class & _UDHI and text else 0
+    begins = _header_end(text) if esm_class & _UDHI else 0
     rest = text[begins:]
     written = bytearray(islice(cycle(b"\x00x" if coding == _UCS2 else b"x"), len(rest)))
     if esm_class & _KIND in _RECEIPTS:
-        for field in _RECEIPT_FIELDS.finditer(rest):
+        said = _RECEIPT_TEXT.search(rest)
+        for field in _RECEIPT_FIELDS.finditer(rest, 0, said.start() if said else len(rest)):
             written[field.start() : field.end()] = field[0]
     return text[:begins] + bytes(written)
+
+
+def _header_end(text: bytes) -> int:
+    """Where the text begins behind a header of segments and ports; 0 where it begins with anything else."""
+    end = text[0] + 1 if text else 0
+    at, said = 1, set()
+    while at < end:
+        element, length = (*text[at : at + 2], -1, -1)[:2]
+        if element in said or _SEGMENT_ELEMENTS.get(element) != length:
+            return 0
+        said.add(element)
+        at += 2 + length
+    return end if at == end <= len(text) else 0
