@@ -166,3 +166,30 @@ def test_what_a_line_costs_can_be_measured() -> None:
 )
 def test_mask(number: str, shown: str) -> None:
     assert mask(number) == shown
+
+
+STALLED = """
+import sys
+from payk.logs import Line, ManyLines, configure, get_logger
+
+class Padded(Line):
+    pad: str = ""
+
+configure("json", "info", "all")
+ManyLines("dispatch", "outcome").write([Padded("x" * 200)] * 2_000)
+for number in range(50):
+    get_logger("web").info("request refused", number=number)
+print("went on", flush=True)
+"""
+
+
+def test_a_reader_that_fell_behind_with_outcomes_holds_up_no_other_line() -> None:
+    """Nobody reads standard error while it is written to; then all of it is there, in order."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", STALLED], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "went on\n"  # hangs where a line waits for the reader
+    _, errors = process.communicate(timeout=30)
+    lines = [json.loads(line) for line in errors.splitlines()]
+    assert [line["event"] for line in lines] == ["outcome"] * 2_000 + ["request refused"] * 50

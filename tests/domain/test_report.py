@@ -13,7 +13,10 @@ from hypothesis import strategies as st
 from payk.domain.report import Dimension, ReportRefused, Span, known_zone, moment, periods, ranges, read_dimensions
 
 NOW = datetime(2026, 11, 28, 9, 7, tzinfo=UTC)
-ZONES = ("UTC", "Asia/Dushanbe", "Asia/Kolkata", "Asia/Kathmandu", "Europe/Berlin", "America/New_York", "Pacific/Apia")
+ZONES = (
+    "UTC", "Asia/Dushanbe", "Asia/Kolkata", "Asia/Kathmandu", "Europe/Berlin", "America/New_York", "Pacific/Apia",
+    "Australia/Lord_Howe",
+)  # fmt: skip
 WIDTH = {Span.QUARTER: timedelta(minutes=15), Span.HOUR: timedelta(hours=1), Span.DAY: timedelta(days=1)}
 moments = st.datetimes(datetime(2024, 1, 1), datetime(2026, 12, 31)).map(lambda at: at.replace(tzinfo=UTC))  # noqa: DTZ001
 
@@ -53,6 +56,12 @@ def test_a_period_is_of_one_date_of_its_zone(begins: datetime, zone: str, name: 
                 assert (first.year, first.month) == (last.year, last.month)
             case _:
                 assert (period.ends.astimezone(UTC) - first.astimezone(UTC)) <= timedelta(hours=1)
+
+
+def test_hours_go_on_where_clocks_go_back_by_half_an_hour() -> None:
+    begins = datetime(2026, 4, 3, 13, tzinfo=UTC)
+    _, _, found = periods(begins, begins + timedelta(days=2), ZoneInfo("Australia/Lord_Howe"), NOW, Dimension.HOUR)
+    assert len(found) in (48, 49, 50)
 
 
 def test_a_month_of_utc_is_days_and_one_of_dushanbe_needs_hours_at_its_ends() -> None:

@@ -23,6 +23,7 @@ from payk.domain.outcome import Accepted, RefusalKind, Refused, Uncertain
 from payk.domain.report import Dimension, ReportAsked, ReportRefused, periods
 from payk.store import report_folding
 from payk.store.database import Database
+from payk.store.errors import StoreBusy
 from payk.store.holds import cancel_messages
 from payk.store.migrations import migrate, migrations
 from payk.store.report_folding import Labels, count_earlier, drop_empty, fold, prune_reports
@@ -280,12 +281,13 @@ async def test_two_folds_at_once_count_everything_once(scene: Scene, second: Dat
     await assert_exact(scene)
 
 
-async def test_a_fold_that_does_not_wait_leaves_it_to_the_one_that_folds(scene: Scene, second: Database) -> None:
+async def test_a_fold_waits_no_longer_than_it_is_told_to_for_another_one(scene: Scene, second: Database) -> None:
     await scene.accept(1)
     async with second.transaction() as connection:
         await connection.execute("select pg_advisory_xact_lock(hashtext('payk.report_fold'))")
-        assert await fold(scene.db, wait=False) == 0
-    assert await fold(scene.db, wait=False) == 1
+        with pytest.raises(StoreBusy):
+            await fold(scene.db, patience=0.05)
+    assert await fold(scene.db, patience=0.05) == 1
 
 
 # -- messages from before there were reports
@@ -521,6 +523,53 @@ async def test_empty_counts_go_and_old_ones_too(scene: Scene) -> None:
     assert await prune_reports(scene.db, 400) == 0
     assert await prune_reports(scene.db, 1) > 0
     assert await report(scene.db) == []
+    assert await scene.count("report_key") == 0
+
+
+async def test_failures_that_no_count_belongs_to_hide_none(scene: Scene) -> None:
+    claim = await scene.claimed()
+    await scene.record(claim, Refused(1, 0x0B, RefusalKind.NUMBER))
+    await folded(scene.db)
+    await scene.execute(
+        "insert into report_key (client_id, queue_id, operator_id, sms_type, sender, label, other)"
+        " values (0, 1, 1, 1, 'Aaa', '', false)"
+    )
+    await scene.execute(
+        "insert into report_failure select span, began - interval '1 day', k.key_id, state, reason, 3"
+        " from report_failure, report_key k where k.sender = 'Aaa'"
+    )
+    for group_by in ((Dimension.DAY, Dimension.SENDER_ADDRESS), (Dimension.SENDER_ADDRESS,)):
+        [row] = await report(scene.db, *group_by)
+        assert [(f.reason, f.messages) for f in row.failures] == [("refused: RINVDSTADR", 1)]
+
+
+async def test_a_message_fails_for_the_part_that_was_refused_first(scene: Scene) -> None:
+    claim = await scene.claimed(parts=2)
+    await scene.record(claim, Refused(1, 0x0B, RefusalKind.NUMBER), Accepted(2, "id-of-the-other-part"))
+    await scene.receive(scene.report("id-of-the-other-part"))
+    await folded(scene.db)
+    [row] = await report(scene.db)
+    assert [(f.state, f.reason) for f in row.failures] == [(S.UNDELIVERABLE, "refused: RINVDSTADR")]
+
+
+async def test_what_is_put_off_has_not_left_the_queue(scene: Scene) -> None:
+    await scene.accept(3, label="sale")
+    await folded(scene.db)
+    await scene.execute("update message set scheduled_at = now() + interval '3 hours'")
+    found = await label_progress(scene.db, scene.client, "sale")
+    assert found is not None
+    assert (found.scheduled, found.queued, found.rate) == (3, 0, 0.0)
+
+
+async def test_a_refused_report_costs_no_connection(database: Database) -> None:
+    scene = await scene_on(database)
+    pid = "select pg_backend_pid()"
+    async with database.connection() as connection:
+        before = await connection.fetchval(pid)
+    with pytest.raises(ReportRefused):
+        await report(scene.db, operator="nobody")
+    async with database.connection() as connection:
+        assert await connection.fetchval(pid) == before
 
 
 # -- a label as it stands

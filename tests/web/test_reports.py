@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import openpyxl
@@ -216,6 +218,7 @@ async def test_a_label_without_messages_is_not_found(counted: Centre) -> None:
         ("", "Colour=red", "Colour"),
         ("", "GroupBy=Day&groupby=Day", "GroupBy"),
         ("", "SmsLabel=%00", "SmsLabel"),
+        ("", "Operator=%FF", "Operator"),
         ("", "SmsLabel=" + "x" * 300, "SmsLabel"),
         ("/messages", "", "From"),
         ("/messages", "SmsLabel=", "From"),
@@ -260,6 +263,35 @@ async def test_who_hangs_up_leaves_nothing_behind(counted: Centre) -> None:
         assert (await counted.raw(request, until_closed=False)).startswith(b"HTTP/1.1 200")
     for _ in range(3):  # turns are free again
         await report(counted, "SmsLabel=big", path="/api/v1/reports/messages")
+
+
+async def test_a_label_is_asked_for_as_it_was_sent(counted: Centre) -> None:
+    for label in ("spring ", "👨‍👩‍👧", "a\tb", "a\u00a0b"):
+        await sent(counted, 1, SmsLabel=label)
+        answer = await counted.http.get("/api/v1/reports/labels", params={"SmsLabel": label})
+        assert (answer.status_code, answer.json()["SmsLabel"]) == (200, label)
+    problem(await counted.http.get("/api/v1/reports/labels?SmsLabel=spring"), "MessageNotFound")
+
+
+async def test_nothing_is_left_of_a_file_that_nobody_waited_for(
+    counted: Centre, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    for _ in range(4):
+        await sent(counted, 1000, SmsLabel="big")
+    _, writer = await asyncio.open_connection("127.0.0.1", counted.server.port)
+    target = "/api/v1/reports/messages?SmsLabel=big&Format=xlsx"
+    writer.write(f"GET {target} HTTP/1.1\r\nhost: x\r\nx-api-key: {key_of(1)}\r\n\r\n".encode())
+    async with asyncio.timeout(20):
+        while not list(tmp_path.iterdir()):
+            await asyncio.sleep(0.005)
+        writer.close()
+        while list(tmp_path.iterdir()):
+            await asyncio.sleep(0.02)
+    table = XlsxTable(io.BytesIO(), ["Number"])
+    table.write([[1]])
+    table.drop()
+    assert list(tmp_path.iterdir()) == []
 
 
 async def test_json_is_json_whatever_a_label_holds(counted: Centre) -> None:

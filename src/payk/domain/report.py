@@ -202,8 +202,8 @@ def _next(moment: datetime, zone: ZoneInfo, dimension: Dimension) -> datetime:
     """Where the period that a time lies in ends. Hours are those of the clock on the wall: of an hour that comes twice
     each is a period of its own."""
     if dimension is Dimension.HOUR:
-        behind = moment.replace(minute=0, second=0, microsecond=0)
-        return (_utc(behind) + timedelta(hours=1)).astimezone(zone)
+        over = timedelta(minutes=moment.minute, seconds=moment.second, microseconds=moment.microsecond)
+        return (_utc(moment) + timedelta(hours=1) - over).astimezone(zone)
     day = moment.date()
     match dimension:
         case Dimension.DAY:

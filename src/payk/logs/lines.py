@@ -107,9 +107,14 @@ def _route_standard_library(processors: list[Processor], level: int) -> None:
 
 
 class _StandardError:
-    """Writes finished lines. A log that cannot be written (the reader is gone) never stops the work."""
+    """Writes finished lines. A log that cannot be written (the reader is gone) never stops the work.
+
+    While lines of outcomes wait for a reader that fell behind, these go behind them: to write now would hold up all.
+    """
 
     def msg(self, line: str) -> None:
+        if many.put_behind(line):
+            return
         try:
             sys.stderr.write(line + "\n")
             sys.stderr.flush()

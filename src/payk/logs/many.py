@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import select
 import sys
 import threading
 from collections import deque
@@ -19,7 +20,7 @@ from typing import Final, Literal
 import msgspec
 from structlog.types import Processor
 
-__all__ = ["BACKLOG", "Line", "ManyLines", "configure"]
+__all__ = ["BACKLOG", "Line", "ManyLines", "configure", "put_behind"]
 
 BACKLOG: Final = 16 * 1024 * 1024
 """Octets that wait to be written at most."""
@@ -129,6 +130,11 @@ class _Writer:
                 atexit.register(self._end)
             self._some.notify()
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether lines are still to be written."""
+        return self._octets > 0
+
     def _run(self) -> None:
         while True:
             with self._some:
@@ -172,9 +178,20 @@ def _out(octets: bytes) -> None:
     try:
         number = sys.stderr.fileno()
         while octets:
-            octets = octets[os.write(number, octets) :]
+            try:
+                octets = octets[os.write(number, octets) :]
+            except BlockingIOError:  # somebody made it non-blocking
+                select.select([], [number], [])
     except (OSError, ValueError):
         pass
 
 
 _writer = _Writer()
+
+
+def put_behind(line: str) -> bool:
+    """Write a line behind those that are still to be written; False where none are, and nothing was done."""
+    if not _writer.is_behind:
+        return False
+    _writer.put([line.encode("utf-8", "replace")])
+    return True

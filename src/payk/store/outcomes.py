@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, 
 import asyncpg
 
 from payk.domain.directory import CurrentDirectory
-from payk.domain.failure import FAILED, by_refusal
+from payk.domain.failure import by_refusal
 from payk.domain.message import MessageState, user_message_reference
 from payk.domain.operator import LongText
 from payk.domain.outcome import Accepted, PartOutcome, Refused, Uncertain, Unsent
@@ -377,7 +377,7 @@ async def _write_several(
         rows.append(
             (message_id, int(current), int(new), array_literal(parts), is_final(new),
              record.operator_id if submitted else None, record.age if submitted else None,
-             record.reason if new in FAILED else None)
+             record.reason)  # kept while its other parts are open: if the message fails, that is why
         )  # fmt: skip
     if rows:
         await connection.execute(sql("outcomes.write_parts"), *columns(rows))

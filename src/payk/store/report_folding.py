@@ -60,13 +60,13 @@ _DayLabel = tuple[date, int, str]
 """Day of UTC, client, label."""
 
 
-async def fold(db: Database, labels: Labels = LABELS, *, batch: int = BATCH, wait: bool = True) -> int:
-    """Add up to `batch` differences to the counts; returns how many. Without `wait` none while another one folds."""
-    async with db.transaction(timeout=30.0) as connection:
-        if wait:
-            await connection.execute(sql("reports.fold_lock"))
-        elif not await connection.fetchval(sql("reports.try_fold_lock")):
-            return 0
+async def fold(db: Database, labels: Labels = LABELS, *, batch: int = BATCH, patience: float | None = None) -> int:
+    """Add up to `batch` differences to the counts; returns how many.
+
+    While another one folds it waits, StoreBusy after `patience` seconds.
+    """
+    async with db.transaction(timeout=30.0, lock_wait=patience) as connection:
+        await connection.execute(sql("reports.fold_lock"))
         rows = await connection.fetch(sql("reports.take_deltas"), batch)
         if rows:
             await _add(connection, rows, labels)
@@ -99,8 +99,8 @@ async def _add(connection: Connection, rows: Sequence[asyncpg.Record], labels: L
         if row["label"]:
             if row["due"] is not None:
                 due[row["client_id"], row["label"], row["due"]] += messages
-            if row["gone"]:
-                left[row["client_id"], row["label"]] += row["gone"]
+            if state != 0:  # between other states they come to nothing
+                left[row["client_id"], row["label"]] += messages
     changed: list[tuple[object, ...]] = [
         (*place, count, parts[place], prices[place], _NONE, _NONE)
         for place, count in counts.items()
@@ -207,7 +207,7 @@ async def drop_empty(db: Database, age: timedelta = timedelta(days=1)) -> int:
     """Drop counts that came to nothing, of three days before `age` ago; and minutes that are over. Returns how many."""
     before = db.now() - age
     dropped = 0
-    for kind in ("counts", "failures"):
+    for kind in ("failures", "counts"):
         dropped += await _in_steps(db, f"reports.drop_empty_{kind}", before)
     async with db.connection(timeout=30.0) as connection:
         for query in ("reports.prune_due", "reports.prune_pace"):
@@ -218,18 +218,28 @@ async def drop_empty(db: Database, age: timedelta = timedelta(days=1)) -> int:
 async def prune_reports(db: Database, days: int) -> int:
     """Drop counts of messages that were accepted more than `days` ago; returns how many rows."""
     dropped = 0
-    for kind in ("counts", "failures"):
+    for kind in ("failures", "counts"):  # failures without counts would belong to no row
         dropped += await _in_steps(db, f"reports.prune_{kind}", days)
+    while await _keys_dropped(db):
+        pass
     async with db.connection(timeout=30.0) as connection:
         await connection.execute(sql("reports.prune_labels"), days)
         await connection.execute(sql("reports.prune_label_counts"), days)
     return dropped
 
 
+async def _keys_dropped(db: Database) -> bool:
+    """Drop some of the keys that nothing is counted under; whether there may be more."""
+    async with db.transaction(timeout=30.0) as connection:
+        await connection.execute(sql("reports.fold_lock"))
+        return int((await connection.execute(sql("reports.prune_keys"), ROWS)).rsplit(" ", 1)[-1]) == ROWS
+
+
 async def _in_steps(db: Database, query: str, limit: object) -> int:
     dropped = 0
     while True:
-        async with db.connection(timeout=30.0) as connection:
+        async with db.transaction(timeout=30.0) as connection:
+            await connection.execute(sql("reports.fold_lock"))  # who folds changes the same rows
             count = int((await connection.execute(sql(query), limit, ROWS)).rsplit(" ", 1)[-1])
         dropped += count
         if count < ROWS:

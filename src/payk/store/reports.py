@@ -6,6 +6,7 @@ slow reader puts them down first.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -19,9 +20,10 @@ from payk.domain.message import MessageState, SmsType
 from payk.domain.report import Dimension, Period, ReportAsked, ReportRefused, ranges
 from payk.store.arrays import columns
 from payk.store.database import Connection, Database
+from payk.store.errors import StoreBusy
 from payk.store.holds import holds_in_force
 from payk.store.queries import sql
-from payk.store.report_folding import fold
+from payk.store.report_folding import BATCH, fold
 
 __all__ = [
     "SHARES",
@@ -38,8 +40,12 @@ __all__ = [
 
 SHARES: Final = (0.5, 0.95, 0.99)
 """Of which percentiles are told."""
+ROWS_MAX: Final = 500_000
+"""Rows of a report."""
 PREFETCH: Final = 2_000
 """Rows that come at a time."""
+FOLD_PATIENCE: Final = 1.0
+"""Seconds that the progress of a label waits for whoever folds just now."""
 _LABEL_DAYS: Final = 93
 """Days that the progress of a label looks back: as long as messages are kept, and a little more."""
 _DIMENSIONS: Final = {
@@ -161,24 +167,32 @@ class _Names:
 
 
 class _Side:
-    """A query whose rows belong to those of the counts, in the same order: what belongs to each, once it comes."""
+    """A query whose rows belong to those of the counts: what belongs to each, a period at a time."""
 
     def __init__(self, rows: AsyncIterator[asyncpg.Record]) -> None:
         self._rows = rows
-        self._next: asyncpg.Record | None = None
+        self._ahead: asyncpg.Record | None = None
+        self._period = -1
+        self._of_period: dict[_Place, list[asyncpg.Record]] = {}
 
     async def of(self, place: _Place) -> list[asyncpg.Record]:
-        """The rows that belong there."""
-        found: list[asyncpg.Record] = []
+        """The rows that belong there; periods are asked for in their order."""
+        if place[0] != self._period:
+            await self._go_to(place[0])
+        return self._of_period.get(place, [])
+
+    async def _go_to(self, period: int) -> None:
+        self._period, self._of_period = period, {}
         while True:
-            if self._next is None:
+            if self._ahead is None:
                 async for row in self._rows:
-                    self._next = row
+                    self._ahead = row
                     break
-            if self._next is None or tuple(self._next)[:_PLACE] != place:
-                return found
-            found.append(self._next)
-            self._next = None
+            if self._ahead is None or self._ahead[0] > period:
+                return
+            if self._ahead[0] == period:
+                self._of_period.setdefault(tuple(self._ahead)[:_PLACE], []).append(self._ahead)
+            self._ahead = None
 
 
 async def read_report(
@@ -186,18 +200,26 @@ async def read_report(
 ) -> AsyncGenerator[ReportRow, None]:
     """The rows of a report, by period and then by what else it is grouped by.
 
-    What changed within the last seconds is not counted yet (payk.store.report_folding). Raises ReportRefused for a
-    client, operator or route that is not there, and StoreUnavailable.
+    What changed within the last seconds is not counted yet (payk.store.report_folding). Raises ReportRefused for an
+    operator or route that is not there and for more than ROWS_MAX rows, and StoreUnavailable.
     """
+    # Refused before the transaction and behind it: what is raised amid one costs its connection.
+    async with db.connection(timeout) as connection:
+        names = await _names(connection)
+    filters = _filters(asked, names)
+    rows = 0
     async with db.transaction(timeout) as connection:
         await connection.execute(sql("reports.snapshot"))
         await connection.execute(sql("reports.plan_for_much"))
-        names = await _names(connection)
-        arguments = await _arguments(connection, asked, periods, names)
+        arguments = await _arguments(connection, asked, periods, filters)
         failures = _Side(aiter(connection.cursor(sql("reports.read_failures"), *arguments, prefetch=PREFETCH)))
         async for row in connection.cursor(sql("reports.read_counts"), *arguments, prefetch=PREFETCH):
-            place = tuple(row)[:_PLACE]
-            yield _row(row, asked, periods, names, await failures.of(place))
+            rows += 1
+            if rows > ROWS_MAX:
+                break
+            yield _row(row, asked, periods, names, await failures.of(tuple(row)[:_PLACE]))
+    if rows > ROWS_MAX:
+        raise ReportRefused("GroupBy", f"more than {ROWS_MAX:,} rows; group by less, or ask for less time")
 
 
 async def _names(connection: Connection) -> _Names:
@@ -208,12 +230,8 @@ async def _names(connection: Connection) -> _Names:
     return names
 
 
-async def _arguments(
-    connection: Connection, asked: ReportAsked, periods: Sequence[Period], names: _Names
-) -> tuple[object, ...]:
-    """Of the queries that read counts."""
-    given = columns((int(r.span), r.low, r.high, r.period) for r in ranges(periods))
-    keys: list[int] | None = None
+def _filters(asked: ReportAsked, names: _Names) -> tuple[object, ...]:
+    """Those of the query that chooses keys."""
     operator = _number("Operator", asked.operator, names.operators)
     routes = None
     if asked.route is not None:
@@ -221,7 +239,15 @@ async def _arguments(
         routes = [number for number, name in names.routes.items() if _plain(name) == wanted]
         if not routes:
             raise ReportRefused("Route", "no route names these operators in this order")
-    filters = (asked.client_id, asked.label, asked.sender, asked.sms_type, operator, routes)
+    return (asked.client_id, asked.label, asked.sender, asked.sms_type, operator, routes)
+
+
+async def _arguments(
+    connection: Connection, asked: ReportAsked, periods: Sequence[Period], filters: tuple[object, ...]
+) -> tuple[object, ...]:
+    """Of the queries that read counts."""
+    given = columns((int(r.span), r.low, r.high, r.period) for r in ranges(periods))
+    keys: list[int] | None = None
     if any(value is not None for value in filters):
         keys = [row[0] for row in await connection.fetch(sql("reports.choose_keys"), *filters)]
     return (*given, keys, [_DIMENSIONS[dimension] for dimension in asked.group_by if dimension in _DIMENSIONS])
@@ -278,8 +304,7 @@ async def label_progress(db: Database, client_id: int, label: str, *, timeout: f
 
     Raises StoreUnavailable.
     """
-    while await fold(db, wait=False):
-        pass
+    await _fold_all(db, timeout / 2)
     since = db.now() - timedelta(days=_LABEL_DAYS)
     async with db.transaction(timeout) as connection:
         await connection.execute(sql("reports.snapshot"))
@@ -292,6 +317,16 @@ async def label_progress(db: Database, client_id: int, label: str, *, timeout: f
         holds = await holds_in_force(connection)
     assert due is not None and pace is not None  # each is one row
     return _progress(db, counts, failures, due, pace, [hold for hold in holds if _holds(hold, client_id, label)])
+
+
+async def _fold_all(db: Database, seconds: float) -> None:
+    """Add up what changed so far, unless that takes longer: then the answer is as of a moment ago."""
+    deadline = asyncio.get_running_loop().time() + seconds
+    try:
+        while asyncio.get_running_loop().time() < deadline and await fold(db, patience=FOLD_PATIENCE) == BATCH:
+            pass
+    except StoreBusy:
+        return
 
 
 def _holds(hold: Hold, client_id: int, label: str) -> bool:

@@ -53,11 +53,12 @@ def members_of(query: str, known: Sequence[str]) -> dict[str, str]:
             raise ReportRefused(written[:40] or "?", f"not known here; known are {', '.join(known)}")
         if name in found:
             raise ReportRefused(name, "given twice")
-        value = value.strip()
-        if "\0" in value or not value.isprintable():
-            raise ReportRefused(name, "it holds a control character")
-        if value or name == "SmsLabel":
-            found[name] = value
+        if "\0" in value or "\ufffd" in value:
+            raise ReportRefused(name, "it holds what no text holds")
+        if name == "SmsLabel":
+            found[name] = value  # as it was sent, blanks and all
+        elif value.strip():
+            found[name] = value.strip()
     return found
 
 

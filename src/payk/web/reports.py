@@ -10,9 +10,11 @@ import asyncio
 import re
 import tempfile
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import IO, Any, Final
 from zoneinfo import ZoneInfo
 
@@ -51,6 +53,8 @@ CHUNK: Final = 2**16
 READING: Final = 60.0
 """Seconds that the reading of a report may take."""
 
+_TABLES: Final = ThreadPoolExecutor(AT_ONCE, "tables")
+"""Apart from the pool that looks up host names."""
 _KINDS: Final = {
     Format.JSON: b"application/json; charset=utf-8",
     Format.CSV: b"text/csv; charset=utf-8",
@@ -115,14 +119,17 @@ class Reports:
         """A report, read and ready to be passed on. Raises ReportRefused and StoreUnavailable; waits `timeout` seconds
         for its turn."""
         file = tempfile.SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 - it is closed when its last octet is passed on
+        sheet: _ReportSheet | None = None
         try:
             async with self._turn(timeout):
                 since = await counted_since(self._db)
                 sheet = _ReportSheet(file, query, naming, since)
                 async with aclosing(read_report(self._db, query.asked, query.periods, timeout=READING)) as rows:
                     await _written(rows, sheet.write)
-                await asyncio.to_thread(sheet.close)
+                await _apart(sheet.close)
         except BaseException:
+            if sheet is not None:
+                sheet.drop()
             file.close()
             raise
         name = f"report-{query.asked.begins:%Y%m%d}-{query.asked.ends:%Y%m%d}.{query.format}"
@@ -143,12 +150,13 @@ class Reports:
         if query.format is not Format.XLSX:
             return Prepared(_KINDS[query.format], name, _passed_on(first, pages, query, naming))
         file = tempfile.SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 - it is closed when its last octet is passed on
+        table = XlsxTable(file, [naming(column) for column in MESSAGE_COLUMNS])
         try:
-            table = XlsxTable(file, [naming(column) for column in MESSAGE_COLUMNS])
             async for page in _chained(first, pages):
-                await asyncio.to_thread(table.write, [_message_row(message, query.zone) for message in page])
-            await asyncio.to_thread(table.close)
+                await _apart(table.write, [_message_row(message, query.zone) for message in page])
+            await _apart(table.close)
         except BaseException:
+            table.drop()
             file.close()
             raise
         return Prepared(_KINDS[query.format], name, _octets(file))
@@ -169,14 +177,25 @@ class Reports:
             if cursor is None:
                 return
 
-    async def progress(self, client_id: int, label: str) -> LabelProgress | None:
-        """How a label of a client stands; None where it has no messages."""
-        return await label_progress(self._db, client_id, label)
+    async def progress(self, client_id: int, label: str, *, timeout: float) -> LabelProgress | None:
+        """How a label of a client stands; None where it has no messages. Waits `timeout` seconds for its turn."""
+        async with self._turn(timeout):
+            return await label_progress(self._db, client_id, label)
 
     async def labels(self, client_id: int | None, since: datetime, limit: int, *, timeout: float) -> list[LabelSeen]:
         """The labels of late."""
         async with self._turn(timeout):
             return await recent_labels(self._db, client_id, since, limit)
+
+
+async def _apart(work: Callable[..., None], *arguments: object) -> None:
+    """Do the work of a table in a thread, so that nobody else waits for it. Cancelled, it waits for the end."""
+    done = asyncio.get_running_loop().run_in_executor(_TABLES, partial(work, *arguments))
+    try:
+        await asyncio.shield(done)
+    except asyncio.CancelledError:
+        await asyncio.wait([done])
+        raise
 
 
 async def _written(rows: AsyncIterator[ReportRow], write: Callable[[Sequence[ReportRow]], None]) -> None:
@@ -185,10 +204,10 @@ async def _written(rows: AsyncIterator[ReportRow], write: Callable[[Sequence[Rep
     async for row in rows:
         batch.append(row)
         if len(batch) == BATCH:
-            await asyncio.to_thread(write, batch)
+            await _apart(write, batch)
             batch = []
     if batch:
-        await asyncio.to_thread(write, batch)
+        await _apart(write, batch)
 
 
 async def _octets(file: IO[bytes]) -> AsyncGenerator[bytes, None]:
@@ -385,6 +404,11 @@ class _ReportSheet:
             self._table.close()
         else:
             self._file.write(b"]}\n")
+
+    def drop(self) -> None:
+        """Give up amid it."""
+        if self._table is not None:
+            self._table.drop()
 
     def _members(self, row: ReportRow) -> dict[str, Any]:
         naming = self._naming

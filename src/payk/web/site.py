@@ -102,6 +102,8 @@ class Site:
             with exchange.caller:
                 async with aclosing(stream.octets) as octets:
                     await send(head)
+                    if exchange.method == "HEAD":
+                        await octets.aclose()  # nobody gets them
                     async for chunk in octets:
                         await send({"type": "http.response.body", "body": chunk, "more_body": True})
                 await send({"type": "http.response.body", "body": b"", "more_body": False})

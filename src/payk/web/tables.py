@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import tempfile
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import IO, Any, Final, Protocol
@@ -28,6 +29,9 @@ class Table(Protocol):
 
     def close(self) -> None:
         """Write what is left."""
+
+    def drop(self) -> None:
+        """Give up amid it."""
 
 
 def _plain(cell: Cell) -> Any:
@@ -57,14 +61,24 @@ class CsvTable:
         """Leave the file, which is not closed."""
         self._text.detach()
 
+    def drop(self) -> None:
+        """There is nothing but the file."""
+
 
 class XlsxTable:
     """A workbook with a sheet for each million rows; texts are texts, and times are times on the wall of their zone."""
 
     def __init__(self, file: IO[bytes], head: Sequence[str]) -> None:
+        self._rows = tempfile.TemporaryDirectory(prefix="payk-report-")  # where rows wait until the book is whole
         self._book = xlsxwriter.Workbook(
             file,
-            {"constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False, "remove_timezone": True},
+            {
+                "tmpdir": self._rows.name,
+                "constant_memory": True,
+                "strings_to_formulas": False,
+                "strings_to_urls": False,
+                "remove_timezone": True,
+            },
         )
         self._time = self._book.add_format({"num_format": "yyyy-mm-dd hh:mm:ss"})
         self._bold = self._book.add_format({"bold": True})
@@ -99,3 +113,9 @@ class XlsxTable:
         if self._sheet is None:
             self._next_sheet()
         self._book.close()
+        self._rows.cleanup()
+
+    def drop(self) -> None:
+        """Leave nothing behind of a file that will not be whole."""
+        self._book.fileclosed = True  # else it would be written when nobody holds it any more
+        self._rows.cleanup()

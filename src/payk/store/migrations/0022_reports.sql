@@ -166,6 +166,8 @@ create table report_failure (
     primary key (span, began, key_id, state, reason)
 ) with (fillfactor = 70);
 
+create index report_failure_key on report_failure (key_id, span, began);
+
 -- Labelled messages that are still to be sent, by the minute they are due; and how many left the queue, by minutes.
 create table report_due (
     client_id  integer not null,

@@ -2,19 +2,14 @@
 -- One fold at a time: the labels of a day are counted in turn.
 select pg_advisory_xact_lock(hashtext('payk.report_fold'));
 
--- name: try_fold_lock
--- The same, unless another one folds.
-select pg_try_advisory_xact_lock(hashtext('payk.report_fold'));
-
 -- name: take_deltas
--- Takes up to $1 of the differences that were written, added up; with the messages that left the queue (gone), and how
--- many differences these were.
+-- Takes up to $1 of the differences that were written, added up, and how many these were.
 with gone as (
     delete from report_delta where ctid = any(array(select ctid from report_delta limit $1)) returning *
 )
 select bucket, client_id, queue_id, operator_id, sms_type, state, submit_bin, deliver_bin, sender, label, reason, due,
        sum(messages)::bigint as messages, sum(parts)::bigint as parts, sum(price)::bigint as price,
-       -coalesce(sum(messages) filter (where state = 0 and messages < 0), 0)::bigint as gone, count(*)::bigint as deltas
+       count(*)::bigint as deltas
 from gone
 group by bucket, client_id, queue_id, operator_id, sms_type, state, submit_bin, deliver_bin, sender, label, reason, due;
 
@@ -191,6 +186,14 @@ delete from report_count where ctid = any(array(
 delete from report_failure where ctid = any(array(
     select ctid from report_failure where span in (0, 1, 2) and began < now() - make_interval(days => $1::integer)
     limit $2));
+
+-- name: prune_keys
+-- Keys that nothing is counted under, $1 at most.
+delete from report_key where key_id = any(array(
+    select key_id from report_key k
+    where not exists (select from report_count c where c.key_id = k.key_id)
+      and not exists (select from report_failure f where f.key_id = k.key_id)
+    limit $1));
 
 -- name: prune_labels
 -- Labels of days whose messages do not change any more.

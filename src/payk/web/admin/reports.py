@@ -185,7 +185,7 @@ async def label(
     client_id = _client_id(caller, parts, client)
     if name is None or client_id is None:
         raise _wrong(ReportRefused("Client", "each client has its own labels; name the client"))
-    progress = await parts.reports.progress(client_id, label)
+    progress = await parts.reports.progress(client_id, label, timeout=PATIENCE)
     if progress is None:
         raise not_found("label", label)
     return _stands(name, label, progress)

@@ -72,7 +72,7 @@ class OwnReports:
                     for each in found
                 ]
                 return Answer(200, _encode({"Labels": labels}))
-            progress = await self._reports.progress(client.client_id, label)
+            progress = await self._reports.progress(client.client_id, label, timeout=self._patience)
         if progress is None:
             raise Problem(Code.MESSAGE_NOT_FOUND, "This client has no messages with this SmsLabel.")
         return Answer(200, _encode(_members(label, progress)))
