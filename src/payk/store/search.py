@@ -118,8 +118,11 @@ async def search_messages(
     check_search(search, limit)
     async with db.connection(timeout) as connection:
         asked = await _asked(connection, search, cursor)
-        ids, cursor, looked_back_to = await _page(connection, asked, limit, budget or SearchBudget())
-        found = await messages_within(connection, ids)
+        if not isinstance(asked, SearchRefused):
+            ids, cursor, looked_back_to = await _page(connection, asked, limit, budget or SearchBudget())
+            found = await messages_within(connection, ids)
+    if isinstance(asked, SearchRefused):  # what is raised amid it costs the connection
+        raise asked
     if not whole_numbers:
         found = tuple(replace(message, number=mask(message.number)) for message in found)
     return SearchPage(found, cursor, looked_back_to)
@@ -138,22 +141,22 @@ async def read_text(
     return None if row is None else opens(row["text"], row["phone"])
 
 
-async def _asked(connection: Connection, search: MessageSearch, cursor: int | None) -> _Asked:
+async def _asked(connection: Connection, search: MessageSearch, cursor: int | None) -> _Asked | SearchRefused:
     client_id = country = operator_id = phone = None
     if search.client is not None:
         found = await connection.fetchrow(sql("search.find_client"), search.client)
         if found is None:
-            raise SearchRefused("client", f"there is no client '{search.client}'")
+            return SearchRefused("client", f"there is no client '{search.client}'")
         client_id, country = found["client_id"], found["default_country"]
     if search.operator is not None:
         operator_id = await connection.fetchval(sql("search.find_operator"), search.operator)
         if operator_id is None:
-            raise SearchRefused("operator", f"there is no operator '{search.operator}'")
+            return SearchRefused("operator", f"there is no operator '{search.operator}'")
     if search.number is not None:
         try:
             phone = normalise_phone(search.number, country)
         except Rejection as error:
-            raise SearchRefused("number", error.detail.rpartition(": ")[2].rstrip(".")) from error  # not the number
+            return SearchRefused("number", error.detail.rpartition(": ")[2].rstrip("."))  # not the number
     [span] = await connection.fetch(sql("search.id_range"), search.accepted_from, search.accepted_before, ID_SLACK)
     high = span["high"] if cursor is None else min(span["high"], cursor)
     return _Asked(search, phone, client_id, operator_id, span["low"], high)
