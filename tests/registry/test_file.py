@@ -310,6 +310,7 @@ WRONG = [
     ),
     (link("rate = nan"), "operator[0].link[0].rate: nan is not a number; "),
     (link("rate = inf"), "operator[0].link[0].rate: inf is out of range; "),
+    (link(f"rate = 0x{'F' * 400}"), "operator[0].link[0].rate: a huge number is out of range; "),
     (link("rate = true"), "operator[0].link[0].rate: true is not a number; "),
     (link("response_timeout = 0"), "write a number of seconds from 0.1 to 600"),
     (

@@ -161,8 +161,9 @@ class Comparison:
             return
         options, fields = _merged("operator.link", present.options if present else None, entry.options)
         moved = [key for key in WHERE_PASSWORDS_GO if key in fields]
-        if present is not None and moved and entry.password is None:
-            wrong = f"missing, and {', '.join(moved)} of link {shown(entry.name)} would change"
+        if present is not None and moved and not isinstance(entry.password, str):
+            state = "missing" if entry.password is None else "it is not in clear"
+            wrong = f"{state}, and {', '.join(moved)} of link {shown(entry.name)} would change"
             right = "whoever says where it is sent, and how protected, writes it as well"
             self._wrong(f"{entry.path}.password", wrong, right)
             return

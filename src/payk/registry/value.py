@@ -158,7 +158,8 @@ def number(low: float, high: float, *, unit: str = "") -> Reader[float]:
 
     @described({"type": "number", "minimum": low, "maximum": high})
     def read(value: object, place: Place) -> float | None:
-        if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
+        no_number = isinstance(value, float) and math.isnan(value)  # an integer may be beyond every float
+        if no_number or isinstance(value, bool) or not isinstance(value, int | float):
             place.wrong(f"{shown(value)} is not a number", right)
         elif not low <= value <= high:
             place.wrong(f"{shown(value)} is out of range", right)

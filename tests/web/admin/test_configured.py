@@ -385,8 +385,32 @@ async def test_nobody_has_a_password_sent_elsewhere_who_does_not_know_it(managed
     toml = {"content-type": "application/toml"}
     body = refusal(await managed("POST", "/apply", content=text.encode(), headers=toml), "ValueInvalid")
     assert list(body["Errors"]) == ["password"]
+    of_an_export = f'{text}password = {{sealed = "{sealed[1]}"}}\n'
+    body = refusal(await managed("POST", "/apply", content=of_an_export.encode(), headers=toml), "ValueInvalid")
+    assert body["Errors"]["password"][0].startswith('it is not in clear, and host of link "tcell-1" would change; ')
     answer = await managed("POST", "/apply", content=f'{text}password = "secret"\n'.encode(), headers=toml)
     assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("name", [{}, {"name": None}, {"name": 1}, {"name": ["tcell-1"]}])
+async def test_a_new_link_without_a_name_is_none_that_is_there(managed: Managed, name: dict[str, Any]) -> None:
+    await managed.done("POST", "/operators", {"name": "tcell"})
+    await managed.done("POST", "/operators/tcell/links", LINK)
+    before = await managed.done("GET", "/links/tcell-1")
+    link = {key: value for key, value in LINK.items() if key != "name"}
+    answer = await managed("POST", "/operators/tcell/links", {**link, "system_id": "other", **name})
+    assert list(refusal(answer, "ValueInvalid")["Errors"]) == ["name"]
+    assert await managed.done("GET", "/links/tcell-1") == before
+    assert len((await managed.done("GET", "/links"))["items"]) == 1
+
+
+async def test_a_number_beyond_all_is_out_of_range(managed: Managed) -> None:
+    await managed.done("POST", "/operators", {"name": "tcell"})
+    await managed.done("POST", "/operators/tcell/links", LINK)
+    for rate in (str(10**400), f"-{10**400}", "1e400"):
+        given = f'{{"rate": {rate}}}'.encode()
+        body = refusal(await managed("PATCH", "/links/tcell-1", content=given), "ValueInvalid")
+        assert "is out of range; write a number of submit_sm a second from 0" in body["Errors"]["rate"][0]
 
 
 async def test_a_change_that_moved_a_link_is_taken_back_with_its_password(managed: Managed) -> None:
@@ -490,3 +514,17 @@ async def test_a_body_that_nobody_would_read_is_refused(managed: Managed) -> Non
     for path in (f"/clients/bank/keys/{key['key_id']}/rotate", "/clients/bank/suspend", "/operators/tcell/drain"):
         assert "takes no body" in refusal(await managed("POST", path, {"grace": 1}), "RequestInvalid")["Detail"]
     assert (await managed.done("POST", "/clients/bank/suspend", {}))["enabled"] is False
+    assert "takes no body" in refusal(await managed("GET", "/clients", {"limit": 1}), "RequestInvalid")["Detail"]
+
+
+@pytest.mark.parametrize(
+    "operation", ["GET /clients", "GET /session", "HEAD /clients", "POST /clients", "GET /nowhere"]
+)
+async def test_nothing_is_read_of_a_body_before_it_is_known_who_is_calling(managed: Managed, operation: str) -> None:
+    method, path = operation.split(" ")
+    head = f"{method} {ROOT}{path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer nobody\r\nContent-Length: 1000\r\n\r\n"
+    reader, writer = await asyncio.open_connection("127.0.0.1", managed.server.port)
+    writer.write(head.encode() + b'{"a":')  # the rest never comes
+    answer = await asyncio.wait_for(reader.readuntil(b"\r\n"), 5)
+    assert answer.startswith(b"HTTP/1.1 401 ")
+    writer.close()

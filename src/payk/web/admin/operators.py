@@ -127,7 +127,10 @@ async def create_link(caller: Known, parts: Parts, name: Name, fields: Fields) -
     """A new link; it binds within a second."""
     caller.check(Permission.CHANGE_OPERATORS)
     _check_password(fields)
-    link = str(fields.get("name", ""))
+    link = fields.get("name")
+    if not isinstance(link, str):  # a file that leaves it out means the operator's first link, which may be there
+        rule = "it is no text; write the name of the new link" if "name" in fields else "missing; a new link needs one"
+        raise Problem(ManagementCode.VALUE_INVALID, f"name: {rule}.", errors={"name": [rule]})
     document = {"operator": [{"name": name, "link": [writes(fields)]}]}
     await change(parts, caller, document, expected={("operator", name): ANYTHING, ("operator.link", link): NOTHING})
     return one(await _link(parts, link), 201)

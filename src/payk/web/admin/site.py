@@ -37,7 +37,6 @@ BODY_MAX: Final = 2**20
 """Octets of a body."""
 FILE_MAX: Final = 64 * 2**20
 """Octets of a file to apply."""
-_WITH_BODY: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _NOT_KEPT: Final = (b"cache-control", b"no-store")
 
 _PROBLEM: dict[str, Any] = {
@@ -133,7 +132,7 @@ class _KnownFirst:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["method"] in _WITH_BODY and scope["path"] != f"{ROOT}/session":
+        if (scope["method"], scope["path"]) != ("POST", f"{ROOT}/session"):  # logging in
             request = Request(scope)
             request.state.principal = await known_principal(request)
         await self._app(scope, receive, send)
