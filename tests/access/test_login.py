@@ -93,7 +93,7 @@ async def test_whoever_is_unknown_disabled_or_locked_costs_the_same_work(scene: 
 async def seconds_locked(scene: Scene, table: str) -> int | None:
     async with scene.db.connection() as connection:
         wait: int | None = await connection.fetchval(
-            f"select round(extract(epoch from locked_until - now()))::int from {table}"
+            f"select round(extract(epoch from locked_until - now()))::int from {table} where locked_until > now()"
         )
     return wait
 
@@ -145,6 +145,16 @@ async def test_strangers_with_many_networks_keep_out_other_strangers_alone(scene
     assert await seconds_locked(scene, "user_account") is None
     async with scene.db.connection() as connection:
         assert await connection.fetchval("select failures from user_account") == 1
+
+
+async def test_attempts_of_strangers_that_are_a_day_old_count_no_more(scene: Scene) -> None:
+    await scene.users.create(ROOT, "boris", "operator", password=PASSWORD)
+    for number in range(49):
+        await refused(scene.access, address=f"203.0.113.{number}")
+    await scene.do("update user_account set locked_until = locked_until - interval '25 h'")
+    await refused(scene.access, address="203.0.113.50")
+    assert await seconds_locked(scene, "user_account") is None
+    await scene.access.log_in("boris", PASSWORD, None, "198.51.100.1")
 
 
 async def test_a_network_is_known_for_thirty_days(scene: Scene) -> None:

@@ -31,13 +31,14 @@ from user_account u where u.user_id = $1 for update;
 
 -- name: take_attempt
 -- Counts an attempt from a network that the user did not log in from, before it is looked at; from the $2-th on each
--- locks the user for all of these, twice as long each time, from $3 up to $4 seconds. Counts anew a day after the last
--- lock ended. Null while locked.
+-- locks the user for all of these, twice as long each time, from $3 up to $4 seconds. Any other locks it for no time at
+-- all, so that all count anew a day after the last lock or attempt. Null while locked.
 update user_account
 set failures = case when locked_until < clock_timestamp() - interval '1 day' then 1 else failures + 1 end,
     locked_until = case when failures + 1 >= $2::integer
                              and coalesce(locked_until >= clock_timestamp() - interval '1 day', true)
-        then clock_timestamp() + make_interval(secs => least($4::float8, $3::float8 * 2 ^ least(failures + 1 - $2, 20))) end
+        then clock_timestamp() + make_interval(secs => least($4::float8, $3::float8 * 2 ^ least(failures + 1 - $2, 20)))
+        else clock_timestamp() end
 where user_id = $1 and (locked_until is null or locked_until <= clock_timestamp())
 returning failures;
 
