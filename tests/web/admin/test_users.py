@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from typing import Any
 
 import pyotp
 
@@ -157,3 +158,33 @@ async def test_a_stolen_session_of_an_admin_changes_not_how_it_logs_in(managed: 
     shown = {"current_password": PASSWORD, "code": totp.now()}  # type: ignore[union-attr]
     assert (await managed("DELETE", "/users/boss/totp", shown, token=token)).status_code == 204
     await _log_in(managed, "boss")
+
+
+async def test_a_stolen_session_of_an_admin_makes_nobody_that_may_log_in(managed: Managed) -> None:
+    for name, role in (("boss", "admin"), ("night", "operator")):
+        await managed.done("POST", "/users", {"name": name, "role": role, "password": PASSWORD})
+    session = await _log_in(managed, "boss")
+    operations: tuple[tuple[str, str, dict[str, Any]], ...] = (
+        ("POST", "/tokens", {"name": "of-boss", "user": "boss"}),
+        ("POST", "/tokens", {"name": "of-none", "role": "admin"}),
+        ("POST", "/users", {"name": "other", "role": "admin", "password": PASSWORD}),
+        ("PATCH", "/users/night", {"role": "admin"}),
+        ("PATCH", "/users/night", {"enabled": True}),
+        ("PUT", "/users/night/password", {"password": "another long password"}),
+        ("POST", "/users/night/totp", {}),
+        ("DELETE", "/users/night/totp", {}),
+    )
+    before = [(await managed.done("GET", path))["items"] for path in ("/users", "/tokens")]
+    for method, path, body in operations:
+        for more in ({}, {"current_password": "not the present one"}):
+            told = refusal(await managed(method, path, {**body, **more}, token=session), "ValueInvalid")
+            assert list(told["Errors"]) == ["current_password"], (method, path)
+    assert [(await managed.done("GET", path))["items"] for path in ("/users", "/tokens")] == before
+    assert (await managed("PATCH", "/users/night", {"enabled": False}, token=session)).status_code == 200
+    for method, path, body in operations:
+        answer = await managed(method, path, {**body, "current_password": PASSWORD}, token=session)
+        assert answer.status_code in (200, 201, 204), (method, path, answer.text)
+    token = (await managed.done("POST", "/tokens", {"name": "program", "role": "admin"}))["token"]
+    new = {"name": "made-by-it", "role": "operator"}
+    await managed.done("POST", "/tokens", new, token=token)
+    await managed.done("POST", "/users", new, token=token)

@@ -64,7 +64,18 @@ class UserShown(BaseModel):
     last_login_at: str | None
 
 
-class UserNew(Given):
+class Confirmation(Given):
+    """Whoever changes in a session who may log in, how or as what, shows again to be its user: it may be stolen."""
+
+    current_password: Annotated[str, Field(max_length=1_024)] | None = Field(
+        None, description="Needed in a session: the one that its own user logs in with."
+    )
+    code: Annotated[str, Field(max_length=20)] | None = Field(
+        None, description="And a new one-time code, of users that have them."
+    )
+
+
+class UserNew(Confirmation):
     """A new user; without a password it has tokens only."""
 
     name: Short
@@ -73,23 +84,12 @@ class UserNew(Given):
     password: Annotated[str, Field(max_length=1_024)] | None = None
 
 
-class UserChange(Given):
+class UserChange(Confirmation):
     """What is to become of a user; what is left out stays."""
 
     enabled: bool | None = None
     role: Short | None = None
     client: Short | None = Field(None, description="With a role that is of one client.")
-
-
-class Confirmation(Given):
-    """Whoever changes in a session how its own user logs in shows once more to be it: a session may be stolen."""
-
-    current_password: Annotated[str, Field(max_length=1_024)] | None = Field(
-        None, description="Needed for one's own user, in a session."
-    )
-    code: Annotated[str, Field(max_length=20)] | None = Field(
-        None, description="And a new one-time code, of users that have them."
-    )
 
 
 class NewPassword(Confirmation):
@@ -119,7 +119,7 @@ class TokenShown(BaseModel):
     last_used_at: str | None
 
 
-class TokenNew(Given):
+class TokenNew(Confirmation):
     """A new token: of a user, or with a role of its own."""
 
     name: Short
@@ -217,6 +217,7 @@ async def list_users(caller: Known, parts: Parts) -> Users:
 async def create_user(caller: Known, parts: Parts, new: UserNew) -> UserShown:
     """A new user."""
     caller.check(Permission.MANAGE_USERS)
+    await _confirm(caller, parts, new)
     await parts.users.create(caller.actor, new.name, new.role, client=new.client, password=new.password)
     return await _shown(parts, new.name)
 
@@ -239,6 +240,8 @@ async def show_user(caller: Known, parts: Parts, name: Name) -> UserShown:
 async def change_user(caller: Known, parts: Parts, name: Name, change: UserChange) -> UserShown:
     """Disable it, which ends its sessions at once, enable it, or give it another role."""
     caller.check(Permission.MANAGE_USERS)
+    if change.role is not None or change.enabled:
+        await _confirm(caller, parts, change)
     if change.role is not None:
         await parts.users.set_role(caller.actor, name, change.role, client=change.client)
     elif change.client is not None:
@@ -255,7 +258,7 @@ async def set_password(caller: Known, parts: Parts, name: Name, new: NewPassword
     if not _is_own(caller, name):
         caller.check(Permission.MANAGE_USERS)
     check_password(new.password, name)
-    await _confirm(caller, parts, name, new)
+    await _confirm(caller, parts, new)
     await parts.users.set_password(caller.actor, name, new.password)
 
 
@@ -264,7 +267,7 @@ async def set_totp(caller: Known, parts: Parts, name: Name, given: Confirmation 
     """Have it log in with one-time codes, of a new secret; its sessions end. Everybody may for itself."""
     if not _is_own(caller, name):
         caller.check(Permission.MANAGE_USERS)
-    await _confirm(caller, parts, name, given)
+    await _confirm(caller, parts, given)
     return TotpShown(uri=await parts.users.set_totp(caller.actor, name))
 
 
@@ -272,7 +275,7 @@ async def set_totp(caller: Known, parts: Parts, name: Name, given: Confirmation 
 async def drop_totp(caller: Known, parts: Parts, name: Name, given: Confirmation | None = None) -> None:
     """Have it log in without one-time codes."""
     caller.check(Permission.MANAGE_USERS)
-    await _confirm(caller, parts, name, given)
+    await _confirm(caller, parts, given)
     await parts.users.drop_totp(caller.actor, name)
 
 
@@ -281,9 +284,9 @@ def _is_own(caller: Caller, name: str) -> bool:
     return caller.principal.session is not None and caller.principal.name.lower() == name.lower()
 
 
-async def _confirm(caller: Caller, parts: Management, name: str, given: Confirmation | None) -> None:
-    """Raise Problem (ValueInvalid), where it is the caller's own user, unless it shows to be it."""
-    if not _is_own(caller, name):
+async def _confirm(caller: Caller, parts: Management, given: Confirmation | None) -> None:
+    """Raise Problem (ValueInvalid) where the caller came in a session, unless it shows to be its user."""
+    if caller.principal.session is None:
         return
     if given is None or given.current_password is None:
         rule = "missing; write the password that you log in with"
@@ -316,7 +319,8 @@ async def list_tokens(caller: Known, parts: Parts) -> Tokens:
 async def create_token(caller: Known, parts: Parts, new: TokenNew) -> TokenMade:
     """A new token."""
     caller.check(Permission.MANAGE_USERS)
-    given: dict[str, Any] = new.model_dump()
+    await _confirm(caller, parts, new)
+    given: dict[str, Any] = new.model_dump(exclude=set(Confirmation.model_fields))
     return TokenMade(token=await parts.tokens.create(caller.actor, given.pop("name"), **given))
 
 
