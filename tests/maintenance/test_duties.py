@@ -10,6 +10,7 @@ from payk.domain.directory import CurrentDirectory
 from payk.domain.message import MessageState, SmsType
 from payk.domain.outcome import Accepted, Uncertain
 from payk.maintenance import all_duties, expiry, parked, partitions, pruning, rescue, staging, unanswered
+from payk.metrics.catalogue import RECEIPTS
 from payk.outcome_log import OutcomeLog
 from payk.store.processes import end_process, register
 from tests.store.scene import Scene
@@ -94,7 +95,10 @@ async def test_parked_receipts_are_tried_again(scene: Scene) -> None:
     claim = await scene.claimed()
     await scene.record(claim, Accepted(1, "a"))
     await scene.execute("update parked_receipt set next_try_at = now()")
+    operator = scene.directory.value.operators[scene.operator].name
+    before = RECEIPTS.values.get((operator, "delivered"), 0)
     assert await parked.run_once(scene.db, scene.directory, scene.wait, told(scene)) == 1
+    assert RECEIPTS.values[operator, "delivered"] == before + 1, "matched late is matched"
     assert await scene.state(claim.message_id) is MessageState.DELIVERED
     assert await scene.value("select (count(*), max(tries)) from parked_receipt") == (1, 1)
 

@@ -24,14 +24,13 @@ from payk.metrics.catalogue import (
     LINK_WINDOW_USED,
     OUTCOMES,
     POSSIBLE_DUPLICATES,
-    RECEIPTS,
     RECEIPTS_PARKED,
     RECEIVED_AFTER,
     SUBMITTED_AFTER,
 )
 from payk.metrics.family import Labels, Readings
 from payk.store.outcomes import Recorded
-from payk.store.receipts import Settled
+from payk.store.receipts import Settled, count_matched
 
 __all__ = ["LANES", "count_outcomes", "count_receipts", "read_links"]
 
@@ -72,18 +71,15 @@ def count_outcomes(records: Iterable[tuple[Recorded, float | None]], directory: 
 def count_receipts(reports: Sequence[ReceiptReport], settled: Sequence[Settled], directory: CurrentDirectory) -> None:
     """Count what became of receipts; those that turned out to be messages of subscribers are none."""
     operators = directory.value.operators
-    told: Counter[tuple[int, str]] = Counter()
     parked: Counter[int] = Counter()
     ages: dict[tuple[int, tuple[int, int]], list[float]] = defaultdict(list)
     for report, one in zip(reports, settled, strict=True):
         if one.message_id is not None:
-            told[report.operator_id, "other" if report.state is None else report.state.name.lower()] += 1
             if one.age is not None and one.kind is not None:
                 ages[report.operator_id, one.kind].append(one.age)
         elif not report.by_text_alone:
             parked[report.operator_id] += 1
-    for (operator_id, state), count in told.items():
-        RECEIPTS.add(_operator(operators, operator_id), state, amount=count)
+    count_matched(reports, settled, directory)
     for operator_id, count in parked.items():
         RECEIPTS_PARKED.add(_operator(operators, operator_id), amount=count)
     for (operator_id, (sms_type, priority)), seconds in ages.items():

@@ -103,7 +103,8 @@ ANSWERED_AFTER = Histogram(
 )
 RECEIVED_AFTER = Histogram(
     "payk_submit_to_receipt_seconds",
-    "From submit_sm to the final receipt, of messages of one part. The lane is that of their SmsType and Priority.",
+    "From submit_sm to the final receipt, of messages of one part whose receipt was matched when it came. The lane is"
+    " that of their SmsType and Priority.",
     "seconds",
     _OPERATOR_LANE,
     bounds=_RECEIPT,

@@ -7,7 +7,7 @@ them. A receipt that fits no submit is parked and tried again: it may be ahead o
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -30,6 +30,7 @@ from payk.domain.receipt import (
     number_of,
 )
 from payk.domain.states import CORRECTABLE, FINAL, advance, fold, is_final
+from payk.metrics.catalogue import RECEIPTS
 from payk.store.arrays import array_literal, by_kind, columns
 from payk.store.database import Connection, Database
 from payk.store.queries import sql
@@ -41,6 +42,7 @@ __all__ = [
     "LearnedIdMode",
     "Settled",
     "Spoken",
+    "count_matched",
     "learn_id_mode",
     "learned_id_modes",
     "parked_due",
@@ -214,9 +216,22 @@ async def settle_parked(
         assert settled is not None  # under locks nothing changes
         if on_settled is not None:
             settled = await _with_messages(connection, settled)
+    count_matched(reports, settled, directory)
     if on_settled is not None:
         on_settled(reports, settled)
     return settled
+
+
+def count_matched(reports: Sequence[ReceiptReport], settled: Sequence[Settled], directory: CurrentDirectory) -> None:
+    """Count the receipts that were matched, those at once and those that were parked before."""
+    told = Counter(
+        (report.operator_id, "other" if report.state is None else report.state.name.lower())
+        for report, one in zip(reports, settled, strict=True)
+        if one.message_id is not None
+    )
+    for (operator_id, state), count in told.items():
+        operator = directory.value.operators.get(operator_id)
+        RECEIPTS.add("unknown" if operator is None else operator.name, state, amount=count)
 
 
 async def _with_messages(connection: Connection, settled: Sequence[Settled]) -> list[Settled]:
