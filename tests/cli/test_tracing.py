@@ -35,3 +35,17 @@ def test_the_span_of_a_submit_is_known_from_what_it_is_of() -> None:
         "print(len(ids), all(0 < one < 2**64 for one in ids))"
     )
     assert done.stdout == "4 True\n"
+
+
+def test_nothing_of_the_callers_headers_is_told() -> None:
+    done = ran(
+        "import logging\nlogging.basicConfig()\n"
+        "tracing.begin({'OTEL_EXPORTER_OTLP_ENDPOINT': 'http://127.0.0.1:9'})\n"
+        "parent = b'00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'\n"
+        "odd = {b'traceparent': parent, b'tracestate': b'Geheimnis 4711,,=\\xff'}\n"
+        "for headers in (odd, {b'traceparent': b'Geheimnis'}):\n"
+        "    print(tracing.request('POST', headers).context[:16].hex())"
+    )
+    own, other = done.stdout.split()
+    assert own == "0af7651916cd43dd8448eb211c80319c" != other
+    assert "Geheimnis" not in done.stderr

@@ -30,7 +30,8 @@ from payk import __version__
 __all__ = ["Spans"]
 
 _TRACE_ID: Final = 16
-_CARRIED: Final = (b"traceparent", b"tracestate")
+_CARRIED: Final = (b"traceparent",)
+"""Not `tracestate`: what is wrong with one the propagator writes to the log, octet by octet."""
 _FLUSH_MS: Final = 1_400
 
 
