@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from payk.dispatch import tracing
 from payk.domain.message import MessageState
@@ -26,7 +27,7 @@ async def test_nobody_reads(database: Database, tmp_path: Path, monkeypatch: pyt
             await centre.bound(1)
             link = next(iter(centre.dispatcher.links.values()))
             given = await begin_trace(
-                database, link_id=link.link_id, number=None, texts=False, numbers=False, seconds=60
+                database, link_id=link.link_id, number=None, texts=False, numbers=False, seconds=60, by="me"
             )
             async with asyncio.timeout(10):
                 while not await centre.value("select exists (select from link_trace_piece)"):
@@ -41,3 +42,29 @@ async def test_nobody_reads(database: Database, tmp_path: Path, monkeypatch: pyt
     kept = [record for piece in opened for record in json.loads(piece)]
     assert kept and all(len(piece) <= 20_000 + 300 for piece in opened)
     assert {record[1] for record in kept} == {"tcell-1"}
+
+
+async def test_what_the_database_did_not_take_is_counted(database: Database, tmp_path: Path) -> None:
+    async with running_operator(tmp_path) as operator:
+        await configure(database, {"tcell": {"port": operator.port}})
+        async with running_centre(database) as centre:
+            await centre.bound(1)
+            link = next(iter(centre.dispatcher.links.values()))
+            given = await begin_trace(
+                database, link_id=link.link_id, number=None, texts=False, numbers=False, seconds=60, by="me"
+            )
+            async with asyncio.timeout(10):
+                while not await centre.value("select exists (select from link_trace_piece)"):
+                    await accept(database, "992900900900")
+                    await asyncio.sleep(0.2)
+            await centre.all_become(MessageState.DELIVERED, within=20)
+            async with database.connection() as connection:
+                await connection.execute("alter table link_trace_piece add constraint refused check (false) not valid")
+            with capture_logs() as lines:
+                await accept(database, *NUMBERS[:3])
+                await centre.all_become(MessageState.DELIVERED, within=20)
+                await asyncio.sleep(4 * tracing.PERIOD)  # in which the last answers are tried too
+            assert "a part of a trace could not be kept" in {line["event"] for line in lines}
+            async with database.connection() as connection:
+                await connection.execute("alter table link_trace_piece drop constraint refused")
+            await centre.wait_for("select lost >= 12 from link_trace where trace_id = $1", given)

@@ -6,15 +6,30 @@ from typing import Any
 
 import pytest
 
+from payk.domain.access import Actor, PrincipalKind
+from payk.domain.audit import AuditEntry
 from payk.store import link_traces
 from payk.store.link_states import tell_links
-from payk.store.link_traces import TRACES, begin_trace, end_trace, prune_traces, read_trace, write_trace
+from payk.store.link_traces import (
+    TRACES,
+    TraceOf,
+    begin_trace,
+    end_trace,
+    miss_of_trace,
+    prune_traces,
+    read_trace,
+    write_trace,
+)
 from tests.store.scene import Scene
 
 
 async def begun(scene: Scene, **given: Any) -> int | None:
-    wanted = {"link_id": 1, "number": None, "texts": False, "numbers": False, "seconds": 60} | given
+    wanted = {"link_id": 1, "number": None, "texts": False, "numbers": False, "seconds": 60, "by": "me"} | given
     return await begin_trace(scene.db, **wanted)
+
+
+def recorded(of: TraceOf) -> AuditEntry:
+    return AuditEntry(Actor(PrincipalKind.LOCAL, "me"), "trace.end", "link", str(of.link_id))
 
 
 async def run(scene: Scene, statement: str) -> None:
@@ -36,7 +51,8 @@ async def test_what_was_read_is_dropped(scene: Scene) -> None:
     second = await read_trace(scene.db, trace_id, first.last)
     assert second is not None and (second.pieces, second.last, second.goes_on) == ((), first.last, True)
     assert await scene.count("link_trace_piece") == 0
-    assert await end_trace(scene.db, trace_id) and not await end_trace(scene.db, trace_id)
+    assert await end_trace(scene.db, trace_id, "me", recorded)
+    assert not await end_trace(scene.db, trace_id, "me", recorded)
     assert await read_trace(scene.db, trace_id, 0) is None
 
 
@@ -44,7 +60,7 @@ async def test_so_many_run_at_once(scene: Scene) -> None:
     ids = [await begun(scene) for _ in range(TRACES)]
     assert None not in ids and await begun(scene) is None
     assert ids[0] is not None
-    await end_trace(scene.db, ids[0])
+    await end_trace(scene.db, ids[0], "me", recorded)
     assert await begun(scene) is not None
 
 
@@ -84,3 +100,6 @@ async def test_its_size_ends_it(scene: Scene, monkeypatch: pytest.MonkeyPatch) -
     assert await tell_links(scene.db, 1, {}) == []
     page = await read_trace(scene.db, trace_id, 0)
     assert page is not None and page.full and page.pieces == ("[1,2,3,4,5]",)
+    await miss_of_trace(scene.db, trace_id, 3)
+    page = await read_trace(scene.db, trace_id, page.last)
+    assert page is not None and page.lost == 3, "what came too late is told all the same"

@@ -1,7 +1,8 @@
 """Traces of links: while somebody looks, the PDUs of a link go to the database too, masked, in batches.
 
-A link is never held up: what is more than `PENDING` is not kept but counted, and what the database does not take for
-the moment waits here. While nobody looks, a connection asks at each read and each write whether somebody does.
+A link is never held up: what is more than `PENDING` is not kept but counted, and so is a piece that the database did
+not take, or may not have taken. While nobody looks, a connection asks at each read and each write whether somebody
+does.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from payk.smpp_connection import SmppConnection
 from payk.store.database import Database
 from payk.store.errors import StoreError
 from payk.store.incarnation import Incarnation
-from payk.store.link_traces import WantedTrace, sealed_as, write_trace
+from payk.store.link_traces import WantedTrace, miss_of_trace, sealed_as, write_trace
 
 __all__ = ["LinkTracer"]
 
@@ -38,6 +39,8 @@ BATCH: Final = 512 * 1024
 """Characters of one piece."""
 PENDING: Final = 4 * 1024 * 1024
 """Characters of a trace that wait to be written."""
+LAST_TRIES: Final = 2.0
+"""Seconds after its end in which the database is still told how many PDUs of a trace it did not take."""
 OPEN_REQUESTS: Final = 10_000
 """Requests to one number whose answers are still looked for."""
 _RESPONSE: Final = 0x8000_0000
@@ -78,8 +81,8 @@ class _Trace:
             self.pending.append(record)
             self.size += len(record)
 
-    def take(self) -> str:
-        """The next piece."""
+    def take(self) -> tuple[str, int]:
+        """The next piece, and how many PDUs are in it."""
         size, count = 0, 0
         for record in self.pending:
             if count and size + len(record) > BATCH:
@@ -88,7 +91,7 @@ class _Trace:
         piece = ",".join(self.pending[:count])
         del self.pending[:count]
         self.size -= size
-        return f"[{piece}]" if count else ""
+        return f"[{piece}]" if count else "", count
 
 
 def _same(written: str, number: str) -> bool:
@@ -147,16 +150,22 @@ class LinkTracer:
                 self._some.clear()
 
     async def _write(self, trace_id: int, trace: _Trace) -> None:
-        over = self._clock.monotonic() >= trace.until
+        now = self._clock.monotonic()
+        over, missing = now >= trace.until, 0
         try:
             while trace.pending or trace.lost:
-                lost, trace.lost = trace.lost, 0
-                piece = trace.take()
+                piece, count = trace.take()
+                missing, trace.lost = trace.lost + count, 0
                 sealed = self._seal(piece, sealed_as(trace_id)) if piece else ""
-                if not await write_trace(self._db, trace_id, sealed, lost):
+                if not await write_trace(self._db, trace_id, sealed, missing - count):
+                    missing += len(trace.pending)
+                    trace.pending.clear()
+                    await miss_of_trace(self._db, trace_id, missing)
                     over = True
                     break
         except StoreError as error:
+            trace.lost += missing
+            over = now >= trace.until + LAST_TRIES
             log.warning("a part of a trace could not be kept", trace_id=trace_id, error=str(error))
         if over:
             self._traces.pop(trace_id, None)

@@ -4,18 +4,25 @@ links saw. The answer to `link_states.tell_links` says what is wanted.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from payk.domain.audit import AuditEntry
+from payk.store import audit
 from payk.store.database import Database
 from payk.store.queries import sql
 
 __all__ = [
     "TRACES",
     "TRACE_SIZE",
+    "TraceOf",
     "TracePage",
     "WantedTrace",
     "begin_trace",
     "end_trace",
+    "look_at_trace",
+    "miss_of_trace",
+    "note_reading",
     "prune_traces",
     "read_trace",
     "sealed_as",
@@ -48,11 +55,20 @@ class WantedTrace:
 
 
 @dataclass(frozen=True, slots=True)
+class TraceOf:
+    """What a trace is of, and what it shows."""
+
+    link_id: int | None
+    """None = every link."""
+    number: str | None
+    texts: bool
+    numbers: bool
+
+
+@dataclass(frozen=True, slots=True)
 class TracePage:
     """What was seen since the page before."""
 
-    texts: bool
-    numbers: bool
     lost: int
     """PDUs that were not kept so far: the database was slow, or it was too much."""
     full: bool
@@ -71,12 +87,12 @@ def sealed_as(trace_id: int) -> str:
 
 
 async def begin_trace(
-    db: Database, *, link_id: int | None, number: str | None, texts: bool, numbers: bool, seconds: float
+    db: Database, *, link_id: int | None, number: str | None, texts: bool, numbers: bool, seconds: float, by: str
 ) -> int | None:
-    """Its id; None where as many run as may."""
+    """Its id; None where as many run as may. `by`: who begins it, as the readers of all traces are named."""
     async with db.connection() as connection:
         found = await connection.fetchval(
-            sql("link_traces.begin"), link_id, number, texts, numbers, float(seconds), TRACES
+            sql("link_traces.begin"), link_id, number, texts, numbers, float(seconds), TRACES, by
         )
     return None if found is None else int(found)
 
@@ -87,22 +103,48 @@ async def write_trace(db: Database, trace_id: int, records: str, lost: int) -> b
         return bool(await connection.fetchval(sql("link_traces.write"), trace_id, records, lost, TRACE_SIZE))
 
 
+async def miss_of_trace(db: Database, trace_id: int, count: int) -> None:
+    """So many PDUs were not kept, also where it is over."""
+    async with db.connection(timeout=5.0) as connection:
+        await connection.execute(sql("link_traces.missed"), trace_id, count)
+
+
+async def look_at_trace(db: Database, trace_id: int) -> TraceOf | None:
+    """What it is of, with nothing of it read; None where there is no such trace."""
+    async with db.connection() as connection:
+        row = await connection.fetchrow(sql("link_traces.look_at"), trace_id)
+    return None if row is None else TraceOf(*row)
+
+
+async def note_reading(db: Database, trace_id: int, by: str, entry: AuditEntry) -> None:
+    """Record that `by` reads it, once, unless it is who began it."""
+    async with db.transaction() as connection:
+        if await connection.fetchval(sql("link_traces.seen_by"), trace_id, by) is not None:
+            await audit.append(connection, [entry])
+
+
 async def read_trace(db: Database, trace_id: int, after: int) -> TracePage | None:
     """What came after piece `after`; None where there is no such trace."""
     async with db.connection() as connection:
         rows = await connection.fetch(sql("link_traces.read"), trace_id, after, PIECES, TRACE_SIZE)
     if not rows:
         return None
-    texts, numbers, lost, full, goes_on, *_ = rows[0]
+    lost, full, goes_on, *_ = rows[0]
     pieces = [(row["piece"], row["records"]) for row in rows if row["piece"] is not None]
     last = pieces[-1][0] if pieces else after
-    return TracePage(texts, numbers, lost, full, goes_on or bool(pieces), last, tuple(records for _, records in pieces))
+    return TracePage(lost, full, goes_on or bool(pieces), last, tuple(records for _, records in pieces))
 
 
-async def end_trace(db: Database, trace_id: int) -> bool:
-    """End it and drop what was kept; whether there was one."""
-    async with db.connection() as connection:
-        return await connection.fetchval(sql("link_traces.end"), trace_id) is not None
+async def end_trace(db: Database, trace_id: int, by: str, entry_of: Callable[[TraceOf], AuditEntry]) -> bool:
+    """End it and drop what was kept; whether there was one. Recorded where another than `by` began it."""
+    async with db.transaction() as connection:
+        row = await connection.fetchrow(sql("link_traces.end"), trace_id, by)
+        if row is None:
+            return False
+        *of, of_another = row
+        if of_another:
+            await audit.append(connection, [entry_of(TraceOf(*of))])
+    return True
 
 
 async def prune_traces(db: Database) -> int:

@@ -54,8 +54,10 @@ async def test_texts_and_numbers_take_a_permission_to_begin_and_to_read(traced: 
     refusal(await traced("POST", "/traces", wish, token="operator"), "Forbidden")
     begun = await traced.done("POST", "/traces", wish)
     where = f"/traces/{begun['trace_id']}"
-    refusal(await traced("GET", where, token="operator"), "Forbidden")
-    assert (await traced.done("GET", where))["items"] == []
+    await write_trace(traced.db, begun["trace_id"], RECORD, 0)
+    refusal(await traced("GET", f"{where}?after={2**61}", token="operator"), "Forbidden")
+    assert len((await traced.done("GET", where))["items"]) == 1, "who may not read it drops nothing of it"
+    assert (await traced.done("GET", "/audit?act=trace.read"))["items"] == [], "who began it reads it"
     [entry] = (await traced.done("GET", "/audit?act=trace.begin"))["items"]
     assert (entry["object_kind"], entry["object_name"]) == ("number", "992900****00")
     assert entry["detail"][shown] is True
@@ -75,3 +77,21 @@ async def test_a_fifth_has_to_wait(traced: Managed) -> None:
     for _ in range(4):
         await traced.done("POST", "/traces", {"link": "tcell-1"})
     refusal(await traced("POST", "/traces", {"link": "tcell-1"}), "Conflict")
+
+
+async def test_others_who_read_or_end_it_are_recorded(traced: Managed) -> None:
+    traced.callers["same name"] = Principal(PrincipalKind.USER, 9, "operator", Role.OPERATOR)
+    where = f"/traces/{(await traced.done('POST', '/traces', {'link': 'tcell-1'}, token='operator'))['trace_id']}"
+    for token in ("operator", "same name", "admin", "admin", "same name"):
+        await traced.done("GET", where, token=token)
+    read = (await traced.done("GET", "/audit?act=trace.read"))["items"]
+    assert sorted((entry["actor_kind"], entry["object_kind"], entry["object_name"]) for entry in read) == sorted(
+        (str(traced.callers[token].kind), "link", "tcell-1") for token in ("same name", "admin")
+    )
+    assert (await traced("DELETE", where)).status_code == 204
+    [entry] = (await traced.done("GET", "/audit?act=trace.end"))["items"]
+    assert (entry["actor_name"], entry["object_name"]) == (traced.callers["admin"].name, "tcell-1")
+    assert entry["detail"] == {"texts": False, "whole_numbers": False}
+    own = await traced.done("POST", "/traces", {"number": "992900900900"})
+    assert (await traced("DELETE", f"/traces/{own['trace_id']}")).status_code == 204
+    assert len((await traced.done("GET", "/audit?act=trace.end"))["items"]) == 1, "who began it ends it"

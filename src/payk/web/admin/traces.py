@@ -14,10 +14,19 @@ from payk.domain.management_errors import ManagementCode
 from payk.logs import mask
 from payk.store import audit
 from payk.store.link_states import link_states
-from payk.store.link_traces import TRACES, begin_trace, end_trace, read_trace, sealed_as
+from payk.store.link_traces import (
+    TRACES,
+    TraceOf,
+    begin_trace,
+    end_trace,
+    look_at_trace,
+    note_reading,
+    read_trace,
+    sealed_as,
+)
 from payk.web.admin.configured import not_found
 from payk.web.admin.given import Given
-from payk.web.admin.management import Known, Management, Parts
+from payk.web.admin.management import Caller, Known, Management, Parts
 from payk.web.problems import Problem
 
 __all__ = ["router"]
@@ -88,7 +97,13 @@ async def begin(caller: Known, parts: Parts, wish: TraceWish) -> TraceBegun:
     kind, name = ("link", wish.link) if number is None else ("number", mask(number))
     await audit.record(parts.db, [AuditEntry(caller.actor, "trace.begin", kind, name or "", detail)])
     trace_id = await begin_trace(
-        parts.db, link_id=link_id, number=number, texts=wish.texts, numbers=wish.whole_numbers, seconds=wish.seconds + 1
+        parts.db,
+        link_id=link_id,
+        number=number,
+        texts=wish.texts,
+        numbers=wish.whole_numbers,
+        seconds=wish.seconds + 1,
+        by=_named(caller),
     )
     if trace_id is None:
         raise Problem(ManagementCode.CONFLICT, f"{TRACES} traces run already, as many as may; wait for one to end.")
@@ -98,13 +113,17 @@ async def begin(caller: Known, parts: Parts, wish: TraceWish) -> TraceBegun:
 
 @router.get("/traces/{trace_id}")
 async def read(caller: Known, parts: Parts, trace_id: int, after: TraceId = 0) -> TracePageShown:
-    """What was seen since `after`; ask again until it does not go on."""
+    """What was seen since `after`; ask again until it does not go on. Who did not begin it is recorded, once."""
     caller.check(Permission.CONTROL_TRAFFIC)
-    page = await read_trace(parts.db, trace_id, after) if 0 <= trace_id < 2**62 else None
+    of = await look_at_trace(parts.db, trace_id) if 0 <= trace_id < 2**62 else None
+    if of is None:
+        raise not_found("trace", trace_id)
+    if of.texts or of.numbers:
+        caller.check(Permission.READ_TEXTS)
+    await note_reading(parts.db, trace_id, _named(caller), _entry(parts, caller, "trace.read", of))
+    page = await read_trace(parts.db, trace_id, after)
     if page is None:
         raise not_found("trace", trace_id)
-    if page.texts or page.numbers:
-        caller.check(Permission.READ_TEXTS)
     opened = [json.loads(parts.open_text(piece, sealed_as(trace_id))) for piece in page.pieces]
     items = [_record(*fields) for piece in opened for fields in piece]
     return TracePageShown(items=items, next=page.last, goes_on=page.goes_on, lost=page.lost, full=page.full)
@@ -112,10 +131,31 @@ async def read(caller: Known, parts: Parts, trace_id: int, after: TraceId = 0) -
 
 @router.delete("/traces/{trace_id}", status_code=204)
 async def end(caller: Known, parts: Parts, trace_id: int) -> None:
-    """End it, and drop what was not read."""
+    """End it, and drop what was not read; recorded where somebody else began it."""
     caller.check(Permission.CONTROL_TRAFFIC)
-    if not (0 <= trace_id < 2**62 and await end_trace(parts.db, trace_id)):
+
+    def entry(of: TraceOf) -> AuditEntry:
+        return _entry(parts, caller, "trace.end", of)
+
+    if not (0 <= trace_id < 2**62 and await end_trace(parts.db, trace_id, _named(caller), entry)):
         raise not_found("trace", trace_id)
+
+
+def _named(caller: Caller) -> str:
+    """As nobody else is: names of users and of tokens may be the same."""
+    actor = caller.actor
+    return f"{actor.kind} {actor.id} {actor.name}"
+
+
+def _entry(parts: Management, caller: Caller, act: str, of: TraceOf) -> AuditEntry:
+    """About what the entry of its beginning is about."""
+    kind, name = ("link", _link_name(parts, of.link_id)) if of.number is None else ("number", mask(of.number))
+    return AuditEntry(caller.actor, act, kind, name, {"texts": of.texts, "whole_numbers": of.numbers})
+
+
+def _link_name(parts: Management, link_id: int | None) -> str:
+    link = None if link_id is None else parts.directory.link_of(link_id)
+    return str(link_id) if link is None else link.name
 
 
 def _link_id(parts: Management, name: str) -> int:
