@@ -20,7 +20,7 @@ def test_the_table() -> None:
     viewer = {p.READ_REGISTRY, p.READ_MESSAGES, p.READ_TRAFFIC}
     assert {
         Role.ADMIN: set(Permission),
-        Role.OPERATOR: viewer | {p.CONTROL_TRAFFIC, p.CHANGE_OPERATORS, p.CHANGE_ROUTES},
+        Role.OPERATOR: viewer | {p.CONTROL_TRAFFIC, p.CHANGE_OPERATORS, p.CHANGE_ROUTES, p.READ_METRICS},
         Role.CLIENT_MANAGER: viewer | {p.CHANGE_KEYS, p.REQUEST_SENDERS, p.READ_TEXTS},
         Role.CLIENT_VIEWER: viewer,
     } == PERMISSIONS

@@ -9,6 +9,7 @@ from payk.domain.errors import ERRORS, Code, Field, quoted
 STATUSES = {
     400: {
         *("JsonInvalid", "MessageIdInvalid", "AllMessagesRejected", "IdempotencyKeyInvalid", "HttpInvalid"),
+        "ParameterInvalid",
         *("PhoneNumberRequired", "PhoneNumberInvalid", "PhoneNumberNotRoutable"),
         *("TextRequired", "TextInvalid", "TextTooLong"),
         *("SenderAddressRequired", "SenderAddressTooLong", "SenderAddressInvalid"),
@@ -29,7 +30,7 @@ STATUSES = {
     404: {"MessageNotFound", "PathNotFound"},
     405: {"MethodNotAllowed"},
     408: {"RequestTimeout"},
-    409: {"IdempotencyKeyReused"},
+    409: {"IdempotencyKeyReused", "MessageAlreadySent"},
     413: {"PayloadTooLarge"},
     429: {"NumberLimitExceeded", "QuotaExceeded", "RateLimitExceeded"},
     500: {"InternalError"},

@@ -54,7 +54,7 @@ ODD_TARGETS = [
     (b"CONNECT example.org:443 HTTP/1.1\r\nHost: example.org\r\n\r\n", "MethodNotAllowed"),
     (b"GET http://example.org HTTP/1.1\r\nConnection: close\r\n\r\n", "PathNotFound"),
     (b"GET http://example.org:99999/ HTTP/1.1\r\nConnection: close\r\n\r\n", "PathNotFound"),
-    (b"GET http://example.org/api/v1/sms HTTP/1.1\r\nConnection: close\r\n\r\n", "MethodNotAllowed"),
+    (b"GET http://example.org/api/v1/sms HTTP/1.1\r\nConnection: close\r\n\r\n", "Unauthorized"),
     (b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\nConnection: close\r\n\r\n", "PathNotFound"),
     (b"GET /?" + b"a" * 100_000 + b" HTTP/1.1\r\nConnection: close\r\n\r\n", "PathNotFound"),
     (b"GET /%00%0d%0a%ff HTTP/1.1\r\nConnection: close\r\n\r\n", "PathNotFound"),
