@@ -120,9 +120,10 @@ async def test_each_process_tells_of_itself_and_one_of_the_whole(payk_on_server:
     assert first[bound] + second.get(bound, 0) == 1
 
 
-async def test_without_a_token_nothing_is_told(payk_on_server: Payk) -> None:
+async def test_from_elsewhere_nothing_is_told_without_a_token(payk_on_server: Payk) -> None:
     centre = await payk_on_server.serve()
-    answer = await centre.admin.get("/metrics")
+    assert (await centre.admin.get("/metrics")).status_code == 200  # on this machine
+    answer = await centre.admin.get("/metrics", headers={"X-Forwarded-For": "198.51.100.7"})
     assert answer.status_code == 401
     assert answer.json()["MessageResult"] == "Unauthorized"
     async with httpx.AsyncClient(base_url=centre.http.base_url) as http:
