@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 import typer
 from rich.console import Console, Group
 from rich.live import Live
+from rich.padding import Padding
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
@@ -122,7 +123,8 @@ def _picture(progress: LabelProgress) -> Group:
     lines = [
         shown(f"  {each.messages:,}  {each.state}  {each.reason or 'no reason known'}") for each in progress.failures
     ]
+    bar = Padding(ProgressBar(total=max(progress.planned, 1), completed=over, width=60), 0)  # a line of its own
     rate = f"{progress.per_second:g} messages a second"
     if progress.ends_at is not None:
         rate += f"; all sent about {progress.ends_at:%Y-%m-%d %H:%M:%S} UTC"
-    return Group(head, ProgressBar(total=max(progress.planned, 1), completed=over, width=60), table, *lines, Text(rate))
+    return Group(head, bar, table, *lines, Text(rate))
