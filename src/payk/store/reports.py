@@ -136,8 +136,6 @@ class LabelProgress:
     delivered: int
     failed: int
     failures: tuple[Failure, ...]
-    first_at: datetime | None
-    """The day (UTC) of the first one."""
     rate: float
     """Messages that left the queue, a second, over the last minutes."""
     last_due: datetime | None
@@ -369,7 +367,6 @@ def _progress(
         delivered,
         planned - waiting - submitted - delivered,
         tuple(Failure(MessageState(row["state"]), row["reason"], row["messages"]) for row in failures),
-        min((row["first_at"] for row in counts if row["first_at"] is not None), default=None),
         rate,
         due["last"],
         None if held else ends_at,

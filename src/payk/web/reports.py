@@ -118,20 +118,13 @@ class Reports:
     async def report(self, query: ReportQuery, naming: Naming, *, timeout: float) -> Prepared:
         """A report, read and ready to be passed on. Raises ReportRefused and StoreUnavailable; waits `timeout` seconds
         for its turn."""
-        file = tempfile.SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 - it is closed when its last octet is passed on
-        sheet: _ReportSheet | None = None
-        try:
-            async with self._turn(timeout):
-                since = await counted_since(self._db)
-                sheet = _ReportSheet(file, query, naming, since)
-                async with aclosing(read_report(self._db, query.asked, query.periods, timeout=READING)) as rows:
-                    await _written(rows, sheet.write)
-                await _apart(sheet.close)
-        except BaseException:
-            if sheet is not None:
-                sheet.drop()
-            file.close()
-            raise
+        async with self._turn(timeout):
+            since = await counted_since(self._db)
+            file = _spooled()
+            sheet = _ReportSheet(file, query, naming, since)
+            reading = aclosing(read_report(self._db, query.asked, query.periods, timeout=READING))
+            async with _whole_or_gone(file, sheet), reading as rows:
+                await _written(rows, sheet.write)
         name = f"report-{query.asked.begins:%Y%m%d}-{query.asked.ends:%Y%m%d}.{query.format}"
         return Prepared(_KINDS[query.format], name, _octets(file))
 
@@ -149,16 +142,11 @@ class Reports:
             raise ReportRefused(_FIELDS.get(error.field, error.field), error.rule) from error
         if query.format is not Format.XLSX:
             return Prepared(_KINDS[query.format], name, _passed_on(first, pages, query, naming))
-        file = tempfile.SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 - it is closed when its last octet is passed on
+        file = _spooled()
         table = XlsxTable(file, [naming(column) for column in MESSAGE_COLUMNS])
-        try:
+        async with _whole_or_gone(file, table):
             async for page in _chained(first, pages):
                 await _apart(table.write, [_message_row(message, query.zone) for message in page])
-            await _apart(table.close)
-        except BaseException:
-            table.drop()
-            file.close()
-            raise
         return Prepared(_KINDS[query.format], name, _octets(file))
 
     async def _pages(
@@ -186,6 +174,23 @@ class Reports:
         """The labels of late."""
         async with self._turn(timeout):
             return await recent_labels(self._db, client_id, since, limit)
+
+
+def _spooled() -> IO[bytes]:
+    """A file that is gone when its last octet is passed on."""
+    return tempfile.SpooledTemporaryFile(IN_MEMORY)
+
+
+@asynccontextmanager
+async def _whole_or_gone(file: IO[bytes], table: Table | _ReportSheet) -> AsyncIterator[None]:
+    """What is written within the block is a whole file behind it; where that fails nothing is left of it."""
+    try:
+        yield
+        await _apart(table.close)
+    except BaseException:
+        table.drop()
+        file.close()
+        raise
 
 
 async def _apart(work: Callable[..., None], *arguments: object) -> None:

@@ -282,8 +282,7 @@ from queue q;
 select k.sms_type, (select q.operators[1] from queue q where q.queue_id = k.queue_id) as operator_id,
        sum(c.m0)::bigint as m0, sum(c.m1)::bigint as m1, sum(c.m2)::bigint as m2, sum(c.m3)::bigint as m3,
        sum(c.m4)::bigint as m4, sum(c.m5)::bigint as m5, sum(c.m6)::bigint as m6, sum(c.m7)::bigint as m7,
-       sum(c.m8)::bigint as m8, sum(c.p0 + c.p1 + c.p2 + c.p3 + c.p4 + c.p5 + c.p6 + c.p7 + c.p8)::bigint as parts,
-       min(c.began) filter (where c.m0 + c.m1 + c.m2 + c.m3 + c.m4 + c.m5 + c.m6 + c.m7 + c.m8 > 0) as first_at
+       sum(c.m8)::bigint as m8, sum(c.p0 + c.p1 + c.p2 + c.p3 + c.p4 + c.p5 + c.p6 + c.p7 + c.p8)::bigint as parts
 from report_key k join report_count c on c.key_id = k.key_id and c.span = 2 and c.began >= $3
 where k.client_id = $1 and k.label = $2
 group by 1, 2;

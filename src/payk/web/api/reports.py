@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any, Final
 
 import msgspec
@@ -12,6 +12,7 @@ from payk.domain.report import ReportRefused
 from payk.store.reports import LabelProgress
 from payk.web.admission import Admission
 from payk.web.answers import Answer, Stream
+from payk.web.api.status import written_time
 from payk.web.exchange import Exchange
 from payk.web.problems import Problem
 from payk.web.report_query import MessageQuery, ReportQuery, asked_label, members_of
@@ -91,14 +92,9 @@ def _members(label: str, progress: LabelProgress) -> dict[str, Any]:
         "Failed": progress.failed,
         "Failures": failures(progress.failures, as_documented),
         "MessagesPerSecond": round(progress.rate, 2),
-        "LastDue": _written(progress.last_due),
-        "EndsAt": _written(progress.ends_at),
+        "LastDue": written_time(progress.last_due),
+        "EndsAt": written_time(progress.ends_at),
     }
-
-
-def _written(at: datetime | None) -> str | None:
-    """A time as the documented API writes it: UTC, whole seconds, no zone."""
-    return None if at is None else at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def _query(exchange: Exchange) -> str:
