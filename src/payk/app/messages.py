@@ -20,6 +20,7 @@ from payk.domain.imported import ImportedMessage
 from payk.domain.message import MessageState
 from payk.domain.search import MessageSearch, SearchRefused
 from payk.domain.validity import parse_instant
+from payk.printable import printable
 from payk.settings import Settings
 from payk.store.imported import read_imported
 from payk.store.migrations import check_schema
@@ -190,4 +191,4 @@ def _console() -> Console:
 
 def _shown(cell: str) -> Text:
     """A word of a client or a peer as a terminal may show it: nothing that steers a terminal."""
-    return Text("".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in cell))
+    return Text(printable(cell))

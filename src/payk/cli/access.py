@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from payk.cli.command_line import AsJson, Home, fail, finite, load_settings, server_parts
+from payk.printable import printable
 
 if TYPE_CHECKING:
     from payk.app.access import LocalAccess
@@ -329,4 +330,4 @@ def _cell(value: Any) -> Text:
     if isinstance(value, bool):
         return Text("yes" if value else "no")
     shown = ", ".join(value) if isinstance(value, list) else str(value)
-    return Text("".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in shown))
+    return Text(printable(shown))

@@ -9,7 +9,8 @@ from typing import Annotated, Any, Literal
 import typer
 
 from payk.cli.command_line import Home, fail, finite, load_settings, server_parts
-from payk.cli.managing import AdminUrl, Force, ask, lines_of, plain
+from payk.cli.managing import AdminUrl, Force, ask, lines_of
+from payk.printable import printable
 
 __all__ = ["commands"]
 
@@ -197,7 +198,7 @@ def forget(
         done = ask("forget", url, home, "POST", "/numbers/forget", {"number": number}, params={"force": force})
         if done["ended"]:
             print(f"ended: {done['ended']} messages")
-        print(plain(f"forgotten, in {', '.join(f'{count} {what}' for what, count in done['erased'].items())}"))
+        print(printable(f"forgotten, in {', '.join(f'{count} {what}' for what, count in done['erased'].items())}"))
         return
     with server_parts("forget"):
         settings = load_settings({"home": home})

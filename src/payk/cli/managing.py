@@ -21,6 +21,7 @@ from rich.table import Table
 from rich.text import Text
 
 from payk.cli.command_line import fail, load_settings, server_parts
+from payk.printable import printable
 
 if TYPE_CHECKING:
     from payk.settings import Settings
@@ -39,7 +40,6 @@ __all__ = [
     "lines_of",
     "opened_for_us",
     "path",
-    "plain",
     "read_settings",
     "rows_of",
     "show",
@@ -192,7 +192,7 @@ def _answer(response: httpx.Response) -> Answer:
     except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
         _foreign(response)
     for line in lines:
-        print(f"payk: {plain(line.replace('?force=true', '--force'))}", file=sys.stderr)
+        print(f"payk: {printable(line.replace('?force=true', '--force'))}", file=sys.stderr)
     raise typer.Exit(1)
 
 
@@ -231,7 +231,7 @@ def lines_of(found: Any) -> list[str]:
     """What should be a list of lines, as a terminal may show them. Ends the command where it is not."""
     if not isinstance(found, list) or not all(isinstance(line, str) for line in found):
         fail("the server answered not as Payk does: is this its management API?")
-    return [plain(line) for line in found]
+    return [printable(line) for line in found]
 
 
 def read_settings(given: Sequence[str] | None) -> dict[str, Any]:
@@ -298,12 +298,7 @@ def _shown(value: Any) -> str:
         case dict():
             return ", ".join(f"{name} {_shown(element)}" for name, element in value.items())
         case _:
-            return plain(str(value))
-
-
-def plain(text: str) -> str:
-    """Nothing that steers a terminal."""
-    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
+            return printable(str(value))
 
 
 @contextmanager

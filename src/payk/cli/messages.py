@@ -33,6 +33,7 @@ from payk.client import (
     Timeline,
     TimelineEvent,
 )
+from payk.printable import printable
 
 __all__ = ["ApiKey", "AsJson", "Url", "commands", "connected", "shown"]
 
@@ -304,7 +305,7 @@ def _moment(at: datetime) -> str:
 
 def shown(cell: str) -> Text:
     """A word of a peer as a terminal may show it: no markup of ours, nothing that steers a terminal."""
-    return Text("".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in cell))
+    return Text(printable(cell))
 
 
 @contextmanager

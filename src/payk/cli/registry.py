@@ -18,7 +18,6 @@ from payk.cli.managing import (
     ask,
     lines_of,
     path,
-    plain,
     read_settings,
     rows_of,
     show,
@@ -27,6 +26,7 @@ from payk.cli.managing import (
 )
 from payk.cli.traffic import link as links
 from payk.cli.traffic import operator as operators
+from payk.printable import printable
 
 __all__ = ["changes", "clients", "commands", "keys", "routes", "senders"]
 
@@ -176,7 +176,7 @@ def _print_key(made: dict[str, Any], as_json: bool) -> None:
     if as_json or made["key"] is None:
         show_one(made, as_json)
     else:
-        print(plain(str(made["key"])))
+        print(printable(str(made["key"])))
 
 
 # -- Senders -----------------------------------------------------------------------------------------------------------
@@ -447,9 +447,9 @@ def explain_route(
         show_one(found, as_json)
         return
     if found["route_id"] is None:
-        print(plain(f"no route leads to {found['number']}: the message would be refused"))
+        print(printable(f"no route leads to {found['number']}: the message would be refused"))
     elif found["refusal"]:
-        print(f"the message would be refused: {plain(found['refusal'])}")
+        print(f"the message would be refused: {printable(found['refusal'])}")
     show(found["rules"], _RULE, as_json)
     if found["operators"]:
         print()
@@ -492,7 +492,7 @@ def show_change(
     if as_json:
         show_one(change, as_json)
         return
-    print(plain(f"version {change['version']}, {change['changed_at']}, by {change['author']}"))
+    print(printable(f"version {change['version']}, {change['changed_at']}, by {change['author']}"))
     show(change["changes"], ("sign", "kind", "name", "of", "fields", "notes"), as_json)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from payk.cli.traffic_picture import LinkRow, Picture
+from payk.printable import printable
 
 __all__ = ["Line", "frame"]
 
@@ -45,12 +46,7 @@ def _ends(left: str, right: str, width: int) -> str:
 
 
 def _cut(lines: Iterable[Line], width: int, height: int) -> list[Line]:
-    return [Line(_printable(line.text)[:width].rstrip(), line.style) for line in list(lines)[:height]]
-
-
-def _printable(text: str) -> str:
-    """Nothing that steers a terminal: peers say why they refuse."""
-    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
+    return [Line(printable(line.text)[:width].rstrip(), line.style) for line in list(lines)[:height]]
 
 
 def _head(picture: Picture) -> list[Line]:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from payk.printable import printable
+
 __all__ = ["Change", "Difference"]
 
 
@@ -47,7 +49,7 @@ class Difference:
 
     def lines(self) -> list[str]:
         """One line per row, or `nothing changes`."""
-        return [_printable(change.line()) for change in self.changes] or ["nothing changes"]
+        return [printable(change.line()) for change in self.changes] or ["nothing changes"]
 
     def as_json(self) -> dict[str, Any]:
         """The same for the table registry_change."""
@@ -69,11 +71,6 @@ class Difference:
                 for change in self.changes
             ]
         }
-
-
-def _printable(line: str) -> str:
-    """Nothing that steers a terminal: a reason or a label may hold it."""
-    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in line)
 
 
 def _shown(value: Any) -> str:
