@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 
@@ -98,31 +98,39 @@ class LabelStands(BaseModel):
     ends_at: str | None = Field(description="When the queue will be empty at this rate; null where nothing moves.")
 
 
-@router.get("/reports", responses=_FILE, response_class=StreamingResponse)
-async def report(
-    caller: Known,
-    parts: Parts,
-    group_by: GroupBy = None,
+async def _members(
     begins: From = None,
     ends: To = None,
     time_zone: TimeZone = None,
     format: Format = None,  # noqa: A002 - as callers write it
-    client: Client = None,
     label: Label = None,
     sender: Sender = None,
     sms_type: SmsType = None,
     operator: Operator = None,
+) -> dict[str, str | None]:
+    """What reports and exports are asked alike, as payk.web.report_query names it."""
+    return {
+        "From": begins, "To": ends, "TimeZone": time_zone, "Format": format,
+        "SmsLabel": label, "SenderAddress": sender, "SmsType": sms_type, "Operator": operator,
+    }  # fmt: skip
+
+
+Members = Annotated[dict[str, str | None], Depends(_members)]
+
+
+@router.get("/reports", responses=_FILE, response_class=StreamingResponse)
+async def report(
+    caller: Known,
+    parts: Parts,
+    members: Members,
+    group_by: GroupBy = None,
+    client: Client = None,
     route: Route = None,
 ) -> StreamingResponse:
     """Messages and parts per state, delivery rate, percentiles, price and reasons of failure."""
-    members = {
-        **_span(begins, ends, time_zone, format),
-        **_filters(label, sender, sms_type, operator),
-        "GroupBy": group_by,
-        "Route": route,
-    }
+    given = _given(members | {"GroupBy": group_by, "Route": route})
     try:
-        query = ReportQuery.of(_given(members), parts.reports.now(), _client_id(caller, parts, client))
+        query = ReportQuery.of(given, parts.reports.now(), _client_id(caller, parts, client))
         return _streamed(await parts.reports.report(query, as_managed, timeout=PATIENCE))
     except ReportRefused as error:
         raise _wrong(error) from error
@@ -132,25 +140,13 @@ async def report(
 async def messages(
     caller: Known,
     parts: Parts,
-    begins: From = None,
-    ends: To = None,
-    time_zone: TimeZone = None,
-    format: Format = None,  # noqa: A002 - as callers write it
+    members: Members,
     client: Client = None,
-    label: Label = None,
-    sender: Sender = None,
-    sms_type: SmsType = None,
     state: State = None,
-    operator: Operator = None,
 ) -> StreamingResponse:
     """Single messages of a label or a time, newest first, with masked numbers."""
-    members = {
-        **_span(begins, ends, time_zone, format),
-        **_filters(label, sender, sms_type, operator),
-        "State": state,
-    }
     try:
-        query = MessageQuery.of(_given(members), own_client(caller, parts, client))
+        query = MessageQuery.of(_given(members | {"State": state}), own_client(caller, parts, client))
         prepared = await parts.reports.messages(query, as_managed, timeout=PATIENCE, whole_numbers=False)
         return _streamed(prepared)
     except ReportRefused as error:
@@ -219,16 +215,6 @@ def _client_id(caller: Caller, parts: Management, asked: str | None) -> int | No
     if found is None:
         raise not_found("client", name)
     return found
-
-
-def _span(begins: str | None, ends: str | None, time_zone: str | None, format: str | None) -> dict[str, str | None]:  # noqa: A002
-    return {"From": begins, "To": ends, "TimeZone": time_zone, "Format": format}
-
-
-def _filters(
-    label: str | None, sender: str | None, sms_type: str | None, operator: str | None
-) -> dict[str, str | None]:
-    return {"SmsLabel": label, "SenderAddress": sender, "SmsType": sms_type, "Operator": operator}
 
 
 def _given(members: dict[str, str | None]) -> dict[str, str]:
