@@ -14,9 +14,22 @@ from payk.domain.message import MessageState
 from payk.sealing.texts import MARK
 from payk.store.database import Database
 from payk.store.link_traces import begin_trace
-from tests.dispatch.centre import TEXTS, accept, configure, running_centre, running_operator
+from tests.dispatch.centre import TEXTS, Centre, accept, configure, running_centre, running_operator
 
 NUMBERS = [f"99290000{number:04d}" for number in range(300)]
+
+
+async def begun(database: Database, centre: Centre) -> int:
+    """A trace of the only link, in force: its first piece is there."""
+    link = next(iter(centre.dispatcher.links.values()))
+    given = await begin_trace(
+        database, link_id=link.link_id, number=None, texts=False, numbers=False, seconds=60, by="me"
+    )
+    async with asyncio.timeout(10):
+        while not await centre.value("select exists (select from link_trace_piece)"):
+            await accept(database, "992900900900")
+            await asyncio.sleep(0.2)
+    return given
 
 
 async def test_nobody_reads(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -25,14 +38,7 @@ async def test_nobody_reads(database: Database, tmp_path: Path, monkeypatch: pyt
         await configure(database, {"tcell": {"port": operator.port}})
         async with running_centre(database) as centre:
             await centre.bound(1)
-            link = next(iter(centre.dispatcher.links.values()))
-            given = await begin_trace(
-                database, link_id=link.link_id, number=None, texts=False, numbers=False, seconds=60, by="me"
-            )
-            async with asyncio.timeout(10):
-                while not await centre.value("select exists (select from link_trace_piece)"):
-                    await accept(database, "992900900900")
-                    await asyncio.sleep(0.2)
+            given = await begun(database, centre)
             await accept(database, *NUMBERS)
             await centre.all_become(MessageState.DELIVERED, within=20)
             await centre.wait_for("select lost > 0 from link_trace where trace_id = $1", given)
@@ -49,14 +55,7 @@ async def test_what_the_database_did_not_take_is_counted(database: Database, tmp
         await configure(database, {"tcell": {"port": operator.port}})
         async with running_centre(database) as centre:
             await centre.bound(1)
-            link = next(iter(centre.dispatcher.links.values()))
-            given = await begin_trace(
-                database, link_id=link.link_id, number=None, texts=False, numbers=False, seconds=60, by="me"
-            )
-            async with asyncio.timeout(10):
-                while not await centre.value("select exists (select from link_trace_piece)"):
-                    await accept(database, "992900900900")
-                    await asyncio.sleep(0.2)
+            given = await begun(database, centre)
             await centre.all_become(MessageState.DELIVERED, within=20)
             async with database.connection() as connection:
                 await connection.execute("alter table link_trace_piece add constraint refused check (false) not valid")

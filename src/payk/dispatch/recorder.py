@@ -200,9 +200,10 @@ class OutcomeRecorder:
             return
         BATCH_ITEMS.observe((len(batch),), "outcomes")
         BATCH_SECONDS.observe((self._clock.monotonic() - began,), "outcomes")
-        count_outcomes([(record, wrote) for _, record, wrote in batch], self._directory)
-        self._outcome_log.submitted((record, wrote) for _, record, wrote in batch)
-        for _, record, _ in batch:
+        told = [(record, wrote) for _, record, wrote in batch]
+        count_outcomes(told, self._directory)
+        self._outcome_log.submitted(told)
+        for record, _ in told:
             self._look_for_names(record)
         self._forget(batch)
 
