@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import subprocess
+import sys
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
@@ -21,6 +23,8 @@ from tests.end_to_end.record import Record
 from tests.homes import remove_home
 
 __all__ = ["FINAL", "KEY", "MESSAGE", "Centre", "Operator", "Payk", "registry"]
+
+_END = "end of the command"
 
 FINAL = frozenset({"Delivered", "Expired", "Deleted", "Undeliverable", "Unknown", "Rejected"})
 KEY = "00000000-0000-4000-8000-000000000001"
@@ -128,6 +132,34 @@ class Payk:
         ended = await self.run(*arguments, **environment)
         assert ended.returncode == 0, ended.stderr
         return ended.stdout
+
+    async def in_a_shell(self, script: str, *, within: float = 300.0, **environment: str) -> Ended:
+        """What somebody types, our commands among it, in the folder, `within` seconds."""
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("PAYK_")}
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        return await asyncio.to_thread(
+            subprocess.run,
+            ["bash", "-c", script],
+            env={**inherited, "PATH": path, **self.environment, **environment},
+            cwd=self.folder,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=within,
+            check=False,
+        )
+
+    async def outputs(self, commands: Sequence[str], places: Mapping[str, str]) -> list[str]:
+        """What each of the commands of a page printed, in one shell, with what it shows replaced by what is here.
+
+        All must succeed.
+        """
+        script = "set -e\n" + "".join(f"{command}\necho; echo '{_END}'\n" for command in commands)
+        for shown, here in places.items():
+            script = script.replace(shown, here)
+        ended = await self.in_a_shell(script)
+        assert ended.returncode == 0, (ended.stdout[-2_000:], ended.stderr)
+        return ended.stdout.split(f"\n{_END}\n")
 
     async def apply(self, content: str, *options: str, **environment: str) -> str:
         """`payk apply` of a file with this content; what it printed."""

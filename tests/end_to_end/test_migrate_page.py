@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from tests.end_to_end.payk import KEY, Centre, Payk
-from tests.end_to_end.program import Ended
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE, RUSSIAN = ((DOCS / name).read_text("utf-8") for name in ("migrate.md", "ru/migrate.md"))
@@ -28,25 +23,8 @@ def commands(page: str) -> Iterator[str]:
         yield from block.strip().splitlines()
 
 
-async def in_a_shell(payk: Payk, command: str) -> Ended:
-    """As somebody types it, in the folder with the files of the page."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PAYK_")}
-    programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    return await asyncio.to_thread(
-        subprocess.run,
-        ["bash", "-c", command],
-        env={**inherited, "PATH": programs, **payk.environment, "KEY": KEY},
-        cwd=payk.folder,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=ENDS_WITHIN,
-        check=False,
-    )
-
-
 async def done(payk: Payk, command: str) -> str:
-    ended = await in_a_shell(payk, command)
+    ended = await payk.in_a_shell(command, within=ENDS_WITHIN, KEY=KEY)
     assert ended.returncode == 0, f"{command}: {ended.stderr}"
     return ended.stdout
 

@@ -5,50 +5,29 @@ from __future__ import annotations
 import asyncio
 import csv
 import json
-import os
-import re
-import subprocess
-import sys
-from pathlib import Path
 
 import openpyxl
 
 from tests.end_to_end.payk import Payk
-
-PAGE = (Path(__file__).parents[2] / "docs" / "reports.md").read_text("utf-8")
-END = "end of the command"
+from tests.observe.pages import commands
 
 
 async def test_every_command_of_the_page(payk: Payk) -> None:
     centre = await payk.up()
-    blocks = re.findall(r"^```sh\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
-    commands = [line for block in blocks for line in block.strip().splitlines()]
-    script = "set -e\n" + "".join(f"{command}\necho; echo '{END}'\n" for command in commands)
-    for shown, here in {
-        "127.0.0.1:8080": f"127.0.0.1:{centre.http.base_url.port}",
-        "127.0.0.1:9080": f"127.0.0.1:{centre.admin.base_url.port}",
-        ".payk/": f"{payk.home}/",
-        "payk label": f"PAYK_URL=http://127.0.0.1:{centre.http.base_url.port} PAYK_API_KEY=$KEY payk label",
-    }.items():
-        script = script.replace(shown, here)
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PAYK_")}
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    ended = await asyncio.to_thread(
-        subprocess.run,
-        ["bash", "-c", script],
-        env={**inherited, "PATH": path, **payk.environment},
-        cwd=payk.folder,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
+    lines = commands("reports.md")
+    port = centre.http.base_url.port
+    outputs = await payk.outputs(
+        lines,
+        {
+            "127.0.0.1:8080": f"127.0.0.1:{port}",
+            "127.0.0.1:9080": f"127.0.0.1:{centre.admin.base_url.port}",
+            ".payk/": f"{payk.home}/",
+            "payk label": f"PAYK_URL=http://127.0.0.1:{port} PAYK_API_KEY=$KEY payk label",
+        },
     )
-    assert ended.returncode == 0, (ended.stdout[-2_000:], ended.stderr)
-    outputs = [out.strip() for out in ended.stdout.split(f"\n{END}\n")]
     printed: dict[str, list[str]] = {}
-    for command, out in zip(commands, outputs, strict=False):
-        printed.setdefault(command, []).append(out)
+    for command, out in zip(lines, outputs, strict=False):
+        printed.setdefault(command, []).append(out.strip())
 
     def of(beginning: str) -> str:
         [out] = [outs[0] for command, outs in printed.items() if command.startswith(beginning)]
@@ -77,7 +56,6 @@ async def test_every_command_of_the_page(payk: Payk) -> None:
         json.loads(of("curl -s 'http://127.0.0.1:8080/api/v1/reports?GroupBy=SmsLabel,Day"))["TimeZone"]
         == "Asia/Dushanbe"
     )
-    await asyncio.sleep(0)
     # What the label says at once the report says after a moment.
     async with asyncio.timeout(30):
         while True:

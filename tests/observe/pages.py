@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 from tests.end_to_end.payk import Payk
@@ -27,17 +23,5 @@ def commands(page: str, section: str = "") -> list[str]:
 
 async def run(line: str, payk: Payk) -> None:
     """A command that must succeed."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PAYK_")}
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    ended = await asyncio.to_thread(
-        subprocess.run,
-        ["bash", "-c", line],
-        env={**inherited, "PATH": path, **payk.environment},
-        cwd=payk.folder,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    ended = await payk.in_a_shell(line, within=120)
     assert ended.returncode == 0, (line, ended.stdout[-1_000:], ended.stderr[-2_000:])
