@@ -11,11 +11,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import openpyxl
 import pytest
 
 from payk.store.database import Database
 from payk.store.report_folding import fold
+from payk.web.site import PublicOptions
 from payk.web.tables import CsvTable, XlsxTable
 from tests.web.answers import problem
 from tests.web.centre import Centre, centre_on, key_of
@@ -263,6 +265,51 @@ async def test_who_hangs_up_leaves_nothing_behind(counted: Centre) -> None:
         assert (await counted.raw(request, until_closed=False)).startswith(b"HTTP/1.1 200")
     for _ in range(3):  # turns are free again
         await report(counted, "SmsLabel=big", path="/api/v1/reports/messages")
+
+
+@pytest.mark.parametrize(
+    ("path", "table"),
+    [
+        ("/api/v1/reports", "report_count"),
+        ("/api/v1/reports/messages?SmsLabel=sale", "message"),
+        ("/api/v1/reports/messages?SmsLabel=sale&Format=xlsx", "message"),
+        ("/api/v1/reports/labels", "report_count"),
+    ],
+)
+async def test_no_client_keeps_others_from_their_reports(database: Database, path: str, table: str) -> None:
+    """While nothing of the table can be read, those of one client wait for each other; another one has its turn."""
+    async with centre_on(database, PublicOptions(answer_timeout=0.5)) as centre:
+        await _fill(centre)
+        async with asyncio.TaskGroup() as group, centre.db.transaction() as connection:
+            await connection.execute(f"lock table {table} in access exclusive mode")
+            many = [group.create_task(_asked(centre, path, 1)) for _ in range(6)]
+            other = group.create_task(_asked(centre, path, 2))
+            while sum(each.done() for each in many) < 5:
+                await asyncio.sleep(0.01)
+            assert not other.done()
+    answers = sorted([each.result() for each in many], key=lambda answer: answer.status_code)
+    assert answers[0].status_code == other.result().status_code == 200
+    for refused in answers[1:]:
+        assert "earlier one of your reports" in problem(refused, "RateLimitExceeded")["Detail"]
+
+
+async def _asked(centre: Centre, path: str, client: int) -> httpx.Response:
+    return await centre.http.get(path, headers={"X-Api-Key": key_of(client)})
+
+
+async def test_an_export_that_is_read_slowly_keeps_nobody_waiting(counted: Centre) -> None:
+    for _ in range(4):
+        await sent(counted, 1000, SmsLabel="big")
+    readers = []
+    for _ in range(5):
+        _, writer = await asyncio.open_connection("127.0.0.1", counted.server.port, limit=1024)
+        target = "/api/v1/reports/messages?SmsLabel=big"
+        writer.write(f"GET {target} HTTP/1.1\r\nhost: x\r\nx-api-key: {key_of(1)}\r\n\r\n".encode())
+        readers.append(writer)
+    await report(counted, "SmsLabel=sale", path="/api/v1/reports/messages")
+    await report(counted, "SmsLabel=sale", client=2, path="/api/v1/reports/messages")
+    for writer in readers:
+        writer.close()
 
 
 async def test_a_label_is_asked_for_as_it_was_sent(counted: Centre) -> None:

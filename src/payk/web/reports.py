@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 import tempfile
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Hashable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
@@ -24,7 +24,6 @@ from payk.domain.message import MessageState
 from payk.domain.report import Dimension, Period, ReportRefused
 from payk.domain.search import LIMIT_MAX, SearchRefused
 from payk.store.database import Database
-from payk.store.errors import StoreUnavailable
 from payk.store.reports import (
     SHARES,
     Failure,
@@ -39,11 +38,14 @@ from payk.store.reports import (
 from payk.store.search import FoundMessage, SearchBudget, search_messages
 from payk.web.report_query import Format, MessageQuery, ReportQuery
 from payk.web.tables import Cell, CsvTable, Table, XlsxTable
+from payk.web.turns import Turns
 
 __all__ = ["MESSAGE_COLUMNS", "Naming", "Prepared", "Reports", "as_documented", "as_managed", "failures"]
 
-AT_ONCE: Final = 2
-"""Reports that are read at a time, of one process: whoever sends needs connections too."""
+AT_ONCE: Final = 3
+"""Reports that are read at a time, of one site: whoever sends needs connections too."""
+LOOKS: Final = 2
+"""Labels that are looked at besides."""
 IN_MEMORY: Final = 2**20
 """Octets of a file that are kept in memory."""
 BATCH: Final = 500
@@ -53,8 +55,6 @@ CHUNK: Final = 2**16
 READING: Final = 60.0
 """Seconds that the reading of a report may take."""
 
-_TABLES: Final = ThreadPoolExecutor(AT_ONCE, "tables")
-"""Apart from the pool that looks up host names."""
 _KINDS: Final = {
     Format.JSON: b"application/json; charset=utf-8",
     Format.CSV: b"text/csv; charset=utf-8",
@@ -93,48 +93,45 @@ class Prepared:
 
 
 class Reports:
-    """Makes reports, a few at a time."""
+    """Makes the reports of a site, a few at a time, and one of each asker: `who` is a client, or who manages."""
 
-    def __init__(self, db: Database, *, at_once: int = AT_ONCE) -> None:
+    def __init__(self, db: Database) -> None:
         self._db = db
-        self._turns = asyncio.Semaphore(at_once)
+        self._reading = Turns(AT_ONCE)
+        self._looking = Turns(LOOKS)
+        self._writing = Turns(AT_ONCE)
+        self._threads = ThreadPoolExecutor(AT_ONCE, "tables")
+        """Apart from the pool that looks up host names."""
 
     def now(self) -> datetime:
         """By the database's clock."""
         return self._db.now()
 
-    @asynccontextmanager
-    async def _turn(self, timeout: float) -> AsyncIterator[None]:
-        try:
-            async with asyncio.timeout(timeout):
-                await self._turns.acquire()
-        except TimeoutError as error:
-            raise StoreUnavailable("other reports took all the time there was") from error
-        try:
-            yield
-        finally:
-            self._turns.release()
+    async def report(self, who: Hashable, query: ReportQuery, naming: Naming, *, timeout: float) -> Prepared:
+        """A report, read and ready to be passed on.
 
-    async def report(self, query: ReportQuery, naming: Naming, *, timeout: float) -> Prepared:
-        """A report, read and ready to be passed on. Raises ReportRefused and StoreUnavailable; waits `timeout` seconds
-        for its turn."""
-        async with self._turn(timeout):
+        Raises ReportRefused and StoreUnavailable, and Problem where its turn does not come within `timeout` seconds.
+        """
+        async with self._reading.of(who, timeout):
             since = await counted_since(self._db)
             file = _spooled()
             sheet = _ReportSheet(file, query, naming, since)
             reading = aclosing(read_report(self._db, query.asked, query.periods, timeout=READING))
-            async with _whole_or_gone(file, sheet), reading as rows:
-                await _written(rows, sheet.write)
+            apart = partial(self._apart, who)
+            async with _whole_or_gone(file, sheet, apart), reading as rows:
+                await _written(rows, sheet.write, apart)
         name = f"report-{query.asked.begins:%Y%m%d}-{query.asked.ends:%Y%m%d}.{query.format}"
         return Prepared(_KINDS[query.format], name, _octets(file))
 
-    async def messages(self, query: MessageQuery, naming: Naming, *, timeout: float, whole_numbers: bool) -> Prepared:
+    async def messages(
+        self, who: Hashable, query: MessageQuery, naming: Naming, *, timeout: float, whole_numbers: bool
+    ) -> Prepared:
         """Single messages, newest first. CSV and JSON are passed on while they are read, a page at a time.
 
         Raises as `report`.
         """
         name = f"messages.{query.format}"
-        pages = self._pages(query, timeout, whole_numbers=whole_numbers)
+        pages = self._pages(who, query, timeout, whole_numbers=whole_numbers)
         try:
             # What is wrong with the question is told before anything is passed on.
             first = await _next(pages)
@@ -144,18 +141,19 @@ class Reports:
             return Prepared(_KINDS[query.format], name, _passed_on(first, pages, query, naming))
         file = _spooled()
         table = XlsxTable(file, [naming(column) for column in MESSAGE_COLUMNS])
-        async with _whole_or_gone(file, table):
+        apart = partial(self._apart, who)
+        async with _whole_or_gone(file, table, apart):
             async for page in _chained(first, pages):
-                await _apart(table.write, [_message_row(message, query.zone) for message in page])
+                await apart(table.write, [_message_row(message, query.zone) for message in page])
         return Prepared(_KINDS[query.format], name, _octets(file))
 
     async def _pages(
-        self, query: MessageQuery, timeout: float, *, whole_numbers: bool
+        self, who: Hashable, query: MessageQuery, timeout: float, *, whole_numbers: bool
     ) -> AsyncIterator[Sequence[FoundMessage]]:
         cursor: int | None = None
         budget = SearchBudget(seconds=1.0)
         while True:
-            async with self._turn(timeout):
+            async with self._reading.of(who, timeout):
                 page = await search_messages(
                     self._db, query.search, cursor=cursor, limit=LIMIT_MAX, whole_numbers=whole_numbers, budget=budget
                 )
@@ -165,15 +163,31 @@ class Reports:
             if cursor is None:
                 return
 
-    async def progress(self, client_id: int, label: str, *, timeout: float) -> LabelProgress | None:
-        """How a label of a client stands; None where it has no messages. Waits `timeout` seconds for its turn."""
-        async with self._turn(timeout):
+    async def progress(self, who: Hashable, client_id: int, label: str, *, timeout: float) -> LabelProgress | None:
+        """How a label of a client stands; None where it has no messages. StoreUnavailable, Problem as `report`."""
+        async with self._looking.of(who, timeout):
             return await label_progress(self._db, client_id, label)
 
-    async def labels(self, client_id: int | None, since: datetime, limit: int, *, timeout: float) -> list[LabelSeen]:
-        """The labels of late."""
-        async with self._turn(timeout):
+    async def labels(
+        self, who: Hashable, client_id: int | None, since: datetime, limit: int, *, timeout: float
+    ) -> list[LabelSeen]:
+        """The labels of late. Raises as `progress`."""
+        async with self._looking.of(who, timeout):
             return await recent_labels(self._db, client_id, since, limit)
+
+    async def _apart(self, who: Hashable, work: Callable[..., None], *arguments: object) -> None:
+        """Do the work of a table in a thread, so that nobody else waits for it. Cancelled, it waits for the end."""
+        async with self._writing.of(who, READING):
+            done = asyncio.get_running_loop().run_in_executor(self._threads, partial(work, *arguments))
+            try:
+                await asyncio.shield(done)
+            except asyncio.CancelledError:
+                await asyncio.wait([done])
+                raise
+
+
+_Apart = Callable[..., Awaitable[None]]
+"""Reports._apart for somebody."""
 
 
 def _spooled() -> IO[bytes]:
@@ -182,37 +196,27 @@ def _spooled() -> IO[bytes]:
 
 
 @asynccontextmanager
-async def _whole_or_gone(file: IO[bytes], table: Table | _ReportSheet) -> AsyncIterator[None]:
+async def _whole_or_gone(file: IO[bytes], table: Table | _ReportSheet, apart: _Apart) -> AsyncIterator[None]:
     """What is written within the block is a whole file behind it; where that fails nothing is left of it."""
     try:
         yield
-        await _apart(table.close)
+        await apart(table.close)
     except BaseException:
         table.drop()
         file.close()
         raise
 
 
-async def _apart(work: Callable[..., None], *arguments: object) -> None:
-    """Do the work of a table in a thread, so that nobody else waits for it. Cancelled, it waits for the end."""
-    done = asyncio.get_running_loop().run_in_executor(_TABLES, partial(work, *arguments))
-    try:
-        await asyncio.shield(done)
-    except asyncio.CancelledError:
-        await asyncio.wait([done])
-        raise
-
-
-async def _written(rows: AsyncIterator[ReportRow], write: Callable[[Sequence[ReportRow]], None]) -> None:
-    """Write rows by and by; in a thread, so that nobody else waits for it."""
+async def _written(rows: AsyncIterator[ReportRow], write: Callable[[Sequence[ReportRow]], None], apart: _Apart) -> None:
+    """Write rows by and by."""
     batch: list[ReportRow] = []
     async for row in rows:
         batch.append(row)
         if len(batch) == BATCH:
-            await _apart(write, batch)
+            await apart(write, batch)
             batch = []
     if batch:
-        await _apart(write, batch)
+        await apart(write, batch)
 
 
 async def _octets(file: IO[bytes]) -> AsyncGenerator[bytes, None]:

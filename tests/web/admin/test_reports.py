@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -88,6 +90,27 @@ async def test_who_is_bound_to_a_client_sees_that_alone(managed: Managed) -> Non
         "/reports/label?client=bank&label=sale",
     ):
         assert (await managed("GET", path, token="viewer")).status_code == 404
+
+
+async def test_who_belongs_to_a_client_keeps_nobody_else_waiting(managed: Managed) -> None:
+    """While nothing can be read, those of one client share one turn; the centre has its own."""
+    await _traffic(managed)
+    await _viewer(managed, "shop")
+    of_shop = managed.callers["viewer"]
+    for number in range(5):
+        managed.callers[f"viewer-{number}"] = replace(of_shop, id=number, name=f"viewer-{number}")
+    async with asyncio.TaskGroup() as group, managed.db.transaction(timeout=20) as connection:
+        await connection.execute("lock table report_count in access exclusive mode")
+        many = [group.create_task(managed("GET", "/reports", token=f"viewer-{number}")) for number in range(5)]
+        other = group.create_task(managed("GET", "/reports"))
+        while sum(each.done() for each in many) < 4:
+            await asyncio.sleep(0.01)
+        assert not other.done()
+    assert other.result().status_code == 200
+    assert sorted(each.result().status_code for each in many) == [200, 429, 429, 429, 429]
+    refused = next(each.result() for each in many if each.result().status_code == 429)
+    assert int(refused.headers["retry-after"]) >= 1
+    assert "earlier one of your reports" in refusal(refused, "RateLimitExceeded")["Detail"]
 
 
 @pytest.mark.parametrize(

@@ -131,7 +131,7 @@ async def report(
     given = _given(members | {"GroupBy": group_by, "Route": route})
     try:
         query = ReportQuery.of(given, parts.reports.now(), _client_id(caller, parts, client))
-        return _streamed(await parts.reports.report(query, as_managed, timeout=PATIENCE))
+        return _streamed(await parts.reports.report(_asker(caller), query, as_managed, timeout=PATIENCE))
     except ReportRefused as error:
         raise _wrong(error) from error
 
@@ -147,7 +147,9 @@ async def messages(
     """Single messages of a label or a time, newest first, with masked numbers."""
     try:
         query = MessageQuery.of(_given(members | {"State": state}), own_client(caller, parts, client))
-        prepared = await parts.reports.messages(query, as_managed, timeout=PATIENCE, whole_numbers=False)
+        prepared = await parts.reports.messages(
+            _asker(caller), query, as_managed, timeout=PATIENCE, whole_numbers=False
+        )
         return _streamed(prepared)
     except ReportRefused as error:
         raise _wrong(error) from error
@@ -160,7 +162,7 @@ async def labels(
     """The labels of the last days."""
     client_id = _client_id(caller, parts, client)
     since = parts.reports.now() - timedelta(days=days)
-    found = await parts.reports.labels(client_id, since, LABELS_MOST, timeout=PATIENCE)
+    found = await parts.reports.labels(_asker(caller), client_id, since, LABELS_MOST, timeout=PATIENCE)
     return LabelsSeen(
         items=[
             LabelSeen(client=each.client, label=each.label, messages=each.messages, last_day=f"{each.last_at:%Y-%m-%d}")
@@ -181,7 +183,7 @@ async def label(
     client_id = _client_id(caller, parts, client)
     if name is None or client_id is None:
         raise _wrong(ReportRefused("Client", "each client has its own labels; name the client"))
-    progress = await parts.reports.progress(client_id, label, timeout=PATIENCE)
+    progress = await parts.reports.progress(_asker(caller), client_id, label, timeout=PATIENCE)
     if progress is None:
         raise not_found("label", label)
     return _stands(name, label, progress)
@@ -204,6 +206,12 @@ def _stands(client: str, label: str, progress: LabelProgress) -> LabelStands:
         last_due=moment(progress.last_due),
         ends_at=moment(progress.ends_at),
     )
+
+
+def _asker(caller: Caller) -> tuple[object, ...]:
+    """Whose turn a report of this caller takes: all who belong to one client share one."""
+    principal = caller.principal
+    return (principal.kind, principal.id) if principal.client_id is None else ("of client", principal.client_id)
 
 
 def _client_id(caller: Caller, parts: Management, asked: str | None) -> int | None:

@@ -64,8 +64,8 @@ _REFUSALS: dict[int | str, dict[str, Any]] = {
         409: "It exists already, or this cannot be done as things stand; ForceRequired: only with ?force=true.",
         412: "It has changed since it was read (If-Match).",
         413: "The body is too large.",
-        429: "Too many attempts.",
-        503: "The database cannot be reached; nothing was changed.",
+        429: "Too many attempts, or an earlier report of the caller is still being made.",
+        503: "The database cannot be reached, or too many reports are being made; nothing was changed.",
     }.items()
 }
 

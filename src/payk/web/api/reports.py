@@ -41,7 +41,9 @@ class OwnReports:
             members = members_of(_query(exchange), ReportQuery.MEMBERS)
             query = ReportQuery.of(members, self._reports.now(), client.client_id)
             with exchange.caller:
-                return _stream(await self._reports.report(query, as_documented, timeout=self._patience))
+                return _stream(
+                    await self._reports.report(client.client_id, query, as_documented, timeout=self._patience)
+                )
         except ReportRefused as error:
             raise _problem(error) from error
 
@@ -51,9 +53,10 @@ class OwnReports:
         try:
             query = MessageQuery.of(members_of(_query(exchange), MessageQuery.MEMBERS), client.name)
             with exchange.caller:
-                return _stream(
-                    await self._reports.messages(query, as_documented, timeout=self._patience, whole_numbers=True)
+                prepared = await self._reports.messages(
+                    client.client_id, query, as_documented, timeout=self._patience, whole_numbers=True
                 )
+                return _stream(prepared)
         except ReportRefused as error:
             raise _problem(error) from error
 
@@ -64,16 +67,17 @@ class OwnReports:
             label = asked_label(members_of(_query(exchange), ["SmsLabel"]))
         except ReportRefused as error:
             raise _problem(error) from error
+        who = client.client_id
         with exchange.caller:
             if label is None:
                 since = self._reports.now() - timedelta(days=LABEL_DAYS)
-                found = await self._reports.labels(client.client_id, since, LABELS_MOST, timeout=self._patience)
+                found = await self._reports.labels(who, who, since, LABELS_MOST, timeout=self._patience)
                 labels = [
                     {"SmsLabel": each.label, "Messages": each.messages, "LastDay": f"{each.last_at:%Y-%m-%d}"}
                     for each in found
                 ]
                 return Answer(200, _encode({"Labels": labels}))
-            progress = await self._reports.progress(client.client_id, label, timeout=self._patience)
+            progress = await self._reports.progress(who, who, label, timeout=self._patience)
         if progress is None:
             raise Problem(Code.MESSAGE_NOT_FOUND, "This client has no messages with this SmsLabel.")
         return Answer(200, _encode(_members(label, progress)))
