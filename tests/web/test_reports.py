@@ -10,17 +10,21 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import httpx
 import openpyxl
 import pytest
+from openpyxl.utils.escape import unescape
 
 from payk.store.database import Database
 from payk.store.report_folding import fold
+from payk.store.search import SearchBudget
 from payk.web.site import PublicOptions
-from payk.web.tables import CsvTable, XlsxTable
+from payk.web.tables import Buffer, CsvTable, XlsxTable
 from tests.web.answers import problem
 from tests.web.centre import Centre, centre_on, key_of
+from tests.web.locks import WAITS
 
 COMMON = {"PhoneNumber": "992900900900", "Text": "Салом", "SenderAddress": "AlifBank", "SmsType": 1}
 
@@ -320,25 +324,49 @@ async def test_a_label_is_asked_for_as_it_was_sent(counted: Centre) -> None:
     problem(await counted.http.get("/api/v1/reports/labels?SmsLabel=spring"), "MessageNotFound")
 
 
-async def test_nothing_is_left_of_a_file_that_nobody_waited_for(
-    counted: Centre, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("kind", "begins"), [("json", b'{"Messages": ['), ("csv", b"\xef\xbb\xbf"), ("xlsx", b"")])
+async def test_an_export_that_finds_nothing_has_its_head_at_once_and_stops_when_nobody_waits(
+    counted: Centre, monkeypatch: pytest.MonkeyPatch, kind: str, begins: bytes
 ) -> None:
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    for _ in range(4):
+    monkeypatch.setattr("payk.web.reports.PAGE", SearchBudget(messages=1))
+    for _ in range(3):
         await sent(counted, 1000, SmsLabel="big")
-    _, writer = await asyncio.open_connection("127.0.0.1", counted.server.port)
-    target = "/api/v1/reports/messages?SmsLabel=big&Format=xlsx"
+    reader, writer = await asyncio.open_connection("127.0.0.1", counted.server.port)
+    since = f"{datetime.now(UTC) - timedelta(hours=1):%Y-%m-%dT%H:%M}"
+    target = f"/api/v1/reports/messages?From={since}&State=Delivered&SenderAddress=Olami&Format={kind}"
     writer.write(f"GET {target} HTTP/1.1\r\nhost: x\r\nx-api-key: {key_of(1)}\r\n\r\n".encode())
     async with asyncio.timeout(20):
-        while not list(tmp_path.iterdir()):
-            await asyncio.sleep(0.005)
-        writer.close()
-        while list(tmp_path.iterdir()):
-            await asyncio.sleep(0.02)
-    table = XlsxTable(io.BytesIO(), ["Number"])
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200")
+        if begins:
+            await reader.readuntil(begins)
+        async with counted.db.transaction() as connection:
+            # Granted, so no transaction of the export lasts; it goes on with the next page and waits.
+            await connection.execute("lock table message in access exclusive mode")
+            while not await connection.fetchval(WAITS):
+                await asyncio.sleep(0.01)
+            writer.close()
+            while await connection.fetchval(WAITS):
+                await asyncio.sleep(0.01)
+
+
+async def test_an_export_as_xlsx_leaves_no_file(
+    counted: Centre, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "there is none"))
+    for _ in range(3):
+        await sent(counted, 1000, SmsLabel="big")
+    answer = await report(counted, "SmsLabel=big&Format=xlsx", path="/api/v1/reports/messages")
+    assert openpyxl.load_workbook(io.BytesIO(answer.content)).active.max_row == 3001
+
+
+def test_a_table_that_is_given_up_writes_nothing_more() -> None:
+    file = io.BytesIO()
+    table = XlsxTable(file, ["Number"])
     table.write([[1]])
+    before = file.getvalue()
     table.drop()
-    assert list(tmp_path.iterdir()) == []
+    del table
+    assert file.getvalue() == before
 
 
 async def test_json_is_json_whatever_a_label_holds(counted: Centre) -> None:
@@ -358,6 +386,36 @@ def test_a_million_rows_go_to_the_next_sheet(monkeypatch: pytest.MonkeyPatch) ->
     book = openpyxl.load_workbook(file)
     assert [sheet.max_row for sheet in book.worksheets] == [10, 10, 3]
     assert [row[0] for sheet in book for row in sheet.iter_rows(min_row=2, values_only=True)] == list(range(20))
+
+
+def test_a_sheet_that_grows_too_large_is_followed_by_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("payk.web.tables.SHEET_OCTETS", 1000)
+    file = io.BytesIO()
+    table = XlsxTable(file, ["Text"])
+    table.write([["x" * 300]] * 5)
+    table.close()
+    assert [sheet.max_row for sheet in openpyxl.load_workbook(file).worksheets] == [4, 3]
+
+
+TEXTS = ["<b>&amp;\"'", " \t two\nlines ", "скидка 👨‍👩‍👧", "_x0041_", "\x01\x0b\r\ufffe", "=1+1", "12", "\ud800"]
+
+
+def test_a_workbook_holds_texts_numbers_and_times_as_they_are() -> None:
+    """As openpyxl reads it; and written to what is no file, as a response is."""
+    at = datetime(2026, 2, 28, 23, 59, 59, tzinfo=ZoneInfo("Asia/Dushanbe"))
+    buffer = Buffer()
+    head = [f"c{number}" for number in range(30)]
+    table = XlsxTable(buffer, head)
+    table.write([[*TEXTS, None, 7, 0.125, -3, at, *[1] * 17]])
+    table.close()
+    sheet = openpyxl.load_workbook(io.BytesIO(buffer.taken())).active
+    first, row = [list(each) for each in sheet.iter_rows(values_only=True)]
+    assert first == head
+    assert sheet["A1"].font.bold
+    assert [unescape(text) for text in row[:7]] == TEXTS[:7]
+    assert row[7:13] == ["?", None, 7, 0.125, -3, datetime(2026, 2, 28, 23, 59, 59)]  # noqa: DTZ001 - of a wall
+    assert sheet.freeze_panes == "A2"
+    assert sheet["AD2"].value == 1
 
 
 @pytest.mark.parametrize("text", ["=cmd|'/c calc'!A0", "+1", "-1", "@SUM(A1)", "\tx"])

@@ -1,7 +1,7 @@
 """Reports and exports as both sites answer them: read in one go, put down in a file, passed on as fast as it is taken.
 
 No transaction waits for a reader: the rows of a report are written to a file that is gone with the request, and single
-messages are read a page at a time.
+messages are read a page at a time, and no page before the one before it was taken.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from payk.store.reports import (
 )
 from payk.store.search import FoundMessage, SearchBudget, search_messages
 from payk.web.report_query import Format, MessageQuery, ReportQuery
-from payk.web.tables import Cell, CsvTable, Table, XlsxTable
+from payk.web.tables import Buffer, Cell, CsvTable, JsonTable, Table, XlsxTable
 from payk.web.turns import Turns
 
 __all__ = ["MESSAGE_COLUMNS", "Naming", "Prepared", "Reports", "as_documented", "as_managed", "failures"]
@@ -52,6 +52,8 @@ BATCH: Final = 500
 """Rows that are written between two looks at other requests."""
 CHUNK: Final = 2**16
 """Octets that are passed on at a time."""
+PAGE: Final = SearchBudget(seconds=1.0)
+"""What one page of messages may cost."""
 READING: Final = 60.0
 """Seconds that the reading of a report may take."""
 
@@ -126,39 +128,31 @@ class Reports:
     async def messages(
         self, who: Hashable, query: MessageQuery, naming: Naming, *, timeout: float, whole_numbers: bool
     ) -> Prepared:
-        """Single messages, newest first. CSV and JSON are passed on while they are read, a page at a time.
+        """Single messages, newest first, passed on while they are read, a page at a time; the first may hold nothing.
 
         Raises as `report`.
         """
-        name = f"messages.{query.format}"
         pages = self._pages(who, query, timeout, whole_numbers=whole_numbers)
         try:
             # What is wrong with the question is told before anything is passed on.
-            first = await _next(pages)
+            first = await anext(pages)
         except SearchRefused as error:
             raise ReportRefused(_FIELDS.get(error.field, error.field), error.rule) from error
-        if query.format is not Format.XLSX:
-            return Prepared(_KINDS[query.format], name, _passed_on(first, pages, query, naming))
-        file = _spooled()
-        table = XlsxTable(file, [naming(column) for column in MESSAGE_COLUMNS])
-        apart = partial(self._apart, who)
-        async with _whole_or_gone(file, table, apart):
-            async for page in _chained(first, pages):
-                await apart(table.write, [_message_row(message, query.zone) for message in page])
-        return Prepared(_KINDS[query.format], name, _octets(file))
+        begin = partial(_message_table, query.format, naming)
+        octets = _passed_on(begin, _chained(first, pages), query.zone, partial(self._apart, who))
+        return Prepared(_KINDS[query.format], f"messages.{query.format}", octets)
 
     async def _pages(
         self, who: Hashable, query: MessageQuery, timeout: float, *, whole_numbers: bool
-    ) -> AsyncIterator[Sequence[FoundMessage]]:
+    ) -> AsyncGenerator[Sequence[FoundMessage], None]:
+        """One at least. Each is read in a turn and a transaction of its own, and may be empty."""
         cursor: int | None = None
-        budget = SearchBudget(seconds=1.0)
         while True:
             async with self._reading.of(who, timeout):
                 page = await search_messages(
-                    self._db, query.search, cursor=cursor, limit=LIMIT_MAX, whole_numbers=whole_numbers, budget=budget
+                    self._db, query.search, cursor=cursor, limit=LIMIT_MAX, whole_numbers=whole_numbers, budget=PAGE
                 )
-            if page.messages:
-                yield page.messages
+            yield page.messages
             cursor, timeout = page.cursor, READING
             if cursor is None:
                 return
@@ -226,76 +220,52 @@ async def _octets(file: IO[bytes]) -> AsyncGenerator[bytes, None]:
             yield chunk
 
 
-async def _next(pages: AsyncIterator[Sequence[FoundMessage]]) -> Sequence[FoundMessage]:
-    """The next page, empty where there is none. (anext with a default mistakes the end of some for an error.)"""
-    async for page in pages:
-        return page
-    return ()
-
-
 async def _chained(
-    first: Sequence[FoundMessage], pages: AsyncIterator[Sequence[FoundMessage]]
-) -> AsyncIterator[Sequence[FoundMessage]]:
-    if first:
+    first: Sequence[FoundMessage], pages: AsyncGenerator[Sequence[FoundMessage], None]
+) -> AsyncGenerator[Sequence[FoundMessage], None]:
+    async with aclosing(pages):
         yield first
-    async for page in pages:
-        yield page
+        async for page in pages:
+            yield page
 
 
 async def _passed_on(
-    first: Sequence[FoundMessage],
-    pages: AsyncIterator[Sequence[FoundMessage]],
-    query: MessageQuery,
-    naming: Naming,
+    begin: Callable[[Buffer], Table],
+    pages: AsyncGenerator[Sequence[FoundMessage], None],
+    zone: ZoneInfo,
+    apart: _Apart,
 ) -> AsyncGenerator[bytes, None]:
-    columns = [naming(column) for column in MESSAGE_COLUMNS]
-    if query.format is Format.CSV:
-        buffer = _Buffer()
-        table = CsvTable(buffer, columns)  # type: ignore[arg-type]  # it is written to, and nothing else
-        yield buffer.taken()
-        async for page in _chained(first, pages):
-            table.write(_message_row(message, query.zone) for message in page)
-            yield buffer.taken()
-        return
-    lead = b'{"%b": [' % naming("Messages").encode()
-    async for page in _chained(first, pages):
-        rows = [dict(zip(columns, map(_json_cell, _message_row(message, query.zone)), strict=True)) for message in page]
-        yield lead + b",\n".join(map(_encode, rows))
-        lead = b",\n"
-    yield b"]}" if lead == b",\n" else lead + b"]}"
-
-
-class _Buffer:
-    """What a writer wrote since it was last taken."""
-
-    closed = False
-
-    def __init__(self) -> None:
-        self._octets = bytearray()
-
-    def writable(self) -> bool:
-        return True
-
-    def readable(self) -> bool:
-        return False
-
-    def seekable(self) -> bool:
-        return False
-
-    def flush(self) -> None:
-        """Nothing is held back."""
-
-    def write(self, octets: bytes) -> int:
-        self._octets += octets
-        return len(octets)
-
-    def taken(self) -> bytes:
-        octets = bytes(self._octets)
-        self._octets.clear()
-        return octets
+    """A table of messages while it is written."""
+    buffer = Buffer()
+    table = begin(buffer)
+    try:
+        async with aclosing(pages):
+            if begun := buffer.taken():
+                yield begun
+            async for page in pages:
+                await apart(table.write, [_message_row(message, zone) for message in page])
+                if written := buffer.taken():
+                    yield written
+        await apart(table.close)
+    except BaseException:
+        table.drop()
+        raise
+    yield buffer.taken()
 
 
 # -- messages
+
+
+def _message_table(kind: Format, naming: Naming, buffer: Buffer) -> Table:
+    columns = [naming(column) for column in MESSAGE_COLUMNS]
+    match kind:
+        case Format.JSON:
+            return JsonTable(buffer, naming("Messages"), columns)
+        case Format.CSV:
+            return CsvTable(buffer, columns)
+        case Format.XLSX:
+            return XlsxTable(buffer, columns)
+
 
 MESSAGE_COLUMNS: Final = (
     "MessageId", "Client", "PhoneNumber", "SenderAddress", "SmsType", "Priority", "MessageState", "Reason", "Parts",
@@ -325,10 +295,6 @@ def _message_row(message: FoundMessage, zone: ZoneInfo) -> list[Cell]:
             )
         ),
     ]  # fmt: skip
-
-
-def _json_cell(cell: Cell) -> Any:
-    return cell.isoformat(timespec="milliseconds") if isinstance(cell, datetime) else cell
 
 
 # -- reports

@@ -14,7 +14,10 @@ from payk.domain.access import Principal, PrincipalKind, Role
 from payk.domain.message import Priority, SmsType
 from payk.store.accept import NewMessage, insert_messages
 from payk.store.report_folding import fold
+from payk.store.search import SearchBudget
+from payk.web.admin.site import ROOT
 from tests.web.admin.managed import Managed, refusal
+from tests.web.locks import WAITS
 
 
 async def _traffic(managed: Managed) -> None:
@@ -90,6 +93,26 @@ async def test_who_is_bound_to_a_client_sees_that_alone(managed: Managed) -> Non
         "/reports/label?client=bank&label=sale",
     ):
         assert (await managed("GET", path, token="viewer")).status_code == 404
+
+
+async def test_an_export_stops_when_nobody_waits_for_it(managed: Managed, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("payk.web.reports.PAGE", SearchBudget(messages=1))
+    await _traffic(managed)
+    message = NewMessage(1, "992900000001", "Bank", "Салом", SmsType.COMMON, Priority.NORMAL, 1, 1)
+    await insert_messages(managed.db, [message] * 3000, timeout=10)
+    reader, writer = await asyncio.open_connection("127.0.0.1", managed.server.port)
+    since = f"{datetime.now(UTC) - timedelta(hours=1):%Y-%m-%dT%H:%M}"
+    target = f"{ROOT}/reports/messages?from={since}&state=Delivered&sender=nobody"
+    writer.write(f"GET {target} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer admin\r\n\r\n".encode())
+    async with asyncio.timeout(20):
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200")
+        async with managed.db.transaction() as connection:
+            await connection.execute("lock table message in access exclusive mode")
+            while not await connection.fetchval(WAITS):
+                await asyncio.sleep(0.01)
+            writer.close()
+            while await connection.fetchval(WAITS):
+                await asyncio.sleep(0.01)
 
 
 async def test_who_belongs_to_a_client_keeps_nobody_else_waiting(managed: Managed) -> None:
