@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
-from typing import Final, Literal
+from typing import Final, get_args
 
 from payk import tracing
 from payk.domain.directory import CurrentDirectory
@@ -16,7 +16,7 @@ from payk.domain.message import MessageState
 from payk.domain.outcome import Accepted, PartOutcome, Refused, Uncertain
 from payk.domain.receipt import ReceiptReport
 from payk.domain.retry import Again
-from payk.logs import Line, ManyLines, mask
+from payk.logs import Head, Kind, Line, ManyLines, mask
 from payk.smpp import status_name
 from payk.store.outcomes import Recorded
 from payk.store.receipts import Settled
@@ -26,6 +26,14 @@ __all__ = ["OutcomeLog"]
 
 _ENOUGH: Final = 32
 """Characters of an operator's word."""
+_Names = tuple[str | None, str | None, str | None]
+"""Of client, operator and link, as the fields of a line follow each other."""
+_LABELS: Final = {state: state.label for state in MessageState}
+_SAID: Final[dict[MessageState | None, str]] = {
+    None: "receipt",
+    **{state: label.lower() for state, label in _LABELS.items()},
+}
+"""What a receipt is called, by what it says."""
 _HOPED_FOR: Final = frozenset({"submitted", "delivered", "accepted", "enroute", "receipt"})
 
 
@@ -52,11 +60,17 @@ class _Outcome(Line, omit_defaults=True, gc=False):
     receipt_ms: float | None = None
     total_ms: float | None = None
 
-    def level(self) -> Literal["ordinary", "failures", "warnings"]:
-        """An unanswered submit is something that somebody should look at."""
-        if self.outcome in _HOPED_FOR:
-            return "ordinary"
-        return "warnings" if self.outcome == "uncertain" else "failures"
+
+class _Batch(dict[Kind, tuple[Head, list[_Outcome]]]):
+    """Lines of one moment by their kind, with what they begin with."""
+
+    def __init__(self, lines: ManyLines) -> None:
+        super().__init__({kind: (lines.head(kind), []) for kind in get_args(Kind)})
+        self._lines = lines
+
+    def write(self) -> None:
+        for kind, (_, of_kind) in self.items():
+            self._lines.write(of_kind, kind)
 
 
 class OutcomeLog:
@@ -83,35 +97,26 @@ class OutcomeLog:
             self._trace_submits(records)
         if not self._lines.on:
             return
-        clients = self._directory.value.clients
-        lines = []
+        names: dict[tuple[int, int, int], _Names] = {}
+        batch = _Batch(self._lines)
         for record, wrote in records:
             claim = record.claim
-            link, client = self._directory.link_of(claim.link_id), clients.get(claim.flow.client_id)
-            way = None if claim.accepted_at is None else (claim.now - claim.accepted_at).total_seconds()
+            place = claim.flow.client_id, record.operator_id, claim.link_id
+            client, operator, link = names.get(place) or names.setdefault(place, self._names(*place))
+            parts, number, attempt = record.parts, mask(claim.phone), claim.try_number
+            way = None if claim.accepted_at is None else _ms((claim.now - claim.accepted_at).total_seconds())
+            submit, answer = (None, None) if wrote is None else (_ms(wrote), _ms(record.age))
             for outcome in record.outcomes:
                 about = _about(record, outcome)
-                if about is None:
-                    continue
-                lines.append(  # in the order of its fields, which is half the price of their names
-                    _Outcome(
-                        about[0],
-                        claim.message_id,
-                        outcome.part,
-                        record.parts,
-                        claim.try_number,
-                        None if client is None else client.name,
-                        self._operator(record.operator_id),
-                        None if link is None else link.name,
-                        mask(claim.phone),
-                        claim.request_id,
-                        *about[1:],
-                        _ms(way),
-                        _ms(wrote),
-                        None if wrote is None else _ms(record.age),
-                    )
-                )
-        self._lines.write(lines)
+                if about is not None:
+                    what, code, error, state, retry = about
+                    (at, level, room, event), of_kind = batch[_kind(what)]
+                    of_kind.append(  # in the order of its fields, which is half the price of their names
+                        _Outcome(at, level, room, event, what, claim.message_id, outcome.part, parts, attempt,
+                                 client, operator, link, number, claim.request_id, code, error, state, retry,
+                                 way, submit, answer)
+                    )  # fmt: skip
+        batch.write()
 
     def received(self, reports: Sequence[ReceiptReport], settled: Sequence[Settled]) -> None:
         """What receipts said, of those whose message is known."""
@@ -119,46 +124,40 @@ class OutcomeLog:
             self._trace_receipts(reports, settled)
         if not self._lines.on:
             return
-        clients = self._directory.value.clients
-        lines = []
+        names: dict[tuple[int, int, int], _Names] = {}
+        batch = _Batch(self._lines)
         for report, one in zip(reports, settled, strict=True):
             about = one.about
             if one.message_id is None or about is None:
                 continue
-            link, client = self._directory.link_of(report.link_id), clients.get(about.client_id)
-            lines += [
-                _Outcome(
-                    "receipt" if report.state is None else report.state.label.lower(),
-                    one.message_id,
-                    part,
-                    about.parts,
-                    about.attempt,
-                    None if client is None else client.name,
-                    self._operator(report.operator_id),
-                    None if link is None else link.name,
-                    mask(about.phone),
-                    about.request_id,
-                    report.raw_state[:_ENOUGH],
-                    None if report.error is None else report.error[:_ENOUGH],
-                    None if one.became is None else one.became.label,
-                    receipt_ms=_ms(about.age),
-                    total_ms=_ms(about.way),
-                )
-                for part in one.parts
-            ]
-        self._lines.write(lines)
+            place = about.client_id, report.operator_id, report.link_id
+            client, operator, link = names.get(place) or names.setdefault(place, self._names(*place))
+            says, became = _SAID[report.state], None if one.became is None else _LABELS[one.became]
+            code, error = report.raw_state[:_ENOUGH], None if report.error is None else report.error[:_ENOUGH]
+            number, age, way = mask(about.phone), _ms(about.age), _ms(about.way)
+            (at, level, room, event), of_kind = batch[_kind(says)]
+            for part in one.parts:
+                of_kind.append(
+                    _Outcome(at, level, room, event, says, one.message_id, part, about.parts, about.attempt,
+                             client, operator, link, number, about.request_id, code, error, became, None,
+                             None, None, None, age, way)
+                )  # fmt: skip
+        batch.write()
 
     def ended(self, overdue: Iterable[Overdue], ending: MessageState) -> None:
         """Messages whose time was over."""
         if not self._lines.on:
             return
         clients = self._directory.value.clients
+        word = ending.label.lower()
+        head = self._lines.head(_kind(word))
         lines = []
         for one in overdue:
             client = clients.get(one.client_id)
             lines.append(
                 _Outcome(
-                    ending.label.lower(),
+                    *head,
+                    word,
                     one.message_id,
                     parts=one.parts,
                     client=None if client is None else client.name,
@@ -169,7 +168,11 @@ class OutcomeLog:
                     total_ms=_ms(one.way),
                 )
             )
-        self._lines.write(lines)
+        self._lines.write(lines, _kind(word))
+
+    def _names(self, client_id: int, operator_id: int, link_id: int) -> _Names:
+        client, link = self._directory.value.clients.get(client_id), self._directory.link_of(link_id)
+        return None if client is None else client.name, self._operator(operator_id), None if link is None else link.name
 
     def _trace_submits(self, records: Sequence[tuple[Recorded, float | None]]) -> None:
         """From the last write to the answer, or to the end of the wait for it."""
@@ -204,7 +207,7 @@ class OutcomeLog:
             about = one.about
             if one.message_id is None or about is None or about.trace is None:
                 continue
-            what = "receipt" if report.state is None else report.state.label.lower()
+            what = _SAID[report.state]
             for part in one.parts:
                 attempt = about.attempt
                 tracing.record(
@@ -221,18 +224,25 @@ class OutcomeLog:
     def _attributes(
         self, message_id: int, client_id: int, operator_id: int, link_id: int, part: int
     ) -> dict[str, str | int | None]:
-        client, link = self._directory.value.clients.get(client_id), self._directory.link_of(link_id)
+        client, operator, link = self._names(client_id, operator_id, link_id)
         return {
             "payk.message_id": message_id,
-            "payk.client": None if client is None else client.name,
-            "payk.operator": self._operator(operator_id),
-            "payk.link": None if link is None else link.name,
+            "payk.client": client,
+            "payk.operator": operator,
+            "payk.link": link,
             "payk.part": part,
         }
 
     def _operator(self, operator_id: int) -> str | None:
         operator = self._directory.value.operators.get(operator_id)
         return None if operator is None else operator.name
+
+
+def _kind(outcome: str) -> Kind:
+    """An unanswered submit is something that somebody should look at."""
+    if outcome in _HOPED_FOR:
+        return "ordinary"
+    return "warnings" if outcome == "uncertain" else "failures"
 
 
 def _about(record: Recorded, outcome: PartOutcome) -> tuple[str, str | None, str | None, str | None, int | None] | None:

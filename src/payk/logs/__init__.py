@@ -15,9 +15,11 @@ from payk.logs.lines import (
     get_logger,
     mask,
 )
-from payk.logs.many import Line, ManyLines
+from payk.logs.many import Head, Kind, Line, ManyLines
 
 __all__ = [
+    "Head",
+    "Kind",
     "Line",
     "LogFormat",
     "Logger",

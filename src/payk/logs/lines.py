@@ -47,6 +47,8 @@ def mask(number: str) -> str:
 
     At least four characters are always hidden: `992900900900` -> `992900****00`.
     """
+    if len(number) == 12:  # as it is for nearly all, in half the time
+        return f"{number[:6]}****{number[10:]}"
     if len(number) <= 4:
         return "*" * len(number)
     head = max(0, min(6, len(number) - 6))

@@ -1,6 +1,6 @@
 """Lines that come by the thousand: one for every outcome of a message.
 
-A logger takes 20 microseconds for a line. These are structs that are encoded as they are, a batch at a time; and a
+A logger takes 20 microseconds for a line. These are structs that are encoded as they are, a batch in one go; and a
 thread writes them, so that a reader of the log that falls behind holds up no message. What it leaves unread beyond
 `BACKLOG` is dropped, counted, and told.
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 import atexit
 import os
 import select
+import stat
 import sys
 import threading
 from collections import deque
@@ -26,17 +27,27 @@ BACKLOG: Final = 16 * 1024 * 1024
 """Octets that wait to be written at most."""
 LAST_CHANCE: Final = 2.0
 """Seconds that a process which ends gives its reader for what is still to be written."""
-_AT_ONCE: Final = 4096
-"""Octets of one write: a pipe takes so many without mixing them with lines of others (PIPE_BUF)."""
+_PIPE: Final = 4096
+"""Octets that a pipe takes without mixing them with lines of others (PIPE_BUF)."""
+_AT_ONCE: Final = 32 * 1024
+"""Octets of one write to anything else."""
 _encode = msgspec.json.Encoder().encode
+_encode_lines = msgspec.json.Encoder().encode_lines
+
+Kind = Literal["ordinary", "failures", "warnings"]
+"""Ordinary, a failure, or something that somebody should look at."""
+
+
+Head = tuple[str, str, str, str]
 
 
 class Line(msgspec.Struct, omit_defaults=True, gc=False):
-    """The fields of a line, in their order; one that is as its default is left out."""
+    """The fields of a line, in their order, first those of `ManyLines.head`; one that is as its default is left out."""
 
-    def level(self) -> Literal["ordinary", "failures", "warnings"]:
-        """Ordinary, a failure, or something that somebody should look at."""
-        return "ordinary"
+    at: str
+    level: str
+    room: str
+    event: str
 
 
 class _Kinds(msgspec.Struct):
@@ -69,36 +80,23 @@ class ManyLines:
         """Whether any are written. Ask before making them."""
         return _wanted.warnings
 
-    def write(self, lines: Sequence[Line]) -> None:
-        """Write those that are wanted; returns at once."""
-        at = _now()
-        heads = {
-            kind: self._head(at, level)
-            for kind, level, wanted in (
-                ("ordinary", "info", _wanted.ordinary),
-                ("failures", "info", _wanted.failures),
-                ("warnings", "warning", _wanted.warnings),
-            )
-            if wanted
-        }
-        if _wanted.console is not None:
-            octets = [self._for_the_eye(at, line) for line in lines if line.level() in heads]
+    def head(self, kind: Kind) -> Head:
+        """What lines of this moment begin with: when, level, room, event."""
+        return _now(), "warning" if kind == "warnings" else "info", self._room, self._event
+
+    def write(self, lines: Sequence[Line], kind: Kind = "ordinary") -> None:
+        """Write them if their kind is wanted; returns at once."""
+        if not lines or not getattr(_wanted, kind):
+            return
+        if _wanted.console is None:
+            octets = _encode_lines(lines)
         else:
-            octets = [heads[kind] + _encode(line)[1:] for line in lines if (kind := line.level()) in heads]
-        if octets:
-            _writer.put(octets)
+            octets = b"".join(_for_the_eye(_wanted.console, line) for line in lines)
+        _writer.put(octets, len(lines))
 
-    def _head(self, at: str, level: str) -> bytes:
-        return _encode({"at": at, "level": level, "room": self._room, "event": self._event})[:-1] + b","
 
-    def _for_the_eye(self, at: str, line: Line) -> bytes:
-        assert _wanted.console is not None
-        level = "warning" if line.level() == "warnings" else "info"
-        fields = msgspec.to_builtins(line)
-        shown = _wanted.console(
-            None, level, {"at": at, "level": level, "room": self._room, "event": self._event, **fields}
-        )
-        return str(shown).encode()
+def _for_the_eye(console: Processor, line: Line) -> bytes:
+    return str(console(None, line.level, msgspec.to_builtins(line))).encode() + b"\n"
 
 
 def _now() -> str:
@@ -109,21 +107,21 @@ class _Writer:
     """The thread, begun with the first line."""
 
     def __init__(self) -> None:
-        self._waiting: deque[list[bytes]] = deque()
+        self._waiting: deque[bytes] = deque()
         self._octets = 0
         self._dropped = 0
         self._some = threading.Condition()
         self._thread: threading.Thread | None = None
         self._ending = False
 
-    def put(self, lines: list[bytes]) -> None:
-        octets = sum(map(len, lines)) + len(lines)
+    def put(self, octets: bytes, lines: int) -> None:
+        """So many whole lines."""
         with self._some:
-            if self._octets + octets > BACKLOG:
-                self._dropped += len(lines)
+            if self._octets + len(octets) > BACKLOG:
+                self._dropped += lines
                 return
-            self._waiting.append(lines)
-            self._octets += octets
+            self._waiting.append(octets)
+            self._octets += len(octets)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="log writer", daemon=True)
                 self._thread.start()
@@ -142,14 +140,14 @@ class _Writer:
                     if self._ending:
                         return
                     self._some.wait()
-                lines = self._waiting.popleft()
+                octets = self._waiting.popleft()
                 dropped, self._dropped = self._dropped, 0
-            _write(lines)
+            _write(octets)
             if dropped:
                 told = {"at": _now(), "level": "error", "room": "logs", "event": "lines dropped", "lines": dropped}
-                _write([_encode(told)])
+                _write(_encode(told) + b"\n")
             with self._some:
-                self._octets -= sum(map(len, lines)) + len(lines)
+                self._octets -= len(octets)
 
     def _end(self) -> None:
         with self._some:
@@ -159,18 +157,21 @@ class _Writer:
             self._thread.join(LAST_CHANCE)
 
 
-def _write(lines: Sequence[bytes]) -> None:
-    """Whole lines, as many at once as a pipe takes without mixing them with others."""
-    chunk: list[bytes] = []
-    size = 0
-    for line in lines:
-        if chunk and size + len(line) + 1 > _AT_ONCE:
-            _out(b"\n".join(chunk) + b"\n")
-            chunk, size = [], 0
-        chunk.append(line)
-        size += len(line) + 1
-    if chunk:
-        _out(b"\n".join(chunk) + b"\n")
+def _write(lines: bytes) -> None:
+    """Whole lines, as many at once as are not mixed with those of others."""
+    most = _PIPE if _is_pipe() else _AT_ONCE
+    begin = 0
+    while begin < len(lines):
+        end = lines.rfind(b"\n", begin, begin + most) + 1 or lines.index(b"\n", begin) + 1
+        _out(lines[begin:end])
+        begin = end
+
+
+def _is_pipe() -> bool:
+    try:
+        return stat.S_ISFIFO(os.fstat(sys.stderr.fileno()).st_mode)
+    except (OSError, ValueError):
+        return False
 
 
 def _out(octets: bytes) -> None:
@@ -193,5 +194,5 @@ def put_behind(line: str) -> bool:
     """Write a line behind those that are still to be written; False where none are, and nothing was done."""
     if not _writer.is_behind:
         return False
-    _writer.put([line.encode("utf-8", "replace")])
+    _writer.put(line.encode("utf-8", "replace") + b"\n", 1)
     return True
