@@ -53,20 +53,20 @@ with flow as (
     returning w.*
 )
 select c.message_id, c.queue_id, c.lane, c.client_id, c.rank, c.label_key, c.attempt, c.uncertain_count, c.parts_left,
-       c.expires_at, extract(epoch from now() - c.first_try_at)::double precision as retrying_since,
+       c.expires_at, date_part('epoch', now() - c.first_try_at) as retrying_since,
        c.link_id, m.phone, m.sender, m.text, m.sms_type, m.parts, now() as now,
        m.accepted_at, m.request_id,
-       extract(epoch from now() - greatest(m.accepted_at, m.scheduled_at))::double precision as waited, m.trace
+       date_part('epoch', now() - greatest(m.accepted_at, m.scheduled_at)) as waited, m.trace
 from claimed c join message m on m.message_id = c.message_id
 order by c.lane, c.message_id;
 
 -- name: claims_of_ended
 -- What processes that have ended held: they may have been sent.
 select c.message_id, c.queue_id, c.lane, c.client_id, c.rank, c.label_key, c.attempt, c.uncertain_count, c.parts_left,
-       c.expires_at, extract(epoch from now() - c.first_try_at)::double precision as retrying_since,
+       c.expires_at, date_part('epoch', now() - c.first_try_at) as retrying_since,
        c.link_id, m.phone, m.sender, m.text, m.sms_type, m.parts, now() as now,
        m.accepted_at, m.request_id,
-       extract(epoch from now() - greatest(m.accepted_at, m.scheduled_at))::double precision as waited, m.trace, c.claimed_by
+       date_part('epoch', now() - greatest(m.accepted_at, m.scheduled_at)) as waited, m.trace, c.claimed_by
 from waiting c join message m on m.message_id = c.message_id
 where c.claimed_by = any(array(select incarnation from process where ended_at is not null))
 order by c.message_id limit $1;

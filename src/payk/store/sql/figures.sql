@@ -19,7 +19,7 @@ group by p.relname order by p.relname;
 -- name: partition_seconds
 -- By table for how many seconds to come there are partitions.
 select p.relname::text as of_table,
-       extract(epoch from max(b.high) - now())::double precision as ahead
+       date_part('epoch', max(b.high) - now()) as ahead
 from pg_inherits i
 join pg_class c on c.oid = i.inhrelid join pg_class p on p.oid = i.inhparent
 join pg_namespace n on n.oid = p.relnamespace

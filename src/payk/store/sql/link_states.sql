@@ -11,7 +11,7 @@ with gone as (
     order by g.link_id
     on conflict (incarnation, link_id) do update set told_at = now(), state = excluded.state
 )
-select trace_id, link_id, number, texts, numbers, extract(epoch from ends_at - now())::double precision as seconds
+select trace_id, link_id, number, texts, numbers, date_part('epoch', ends_at - now()) as seconds
 from link_trace
 where ends_at > now() and read_at > now() - interval '15 seconds' and size < $4;
 

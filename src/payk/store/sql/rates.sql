@@ -13,7 +13,7 @@ with given as (
     for update of s
 ), filled as (
     select client_id, kind, burst, wanted, now,
-           least(burst, tokens + per_second * greatest(0, extract(epoch from now - at)::double precision)) as tokens
+           least(burst, tokens + per_second * greatest(0, date_part('epoch', now - at))) as tokens
     from locked
 ), granted as materialized (
     select client_id, kind, now, least(wanted, greatest(0, tokens)) as granted,

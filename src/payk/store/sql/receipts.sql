@@ -30,16 +30,16 @@ with found as materialized (
 ), stopped as (
     delete from awaiting a using settled s where a.due = s.receipt_due and a.message_id = s.message_id
 )
-select ord::integer - 1 as index, message_id, extract(epoch from now() - submitted_at)::double precision as age,
-       client_id, request_id, attempt, extract(epoch from now() - accepted_at)::double precision as way,
+select ord::integer - 1 as index, message_id, date_part('epoch', now() - submitted_at) as age,
+       client_id, request_id, attempt, date_part('epoch', now() - accepted_at) as way,
        sms_type, priority, trace
 from settled;
 
 -- name: about
 -- What the log tells of messages that receipts were settled of.
 select message_id, client_id, request_id, phone, parts,
-       extract(epoch from now() - submitted_at)::double precision as age,
-       extract(epoch from now() - accepted_at)::double precision as way, trace
+       date_part('epoch', now() - submitted_at) as age,
+       date_part('epoch', now() - accepted_at) as way, trace
 from message where message_id = any($1::bigint[]);
 
 -- name: find_keys

@@ -16,7 +16,7 @@ returning queue_id, lane, client_id, rank, label_key, message_id;
 -- Messages in the queue, not claimed, whose time to be sent is over; locked, with their records. What is held does not
 -- expire; nor what was held, before the time that it was is added.
 select w.message_id, w.parts_left, m.state, m.part_states, m.client_id, m.operator_id, m.request_id, m.phone, m.parts,
-       extract(epoch from now() - m.accepted_at)::double precision as way
+       date_part('epoch', now() - m.accepted_at) as way
 from waiting w join message m on m.message_id = w.message_id
 where w.expires_at <= now() and w.claimed_by is null and not exists (
     select from hold h
@@ -31,7 +31,7 @@ for update of w, m skip locked;
 -- name: expired_staged
 -- The same among the staged ones, such as those that wait for another try.
 select s.message_id, s.parts_left, m.state, m.part_states, m.client_id, m.operator_id, m.request_id, m.phone, m.parts,
-       extract(epoch from now() - m.accepted_at)::double precision as way
+       date_part('epoch', now() - m.accepted_at) as way
 from staged s join message m on m.message_id = s.message_id
 where s.expires_at <= now() and not exists (
     select from hold h
@@ -75,7 +75,7 @@ on conflict do nothing;
 -- name: unanswered
 -- Messages whose last receipt is overdue; locked, with their records.
 select a.due, a.message_id, m.state, m.part_states, m.client_id, m.operator_id, m.request_id, m.phone, m.parts,
-       extract(epoch from now() - m.accepted_at)::double precision as way
+       date_part('epoch', now() - m.accepted_at) as way
 from awaiting a join message m on m.message_id = a.message_id
 where a.due <= now()
 order by a.due limit $1

@@ -1,6 +1,6 @@
 -- name: tell_time
 -- The server's clock at this moment, in seconds of the epoch.
-select extract(epoch from clock_timestamp())::double precision;
+select date_part('epoch', clock_timestamp());
 
 -- name: need_room
 -- With little work_mem, a megabyte in a file that is gone afterwards: refused while the disk is full.
