@@ -419,7 +419,7 @@ async def _take(
         [m.parts for m in messages],
         [m.phone for m in messages],
         texts,
-        [m.client_message_id for m in messages],
+        _of_some([m.client_message_id for m in messages]),
         of_rows,
         *of_all[:-1],
         [flow.label_key for flow, _ in of_kinds],
@@ -428,8 +428,8 @@ async def _take(
         max(m.repeat_window for m in messages),
         of_transaction,
         of_all[-1],
-        [m.request_id for m in messages],
-        [m.trace for m in messages],
+        _of_some([m.request_id for m in messages]),
+        _of_some([m.trace for m in messages]),
     )
     assert row is not None  # it is one row whatever there is
     ids, held, stored.mark = row[0], set(row[1]), row[2]
@@ -443,6 +443,11 @@ async def _take(
         if messages[place].scheduled_at is None:
             stored.flows.setdefault(flow, ids[place])
     return ids, held
+
+
+def _of_some(column: list[Item | None]) -> list[Item | None]:
+    """A column, empty where there is nothing in it: unnest makes nulls of that, and they need not be sent."""
+    return column if any(value is not None for value in column) else []
 
 
 def _is_stored(stored: _Stored) -> Callable[[Connection], Awaitable[bool]]:
