@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from bench import centre, loop, promises, reporting
+from bench import centre, loop, promises, reporting, seeing
 from bench.codec import CODEC_PAIRS
 from bench.figure import Reading
 from bench.reference import RAW_STRUCT
@@ -45,4 +45,5 @@ FAMILIES: Final[Mapping[str, Family]] = {
     "promises": Family(promises.measure, 10.0),
     "reports": Family(reporting.measure, 10.0),
     "centre": Family(centre.measure, 200.0),
+    "seeing": Family(seeing.measure, 40.0),
 }

@@ -105,6 +105,8 @@ class Rig:
     db: Database
     environment: dict[str, str]
     processes: dict[str, asyncio.subprocess.Process] = field(default_factory=dict)
+    management: dict[str, str] = field(default_factory=dict)
+    """Where the management listener of each process is."""
 
     @classmethod
     @asynccontextmanager
@@ -185,6 +187,7 @@ class Rig:
             if line.startswith("API "):
                 url = line.split()[1]
             if line.startswith("management "):
+                self.management[name] = line.split()[1]
                 return url
             if not line:
                 raise CannotRun(f"payk serve --roles {roles} ended: {self._last_words(name)}")
@@ -193,6 +196,7 @@ class Rig:
         """Stop processes as an operator would; all of them where none is named."""
         for name in names or tuple(self.processes):
             process = self.processes.pop(name)
+            self.management.pop(name, None)
             with suppress(ProcessLookupError):
                 process.terminate()
             try:
