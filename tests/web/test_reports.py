@@ -369,6 +369,98 @@ def test_a_table_that_is_given_up_writes_nothing_more() -> None:
     assert file.getvalue() == before
 
 
+ROWS = 25_000
+"""Labels of a report whose file is larger than what waits in the sockets of a reader."""
+MANY = "/api/v1/reports?GroupBy=SmsLabel"
+
+
+async def _with_many_labels(centre: Centre) -> None:
+    """For the first two clients."""
+    await _fill(centre)
+    async with centre.db.connection() as connection:
+        await connection.execute(
+            "insert into report_key (client_id, queue_id, operator_id, sms_type, sender, label, other)"
+            f" select c, 1, 1, 1, 'AlifBank', 'label ' || n, false"
+            f" from generate_series(1, {ROWS}) n, (values (1), (2)) v (c)"
+        )
+        await connection.execute(
+            "insert into report_count select c.span, c.began, k.key_id, 1, 0, 0, 0, 0, 0, 0, 0, 0,"
+            " 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 from report_key k,"
+            " (select distinct on (span) span, began from report_count order by span) c where k.label like 'label %'"
+        )
+
+
+async def _unread(centre: Centre) -> asyncio.StreamWriter:
+    """A report whose reader has read the first line alone so far."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", centre.server.port, limit=1024)
+    writer.write(f"GET {MANY} HTTP/1.1\r\nhost: x\r\nx-api-key: {key_of(1)}\r\n\r\n".encode())
+    assert (await reader.readline()).startswith(b"HTTP/1.1 200")
+    return writer
+
+
+async def test_reports_that_a_client_does_not_take_leave_room_for_those_of_others(
+    database: Database, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr("payk.web.spool.OF_ONE", 15 * 2**20)
+    async with centre_on(database) as centre:
+        await _with_many_labels(centre)
+        writer = await _unread(centre)
+        refused = problem(await _asked(centre, MANY, 1), "RateLimitExceeded")
+        assert "have not taken yet" in refused["Detail"]
+        whole = await _asked(centre, MANY, 2)
+        assert (whole.status_code, len(whole.json()["Rows"])) == (200, ROWS + 1)
+        assert 15 * 2**19 < len(whole.content) < 15 * 2**20
+        assert list(tmp_path.iterdir()) == []  # its file has no name: nothing is left of it, whatever ends the process
+        writer.close()
+        async with asyncio.timeout(20):
+            while (await _asked(centre, MANY, 1)).status_code != 200:
+                await asyncio.sleep(0.02)
+
+
+async def test_all_files_together_are_bounded(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("payk.web.spool.OF_ALL", 15 * 2**20)
+    async with centre_on(database) as centre:
+        await _with_many_labels(centre)
+        writer = await _unread(centre)
+        refused = problem(await _asked(centre, MANY, 2), "ServiceUnavailable")
+        assert "others have not taken yet" in refused["Detail"]
+        writer.close()
+
+
+@pytest.mark.parametrize("kind", ["json", "csv", "xlsx"])
+async def test_a_report_beyond_the_room_of_a_client_is_refused_and_leaves_nothing(
+    database: Database, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.setattr("payk.web.spool.OF_ONE", 2**18)
+    async with centre_on(database) as centre:
+        await _with_many_labels(centre)
+        for _ in range(3):
+            refused = problem(await _asked(centre, f"{MANY}&Format={kind}", 1), "ParameterInvalid")
+            assert "262,144 octets" in refused["Detail"]
+        for _ in range(10):
+            assert (await centre.http.head("/api/v1/reports")).status_code == 200
+            assert (await _asked(centre, "/api/v1/reports", 1)).status_code == 200
+
+
+async def test_a_report_for_which_the_disk_has_no_room_is_refused(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", "/proc/there-is-no-room-here")
+    async with centre_on(database) as centre:
+        await _with_many_labels(centre)
+        assert "the disk" in problem(await _asked(centre, MANY, 1), "ServiceUnavailable")["Detail"]
+        assert (await centre.send(COMMON)).status_code == 200  # that says nothing of the database
+
+
+async def test_a_report_that_is_taken_too_slowly_is_cut(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("payk.web.reports.TAKING", -1.0)
+    async with centre_on(database) as centre:
+        await _with_many_labels(centre)
+        with pytest.raises(httpx.RemoteProtocolError):
+            await _asked(centre, MANY, 1)
+
+
 async def test_json_is_json_whatever_a_label_holds(counted: Centre) -> None:
     await sent(counted, 1, SmsLabel='"}],\\ \u2028 скидка')
     while await fold(counted.db):

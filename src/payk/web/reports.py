@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import re
-import tempfile
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Hashable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import IO, Any, Final
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import msgspec
 
+from payk.domain.errors import Code
 from payk.domain.message import MessageState
 from payk.domain.report import Dimension, Period, ReportRefused
 from payk.domain.search import LIMIT_MAX, SearchRefused
@@ -36,7 +36,9 @@ from payk.store.reports import (
     recent_labels,
 )
 from payk.store.search import FoundMessage, SearchBudget, search_messages
+from payk.web.problems import Problem
 from payk.web.report_query import Format, MessageQuery, ReportQuery
+from payk.web.spool import Spool, SpooledFile
 from payk.web.tables import Buffer, Cell, CsvTable, JsonTable, Table, XlsxTable
 from payk.web.turns import Turns
 
@@ -46,14 +48,12 @@ AT_ONCE: Final = 3
 """Reports that are read at a time, of one site: whoever sends needs connections too."""
 LOOKS: Final = 2
 """Labels that are looked at besides."""
-IN_MEMORY: Final = 2**20
-"""Octets of a file that are kept in memory."""
 BATCH: Final = 500
 """Rows that are written between two looks at other requests."""
-CHUNK: Final = 2**16
-"""Octets that are passed on at a time."""
 PAGE: Final = SearchBudget(seconds=1.0)
 """What one page of messages may cost."""
+TAKING: Final = 1800.0
+"""Seconds that the taking of a report may take: its file is in the way of others."""
 READING: Final = 60.0
 """Seconds that the reading of a report may take."""
 
@@ -102,6 +102,7 @@ class Reports:
         self._reading = Turns(AT_ONCE)
         self._looking = Turns(LOOKS)
         self._writing = Turns(AT_ONCE)
+        self._spool = Spool()
         self._threads = ThreadPoolExecutor(AT_ONCE, "tables")
         """Apart from the pool that looks up host names."""
 
@@ -116,7 +117,7 @@ class Reports:
         """
         async with self._reading.of(who, timeout):
             since = await counted_since(self._db)
-            file = _spooled()
+            file = self._spool.file(who)
             sheet = _ReportSheet(file, query, naming, since)
             reading = aclosing(read_report(self._db, query.asked, query.periods, timeout=READING))
             apart = partial(self._apart, who)
@@ -184,13 +185,8 @@ _Apart = Callable[..., Awaitable[None]]
 """Reports._apart for somebody."""
 
 
-def _spooled() -> IO[bytes]:
-    """A file that is gone when its last octet is passed on."""
-    return tempfile.SpooledTemporaryFile(IN_MEMORY)
-
-
 @asynccontextmanager
-async def _whole_or_gone(file: IO[bytes], table: Table | _ReportSheet, apart: _Apart) -> AsyncIterator[None]:
+async def _whole_or_gone(file: SpooledFile, table: Table | _ReportSheet, apart: _Apart) -> AsyncIterator[None]:
     """What is written within the block is a whole file behind it; where that fails nothing is left of it."""
     try:
         yield
@@ -213,10 +209,12 @@ async def _written(rows: AsyncIterator[ReportRow], write: Callable[[Sequence[Rep
         await apart(write, batch)
 
 
-async def _octets(file: IO[bytes]) -> AsyncGenerator[bytes, None]:
+async def _octets(file: SpooledFile) -> AsyncGenerator[bytes, None]:
+    ends_at = asyncio.get_running_loop().time() + TAKING
     with file:
-        file.seek(0)
-        while chunk := file.read(CHUNK):
+        for chunk in file.octets():
+            if asyncio.get_running_loop().time() > ends_at:
+                raise Problem(Code.REQUEST_TIMEOUT, f"A report was not taken within {TAKING / 60:.0f} minutes.")
             yield chunk
 
 
@@ -346,7 +344,7 @@ def failures(of: Sequence[Failure], naming: Naming) -> list[dict[str, Any]]:
 class _ReportSheet:
     """A report as a file."""
 
-    def __init__(self, file: IO[bytes], query: ReportQuery, naming: Naming, since: datetime | None) -> None:
+    def __init__(self, file: SpooledFile, query: ReportQuery, naming: Naming, since: datetime | None) -> None:
         self._file, self._query, self._naming = file, query, naming
         self._table: Table | None = None
         self._rows = 0

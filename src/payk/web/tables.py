@@ -37,10 +37,8 @@ class Writable(Protocol):
         """Take octets; how many."""
 
 
-class Buffer:
+class Buffer(io.RawIOBase):
     """What was written since it was last taken."""
-
-    closed = False
 
     def __init__(self) -> None:
         self._octets = bytearray()
@@ -49,18 +47,7 @@ class Buffer:
         """It is."""
         return True
 
-    def readable(self) -> bool:
-        """It is not; `taken` is the way."""
-        return False
-
-    def seekable(self) -> bool:
-        """It is not."""
-        return False
-
-    def flush(self) -> None:
-        """Nothing is held back."""
-
-    def write(self, octets: bytes, /) -> int:
+    def write(self, octets: Any) -> int:
         """Take octets."""
         self._octets += octets
         return len(octets)
