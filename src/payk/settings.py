@@ -111,7 +111,7 @@ COMMAND_VARIABLES = frozenset(
 )
 """Variables that options of single commands read (payk.cli)."""
 
-ADMIN_TOKEN_VARIABLE = PREFIX + "ADMIN_TOKEN"
+SECRET_VARIABLES = frozenset(PREFIX + name for name in ("ADMIN_TOKEN", "CURRENT_PASSWORD", "CURRENT_CODE"))
 """Read by the command line alone; no option stands for it, for everybody on a machine sees those of a command."""
 
 
@@ -459,7 +459,7 @@ def ignored_variables() -> list[str]:
 
 def _known() -> frozenset[str]:
     own = frozenset(PREFIX + name.upper() for name in Settings.model_fields)
-    return own | COMMAND_VARIABLES | {ADMIN_TOKEN_VARIABLE}
+    return own | COMMAND_VARIABLES | SECRET_VARIABLES
 
 
 def _unknown(names: Iterable[str]) -> list[str]:

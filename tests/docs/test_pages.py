@@ -23,7 +23,7 @@ from payk.domain.states import FINAL, TRANSITIONS
 from payk.registry.file import read
 from payk.registry.limit_options import LIMITS
 from payk.registry.options import LINK
-from payk.settings import ADMIN_TOKEN_VARIABLE, COMMAND_VARIABLES, Settings
+from payk.settings import COMMAND_VARIABLES, SECRET_VARIABLES, Settings
 from payk.simulator import scripted_numbers
 from payk.store.timeline import EventKind
 from payk.web.api.listing import PARAMETERS
@@ -105,7 +105,7 @@ def test_targets_of_make_exist(page: Path) -> None:
 
 @every_page
 def test_variables_exist(page: Path) -> None:
-    known = {f"PAYK_{name.upper()}" for name in Settings.model_fields} | COMMAND_VARIABLES | {ADMIN_TOKEN_VARIABLE}
+    known = {f"PAYK_{name.upper()}" for name in Settings.model_fields} | COMMAND_VARIABLES | SECRET_VARIABLES
     assert set(re.findall(r"PAYK_[A-Z_]+", page.read_text("utf-8"))) <= known
 
 

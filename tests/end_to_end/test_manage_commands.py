@@ -3,47 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import httpx
-import pytest
 
-from tests.end_to_end.payk import KEY, Payk, registry
-from tests.end_to_end.program import Ended
-
-
-class Managing:
-    """Runs commands in one of the two ways."""
-
-    def __init__(self, payk: Payk, environment: dict[str, str]) -> None:
-        self.payk, self.environment = payk, environment
-
-    async def run(self, *command: str, stdin: str = "") -> Ended:
-        return await self.payk.run(*command, stdin=stdin, **self.environment)
-
-    async def done(self, *command: str, stdin: str = "") -> str:
-        ended = await self.run(*command, stdin=stdin)
-        assert ended.returncode == 0, ended.stderr
-        assert ended.stderr == ""
-        return ended.stdout
-
-    async def rows(self, *command: str) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in (await self.done(*command, "--json")).splitlines()]
-
-    async def refused(self, *command: str, code: int = 1) -> str:
-        ended = await self.run(*command)
-        assert (ended.returncode, ended.stdout) == (code, ""), ended.stderr
-        return ended.stderr
-
-
-@pytest.fixture(params=["database", "server"])
-async def managing(request: pytest.FixtureRequest, payk_on_server: Payk) -> Managing:
-    await payk_on_server.apply(registry(2775))
-    if request.param == "database":
-        return Managing(payk_on_server, {})
-    centre = await payk_on_server.serve("--roles", "api,admin")
-    token = (await payk_on_server.done("token", "create", "test", "--role", "admin")).strip()
-    return Managing(payk_on_server, {"PAYK_ADMIN_URL": str(centre.admin.base_url), "PAYK_ADMIN_TOKEN": token})
+from tests.end_to_end.managing import Managing
+from tests.end_to_end.payk import KEY, Payk
 
 
 async def test_a_client_with_all_that_it_needs(managing: Managing) -> None:

@@ -19,7 +19,6 @@ importing.py `payk message import`
 """
 
 from payk.app import health, traffic
-from payk.app.access import local_access
 from payk.app.backup import backup, restore
 from payk.app.centre import serve
 from payk.app.changing import apply, migrate
@@ -59,7 +58,6 @@ __all__ = [
     "import_blocked",
     "import_messages",
     "instant",
-    "local_access",
     "managing",
     "migrate",
     "processes",

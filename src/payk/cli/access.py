@@ -1,23 +1,21 @@
-"""`payk user`, `payk token`, `payk audit`: who may manage the centre and what they did, on the database itself."""
+"""`payk user`, `payk session`, `payk token`, `payk audit`: who may manage the centre, and what they did."""
 
 from __future__ import annotations
 
+import getpass
 import json
+import os
+import re
 import sys
-from collections.abc import Coroutine, Mapping, Sequence
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Literal
 
+import httpx
 import typer
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
-from payk.cli.command_line import AsJson, Home, fail, finite, load_settings, server_parts
+from payk.cli.command_line import AsJson, Home, fail, finite
+from payk.cli.managing import PAGE, ROOT, AdminUrl, all_pages, ask, exchanged, path, rows_of, show, told_lines
 from payk.printable import printable
-
-if TYPE_CHECKING:
-    from payk.app.access import LocalAccess
 
 __all__ = ["audit", "sessions", "tokens", "users"]
 
@@ -25,6 +23,11 @@ users = typer.Typer(no_args_is_help=True)
 tokens = typer.Typer(no_args_is_help=True)
 audit = typer.Typer(no_args_is_help=True)
 sessions = typer.Typer(no_args_is_help=True)
+
+_USER = ("name", "role", "client", "enabled", "locked", "has_password", "has_totp", "last_login_at")
+_TOKEN = ("name", "user", "role", "client", "scopes", "expires_at", "revoked_at", "last_used_at")
+_SESSION = ("session_id", "user", "address", "created_at", "last_seen_at", "expires_at")
+_ENTRY = ("sequence", "at", "actor_kind", "actor_name", "address", "act", "object_kind", "object_name")
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Its name.")]
 RoleName = Literal["admin", "operator", "client-manager", "client-viewer"]
@@ -47,40 +50,35 @@ def create_user(
         typer.Option("--token", envvar="PAYK_ACCESS_WITH_TOKEN", help="Make a token of the user and print it, once."),
     ] = False,
     password_stdin: PasswordStdin = False,
+    url: AdminUrl = None,
     home: Home = None,
 ) -> None:
     """Make a user, with a password, a token, or both."""
-    password = _password() if password_stdin else None
-
-    async def work(access: LocalAccess) -> None:
-        await access.users.create(access.actor, name, role, client=client, password=password)
-        if token:
-            print(await access.create_token(name, user=name, role=None, client=None, scopes=None, days=None))
-
-    _run("user create", home, work)
+    body: dict[str, Any] = {"name": name, "role": role, "client": client, "token": token}
+    if password_stdin:
+        body["password"] = _new_password()
+    made = ask("user create", url, home, "POST", "/users", body | _confirmation("user create", url, home))
+    if token:
+        print(printable(str(made["token"])))
 
 
 @users.command("list")
-def list_users(as_json: AsJson = False, home: Home = None) -> None:
+def list_users(as_json: AsJson = False, url: AdminUrl = None, home: Home = None) -> None:
     """Show every user."""
-
-    async def work(access: LocalAccess) -> None:
-        columns = ("name", "role", "client", "enabled", "locked", "has_password", "has_totp", "last_login_at")
-        _show(await access.user_rows(), columns, as_json)
-
-    _run("user list", home, work)
+    show(rows_of(ask("user list", url, home, "GET", "/users")["items"]), _USER, as_json)
 
 
 @users.command()
-def disable(name: Name, home: Home = None) -> None:
+def disable(name: Name, url: AdminUrl = None, home: Home = None) -> None:
     """Let a user in no more: its sessions end, its tokens are refused."""
-    _run("user disable", home, lambda access: access.users.enable(access.actor, name, enabled=False))
+    ask("user disable", url, home, "PATCH", path("users", name), {"enabled": False})
 
 
 @users.command()
-def enable(name: Name, home: Home = None) -> None:
+def enable(name: Name, url: AdminUrl = None, home: Home = None) -> None:
     """Let a user in again."""
-    _run("user enable", home, lambda access: access.users.enable(access.actor, name))
+    body = {"enabled": True} | _confirmation("user enable", url, home)
+    ask("user enable", url, home, "PATCH", path("users", name), body)
 
 
 @users.command("role")
@@ -88,34 +86,33 @@ def set_role(
     name: Name,
     role: Annotated[RoleName, typer.Argument(metavar="ROLE", help="What it may do: docs/security.md.")],
     client: ClientName = None,
+    url: AdminUrl = None,
     home: Home = None,
 ) -> None:
     """Give a user another role, which holds from its next request on."""
-    _run("user role", home, lambda access: access.users.set_role(access.actor, name, role, client=client))
+    body = {"role": role, "client": client} | _confirmation("user role", url, home)
+    ask("user role", url, home, "PATCH", path("users", name), body)
 
 
 @users.command("password")
-def set_password(name: Name, home: Home = None) -> None:
+def set_password(name: Name, url: AdminUrl = None, home: Home = None) -> None:
     """Give a user the password that is the first line of standard input; its sessions end, a lock is lifted."""
-    password = _password()
-    _run("user password", home, lambda access: access.users.set_password(access.actor, name, password))
+    body = {"password": _new_password()} | _confirmation("user password", url, home)
+    ask("user password", url, home, "PUT", path("users", name, "password"), body)
 
 
 @users.command()
 def totp(
     name: Name,
     off: Annotated[bool, typer.Option("--off", envvar="PAYK_ACCESS_TOTP_OFF", help="No more one-time codes.")] = False,
+    url: AdminUrl = None,
     home: Home = None,
 ) -> None:
     """Have a user log in with one-time codes; prints what its authenticator takes, once."""
-
-    async def work(access: LocalAccess) -> None:
-        if off:
-            await access.users.drop_totp(access.actor, name)
-        else:
-            print(await access.users.set_totp(access.actor, name))
-
-    _run("user totp", home, work)
+    confirmation = _confirmation("user totp", url, home)
+    made = ask("user totp", url, home, "DELETE" if off else "POST", path("users", name, "totp"), confirmation)
+    if not off:
+        print(printable(str(made["uri"])))
 
 
 @tokens.command("create")
@@ -147,52 +144,48 @@ def create_token(
             help="Days after which it ends. [default: never]",
         ),
     ] = None,
+    url: AdminUrl = None,
     home: Home = None,
 ) -> None:
     """Make a service token and print it, once."""
-    narrowed = None if scopes is None else [scope.strip() for scope in scopes.split(",")]
-
-    async def work(access: LocalAccess) -> None:
-        print(await access.create_token(name, user=user, role=role, client=client, scopes=narrowed, days=days))
-
-    _run("token create", home, work)
+    body = {
+        "name": name,
+        "user": user,
+        "role": role,
+        "client": client,
+        "scopes": None if scopes is None else [scope.strip() for scope in scopes.split(",")],
+        "expires_at": None if days is None else (datetime.now(UTC) + timedelta(days=days)).isoformat(),
+    }
+    made = ask("token create", url, home, "POST", "/tokens", body | _confirmation("token create", url, home))
+    print(printable(str(made["token"])))
 
 
 @tokens.command("list")
-def list_tokens(as_json: AsJson = False, home: Home = None) -> None:
+def list_tokens(as_json: AsJson = False, url: AdminUrl = None, home: Home = None) -> None:
     """Show every token, those in force first."""
-
-    async def work(access: LocalAccess) -> None:
-        columns = ("name", "user", "role", "client", "scopes", "expires_at", "revoked_at", "last_used_at")
-        _show(await access.token_rows(), columns, as_json)
-
-    _run("token list", home, work)
+    show(rows_of(ask("token list", url, home, "GET", "/tokens")["items"]), _TOKEN, as_json)
 
 
 @tokens.command()
-def revoke(name: Name, home: Home = None) -> None:
+def revoke(name: Name, url: AdminUrl = None, home: Home = None) -> None:
     """Revoke a token: within a second every process refuses it."""
-    _run("token revoke", home, lambda access: access.tokens.revoke(access.actor, name))
+    ask("token revoke", url, home, "DELETE", path("tokens", name))
 
 
 @sessions.command("list")
-def list_sessions(as_json: AsJson = False, home: Home = None) -> None:
+def list_sessions(as_json: AsJson = False, url: AdminUrl = None, home: Home = None) -> None:
     """Show the sessions in force, the newest first."""
-
-    async def work(access: LocalAccess) -> None:
-        columns = ("session_id", "user", "address", "created_at", "last_seen_at", "expires_at")
-        _show(await access.session_rows(), columns, as_json)
-
-    _run("session list", home, work)
+    show(rows_of(ask("session list", url, home, "GET", "/sessions")["items"]), _SESSION, as_json)
 
 
 @sessions.command("end")
 def end_session(
     session: Annotated[int, typer.Argument(metavar="SESSION", help="Its number, as `payk session list` shows it.")],
+    url: AdminUrl = None,
     home: Home = None,
 ) -> None:
     """End a session at once: whoever has it must log in again."""
-    _run("session end", home, lambda access: access.access.end_session(session, access.actor))
+    ask("session end", url, home, "DELETE", path("sessions", str(session)))
 
 
 @audit.command("list")
@@ -201,18 +194,11 @@ def list_entries(
         int, typer.Option(metavar="N", min=1, max=10_000, envvar="PAYK_AUDIT_NEWEST", help="How many, the newest.")
     ] = 50,
     as_json: AsJson = False,
+    url: AdminUrl = None,
     home: Home = None,
 ) -> None:
     """Show the newest entries of the audit log, the newest first."""
-
-    async def work(access: LocalAccess) -> None:
-        from payk.store.audit import newest as newest_entries
-
-        rows = [entry.as_json() for entry in await newest_entries(access.db, newest)]
-        columns = ("sequence", "at", "actor_kind", "actor_name", "address", "act", "object_kind", "object_name")
-        _show(rows, columns, as_json)
-
-    _run("audit list", home, work)
+    show(all_pages("audit list", url, home, "/audit", most=newest), _ENTRY, as_json)
 
 
 @audit.command()
@@ -225,25 +211,16 @@ def verify(
             help="An entry and its hash, kept elsewhere, that must be in it.",
         ),
     ] = None,
+    url: AdminUrl = None,
     home: Home = None,
 ) -> None:
     """Walk the whole audit log; exit code 1 and the first entry that is broken, or the anchor of its end."""
-    kept = _anchor(anchor)
-    whole = []
-
-    async def work(access: LocalAccess) -> None:
-        from payk.store.audit import verify as walk
-
-        verdict = await walk(access.db, anchor=kept)
-        whole.append(verdict.whole)
-        if verdict.whole:
-            print(f"{verdict.count} entries are whole; anchor {verdict.sequence}:{verdict.hash.hex()}")
-        else:
-            print(f"entry {verdict.broken} is broken: {verdict.why}")
-
-    _run("audit verify", home, work)
-    if not all(whole):
+    _check_anchor(anchor)
+    found = ask("audit verify", url, home, "GET", "/audit/verify", params={"anchor": anchor})
+    if not found["whole"]:
+        print(printable(f"entry {found['broken']} is broken: {found['why']}"))
         raise typer.Exit(1)
+    print(printable(f"{found['looked_at']} entries are whole; anchor {_anchor_of(found)}"))
 
 
 @audit.command()
@@ -254,53 +231,78 @@ def export(
     until: Annotated[
         str | None, typer.Option("--to", metavar="TIME", envvar="PAYK_AUDIT_TO", help="Before when, UTC unless said.")
     ] = None,
+    url: AdminUrl = None,
     home: Home = None,
 ) -> None:
     """Print the audit log, one line of JSON an entry with its hashes; the anchor of its end on standard error."""
-    first, end = _time("--from", since), _time("--to", until)
+    span = {
+        name: at.isoformat()
+        for name, at in (("since", _time("--from", since)), ("until", _time("--to", until)))
+        if at is not None
+    }
 
-    async def work(access: LocalAccess) -> None:
-        from payk.store.audit import entries, head
+    async def exchange(client: httpx.AsyncClient) -> httpx.Response | None:
+        after = 0
+        while True:
+            page: dict[str, str | int] = {**span, "after": after, "limit": PAGE}
+            response = await client.get(f"{ROOT}/audit/export", params=page)
+            if response.status_code != 200:
+                return response
+            entries = told_lines(response)
+            for entry in entries:
+                print(json.dumps(entry, ensure_ascii=False))
+            if len(entries) < PAGE:
+                return None
+            after = entries[-1]["sequence"]
 
-        async for entry in entries(access.db, since=first, until=end):
-            print(json.dumps(entry.as_json(), ensure_ascii=False))
-        sequence, newest_hash = await head(access.db)
-        print(f"anchor {sequence}:{newest_hash.hex()}", file=sys.stderr)
-
-    _run("audit export", home, work)
-
-
-def _run(command: str, home: str | None, work: Any) -> None:
-    async def on_the_database() -> None:
-        async with app.local_access(settings) as access:
-            await work(access)
-
-    with server_parts(command):
-        settings = load_settings({"home": home})
-        from payk import app
-
-        done: Coroutine[Any, Any, None] = on_the_database()
-        app.run(done)
+    exchanged("audit export", url, home, exchange)
+    newest = ask("audit export", url, home, "GET", "/audit/verify", params={"last": 1})
+    print(printable(f"anchor {_anchor_of(newest)}"), file=sys.stderr)
 
 
-def _password() -> str:
-    password = sys.stdin.readline().rstrip("\r\n")
+def _confirmation(command: str, url: str | None, home: str | None) -> dict[str, str]:
+    """What a session takes besides, for what a stolen one may not do: the present password of its user, and a code.
+
+    From PAYK_CURRENT_PASSWORD and PAYK_CURRENT_CODE, else asked for, or the next lines of standard input. Whoever
+    comes by a service token, or is on the database itself, is asked for nothing.
+    """
+    if not url or ask(command, url, home, "GET", "/session")["kind"] != "user":
+        return {}
+    password = os.environ.get("PAYK_CURRENT_PASSWORD")
+    if password:
+        code = os.environ.get("PAYK_CURRENT_CODE", "")
+    else:
+        password = _secret("Your present password: ")
+        code = os.environ.get("PAYK_CURRENT_CODE") or _secret("A new one-time code, if you have them: ")
+    if not password:
+        fail("a session takes your present password here: PAYK_CURRENT_PASSWORD, or a line of standard input")
+    return {"current_password": password, **({"code": code} if code else {})}
+
+
+def _new_password() -> str:
+    password = _secret("The new password: ")
     if not password:
         fail("no password: write it to standard input, as its first line")
     return password
 
 
-def _anchor(given: str | None) -> tuple[int, bytes] | None:
-    if given is None:
-        return None
-    number, _, digest = given.partition(":")
+def _secret(prompt: str) -> str:
+    """Asked for on a terminal, else the next line of standard input; "" where there is none."""
+    if not sys.stdin.isatty():
+        return sys.stdin.readline().rstrip("\r\n")
     try:
-        anchor = int(number), bytes.fromhex(digest)
-    except ValueError:
-        anchor = 0, b""
-    if len(anchor[1]) != 32:
+        return getpass.getpass(prompt, stream=sys.stderr)
+    except EOFError:
+        return ""
+
+
+def _check_anchor(given: str | None) -> None:
+    if given is not None and not re.fullmatch(r"[0-9]{1,18}:[0-9a-f]{64}", given):
         fail("--anchor should be an entry and its hash, such as `payk audit verify` prints: 17:64 hex digits")
-    return anchor
+
+
+def _anchor_of(verdict: dict[str, Any]) -> str:
+    return f"{verdict['sequence']}:{verdict['hash']}"
 
 
 def _time(option: str, given: str | None) -> datetime | None:
@@ -311,23 +313,3 @@ def _time(option: str, given: str | None) -> datetime | None:
     except ValueError:
         fail(f"{option} should be a time such as 2026-11-26T10:30:00+05:00, not {given!r}")
     return at if at.tzinfo else at.replace(tzinfo=UTC)
-
-
-def _show(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], as_json: bool) -> None:
-    if as_json:
-        for row in rows:
-            print(json.dumps(row, ensure_ascii=False))
-        return
-    table = Table(*columns, box=None, pad_edge=False)
-    for row in rows:
-        table.add_row(*(_cell(row[column]) for column in columns))
-    Console(highlight=False, width=None if sys.stdout.isatty() else 250).print(table)
-
-
-def _cell(value: Any) -> Text:
-    if value is None:
-        return Text("")
-    if isinstance(value, bool):
-        return Text("yes" if value else "no")
-    shown = ", ".join(value) if isinstance(value, list) else str(value)
-    return Text(printable(shown))

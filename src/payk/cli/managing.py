@@ -44,6 +44,7 @@ __all__ = [
     "rows_of",
     "show",
     "show_one",
+    "told_lines",
     "written_to",
 ]
 
@@ -117,23 +118,30 @@ def exchanged(
 
 
 def all_pages(
-    command: str, url: str | None, home: str | None, where: str, params: Mapping[str, Any] | None = None
+    command: str,
+    url: str | None,
+    home: str | None,
+    where: str,
+    params: Mapping[str, Any] | None = None,
+    *,
+    most: int | None = None,
 ) -> list[dict[str, Any]]:
-    """Every item of a list, page by page."""
+    """Every item of a list, or the first `most`, page by page."""
     given = {k: v for k, v in (params or {}).items() if v is not None}
 
     async def exchange(client: httpx.AsyncClient) -> list[dict[str, Any]] | httpx.Response:
         items: list[dict[str, Any]] = []
         after: dict[str, Any] = {}
         while True:
-            response = await client.get(ROOT + where, params={**given, **after, "limit": PAGE})
+            limit = PAGE if most is None else min(PAGE, most - len(items))
+            response = await client.get(ROOT + where, params={**given, **after, "limit": limit})
             if response.status_code != 200:
                 return response
             page = _told(response)
             items += rows_of(page["items"])
-            if page.get("next") is None:
+            if page.get("next") is None or len(items) == most:
                 return items
-            after = {"before" if where == "/changes" else "after": page["next"]}
+            after = {"before" if where in ("/changes", "/audit") else "after": page["next"]}
 
     return exchanged(command, url, home, exchange)  # type: ignore[no-any-return]  # a list, or it ended
 
@@ -163,7 +171,10 @@ def _over_http(url: str, exchange: Callable[[httpx.AsyncClient], Awaitable[Any]]
 
     token = os.environ.get("PAYK_ADMIN_TOKEN", "")
     if not token:
-        fail("PAYK_ADMIN_URL is given and PAYK_ADMIN_TOKEN is not: it takes a token of the server there")
+        fail(
+            "PAYK_ADMIN_URL is given and PAYK_ADMIN_TOKEN is not: it takes a token of the server there; "
+            "the first user and its token are made on the database itself, without PAYK_ADMIN_URL"
+        )
 
     async def outside() -> Any:
         headers = {"authorization": f"Bearer {token}"}
@@ -177,6 +188,8 @@ def _over_http(url: str, exchange: Callable[[httpx.AsyncClient], Awaitable[Any]]
 
 
 def _answer(response: httpx.Response) -> Answer:
+    if response.status_code == 204:
+        return ""
     if response.is_success:
         kind = response.headers.get("content-type", "")
         if kind.startswith("application/json"):
@@ -214,6 +227,16 @@ def _told(response: httpx.Response) -> Any:
     if etag := response.headers.get("etag"):
         told["etag"] = etag.strip('"')
     return told
+
+
+def told_lines(response: httpx.Response) -> list[dict[str, Any]]:
+    """The objects of an answer that has one a line."""
+    if not response.headers.get("content-type", "").startswith("application/x-ndjson"):
+        _foreign(response)
+    try:
+        return rows_of([json.loads(line, object_hook=_Told) for line in response.content.split(b"\n") if line])
+    except (ValueError, RecursionError):
+        _foreign(response)
 
 
 def _foreign(response: httpx.Response) -> NoReturn:

@@ -64,11 +64,21 @@ async def list_entries(
 
 @router.get("/audit/verify")
 async def verify_chain(
-    caller: Known, parts: Parts, last: Annotated[int | None, Query(ge=1, le=1_000_000)] = None
+    caller: Known,
+    parts: Parts,
+    last: Annotated[int | None, Query(ge=1, le=1_000_000)] = None,
+    anchor: Annotated[
+        str | None,
+        Query(
+            pattern=r"^[0-9]{1,18}:[0-9a-f]{64}$",
+            description="Number and hash of an entry, kept elsewhere, which must be in the log as it was.",
+        ),
+    ] = None,
 ) -> VerdictShown:
     """Walk the chain, or its last entries."""
     caller.check(Permission.READ_AUDIT)
-    found = await verify(parts.db, last=last)
+    number, _, digest = (anchor or "").partition(":")
+    found = await verify(parts.db, last=last, anchor=(int(number), bytes.fromhex(digest)) if anchor else None)
     return VerdictShown(
         whole=found.whole,
         looked_at=found.count,
@@ -81,13 +91,24 @@ async def verify_chain(
 
 @router.get("/audit/export", response_class=StreamingResponse, responses={200: {"content": {_LINES: {}}}})
 async def export_entries(
-    caller: Known, parts: Parts, since: AwareDatetime | None = None, until: AwareDatetime | None = None
+    caller: Known,
+    parts: Parts,
+    since: AwareDatetime | None = None,
+    until: AwareDatetime | None = None,
+    after: Annotated[int, Query(ge=0, lt=2**62, description="Only entries behind this one.")] = 0,
+    limit: Annotated[int | None, Query(ge=1, le=100_000, description="How many at most; all where it is left out.")] = (
+        None
+    ),
 ) -> StreamingResponse:
     """Entries in their order, one JSON object a line, with their hashes."""
     caller.check(Permission.READ_AUDIT)
-    return StreamingResponse(_lines(entries(parts.db, since=since, until=until)), media_type=_LINES)
+    return StreamingResponse(_lines(entries(parts.db, after=after, since=since, until=until), limit), media_type=_LINES)
 
 
-async def _lines(found: AsyncIterator[ChainedEntry]) -> AsyncIterator[bytes]:
+async def _lines(found: AsyncIterator[ChainedEntry], limit: int | None) -> AsyncIterator[bytes]:
+    count = 0
     async for entry in found:
         yield json.dumps(entry.as_json(), ensure_ascii=False).encode() + b"\n"
+        count += 1
+        if count == limit:
+            return

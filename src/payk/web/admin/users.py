@@ -82,6 +82,13 @@ class UserNew(Confirmation):
     role: Short = Field(description="admin, operator, client-manager or client-viewer.")
     client: Short | None = None
     password: Annotated[str, Field(max_length=1_024)] | None = None
+    token: bool = Field(False, description="Make a service token of it, under its name, as well.")
+
+
+class UserMade(UserShown):
+    """A new user."""
+
+    token: str | None = Field(description="Where one was asked for; shown this once.")
 
 
 class UserChange(Confirmation):
@@ -214,12 +221,13 @@ async def list_users(caller: Known, parts: Parts) -> Users:
 
 
 @router.post("/users", status_code=201)
-async def create_user(caller: Known, parts: Parts, new: UserNew) -> UserShown:
+async def create_user(caller: Known, parts: Parts, new: UserNew) -> UserMade:
     """A new user."""
     caller.check(Permission.MANAGE_USERS)
     await _confirm(caller, parts, new)
     await parts.users.create(caller.actor, new.name, new.role, client=new.client, password=new.password)
-    return await _shown(parts, new.name)
+    token = await parts.tokens.create(caller.actor, new.name, user=new.name) if new.token else None
+    return UserMade(**(await _shown(parts, new.name)).model_dump(), token=token)
 
 
 async def _shown(parts: Parts, name: str) -> UserShown:
