@@ -353,7 +353,8 @@ class Settings(BaseSettings):
     connections_per_address: int = _setting(
         2000,
         "connections, at least 1",
-        "How many of them one address has at most; those of `PAYK_TRUSTED_PROXIES` are not counted so.",
+        "How many of them one address, or one /64 of IPv6, has at most; those of `PAYK_TRUSTED_PROXIES` are not counted"
+        " so.",
         ge=1,
     )
     head_timeout: float = _seconds(

@@ -62,6 +62,17 @@ def test_connections_are_counted_by_address_and_together() -> None:
     assert [door.admit("10.0.0.1") for _ in range(3)] == [True, True, False], "a proxy, but there are 4"
 
 
+def test_a_network_of_ipv6_is_counted_as_one_address() -> None:
+    """Whoever has a /64 has 2^64 addresses of it."""
+    limits = HttpLimits(connections=100, connections_per_address=2, trusted_proxies=(ip_network("2001:db8:5::/64"),))
+    door = Doorkeeper(limits, lambda: 0.0)
+    assert [door.admit(f"2001:db8::{n}") for n in range(1, 4)] == [True, True, False]
+    assert door.admit("2001:db8:0:1::1"), "of the next network"
+    door.leave("2001:db8::2")
+    assert [door.admit("2001:db8::aaaa:1"), door.admit("2001:db8::aaaa:2")] == [True, False]
+    assert all(door.admit(f"2001:db8:5::{n}") for n in range(1, 6)), "a proxy"
+
+
 def test_refusals_are_told_once_a_minute(capsys: pytest.CaptureFixture[str]) -> None:
     now = 0.0
     door = Doorkeeper(HttpLimits(connections=1), lambda: now)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final, Protocol
 
+from payk.domain.failure_limit import network_of
 from payk.logs import get_logger
 from payk.web.caller import Network, is_within
 
@@ -91,12 +92,15 @@ class Slowness:
 
 
 class Doorkeeper:
-    """Counts the connections of one server, by address, and watches over the slow ones. `clock` in seconds."""
+    """Counts the connections of one server, by address, and watches over the slow ones. `clock` in seconds.
+
+    Of IPv6 a network of 64 bits counts as one address: whoever has one has all of its addresses.
+    """
 
     def __init__(self, limits: HttpLimits, clock: Callable[[], float]) -> None:
         self.limits = limits
         self._clock = clock
-        self._by_address: Counter[str] = Counter()
+        self._by_network: Counter[str] = Counter()
         self._count = 0
         self._refused = 0
         self._told_at = float("-inf")
@@ -107,21 +111,23 @@ class Doorkeeper:
         if self._count >= limits.connections:
             self._tell("there are as many connections as may be", address, limits.connections)
             return False
-        if self._by_address[address] >= limits.connections_per_address and not is_within(
+        network = network_of(address)
+        if self._by_network[network] >= limits.connections_per_address and not is_within(
             address, limits.trusted_proxies
         ):
             self._tell("one address has as many connections as it may have", address, limits.connections_per_address)
             return False
         self._count += 1
-        self._by_address[address] += 1
+        self._by_network[network] += 1
         return True
 
     def leave(self, address: str) -> None:
         """A connection that was let in is no more."""
         self._count -= 1
-        self._by_address[address] -= 1
-        if not self._by_address[address]:
-            del self._by_address[address]
+        network = network_of(address)
+        self._by_network[network] -= 1
+        if not self._by_network[network]:
+            del self._by_network[network]
 
     def look(self, connections: Iterable[Watched]) -> None:
         """End the connections that have been too slow."""
