@@ -312,6 +312,14 @@ class Settings(BaseSettings):
         ge=1,
         le=3650,
     )
+    ledger_days: int = _setting(
+        400,
+        "days, 1 to 3650",
+        "How long entries of the ledgers of prepaid clients are kept; those with a reference stay, so that none is"
+        " entered twice. What a client has left stands apart.",
+        ge=1,
+        le=3650,
+    )
     otp_text_minutes: int = _setting(
         60,
         "minutes, 1 to 43200",

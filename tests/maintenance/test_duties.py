@@ -31,7 +31,7 @@ async def test_every_duty_runs_on_an_empty_database(scene: Scene) -> None:
     duties = all_duties(scene.db, scene.directory, Random(1), rules=scene.rules, wait=scene.wait)
     assert [duty.name for duty in duties] == [
         "stage", "expire", "holds", "unanswered", "operator health", "rescue", "parked", "partitions", "prune",
-        "wipe texts", "retention", "traces", "fold reports", "count earlier messages", "tidy reports", "audit anchor",
+        "wipe texts", "retention", "traces", "fold reports", "count earlier messages", "tidy reports", "tidy ledgers", "audit anchor",
     ]  # fmt: skip
     assert [await duty.run_once() for duty in duties] == [0] * len(duties)
     assert all(duty.interval > 0 for duty in duties)
@@ -57,6 +57,12 @@ async def test_what_is_kept_how_long_is_told_to_the_duties(scene: Scene) -> None
     assert await scene.ids("message", "text <> ''") == []
     await scene.execute("select setval('message_id', 110000000)")
     await scene.execute("update message set accepted_at = now() - interval '3 days'")
+    await scene.execute("insert into balance_entry (client_id, at, kind, amount) "
+                        "values (1, now() - interval '3 days', 'charge', -1)")  # fmt: skip
+    await run("tidy ledgers")
+    assert await scene.count("balance_entry") == 1
+    await run("tidy ledgers", ledger_days=2)
+    assert await scene.count("balance_entry") == 0
     await run("retention")
     assert await scene.count("message") == 2
     await run("retention", retention_days=2)

@@ -15,8 +15,9 @@ from payk.domain.limits import NO_LIMITS, Limits
 from payk.domain.message import MessageState, SmsType
 from payk.domain.outcome import Accepted, Refused, Uncertain
 from payk.domain.outcome import RefusalKind as Kind
+from payk.maintenance import ledgers
 from payk.store.accept import Inserted, Keyed, NewMessage, NewRequest, Row, Withheld, insert_requests
-from payk.store.balances import change_balance, read_balance, read_ledger, read_usage
+from payk.store.balances import change_balance, prune_ledgers, read_balance, read_ledger, read_usage
 from payk.store.blocked import What, block_numbers
 from payk.store.charging import refund
 from payk.store.database import Database
@@ -365,6 +366,36 @@ async def test_a_bulk_does_not_hold_up_the_codes_of_its_client(demo: Database) -
     assert isinstance(taken, list) and len(taken) == 2_500
     assert during == [None] * 3
     await assert_ledger_is_right(demo)
+
+
+async def test_old_entries_of_ledgers_are_dropped_and_balances_stay_right(demo: Database) -> None:
+    """Old ones go a batch at a time; those with a reference stay, and what is charged or topped up later is right."""
+    limits = Limits(prepaid=True)
+    await change_balance(demo, "demo", 1_000, author="anna", reference="invoice 1")
+    await change_balance(demo, "demo", 500, author="anna")
+    for _ in range(6):
+        await take(demo, limited(limits, price=10))
+    async with demo.connection() as connection:
+        await connection.execute("update balance_entry set at = now() - interval '401 days'")
+    await take(demo, limited(limits, price=10))
+
+    assert await prune_ledgers(demo, 402, after=0, limit=3) == (None, 0)
+    after, gone = await prune_ledgers(demo, 400, after=0, limit=3)
+    assert after is not None and gone == 2, "of three, one has a reference"
+    while after is not None:
+        after, more = await prune_ledgers(demo, 400, after=after, limit=3)
+        gone += more
+    assert gone == 7
+    assert [(entry.kind, entry.reference) for entry in await read_ledger(demo, "demo")] == [
+        ("charge", None),
+        ("top-up", "invoice 1"),
+    ]
+    assert await read_balance(demo, "demo") == 1_500 - 7 * 10
+    assert (await change_balance(demo, "demo", 1_000, author="anna", reference="invoice 1")).repeated
+    await take(demo, limited(limits, price=10))
+    assert (await change_balance(demo, "demo", 10, author="anna")).balance == 1_500 - 8 * 10 + 10
+    await ledgers.run_once(demo, 400)
+    assert len(await read_ledger(demo, "demo")) == 4
 
 
 async def test_ten_thousand_clients_with_limits(database: Database) -> None:

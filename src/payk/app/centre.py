@@ -188,6 +188,7 @@ async def run_centre(
                 wait=wait,
                 retention_days=settings.retention_days,
                 report_days=settings.report_days,
+                ledger_days=settings.ledger_days,
                 otp_text_minutes=settings.otp_text_minutes,
                 figures=centre_figures,
             ):

@@ -11,6 +11,7 @@ from payk.maintenance import (
     anchoring,
     expiry,
     health,
+    ledgers,
     parked,
     partitions,
     pruning,
@@ -40,6 +41,7 @@ def all_duties(
     wait: ReceiptWait,
     retention_days: int = 90,
     report_days: int = 730,
+    ledger_days: int = 400,
     otp_text_minutes: int = 60,
     figures: CentreFigures | None = None,
 ) -> list[Duty]:
@@ -62,5 +64,6 @@ def all_duties(
         Duty("fold reports", 2.0, lambda: reports.fold_once(db)),
         Duty("count earlier messages", 1.0, lambda: reports.count_earlier_once(db)),
         Duty("tidy reports", 3600.0, lambda: reports.tidy_once(db, report_days)),
+        Duty("tidy ledgers", 3600.0, lambda: ledgers.run_once(db, ledger_days)),
         Duty("audit anchor", 86_400.0, lambda: anchoring.run_once(db)),
     ]

@@ -1,7 +1,7 @@
 """What those who manage clients do about balances and quotas: top up, correct, look.
 
-Amounts are in 1/10,000 of the currency unit. Every change has an author and an entry in the ledger; the sum of its
-entries is the balance.
+Amounts are in 1/10,000 of the currency unit. Every change has an author and an entry in the ledger. The balance stands
+in a row of its own; it is the sum of all entries that there were, of which old ones are dropped.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ __all__ = [
     "UnknownClient",
     "Usage",
     "change_balance",
+    "prune_ledgers",
     "read_balance",
     "read_ledger",
     "read_usage",
@@ -139,6 +140,18 @@ async def read_usage(db: Database, client: str, *, timeout: float = 10.0) -> lis
     async with db.connection(timeout) as connection:
         client_id = await _client_id(connection, client)
         return [Usage(*row) for row in await connection.fetch(sql("balances.read_usage"), client_id)]
+
+
+async def prune_ledgers(db: Database, days: int, *, after: int, limit: int) -> tuple[int | None, int]:
+    """Drop what is older than `days` of the `limit` entries behind `after`.
+
+    Answers behind which entry to go on (None = there is no older one), and how many went.
+
+    An entry with a reference stays: it is what a repetition is known by. Balances are not touched.
+    """
+    async with db.connection() as connection:
+        [row] = await connection.fetch(sql("balances.prune_entries"), after, days, limit)
+    return row["last"], int(row["gone"])
 
 
 async def _client_id(connection: Connection, name: str) -> int:

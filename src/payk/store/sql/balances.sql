@@ -39,3 +39,18 @@ from (values ('day', (now() at time zone 'utc')::date),
 cross join (values (false), (true)) as o (otp)
 left join client_usage u on u.client_id = $1 and u.kind = p.kind and u.period = p.period and u.otp = o.otp
 order by p.kind, o.otp;
+
+-- name: prune_entries
+-- Of the $3 entries behind $1 drops those from more than $2 days ago, but none with a reference; answers the last that is
+-- so old, null where none is, and how many went.
+with looked as materialized (
+    select entry_id, reference from balance_entry
+    where entry_id > $1 and at < now() - make_interval(days => $2::integer)
+      and entry_id <= (select max(entry_id) from (
+          select entry_id from balance_entry where entry_id > $1 order by entry_id limit $3) slice)
+    order by entry_id
+), gone as (
+    delete from balance_entry where entry_id = any(array(select entry_id from looked where reference is null))
+    returning 1
+)
+select (select max(entry_id) from looked) as last, (select count(*) from gone) as gone;
