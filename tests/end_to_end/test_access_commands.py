@@ -97,6 +97,25 @@ async def test_a_long_log_is_listed_and_exported_whole(managing: Managing, datab
     assert [entry["sequence"] for entry in listed] == numbers[:-1_501:-1]
 
 
+async def test_an_exported_log_is_looked_at_offline(payk_on_server: Payk) -> None:
+    payk = payk_on_server
+    for name in ("anna", "boris", "dilshod"):
+        await payk.done("user", "create", name, "--role", "admin")
+    exported = await payk.run("audit", "export")
+    anchor = exported.stderr.split()[1]
+    file = payk.folder / "log.jsonl"
+    file.write_text(exported.stdout)
+    nowhere = {"PAYK_DATABASE_URL": "postgresql://127.0.0.1:9/none"}
+    told = await payk.done("audit", "verify", str(file), "--anchor", anchor, **nowhere)
+    assert told == f"3 entries, 1 to 3, are whole; anchor {anchor}\n"
+    file.write_text(exported.stdout.replace("boris", "bobis"))
+    changed = await payk.run("audit", "verify", str(file), **nowhere)
+    assert (changed.returncode, changed.stdout, changed.stderr) == (1, "line 2: entry 2 was changed\n", "")
+    none = await payk.run("audit", "verify", str(payk.folder / "none"), **nowhere)
+    assert (none.returncode, none.stdout) == (2, "")
+    assert none.stderr.endswith("none: No such file or directory\n")
+
+
 async def test_a_broken_log_is_told(managing: Managing, database: Database) -> None:
     for name in ("anna", "boris", "dilshod"):
         await managing.done("user", "create", name, "--role", "admin")

@@ -8,6 +8,7 @@ import os
 import re
 import sys
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import httpx
@@ -203,6 +204,9 @@ def list_entries(
 
 @audit.command()
 def verify(
+    file: Annotated[
+        Path | None, typer.Argument(metavar="[FILE]", help="An exported log, looked at here and now, asking nobody.")
+    ] = None,
     anchor: Annotated[
         str | None,
         typer.Option(
@@ -216,11 +220,29 @@ def verify(
 ) -> None:
     """Walk the whole audit log; exit code 1 and the first entry that is broken, or the anchor of its end."""
     _check_anchor(anchor)
+    if file is not None:
+        _verify_file(file, anchor)
+        return
     found = ask("audit verify", url, home, "GET", "/audit/verify", params={"anchor": anchor})
     if not found["whole"]:
         print(printable(f"entry {found['broken']} is broken: {found['why']}"))
         raise typer.Exit(1)
     print(printable(f"{found['looked_at']} entries are whole; anchor {_anchor_of(found)}"))
+
+
+def _verify_file(file: Path, anchor: str | None) -> None:
+    from payk.domain.audit_file import LONGEST_LINE, walk
+
+    kept = None if anchor is None else (int(anchor.partition(":")[0]), anchor.partition(":")[2])
+    try:
+        with file.open("rb") as opened:
+            found = walk(iter(lambda: opened.readline(LONGEST_LINE + 1), b""), anchor=kept)
+    except OSError as error:
+        fail(f"{file}: {error.strerror}")
+    if not found.whole:
+        print(f"line {found.line}: {found.why}")
+        raise typer.Exit(1)
+    print(f"{found.count} entries, {found.first} to {found.last}, are whole; anchor {found.last}:{found.hash}")
 
 
 @audit.command()

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from payk.domain.access import Actor
 
-__all__ = ["FIRST_HASH", "AuditEntry", "ChainedEntry", "chain", "entry_hash"]
+__all__ = ["FIRST_HASH", "MEMBERS", "AuditEntry", "ChainedEntry", "chain", "entry_hash", "exported_hash"]
 
 FIRST_HASH: Final = bytes(32)
 """What stands before the first entry."""
@@ -73,6 +73,10 @@ class ChainedEntry:
         }
 
 
+MEMBERS: Final = tuple(ChainedEntry.__slots__)
+"""Of an exported entry, in their order."""
+
+
 def chain(entry: AuditEntry, sequence: int, at: datetime, previous_hash: bytes) -> ChainedEntry:
     """The entry behind the one with `previous_hash`."""
     actor = entry.actor
@@ -100,9 +104,17 @@ def entry_hash(entry: ChainedEntry) -> bytes:
     """SHA-256 of a JSON array of the members in their order, without its own hash: ASCII, no blanks, digests in hex."""
     *members, previous_hash, _ = _members(entry)
     members[1] = _moment(entry.at)
-    return hashlib.sha256(
-        json.dumps([*members, previous_hash.hex()], separators=(",", ":"), ensure_ascii=True).encode("ascii")
-    ).digest()
+    return _digest([*members, previous_hash.hex()])
+
+
+def exported_hash(row: Mapping[str, Any]) -> bytes:
+    """The same of an entry as it was exported (ChainedEntry.as_json), by what it says."""
+    detail = json.dumps(row["detail"], sort_keys=True, separators=(",", ":"))
+    return _digest([detail if name == "detail" else row[name] for name in MEMBERS if name != "hash"])
+
+
+def _digest(members: Sequence[Any]) -> bytes:
+    return hashlib.sha256(json.dumps(members, separators=(",", ":"), ensure_ascii=True).encode("ascii")).digest()
 
 
 def _members(entry: ChainedEntry) -> list[Any]:
