@@ -31,7 +31,8 @@ async def test_every_duty_runs_on_an_empty_database(scene: Scene) -> None:
     duties = all_duties(scene.db, scene.directory, Random(1), rules=scene.rules, wait=scene.wait)
     assert [duty.name for duty in duties] == [
         "stage", "expire", "holds", "unanswered", "operator health", "rescue", "parked", "partitions", "prune",
-        "wipe texts", "retention", "traces", "fold reports", "count earlier messages", "tidy reports", "tidy ledgers", "audit anchor",
+        "wipe texts", "retention", "traces", "fold reports", "count earlier messages", "tidy reports", "tidy ledgers",
+        "audit anchor",
     ]  # fmt: skip
     assert [await duty.run_once() for duty in duties] == [0] * len(duties)
     assert all(duty.interval > 0 for duty in duties)
