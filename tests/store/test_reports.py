@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import re
 from collections import Counter
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
@@ -18,14 +19,15 @@ from hypothesis import strategies as st
 from chaos.counts import wrong_counts
 from payk.domain.hold import Selection
 from payk.domain.latency import histogram, middle
-from payk.domain.message import MessageState, SmsType
+from payk.domain.message import MessageState, SmsType, label_keys
 from payk.domain.outcome import Accepted, RefusalKind, Refused, Uncertain
 from payk.domain.report import Dimension, ReportAsked, ReportRefused, periods
 from payk.store import report_folding
 from payk.store.database import Database
 from payk.store.errors import StoreBusy
-from payk.store.holds import cancel_messages
+from payk.store.holds import cancel_messages, place_hold
 from payk.store.migrations import migrate, migrations
+from payk.store.queries import sql
 from payk.store.report_folding import Labels, count_earlier, drop_empty, fold, prune_reports
 from payk.store.reports import ReportRow, counted_since, label_progress, read_report, recent_labels
 from payk.store.upkeep import expire, give_up_unanswered, stage_due
@@ -598,8 +600,6 @@ async def test_the_progress_of_a_label(scene: Scene) -> None:
 
 
 async def test_what_is_held_is_told_apart(scene: Scene) -> None:
-    from payk.store.holds import place_hold
-
     await scene.accept(4, label="sale", sms_type=SmsType.BATCH)
     await scene.accept(3, label="sale", sms_type=SmsType.OTP)
     async with scene.db.transaction() as connection:
@@ -608,6 +608,84 @@ async def test_what_is_held_is_told_apart(scene: Scene) -> None:
     found = await label_progress(scene.db, scene.client, "sale")
     assert found is not None
     assert (found.held, found.queued, found.ends_at) == (4, 3, None)
+
+
+async def _fetched(db: Database, query: str) -> list[Any]:
+    async with db.connection() as connection:
+        return list(await connection.fetch(query))
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_what_is_held_is_exact_whatever_a_hold_names(scene: Scene, seed: int) -> None:
+    """Against each message, as the rule of the holds has it: some due, some not, some refused for the moment."""
+    random = Random(seed)
+    await scene.execute("insert into queue (queue_id, operators) overriding system value values (77, '{2,1}')")
+    later = datetime.now(UTC) + timedelta(hours=2)
+    for _ in range(12):
+        kind = random.choice((SmsType.BATCH, SmsType.COMMON, SmsType.OTP))
+        due = random.choice((None, later, later + timedelta(seconds=random.randrange(200))))
+        changes = {"sms_type": kind, "queue_id": random.choice((scene.queue, 77)), "scheduled_at": due}
+        label = random.choice(("sale", "sale", "sale", "other", None))
+        await scene.accept(random.randrange(1, 5), label=label, **changes)
+    await scene.execute(
+        "with gone as (delete from waiting where message_id = (select min(message_id) from waiting) returning *)"
+        " insert into staged (due, message_id, client_id, label_key, queue_id, lane, rank, attempt)"
+        " select $1, message_id, client_id, label_key, queue_id, lane, rank, 1 from gone",
+        later,  # refused for the moment: it is not scheduled, though it waits for the same minute
+    )
+    chosen = [
+        {"sms_type": SmsType.BATCH},
+        {"operator_id": scene.operator},
+        {"sms_type": SmsType.COMMON, "operator_id": scene.other_operator},
+        {"client_id": scene.client, "label": "sale", "sms_type": SmsType.OTP},
+        {"label": "other"},
+        {"client_id": scene.client, "label": "sale"},
+    ]
+    placed: list[Selection] = []
+    for selection in [Selection(**names) for names in random.sample(chosen, len(chosen))]:
+        async with scene.db.transaction() as connection:
+            await place_hold(connection, selection, author="test")
+        placed.append(selection)
+        found = await label_progress(scene.db, scene.client, "sale")
+        assert found is not None
+        rows = await _fetched(
+            scene.db,
+            "select m.client_id, w.lane, w.label_key, q.operators[1] as operator_id,"
+            " m.scheduled_at is not null as later from message m join queue q using (queue_id)"
+            " join (select message_id, lane, label_key from waiting"
+            " union all select message_id, lane, label_key from staged) w using (message_id) where m.label = 'sale'",
+        )
+        held = [
+            row
+            for row in rows
+            if not row["later"]
+            and any(each.covers(row["client_id"], row["lane"], row["label_key"], row["operator_id"]) for each in placed)
+        ]
+        scheduled = sum(row["later"] for row in rows)
+        assert (found.scheduled, found.held, found.queued) == (scheduled, len(held), len(rows) - scheduled - len(held))
+
+
+async def test_what_is_held_is_counted_without_a_look_at_what_waits(scene: Scene) -> None:
+    await scene.accept(1000, label="sale", sms_type=SmsType.BATCH)
+    later = datetime.now(UTC) + timedelta(hours=2)
+    await scene.accept(30, label="sale", sms_type=SmsType.BATCH, scheduled_at=later)
+    await scene.accept(1000, label="another", scheduled_at=later + timedelta(minutes=2))
+    await folded(scene.db)
+    async with scene.db.transaction() as connection:
+        await place_hold(connection, Selection(sms_type=SmsType.BATCH), author="test")
+    await scene.execute("vacuum analyze")
+    connection = await scene.db.dedicated()
+    await connection.execute(f"prepare due_held as {sql('reports.label_due_held')}")
+    keys = ",".join(map(str, label_keys("sale")))
+    values = f"{scene.client}, 'sale', array[{keys}], array[3], array[null]::integer[]"
+    plan = [row[0] for row in await connection.fetch(f"explain (analyze, costs off) execute due_held ({values})")]
+    connection.terminate()
+    assert [line for line in plan if "Seq Scan" in line or "Sort" in line] == []
+    assert [line for line in plan if "staged_pkey" in line]
+    assert max(float(found) for line in plan for found in re.findall(r"rows=([\d.]+)", line)) <= 30
+    found = await label_progress(scene.db, scene.client, "sale")
+    assert found is not None
+    assert (found.scheduled, found.held, found.queued) == (30, 1000, 0)
 
 
 async def test_labels_of_late(scene: Scene) -> None:

@@ -16,7 +16,7 @@ import asyncpg
 
 from payk.domain.hold import Hold
 from payk.domain.latency import histogram, percentiles
-from payk.domain.message import MessageState, SmsType
+from payk.domain.message import MessageState, SmsType, label_keys
 from payk.domain.report import Dimension, Period, ReportAsked, ReportRefused, ranges
 from payk.store.arrays import columns
 from payk.store.database import Connection, Database
@@ -312,9 +312,14 @@ async def label_progress(db: Database, client_id: int, label: str, *, timeout: f
         failures = await connection.fetch(sql("reports.label_failures_of"), client_id, label, since)
         due = await connection.fetchrow(sql("reports.label_due_of"), client_id, label)
         pace = await connection.fetchrow(sql("reports.label_pace_of"), client_id, label)
-        holds = await holds_in_force(connection)
+        holds = [hold for hold in await holds_in_force(connection) if _holds(hold, client_id, label)]
+        later = 0
+        if due is not None and due["messages"] and holds and not any(map(_covers_all, holds)):
+            named = columns((hold.selection.sms_type, hold.selection.operator_id) for hold in holds)
+            keys = sorted(label_keys(label))
+            later = await connection.fetchval(sql("reports.label_due_held"), client_id, label, keys, *named)
     assert due is not None and pace is not None  # each is one row
-    return _progress(db, counts, failures, due, pace, [hold for hold in holds if _holds(hold, client_id, label)])
+    return _progress(db, counts, failures, due, pace, holds, later)
 
 
 async def _fold_all(db: Database, seconds: float) -> None:
@@ -339,15 +344,19 @@ def _progress(
     due: asyncpg.Record,
     pace: asyncpg.Record,
     holds: Collection[Hold],
+    later: int,
 ) -> LabelProgress | None:
+    """`later`: how many of the scheduled ones are covered by the holds, where these name types or operators."""
     states = {state: sum(row[f"m{int(state)}"] for row in counts) for state in _STATES}
     planned = sum(states.values())
     if planned == 0:
         return None
     waiting = states[MessageState.NONE]
     scheduled = min(due["messages"], waiting)
-    held = sum(row["m0"] for row in counts if any(_covers(hold, row) for hold in holds))
-    held = min(held, waiting - scheduled)
+    held = waiting - scheduled
+    if not any(map(_covers_all, holds)):
+        covered = sum(row["m0"] for row in counts if any(_covers(hold, row) for hold in holds))
+        held = min(held, max(0, covered - later))  # counts may lag behind what is staged
     queued = waiting - scheduled - held
     submitted = states[MessageState.ENROUTE] + states[MessageState.ACCEPTED]
     delivered = states[MessageState.DELIVERED]
@@ -371,6 +380,11 @@ def _progress(
         due["last"],
         None if held else ends_at,
     )
+
+
+def _covers_all(hold: Hold) -> bool:
+    """Whether a hold that may concern a label covers all of it."""
+    return hold.selection.sms_type is None and hold.selection.operator_id is None
 
 
 def _covers(hold: Hold, row: asyncpg.Record) -> bool:

@@ -299,6 +299,29 @@ group by 1, 2 having sum(f.messages) > 0 order by 3 desc, 1, 2;
 select coalesce(sum(messages), 0)::bigint as messages, max(due) as last
 from report_due where client_id = $1 and label = $2 and due > now() and messages > 0;
 
+-- name: label_due_held
+-- How many of these are held: of a type and on a route whose first operator $4 and $5 name, hold by hold, null = any. $3:
+-- the keys that messages with the label wait under. What is staged for those minutes is looked at, and nothing else
+-- however much waits: by the index of each table, in the order that is written here.
+select count(*)
+from report_due d
+cross join lateral (
+    select s.message_id, s.queue_id from staged s
+    where s.due >= d.due and s.due < d.due + interval '1 minute'
+      and s.client_id = $1 and s.label_key = any($3::integer[])
+    offset 0
+) s
+cross join lateral (
+    select m.sms_type from message m
+    where m.message_id = s.message_id and m.label = $2 and report_due(m.state, m.label, m.scheduled_at) = d.due
+    offset 0
+) m
+where d.client_id = $1 and d.label = $2 and d.due > now() and d.messages > 0
+  and exists (select from unnest($4::smallint[], $5::integer[]) as h (sms_type, operator_id)
+              where (h.sms_type is null or h.sms_type = m.sms_type)
+                and (h.operator_id is null
+                     or h.operator_id = (select q.operators[1] from queue q where q.queue_id = s.queue_id)));
+
 -- name: label_pace_of
 -- How many messages of a label left the queue within the last minutes, and in how many seconds.
 select coalesce(sum(messages), 0)::bigint as messages,
