@@ -189,6 +189,24 @@ async def test_what_a_parameter_cannot_be_is_told(centre: Centre, query: str, na
     assert "CommandStatus" not in body
 
 
+ASKED = [
+    ("/api/v1/sms", "SmsType", "Fax", "'Fax' is none of 1 (Common), 2 (Otp), 3 (Batch)"),
+    ("/api/v1/sms", "State", "9", "'9' is none of 0 (None), 1 (Enroute), 2 (Delivered), "),
+    ("/api/v1/reports", "SmsType", "Fax", "'Fax' is none of 1 (Common), 2 (Otp), 3 (Batch)"),
+    ("/api/v1/reports/messages", "State", "9", "'9' is none of 0 (None), 1 (Enroute), 2 (Delivered), "),
+]
+
+
+@pytest.mark.parametrize(("path", "name", "written", "told"), ASKED)
+async def test_lists_and_reports_say_alike_which_types_and_states_there_are(
+    centre: Centre, path: str, name: str, written: str, told: str
+) -> None:
+    answer = await centre.http.get(path, params={name: written, "SmsLabel": "spring"})
+    assert problem(answer, "ParameterInvalid")["Detail"].startswith(f"{name}: {told}")
+    for same in ("Batch", " bATCH", "3") if name == "SmsType" else ("Delivered", "deliVered ", "2"):
+        assert (await centre.http.get(path, params={name: same, "SmsLabel": "spring"})).status_code == 200
+
+
 async def test_too_many_parameters_are_refused(centre: Centre) -> None:
     problem(await centre.http.get(f"/api/v1/sms?{'&'.join(['a=1'] * 101)}"), "ParameterInvalid")
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Final
+from typing import Final, TypeVar
 from urllib.parse import parse_qsl
 from zoneinfo import ZoneInfo
 
-from payk.domain.message import MessageState, SmsType
 from payk.domain.report import (
     Period,
     ReportAsked,
@@ -21,11 +20,13 @@ from payk.domain.report import (
     read_dimensions,
 )
 from payk.domain.search import MessageSearch
+from payk.web.kinds import sms_type_of, state_of
 
 __all__ = ["Format", "MessageQuery", "ReportQuery", "asked_label", "members_of"]
 
 _LABEL_MAX: Final = 255
 _FIELDS_MOST: Final = 100
+_Kind = TypeVar("_Kind")
 
 
 class Format(StrEnum):
@@ -88,7 +89,7 @@ class ReportQuery:
             client_id=client_id,
             label=_label(members),
             sender=members.get("SenderAddress"),
-            sms_type=_sms_type(members.get("SmsType")),
+            sms_type=_kind(members, "SmsType", sms_type_of),
             operator=members.get("Operator"),
             route=members.get("Route"),
         )
@@ -137,8 +138,8 @@ class MessageQuery:
             client=client,
             label=label,
             sender=members.get("SenderAddress"),
-            sms_type=_sms_type(members.get("SmsType")),
-            state=_state(members.get("State")),
+            sms_type=_kind(members, "SmsType", sms_type_of),
+            state=_kind(members, "State", state_of),
             operator=members.get("Operator"),
             accepted_from=begins,
             accepted_before=ends,
@@ -166,22 +167,12 @@ def _label(members: Mapping[str, str]) -> str | None:
     return label
 
 
-def _sms_type(written: str | None) -> SmsType | None:
-    if written is None:
-        return None
-    found = next((kind for kind in SmsType if written.lower() in (kind.name.lower(), str(int(kind)))), None)
-    if found is None:
-        raise ReportRefused("SmsType", "1 (Common), 2 (Otp) or 3 (Batch)")
-    return found
-
-
-def _state(written: str | None) -> MessageState | None:
-    if written is None:
-        return None
-    found = next((state for state in MessageState if written.lower() in (state.label.lower(), str(int(state)))), None)
-    if found is None:
-        raise ReportRefused("State", f"one of {', '.join(state.label for state in MessageState)}")
-    return found
+def _kind(members: Mapping[str, str], name: str, read: Callable[[str], _Kind]) -> _Kind | None:
+    written = members.get(name)
+    try:
+        return None if written is None else read(written)
+    except ValueError as error:
+        raise ReportRefused(name, str(error)) from error
 
 
 def _format(members: Mapping[str, str]) -> Format:

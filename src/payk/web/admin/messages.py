@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from collections.abc import Callable
+from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Query
 from pydantic import AwareDatetime, BaseModel, Field
@@ -10,7 +11,6 @@ from pydantic import AwareDatetime, BaseModel, Field
 from payk.domain.access import Permission
 from payk.domain.audit import AuditEntry
 from payk.domain.management_errors import ManagementCode
-from payk.domain.message import MessageState, SmsType
 from payk.domain.search import MessageSearch, SearchRefused
 from payk.store import audit
 from payk.store.record import MessageRecord, read_record
@@ -19,12 +19,14 @@ from payk.store.timeline import TimelineEvent
 from payk.web.admin.configured import Limit, not_found
 from payk.web.admin.management import Caller, Known, Management, Parts
 from payk.web.admin.times import moment
+from payk.web.kinds import sms_type_of, state_of
 from payk.web.problems import Problem
 
 __all__ = ["own_client", "router"]
 
 router = APIRouter(tags=["messages"])
 
+_Kind = TypeVar("_Kind")
 MessageId = Annotated[int, Query(ge=0, lt=2**62)]
 
 
@@ -112,24 +114,11 @@ def _event(event: TimelineEvent) -> dict[str, Any]:
     return {name: value for name, value in members.items() if value is not None}
 
 
-_TYPES = {kind.name.lower(): kind for kind in SmsType}
-_STATES = {state.label: state for state in MessageState}
-
-
-def _kind(name: str | None) -> SmsType | None:
-    if name is None:
-        return None
-    if name not in _TYPES:
-        raise _wrong("sms_type", f"write one of {', '.join(_TYPES)}")
-    return _TYPES[name]
-
-
-def _state(name: str | None) -> MessageState | None:
-    if name is None:
-        return None
-    if name.capitalize() not in _STATES:
-        raise _wrong("state", f"write one of {', '.join(_STATES)}")
-    return _STATES[name.capitalize()]
+def _kind(field: str, written: str | None, read: Callable[[str], _Kind]) -> _Kind | None:
+    try:
+        return None if written is None else read(written)
+    except ValueError as error:
+        raise _wrong(field, str(error)) from error
 
 
 def _wrong(field: str, rule: str) -> Problem:
@@ -174,8 +163,8 @@ async def list_messages(
         client=own_client(caller, parts, client),
         label=label,
         sender=sender,
-        sms_type=_kind(sms_type),
-        state=_state(state),
+        sms_type=_kind("sms_type", sms_type, sms_type_of),
+        state=_kind("state", state, state_of),
         operator=operator,
         client_message_id=client_message_id,
         accepted_from=accepted_from,

@@ -12,7 +12,6 @@ import msgspec
 
 from payk.domain.account import Client
 from payk.domain.errors import Code, Field, Rejection, quoted
-from payk.domain.message import MessageState, SmsType
 from payk.domain.search import LIMIT_MAX, MessageSearch, SearchRefused
 from payk.domain.validity import parse_instant
 from payk.intake.steps import checked_label
@@ -23,6 +22,7 @@ from payk.web.answers import Answer
 from payk.web.api.question import Questions, known_id
 from payk.web.api.status import written_time
 from payk.web.exchange import Exchange
+from payk.web.kinds import sms_type_of, state_of
 from payk.web.problems import Problem
 
 __all__ = ["LIMIT", "PARAMETERS", "Listing"]
@@ -83,8 +83,8 @@ def _search(given: Mapping[str, str], client: Client) -> MessageSearch:
         client=client.name,
         label=_read(given, Field.SMS_LABEL, checked_label),
         sender=_read(given, Field.SENDER_ADDRESS, _storable),
-        sms_type=_read(given, Field.SMS_TYPE, lambda value: _member(value, SmsType, SmsType.__members__)),
-        state=_read(given, "State", lambda value: _member(value, MessageState, MessageState.__members__)),
+        sms_type=_read(given, Field.SMS_TYPE, sms_type_of),
+        state=_read(given, "State", state_of),
         client_message_id=_read(given, Field.CLIENT_MESSAGE_ID, _storable),
         accepted_from=_read(given, "From", _moment),
         accepted_before=_read(given, "To", _moment),
@@ -112,17 +112,6 @@ def _storable(value: str) -> str:
     if fault is not None:
         raise ValueError(f"no message has it: {fault}")
     return value
-
-
-def _member(value: str, kind: Callable[[int], _Read], names: Mapping[str, _Read]) -> _Read:
-    """By name in any case, or by number."""
-    named = names.get(value.strip().upper())
-    if named is not None:
-        return named
-    try:
-        return kind(int(value))
-    except ValueError:
-        raise ValueError(f"{quoted(value)} is none of {', '.join(name.capitalize() for name in names)}") from None
 
 
 def _moment(value: str) -> datetime:
