@@ -27,20 +27,22 @@ async def test_every_command_of_the_page(payk: Payk) -> None:
     )
     printed: dict[str, list[str]] = {}
     for command, out in zip(lines, outputs, strict=False):
+        assert '"MessageError":true' not in out, (command, out)
         printed.setdefault(command, []).append(out.strip())
+    assert sum(len(outs) for outs in printed.values()) == len(lines)  # each of them was run
 
     def of(beginning: str) -> str:
-        [out] = [outs[0] for command, outs in printed.items() if command.startswith(beginning)]
+        [out] = printed.get(beginning) or [outs[0] for each, outs in printed.items() if each.startswith(beginning)]
         return out
 
     assert json.loads(of("curl -s http://127.0.0.1:8080/api/v1/sms/bulk")) == {"Added": 200}
     told = json.loads(of("payk label spring --json"))
     assert (told["Planned"], told["Scheduled"], told["Queued"]) == (200, 200, 0)
     assert json.loads(of("curl -s 'http://127.0.0.1:8080/api/v1/reports/labels")) == told
-    before, after = printed["payk label spring"]
-    assert "0 of 200 came to an end" in before
-    assert "200 of 200 came to an end" in after
+    assert "0 of 200 came to an end" in of("payk label spring")
+    assert of("payk label spring --watch").splitlines()[-1].endswith("0 queued, 0 submitted, 0 delivered, 200 failed")
     assert of("payk label spring pause") == "200 held back"
+    assert of("payk label spring resume") == "200 let go"
     assert of("payk label spring cancel") == "200 cancelled, 0 too late"
     files = {file.name: file for file in payk.folder.iterdir()}
     with files["spring.csv"].open(encoding="utf-8-sig") as file:
@@ -56,6 +58,18 @@ async def test_every_command_of_the_page(payk: Payk) -> None:
         json.loads(of("curl -s 'http://127.0.0.1:8080/api/v1/reports?GroupBy=SmsLabel,Day"))["TimeZone"]
         == "Asia/Dushanbe"
     )
+    public, managed = (
+        "curl -s 'http://127.0.0.1:8080/api/v1/",
+        'curl -s -H "$TOKEN" \'http://127.0.0.1:9080/api/admin/v1/',
+    )
+    deleted = json.loads(of('curl -s "http://127.0.0.1:8080/api/v1/reports/messages?From='))["Messages"]
+    assert len({row["MessageId"] for row in deleted}) == 200
+    assert {row["MessageState"] for row in deleted} == {"Deleted"}
+    assert deleted[0]["DateSubmitted"].endswith("+05:00")
+    assert of(f"{public}reports?GroupBy=Operator").lstrip("\ufeff").startswith("Operator,Messages,Parts,None,")
+    assert of(f"{managed}reports?group_by=Route").lstrip("\ufeff").startswith("route,operator,messages,parts,")
+    assert json.loads(of(f"{managed}reports?group_by=Client"))["group_by"] == ["Client", "SmsType", "Hour"]
+    assert json.loads(of(f"{managed}reports/labels?client=demo")).keys() == {"items"}
     # What the label says at once the report says after a moment.
     async with asyncio.timeout(30):
         while True:
