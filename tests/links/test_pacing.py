@@ -184,12 +184,12 @@ class TestRate:
         took(control, 100, second=9.0)
         took(control, 100, second=10.0)
         refuse(control, 10.0)
-        rates = [control.rate(10.0 + second) or 0.0 for second in range(61)]
+        rates = [control.rate(10.0 + second) or 0.0 for second in range(60)]
         steps = [later - earlier for earlier, later in pairwise(rates)]
         assert steps[:10] == pytest.approx([3.0] * 10, rel=0.05)
         assert all(later > earlier for earlier, later in pairwise(steps[9:]))
         assert rates[20] < 300 < rates[25]
-        assert rates[60] > 100 * rates[0]
+        assert rates[59] > 80 * rates[0]
 
     @pytest.mark.parametrize("contract", [120.0, 1000.0])
     def test_it_ends_at_the_contract(self, contract: float) -> None:
@@ -208,6 +208,16 @@ class TestRate:
         assert control.rate(69.9) is not None
         assert control.accepted(written_at=70.0, now=70.1)
         assert control.rate(70.1) is None
+
+    @pytest.mark.parametrize("contract", [None, 200.0])
+    def test_an_idle_link_is_not_throttled_for_ever(self, contract: float | None) -> None:
+        """Nobody answers it any more, so nothing but the question tells."""
+        control = cut_at_100(contract=contract)
+        assert control.status(20.0).rate != contract
+        for later in (600.0, 864_000.0):
+            status = control.status(later)
+            assert (status.rate, status.contract) == (contract, contract)
+            assert control.available(later) > 0
 
     def test_a_share_of_the_contract_caps_what_was_found_out(self) -> None:
         control = cut_at_100(contract=200.0)

@@ -10,6 +10,7 @@ import pytest
 
 from payk.clock import Clock
 from payk.domain.account import Client
+from payk.domain.hold import Hold, Holds, Selection
 from payk.domain.limits import Limits
 from payk.domain.message import SmsType
 from payk.maintenance import all_duties
@@ -48,11 +49,35 @@ async def test_what_waits_is_told_by_the_first_operator_and_lane(scene: Scene) -
     assert oldest["tcell", "otp"] < 30
 
 
+async def test_what_people_keep_back_is_not_late(scene: Scene) -> None:
+    """A client that pauses its own codes, or one that is suspended, gets nobody out of bed."""
+    other = await add_client(scene.db, "other")
+    await scene.accept(1, sms_type=SmsType.OTP, label="paused")
+    await scene.execute("update message set accepted_at = now() - interval '1 hour'")
+    later = await scene.accept(1, sms_type=SmsType.OTP, label="paused not")
+    await scene.execute("update message set accepted_at = now() - interval '1 minute' where message_id = $1", later[0])
+    directory, figures = scene.directory.value, figures_of(scene)
+
+    async def oldest() -> float | None:
+        await figures.run_once()
+        return figures.readings[c.CENTRE_QUEUE_OLDEST].get(("tcell", "otp"))
+
+    assert await oldest() == pytest.approx(3600, abs=30)
+    [client_id] = [each for each in directory.clients if each != other]
+    hold = Hold(1, Selection(client_id, label="paused"), datetime.now(UTC))
+    scene.directory.value = replace(directory, holds=Holds([hold]))
+    assert await oldest() == pytest.approx(60, abs=30)
+    suspended = replace(directory.clients[client_id], enabled=False)
+    scene.directory.value = replace(directory, clients={**directory.clients, client_id: suspended})
+    assert await oldest() is None
+    assert figures.readings[c.CENTRE_QUEUE_MESSAGES]["tcell", "otp", "waiting"] == 2  # they are told as waiting
+
+
 async def test_what_is_finite(scene: Scene) -> None:
     figures = figures_of(scene)
     await figures.run_once()
     found = figures.readings
-    assert 0 < found[c.CENTRE_IDS_USED][()] < 1e-6
+    assert found[c.CENTRE_IDS_USED][()] == pytest.approx(100_000_000 / 2**31, rel=0.01)
     ahead = found[c.CENTRE_PARTITION_IDS]
     assert set(ahead) == {("message",), ("receipt",)}
     assert all(10_000_000 < ids <= 30_000_000 for ids in ahead.values())

@@ -201,9 +201,9 @@ async def into_trouble(stage: Stage) -> None:
 
 
 async def ids_run_out(stage: Stage) -> None:
-    """As if somebody had begun with a very high id."""
+    """As if 1.8 billion messages had been taken."""
     server = EmbeddedPostgres(stage.payk.home)
     connection = await asyncpg.connect(await server.attach_or_start())
-    await connection.execute("select setval('payk.message_id', 8000000000000000000)")
+    await connection.execute("select setval('payk.message_id', 1800000000)")
     await connection.close()
     await server.stop()

@@ -706,6 +706,7 @@ async def test_labels_of_late(scene: Scene) -> None:
 def test_the_middle_of_a_bin_is_within_five_percent() -> None:
     for number in range(-72, 140):
         low, high = 1.1**number, 1.1 ** (number + 1)
+        assert middle(number) == float(f"{middle(number):.4g}")  # as it is told
         assert abs(middle(number) - low) / low < 0.05
         assert abs(middle(number) - high) / high < 0.05
 

@@ -300,17 +300,12 @@ class Dispatcher:
 
     def _open_to(self, link_id: int, flow: Flow) -> tuple[int, ...]:
         """The operators of what waits there; none if it is held, or the link is being drained."""
-        directory = self._directory.value
-        client = directory.clients.get(flow.client_id)
-        if client is not None and not client.enabled:
-            return ()
-        link = self._directory.link_of(link_id)
+        directory, link = self._directory.value, self._directory.link_of(link_id)
         if link is None or link.draining:
             return ()
-        operators = directory.queues.get(flow.queue_id, ())
-        if directory.holds.stop(flow.client_id, flow.lane, flow.label_key, operators):
+        if directory.keeps_back(flow.client_id, flow.lane, flow.label_key, flow.queue_id):
             return ()
-        return operators
+        return directory.queues.get(flow.queue_id, ())
 
     def _carrying_now(self, directory: Directory) -> frozenset[int]:
         """The operators that take new messages; found out anew when the directory or what is bound is another."""

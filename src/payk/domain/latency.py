@@ -29,8 +29,8 @@ def bin_of(seconds: float) -> int:
 
 
 def middle(number: int) -> float:
-    """The time in seconds that a bin stands for."""
-    return float(RATIO ** (number + 0.5))
+    """The time in seconds that a bin stands for, in four digits: three would take the error beyond 5 %."""
+    return float(f"{RATIO ** (number + 0.5):.4g}")
 
 
 def packed(number: int, count: int) -> int:

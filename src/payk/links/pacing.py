@@ -227,7 +227,7 @@ class RateControl:
 
     def rate(self, now: float) -> float | None:
         """Submits a second; None = no limit."""
-        if self._limit is None:
+        if self._limit is None or self._is_over(self._limit, now):
             return self._contract
         grown = self._limit.at(now)
         return grown if self._contract is None else min(grown, self._contract)
@@ -384,12 +384,13 @@ class RateControl:
             self._bucket.set_rate(self.rate(now), now)
 
     def _forget(self, now: float) -> bool:
-        """Drop the limit once it has grown to the contract, or is old."""
-        limit = self._limit
-        if limit is None:
+        """Drop the limit once it is over."""
+        if self._limit is None or not self._is_over(self._limit, now):
             return False
-        over = now >= limit.since + _FORGOTTEN if self._contract is None else limit.at(now) >= self._contract
-        if over:
-            self._limit = None
-            self._bucket.set_rate(self._contract, now)
-        return over
+        self._limit = None
+        self._bucket.set_rate(self._contract, now)
+        return True
+
+    def _is_over(self, limit: _Limit, now: float) -> bool:
+        """Whether it has grown to the contract, or is old. An idle link finds out only when it is asked."""
+        return now >= limit.since + _FORGOTTEN if self._contract is None else limit.at(now) >= self._contract

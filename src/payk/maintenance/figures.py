@@ -4,7 +4,7 @@ once, and never asked for by a scrape."""
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from payk.clock import Clock
 from payk.domain.directory import CurrentDirectory
@@ -29,7 +29,7 @@ from payk.store.database import Database
 from payk.store.figures import room
 from payk.store.health import operator_health
 from payk.store.parked import parked_counts
-from payk.store.queues import Depth, queue_depths
+from payk.store.queues import Depth, oldest_to_go, queue_depths
 
 __all__ = ["CentreFigures"]
 
@@ -65,7 +65,7 @@ class CentreFigures:
         roles = Counter(role for process in await live_processes(self._db) for role in process.roles)
         self._found = {
             CENTRE_QUEUE_MESSAGES: _messages(depths, directory.operators.values()),
-            CENTRE_QUEUE_OLDEST: _oldest(depths),
+            CENTRE_QUEUE_OLDEST: _oldest(await oldest_to_go(self._db, directory), depths),
             CENTRE_PARKED: parked,
             CENTRE_OPERATOR_SICK: {(found.operator,): found.state == "sick" for found in health},
             CENTRE_LINK_BINDS: {
@@ -92,11 +92,12 @@ def _messages(depths: list[Depth], operators: Iterable[Operator]) -> dict[Labels
     return found
 
 
-def _oldest(depths: list[Depth]) -> dict[Labels, float]:
+def _oldest(ages: Mapping[tuple[int, Lane], float], depths: list[Depth]) -> dict[Labels, float]:
     found: dict[Labels, float] = {}
     for depth in depths:
-        if depth.oldest_age is not None:
-            found[_place(depth)] = max(found.get(_place(depth), 0.0), depth.oldest_age)
+        age = ages.get((depth.queue_id, depth.lane))
+        if age is not None:
+            found[_place(depth)] = max(found.get(_place(depth), 0.0), age)
     return found
 
 

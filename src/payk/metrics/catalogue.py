@@ -235,7 +235,8 @@ CENTRE_QUEUE_MESSAGES = Gauge(
 )
 CENTRE_QUEUE_OLDEST = Gauge(
     "payk_centre_queue_oldest_seconds",
-    f"For how long the oldest of the ready ones could have been sent by now. {_OF_CENTRE}",
+    "For how long the oldest of the ready ones could have been sent by now, those apart that a hold or a suspended"
+    f" client keeps back. {_OF_CENTRE}",
     "seconds",
     _OPERATOR_LANE,
     Scope.CENTRE,
@@ -266,7 +267,7 @@ CENTRE_PROCESSES = Gauge(
 )
 CENTRE_IDS_USED = Gauge(
     "payk_centre_ids_used_ratio",
-    f"Share of all MessageIds that there are which have been given away. {_OF_CENTRE}",
+    f"Share of the MessageIds below 2^31, which fit the document's integer, that have been given away. {_OF_CENTRE}",
     "0 to 1",
     (),
     Scope.CENTRE,

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from payk.domain.directory import Directory
 from payk.domain.message import Lane
-from payk.store.claims import present_flows
+from payk.store.claims import LABELS_SHOWN, present_flows
 from payk.store.database import Database
 from payk.store.queries import sql
 
-__all__ = ["Depth", "queue_depths"]
+__all__ = ["Depth", "oldest_to_go", "queue_depths"]
 
 EXACT: Final = 10_000
 """Messages of a client in a lane of a queue that are counted; more are estimated."""
@@ -102,6 +103,21 @@ async def queue_depths(db: Database) -> list[Depth]:
         for (queue_id, lane, client_id), group in groups.items()
     ]
     return sorted(found, key=lambda depth: (-depth.waiting - depth.staged, depth.operators, depth.lane, depth.client))
+
+
+async def oldest_to_go(db: Database, directory: Directory) -> dict[tuple[int, Lane], float]:
+    """By queue_id and lane: for how many seconds the oldest message could have been sent by now that is ready and that
+    people do not keep back. Of a client's labels 200 are looked at besides those that are held.
+    """
+    flows = await present_flows(db, LABELS_SHOWN + directory.holds.labels)
+    oldest: dict[tuple[int, Lane], int] = {}
+    for flow, lowest in flows.items():
+        if not directory.keeps_back(flow.client_id, flow.lane, flow.label_key, flow.queue_id):
+            place = flow.queue_id, Lane(flow.lane)
+            oldest[place] = min(oldest.get(place, lowest), lowest)
+    async with db.connection(timeout=60.0) as connection:
+        ages = {row[0]: row[1] for row in await connection.fetch(sql("queues.ages"), list(oldest.values()))}
+    return {place: ages[lowest] for place, lowest in oldest.items() if lowest in ages}
 
 
 def _percent(rows: float) -> float:

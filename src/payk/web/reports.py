@@ -327,10 +327,6 @@ def _of(row: ReportRow, dimension: Dimension) -> str | None:
             return None if row.period is None else _time_of(row.period, dimension)
 
 
-def _seconds(seconds: float | None) -> float | None:
-    return None if seconds is None else float(f"{seconds:.3g}")
-
-
 def _price(price: int) -> str:
     return f"{price / 10_000:.4f}".rstrip("0").rstrip(".")
 
@@ -401,7 +397,7 @@ class _ReportSheet:
         }
 
     def _percentiles(self, seconds: Sequence[float | None]) -> dict[str, float | None]:
-        return {self._naming(f"P{share * 100:g}"): _seconds(each) for share, each in zip(SHARES, seconds, strict=True)}
+        return {self._naming(f"P{share * 100:g}"): each for share, each in zip(SHARES, seconds, strict=True)}
 
     def _columns(self) -> list[str]:
         states = [state.label for state in MessageState]
@@ -433,8 +429,8 @@ class _ReportSheet:
             *row.parts.values(),
             None if row.delivery_rate is None else round(row.delivery_rate, 4),
             row.price / 10_000,
-            *map(_seconds, row.latency.to_submit),
-            *map(_seconds, row.latency.to_delivered),
+            *row.latency.to_submit,
+            *row.latency.to_delivered,
             "; ".join(f"{f.state.label} ({f.reason or 'no reason known'}): {f.messages}" for f in row.failures),
         ]
 
