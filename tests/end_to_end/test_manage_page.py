@@ -1,4 +1,4 @@
-"""docs/manage.md: the walk from `make up` to a second client, every command of it in order, on a real `payk up`."""
+"""docs/manage.md, every command of it: the walk from `make up` to a second client on a real `payk up`, then traffic."""
 
 from __future__ import annotations
 
@@ -8,14 +8,18 @@ import socket
 import subprocess
 from pathlib import Path
 
-from tests.end_to_end.payk import Payk
+from tests.end_to_end.payk import Payk, registry
 
 PAGE = (Path(__file__).parents[2] / "docs" / "manage.md").read_text("utf-8")
-WALK = PAGE.partition("\n## Running traffic")[0]
+WALK, _, TRAFFIC = PAGE.partition("\n## Running traffic")
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", WALK, re.MULTILINE | re.DOTALL)
+def blocks(language: str, text: str = WALK) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+def commands_of(text: str) -> list[str]:
+    return [line for block in blocks("sh", text) for line in block.strip().splitlines()]
 
 
 def free_port() -> int:
@@ -28,7 +32,7 @@ async def test_every_command_of_the_walk(payk: Payk) -> None:
     centre = await payk.up()
     [school] = blocks("toml")
     (payk.folder / "school.toml").write_text(school)
-    commands = [line for block in blocks("sh") for line in block.strip().splitlines()]
+    commands = commands_of(WALK)
     places = {
         "127.0.0.1:8080": f"127.0.0.1:{centre.http.base_url.port}",
         "127.0.0.1:9080": f"127.0.0.1:{centre.admin.base_url.port}",
@@ -76,3 +80,27 @@ def _is_as_the_page_says(printed: dict[str, str]) -> None:
     assert [row["operator"] for row in json.loads(code)["operators"] if row["carries"]] == ["northern"]
     assert "requests_per_second" in printed["payk change show 12"]
     assert "requests_per_second 20 -> 0" in printed["payk change revert 12"]
+
+
+async def test_every_command_about_running_traffic(payk_on_server: Payk) -> None:
+    payk = payk_on_server
+    await payk.apply(registry(1) + '\n[[client]]\nname = "shop"\n')
+    centre = await payk.serve("--roles", "api")
+    held = await centre.send(SmsLabel="sale-7")
+    commands = commands_of(TRAFFIC)
+    shown = re.findall(r"^\| `payk ([a-z ]+)` \|", TRAFFIC, re.MULTILINE)
+    assert shown == ["top", "queue show", "queue holds", "processes", "receipt parked"]
+    looks = [f"payk {command}{' --once' if command == 'top' else ''}" for command in shown if command != "queue holds"]
+    printed = dict(zip([*commands, *looks], await payk.outputs([*commands, *looks], {}), strict=False))
+
+    assert re.search(r"^1 +.*sale-7.*wrong price", printed["payk queue holds"], re.MULTILINE)
+    assert "1" in printed["payk queue cancel --label sale-7 --dry-run"]
+    assert await centre.state(held) == "Deleted"
+    assert re.search(r"tcell", printed["payk operator health"])
+    [operator] = [json.loads(line) for line in (await payk.done("operator", "list", "--json")).splitlines()]
+    assert (operator["health_receipts"], operator["health_delay"], operator["draining"]) == (0.3, 60, False)
+    [link] = [json.loads(line) for line in (await payk.done("link", "list", "--json")).splitlines()]
+    assert link["draining"] is False
+    acts = [json.loads(line) for line in (await payk.done("audit", "list", "--json")).splitlines()]
+    drained = [entry["object_name"] for entry in acts if "draining" in json.dumps(entry["detail"])]
+    assert sorted(drained) == ["tcell", "tcell", "tcell-1", "tcell-1"]
