@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 import httpx
 import typer
 
+from payk.cli import completion
 from payk.cli.command_line import AsJson, Home, fail, finite
 from payk.cli.managing import PAGE, ROOT, AdminUrl, all_pages, ask, exchanged, path, rows_of, show, told_lines
 from payk.printable import printable
@@ -31,9 +32,17 @@ _SESSION = ("session_id", "user", "address", "created_at", "last_seen_at", "expi
 _ENTRY = ("sequence", "at", "actor_kind", "actor_name", "address", "act", "object_kind", "object_name")
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Its name.")]
+UserName = Annotated[str, typer.Argument(metavar="NAME", help="Its name.", autocompletion=completion.users)]
+TokenName = Annotated[str, typer.Argument(metavar="NAME", help="Its name.", autocompletion=completion.tokens)]
 RoleName = Literal["admin", "operator", "client-manager", "client-viewer"]
 ClientName = Annotated[
-    str | None, typer.Option(metavar="CLIENT", envvar="PAYK_ACCESS_CLIENT", help="The client of client-... roles.")
+    str | None,
+    typer.Option(
+        metavar="CLIENT",
+        autocompletion=completion.clients,
+        envvar="PAYK_ACCESS_CLIENT",
+        help="The client of client-... roles.",
+    ),
 ]
 PasswordStdin = Annotated[
     bool,
@@ -70,13 +79,13 @@ def list_users(as_json: AsJson = False, url: AdminUrl = None, home: Home = None)
 
 
 @users.command()
-def disable(name: Name, url: AdminUrl = None, home: Home = None) -> None:
+def disable(name: UserName, url: AdminUrl = None, home: Home = None) -> None:
     """Let a user in no more: its sessions end, its tokens are refused."""
     ask("user disable", url, home, "PATCH", path("users", name), {"enabled": False})
 
 
 @users.command()
-def enable(name: Name, url: AdminUrl = None, home: Home = None) -> None:
+def enable(name: UserName, url: AdminUrl = None, home: Home = None) -> None:
     """Let a user in again."""
     body = {"enabled": True} | _confirmation("user enable", url, home)
     ask("user enable", url, home, "PATCH", path("users", name), body)
@@ -84,7 +93,7 @@ def enable(name: Name, url: AdminUrl = None, home: Home = None) -> None:
 
 @users.command("role")
 def set_role(
-    name: Name,
+    name: UserName,
     role: Annotated[RoleName, typer.Argument(metavar="ROLE", help="What it may do: docs/security.md.")],
     client: ClientName = None,
     url: AdminUrl = None,
@@ -96,7 +105,7 @@ def set_role(
 
 
 @users.command("password")
-def set_password(name: Name, url: AdminUrl = None, home: Home = None) -> None:
+def set_password(name: UserName, url: AdminUrl = None, home: Home = None) -> None:
     """Give a user the password that is the first line of standard input; its sessions end, a lock is lifted."""
     body = {"password": _new_password()} | _confirmation("user password", url, home)
     ask("user password", url, home, "PUT", path("users", name, "password"), body)
@@ -104,7 +113,7 @@ def set_password(name: Name, url: AdminUrl = None, home: Home = None) -> None:
 
 @users.command()
 def totp(
-    name: Name,
+    name: UserName,
     off: Annotated[bool, typer.Option("--off", envvar="PAYK_ACCESS_TOTP_OFF", help="No more one-time codes.")] = False,
     url: AdminUrl = None,
     home: Home = None,
@@ -120,7 +129,13 @@ def totp(
 def create_token(
     name: Name,
     user: Annotated[
-        str | None, typer.Option(metavar="USER", envvar="PAYK_ACCESS_USER", help="It may what this user may.")
+        str | None,
+        typer.Option(
+            metavar="USER",
+            autocompletion=completion.users,
+            envvar="PAYK_ACCESS_USER",
+            help="It may what this user may.",
+        ),
     ] = None,
     role: Annotated[
         RoleName | None, typer.Option(envvar="PAYK_ACCESS_TOKEN_ROLE", help="Or it has a role of its own.")
@@ -168,7 +183,7 @@ def list_tokens(as_json: AsJson = False, url: AdminUrl = None, home: Home = None
 
 
 @tokens.command()
-def revoke(name: Name, url: AdminUrl = None, home: Home = None) -> None:
+def revoke(name: TokenName, url: AdminUrl = None, home: Home = None) -> None:
     """Revoke a token: within a second every process refuses it."""
     ask("token revoke", url, home, "DELETE", path("tokens", name))
 

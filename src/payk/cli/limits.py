@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from payk.cli import completion
 from payk.cli.command_line import AsJson, Home, load_settings, server_parts
 
 if TYPE_CHECKING:
@@ -23,12 +24,19 @@ block = typer.Typer(no_args_is_help=True)
 UNIT = 10_000
 MOST = 10**15
 
-ClientName = Annotated[str, typer.Argument(metavar="CLIENT", help="Name of a client.", show_default=False)]
+ClientName = Annotated[
+    str,
+    typer.Argument(metavar="CLIENT", help="Name of a client.", show_default=False, autocompletion=completion.clients),
+]
 Numbers = Annotated[list[str], typer.Argument(metavar="NUMBER...", help="With country code.", show_default=False)]
 OfClient = Annotated[
     str | None,
     typer.Option(
-        "--client", envvar="PAYK_BLOCK_CLIENT", metavar="CLIENT", help="For this client alone. [default: all]"
+        "--client",
+        envvar="PAYK_BLOCK_CLIENT",
+        metavar="CLIENT",
+        autocompletion=completion.clients,
+        help="For this client alone. [default: all]",
     ),
 ]
 What = Annotated[

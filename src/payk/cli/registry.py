@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from payk.cli import completion
 from payk.cli.command_line import AsJson, Home, fail
 from payk.cli.managing import (
     AdminUrl,
@@ -38,10 +39,19 @@ changes = typer.Typer(no_args_is_help=True)
 commands = typer.Typer()
 
 Name = Annotated[str, typer.Argument(metavar="NAME")]
-Client = Annotated[str, typer.Argument(metavar="CLIENT")]
-Sender = Annotated[str, typer.Argument(metavar="SENDER")]
+ClientName = Annotated[str, typer.Argument(metavar="NAME", autocompletion=completion.clients)]
+OperatorName = Annotated[str, typer.Argument(metavar="NAME", autocompletion=completion.operators)]
+LinkName = Annotated[str, typer.Argument(metavar="NAME", autocompletion=completion.links)]
+Client = Annotated[str, typer.Argument(metavar="CLIENT", autocompletion=completion.clients)]
+NewSender = Annotated[str, typer.Argument(metavar="SENDER")]
+Sender = Annotated[str, typer.Argument(metavar="SENDER", autocompletion=completion.senders)]
 KeyId = Annotated[int, typer.Argument(metavar="KEY", help="Its number, as `payk key list` shows it.")]
-RouteId = Annotated[int, typer.Argument(metavar="ROUTE", help="Its number, as `payk route list` shows it.")]
+RouteId = Annotated[
+    int,
+    typer.Argument(
+        metavar="ROUTE", help="Its number, as `payk route list` shows it.", autocompletion=completion.routes
+    ),
+]
 Text = Annotated[str, typer.Option("--reason", metavar="TEXT", envvar="PAYK_REASON", help="Why.")]
 
 _CLIENT = ("name", "client_id", "enabled", "prepaid", "requests_per_second", "parts_per_day")
@@ -64,7 +74,7 @@ def list_clients(as_json: AsJson = False, url: AdminUrl = None, home: Home = Non
 
 
 @clients.command("show")
-def show_client(name: Name, as_json: AsJson = False, url: AdminUrl = None, home: Home = None) -> None:
+def show_client(name: ClientName, as_json: AsJson = False, url: AdminUrl = None, home: Home = None) -> None:
     """One client with its settings and limits."""
     show_one(ask("client show", url, home, "GET", path("clients", name)), as_json)
 
@@ -80,7 +90,7 @@ def create_client(
 
 @clients.command("set")
 def set_client(
-    name: Name,
+    name: ClientName,
     settings: Settings_ = None,
     if_match: IfMatch = None,
     force: Force = False,
@@ -95,13 +105,13 @@ def set_client(
 
 
 @clients.command("suspend")
-def suspend_client(name: Name, if_match: IfMatch = None, url: AdminUrl = None, home: Home = None) -> None:
+def suspend_client(name: ClientName, if_match: IfMatch = None, url: AdminUrl = None, home: Home = None) -> None:
     """Take nothing from it and send nothing of it until it is resumed."""
     ask("client suspend", url, home, "POST", path("clients", name, "suspend"), if_match=if_match)
 
 
 @clients.command("resume")
-def resume_client(name: Name, if_match: IfMatch = None, url: AdminUrl = None, home: Home = None) -> None:
+def resume_client(name: ClientName, if_match: IfMatch = None, url: AdminUrl = None, home: Home = None) -> None:
     """Take from it and send what waits."""
     ask("client resume", url, home, "POST", path("clients", name, "resume"), if_match=if_match)
 
@@ -185,7 +195,13 @@ def _print_key(made: dict[str, Any], as_json: bool) -> None:
 @senders.command("list")
 def list_senders(
     client: Annotated[
-        str | None, typer.Option(metavar="CLIENT", envvar="PAYK_SENDER_CLIENT", help="Of this client alone.")
+        str | None,
+        typer.Option(
+            metavar="CLIENT",
+            autocompletion=completion.clients,
+            envvar="PAYK_SENDER_CLIENT",
+            help="Of this client alone.",
+        ),
     ] = None,
     status: Annotated[
         str | None,
@@ -203,7 +219,7 @@ def list_senders(
 @senders.command("add")
 def add_sender(
     client: Client,
-    sender: Sender,
+    sender: NewSender,
     settings: Settings_ = None,
     as_json: AsJson = False,
     url: AdminUrl = None,
@@ -290,7 +306,7 @@ def list_operators(as_json: AsJson = False, url: AdminUrl = None, home: Home = N
 
 
 @operators.command("show")
-def show_operator(name: Name, as_json: AsJson = False, url: AdminUrl = None, home: Home = None) -> None:
+def show_operator(name: OperatorName, as_json: AsJson = False, url: AdminUrl = None, home: Home = None) -> None:
     """One operator with its settings."""
     show_one(ask("operator show", url, home, "GET", path("operators", name)), as_json)
 
@@ -306,7 +322,7 @@ def create_operator(
 
 @operators.command("set")
 def set_operator(
-    name: Name,
+    name: OperatorName,
     settings: Settings_ = None,
     if_match: IfMatch = None,
     force: Force = False,
@@ -323,7 +339,13 @@ def set_operator(
 @links.command("list")
 def list_links(
     operator: Annotated[
-        str | None, typer.Option(metavar="NAME", envvar="PAYK_LINK_OPERATOR", help="Of this operator alone.")
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            autocompletion=completion.operators,
+            envvar="PAYK_LINK_OPERATOR",
+            help="Of this operator alone.",
+        ),
     ] = None,
     as_json: AsJson = False,
     url: AdminUrl = None,
@@ -334,7 +356,7 @@ def list_links(
 
 
 @links.command("show")
-def show_link(name: Name, as_json: AsJson = False, url: AdminUrl = None, home: Home = None) -> None:
+def show_link(name: LinkName, as_json: AsJson = False, url: AdminUrl = None, home: Home = None) -> None:
     """One link with its settings; its password is never shown."""
     show_one(ask("link show", url, home, "GET", path("links", name)), as_json)
 
@@ -346,7 +368,7 @@ Password = Annotated[
 
 @links.command("create")
 def create_link(
-    operator: Annotated[str, typer.Argument(metavar="OPERATOR")],
+    operator: Annotated[str, typer.Argument(metavar="OPERATOR", autocompletion=completion.operators)],
     name: Name,
     settings: Settings_ = None,
     password_stdin: Password = False,
@@ -361,7 +383,7 @@ def create_link(
 
 @links.command("set")
 def set_link(
-    name: Name,
+    name: LinkName,
     settings: Settings_ = None,
     password_stdin: Password = False,
     if_match: IfMatch = None,
@@ -428,10 +450,19 @@ def set_route(
 def explain_route(
     number: Annotated[str, typer.Argument(metavar="NUMBER", help="As the client may write it.")],
     client: Annotated[
-        str | None, typer.Option(metavar="NAME", envvar="PAYK_ROUTE_CLIENT", help="The client that sends.")
+        str | None,
+        typer.Option(
+            metavar="NAME", autocompletion=completion.clients, envvar="PAYK_ROUTE_CLIENT", help="The client that sends."
+        ),
     ] = None,
     sender: Annotated[
-        str | None, typer.Option(metavar="NAME", envvar="PAYK_ROUTE_SENDER", help="SenderAddress of the message.")
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            autocompletion=completion.senders,
+            envvar="PAYK_ROUTE_SENDER",
+            help="SenderAddress of the message.",
+        ),
     ] = None,
     sms_type: Annotated[
         str | None, typer.Option("--type", metavar="TYPE", envvar="PAYK_ROUTE_TYPE", help="common, otp or batch.")

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from payk.cli import completion
 from payk.cli.command_line import AsJson, Home, load_settings, server_parts
 
 __all__ = ["link", "operator", "queue", "receipt"]
@@ -17,11 +18,23 @@ receipt = typer.Typer(no_args_is_help=True)
 
 ClientName = Annotated[
     str | None,
-    typer.Option("--client", metavar="NAME", envvar="PAYK_QUEUE_CLIENT", help="Only messages of this client."),
+    typer.Option(
+        "--client",
+        metavar="NAME",
+        autocompletion=completion.clients,
+        envvar="PAYK_QUEUE_CLIENT",
+        help="Only messages of this client.",
+    ),
 ]
 Label = Annotated[
     str | None,
-    typer.Option("--label", metavar="LABEL", envvar="PAYK_QUEUE_LABEL", help="Only messages with this label."),
+    typer.Option(
+        "--label",
+        metavar="LABEL",
+        autocompletion=completion.labels,
+        envvar="PAYK_QUEUE_LABEL",
+        help="Only messages with this label.",
+    ),
 ]
 Type = Annotated[
     Literal["common", "otp", "batch"] | None,
@@ -32,6 +45,7 @@ OperatorName = Annotated[
     typer.Option(
         "--operator",
         metavar="NAME",
+        autocompletion=completion.operators,
         envvar="PAYK_QUEUE_OPERATOR",
         help="Only messages whose route names this operator first.",
     ),
@@ -43,11 +57,18 @@ DryRun = Annotated[
     bool,
     typer.Option("--dry-run", envvar="PAYK_DRY_RUN", help="Say how many messages are meant and change nothing."),
 ]
-Name = Annotated[str, typer.Argument(metavar="NAME")]
+NamedOperator = Annotated[str, typer.Argument(metavar="NAME", autocompletion=completion.operators)]
+LinkName = Annotated[str, typer.Argument(metavar="NAME", autocompletion=completion.links)]
 Ids = Annotated[list[int] | None, typer.Argument(metavar="[ID]...", help="As `payk receipt parked` lists them.")]
 OfOperator = Annotated[
     str | None,
-    typer.Option("--operator", metavar="NAME", envvar="PAYK_RECEIPT_OPERATOR", help="Only those of this operator."),
+    typer.Option(
+        "--operator",
+        metavar="NAME",
+        autocompletion=completion.operators,
+        envvar="PAYK_RECEIPT_OPERATOR",
+        help="Only those of this operator.",
+    ),
 ]
 # No variable stands for this one: it is meant once.
 All = Annotated[bool, typer.Option("--all", help="Every one.")]
@@ -136,13 +157,13 @@ def _set_draining(kind: Literal["operator", "link"], name: str, draining: bool, 
 
 
 @operator.command("drain")
-def drain_operator(name: Name, home: Home = None) -> None:
+def drain_operator(name: NamedOperator, home: Home = None) -> None:
     """Give nothing new to an operator: the next of each route carry; what it has is finished, its binds stay."""
     _set_draining("operator", name, True, home)
 
 
 @operator.command("resume")
-def resume_operator(name: Name, home: Home = None) -> None:
+def resume_operator(name: NamedOperator, home: Home = None) -> None:
     """Give messages to an operator again."""
     _set_draining("operator", name, False, home)
 
@@ -159,7 +180,10 @@ def show_health(as_json: AsJson = False, home: Home = None) -> None:
 
 @operator.command("shifts")
 def show_shifts(
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Only those of this operator.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="[NAME]", help="Only those of this operator.", autocompletion=completion.operators),
+    ] = None,
     as_json: AsJson = False,
     home: Home = None,
 ) -> None:
@@ -172,13 +196,13 @@ def show_shifts(
 
 
 @link.command("drain")
-def drain_link(name: Name, home: Home = None) -> None:
+def drain_link(name: LinkName, home: Home = None) -> None:
     """Give nothing new to a link: the others of its operator carry; what it has is finished, its binds stay."""
     _set_draining("link", name, True, home)
 
 
 @link.command("resume")
-def resume_link(name: Name, home: Home = None) -> None:
+def resume_link(name: LinkName, home: Home = None) -> None:
     """Give messages to a link again."""
     _set_draining("link", name, False, home)
 

@@ -19,6 +19,6 @@ it, watch it, restart it and stop it ourselves:
 from __future__ import annotations
 
 from payk.store.embedded.errors import EmbeddedError
-from payk.store.embedded.server import EmbeddedPostgres
+from payk.store.embedded.server import EmbeddedPostgres, running_dsn
 
-__all__ = ["EmbeddedError", "EmbeddedPostgres"]
+__all__ = ["EmbeddedError", "EmbeddedPostgres", "running_dsn"]

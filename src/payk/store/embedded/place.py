@@ -102,6 +102,16 @@ class Place:
         return self.base / "postgres.log"
 
     @classmethod
+    def present(cls, home: Path) -> Place | None:
+        """The place of a home that has one; nothing is made, and nothing of it looked into."""
+        if (home / "postgres").is_dir():
+            return cls(home, home / "postgres", Account.current(), as_root=False)
+        file = home / "database-id"
+        if not file.is_file():
+            return None
+        return cls(home, SYSTEM_STATE / file.read_text().strip(), Account.current(), as_root=True)
+
+    @classmethod
     def prepare(cls, home: Path) -> Place:
         """The place of this home; what it needs is made. Raises EmbeddedError and OSError."""
         if not home.exists():

@@ -28,7 +28,7 @@ from payk.store.embedded.server_log import ServerLog
 from payk.store.embedded.strays import stop_strays
 from payk.store.embedded.wal_stream import WalStream
 
-__all__ = ["EmbeddedPostgres"]
+__all__ = ["EmbeddedPostgres", "running_dsn"]
 
 _WATCH = 0.2  # s between two looks at the server
 _CALM = 10.0  # s of life after which a death counts as the first again: what cannot live dies sooner
@@ -222,6 +222,13 @@ class EmbeddedPostgres:
             connection = await asyncpg.connect(self.dsn, database="postgres", timeout=_ANSWER)
             await connection.execute(f"CREATE DATABASE {DATABASE}")
         await connection.close()
+
+
+def running_dsn(home: Path) -> str | None:
+    """The DSN of the server that runs on a home, None where none does. Makes, starts and waits for nothing."""
+    place = Place.present(home)
+    running = None if place is None else Postmaster.find(place.data)
+    return None if place is None or running is None or not running.is_ready() else _dsn(place)
 
 
 def _dsn(place: Place) -> str:
