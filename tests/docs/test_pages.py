@@ -85,7 +85,7 @@ def test_the_settings_page_is_up_to_date() -> None:
 def test_commands_have_the_options_that_are_shown(page: Path) -> None:
     for _, *words in commands_of(page):
         if words[0].startswith("-"):
-            assert words[0] in {"--help", "--version"}
+            assert words[0] in {"--help", "--version", "--install-completion"}
             continue
         options = options_of(words)
         for word in words[1:]:
