@@ -69,6 +69,7 @@ async def test_every_command_of_the_page(payk: Payk) -> None:
     assert of(f"{public}reports?GroupBy=Operator").lstrip("\ufeff").startswith("Operator,Messages,Parts,None,")
     assert of(f"{managed}reports?group_by=Route").lstrip("\ufeff").startswith("route,operator,messages,parts,")
     assert json.loads(of(f"{managed}reports?group_by=Client"))["group_by"] == ["Client", "SmsType", "Hour"]
+    assert json.loads(of("curl -s http://127.0.0.1:8080/api/v1/reports/labels")).keys() == {"Labels"}
     assert json.loads(of(f"{managed}reports/labels?client=demo")).keys() == {"items"}
     # What the label says at once the report says after a moment.
     async with asyncio.timeout(30):

@@ -200,7 +200,10 @@ async def test_the_progress_of_a_label(counted: Centre) -> None:
     assert body["Failures"] == [{"MessageState": "Undeliverable", "Reason": "receipt: 011", "Messages": 1}]
     assert body["LastDue"] is not None
     labels = (await report(counted, path="/api/v1/reports/labels")).json()["Labels"]
-    assert {(each["SmsLabel"], each["Messages"]) for each in labels} == {("sale", 7), ("=1+1", 2)}
+    assert {tuple(each[name] for name in ("SmsLabel", "Messages", "Delivered", "Failed")) for each in labels} == {
+        ("sale", 7, 3, 1),
+        ("=1+1", 2, 0, 0),
+    }
 
 
 async def test_a_label_without_messages_is_not_found(counted: Centre) -> None:

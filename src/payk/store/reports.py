@@ -151,6 +151,8 @@ class LabelSeen:
     client: str
     label: str
     messages: int
+    delivered: int
+    failed: int
     last_at: datetime
     """The day (UTC) of its newest message."""
 
@@ -402,6 +404,9 @@ async def recent_labels(
         names = await _names(connection)
         rows = await connection.fetch(sql("reports.labels_of"), client_id, since, limit)
     return [
-        LabelSeen(names.clients.get(row["client_id"], ""), row["label"], row["messages"], row["last_at"])
+        LabelSeen(
+            names.clients.get(row["client_id"], ""),
+            *(row[name] for name in ("label", "messages", "delivered", "failed", "last_at")),
+        )
         for row in rows
     ]

@@ -330,9 +330,11 @@ from report_pace where client_id = $1 and label = $2 and minute > now() - interv
 
 -- name: labels_of
 -- The newest labels of a client (null = of all) since $2, $3 at most.
-select c.client_id, c.label, sum(m)::bigint as messages, max(c.began) as last_at from (
-    select k.client_id, k.label, n.began, n.m0 + n.m1 + n.m2 + n.m3 + n.m4 + n.m5 + n.m6 + n.m7 + n.m8 as m
+select c.client_id, c.label, sum(m)::bigint as messages, sum(c.delivered)::bigint as delivered,
+       sum(c.failed)::bigint as failed, max(c.began) as last_at from (
+    select k.client_id, k.label, n.began, n.m0 + n.m1 + n.m2 + n.m3 + n.m4 + n.m5 + n.m6 + n.m7 + n.m8 as m,
+           n.m2 as delivered, n.m3 + n.m4 + n.m5 + n.m7 + n.m8 as failed
     from report_count n join report_key k using (key_id)
     where n.span = 2 and n.began >= $2 and k.label <> '' and ($1::integer is null or k.client_id = $1)
 ) c
-group by 1, 2 having sum(m) > 0 order by 4 desc, 3 desc, 1, 2 limit $3;
+group by 1, 2 having sum(m) > 0 order by last_at desc, messages desc, 1, 2 limit $3;

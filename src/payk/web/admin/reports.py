@@ -70,6 +70,8 @@ class LabelSeen(BaseModel):
     client: str
     label: str
     messages: int
+    delivered: int
+    failed: int
     last_day: str = Field(description="Of UTC, on which its newest message came.")
 
 
@@ -165,7 +167,14 @@ async def labels(
     found = await parts.reports.labels(_asker(caller), client_id, since, LABELS_MOST, timeout=PATIENCE)
     return LabelsSeen(
         items=[
-            LabelSeen(client=each.client, label=each.label, messages=each.messages, last_day=f"{each.last_at:%Y-%m-%d}")
+            LabelSeen(
+                client=each.client,
+                label=each.label,
+                messages=each.messages,
+                delivered=each.delivered,
+                failed=each.failed,
+                last_day=f"{each.last_at:%Y-%m-%d}",
+            )
             for each in found
         ]
     )

@@ -114,7 +114,11 @@ def report_schemas() -> dict[str, Any]:
         "LastDue": nullable,
         "EndsAt": nullable,
     }
-    seen = {"SmsLabel": {"type": "string"}, "Messages": count, "LastDay": {"type": "string", "format": "date"}}
+    seen = {
+        "SmsLabel": {"type": "string"},
+        **dict.fromkeys(("Messages", "Delivered", "Failed"), count),
+        "LastDay": {"type": "string", "format": "date"},
+    }
     exported: dict[str, Any] = {column: {} for column in MESSAGE_COLUMNS}
     return {
         "Report": _object(

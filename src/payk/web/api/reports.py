@@ -73,7 +73,13 @@ class OwnReports:
                 since = self._reports.now() - timedelta(days=LABEL_DAYS)
                 found = await self._reports.labels(who, who, since, LABELS_MOST, timeout=self._patience)
                 labels = [
-                    {"SmsLabel": each.label, "Messages": each.messages, "LastDay": f"{each.last_at:%Y-%m-%d}"}
+                    {
+                        "SmsLabel": each.label,
+                        "Messages": each.messages,
+                        "Delivered": each.delivered,
+                        "Failed": each.failed,
+                        "LastDay": f"{each.last_at:%Y-%m-%d}",
+                    }
                     for each in found
                 ]
                 return Answer(200, _encode({"Labels": labels}))
