@@ -31,6 +31,27 @@ async def test_the_same_client_message_id_sent_to_both_at_once_is_one_message(pa
         ]
 
 
+async def test_a_registry_that_is_not_understood_is_warned_of(payk_on_server: Payk) -> None:
+    """Rows of a newer Payk: what is known stays in force, but a key that is revoked is refused."""
+    await payk_on_server.apply(registry(2775))
+    door = await payk_on_server.serve()
+    connection = await asyncpg.connect(payk_on_server.environment["PAYK_DATABASE_URL"])
+    await connection.execute("""update payk.link set options = options || '{"long_text": "morse"}'""")
+    await connection.execute("update payk.registry_version set version = version + 1")
+    await connection.close()
+    async with asyncio.timeout(5):
+        while not (warnings := (await door.admin.get("/health/ready")).json()["Warnings"]):
+            await asyncio.sleep(0.05)
+    [warning] = warnings
+    assert warning.startswith("version 2 of the registry is not known to this Payk, which works by version 1")
+    await door.send()
+    revoked = door.http.headers["X-Api-Key"]
+    await payk_on_server.apply(f'[[client]]\nname = "bank"\nrevoked_keys = ["{revoked}"]\n')
+    async with asyncio.timeout(1):
+        while (await door.http.post("/api/v1/sms", json=MESSAGE)).status_code != 401:
+            await asyncio.sleep(0.01)
+
+
 async def test_the_same_idempotency_key_sent_to_both_at_once_is_one_message(payk_on_server: Payk) -> None:
     await payk_on_server.apply(registry(2775))
     doors = await asyncio.gather(*(payk_on_server.serve("--roles", "api") for _ in range(2)))

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_network
+from typing import Any
 
 import asyncpg
 import pytest
 
+from payk.domain.account import Client
 from payk.domain.directory import CurrentDirectory, Directory
 from payk.registry import follow
 from payk.registry.errors import DirectoryError
@@ -161,9 +166,8 @@ async def test_rows_of_a_newer_payk_do_not_take_the_directory_away(database: Dat
         assert (await changes.next()).version == 3
 
 
-async def test_ten_thousand_clients_and_five_thousand_routes_load_quickly_and_let_others_in_between(
-    database: Database,
-) -> None:
+async def large_registry(database: Database) -> None:
+    """10,000 clients, 100,000 senders, 30,000 keys, 5,000 plain routes and as many with conditions."""
     async with database.transaction() as connection:
         await connection.execute("insert into client (name) select 'client ' || n from generate_series(1, 10000) n")
         await connection.execute(
@@ -187,6 +191,12 @@ async def test_ten_thousand_clients_and_five_thousand_routes_load_quickly_and_le
         )
         await connection.execute("update sender set operators = (select operators from queue) where name = 'Sender 1'")
         await connection.execute("analyze")
+
+
+async def test_ten_thousand_clients_and_five_thousand_routes_load_quickly_and_let_others_in_between(
+    database: Database,
+) -> None:
+    await large_registry(database)
     started = time.perf_counter()
     loading = asyncio.create_task(load(database))
     longest, last = 0.0, started
@@ -202,3 +212,129 @@ async def test_ten_thousand_clients_and_five_thousand_routes_load_quickly_and_le
     # Measured 0.2 s and 0.02 s; the bounds leave room for a machine that is busy otherwise.
     assert time.perf_counter() - started < 5.0
     assert longest < 1.0
+
+
+@asynccontextmanager
+async def busy_loop() -> AsyncIterator[None]:
+    """Every turn of the loop takes 5 ms, as where there is much to do."""
+
+    async def keep_busy() -> None:
+        while True:
+            end = time.perf_counter() + 0.005
+            while time.perf_counter() < end:
+                pass
+            await asyncio.sleep(0)
+
+    busy = asyncio.create_task(keep_busy())
+    try:
+        yield
+    finally:
+        busy.cancel()
+        await asyncio.gather(busy, return_exceptions=True)
+
+
+async def within_a_second(come: Callable[[], bool]) -> None:
+    async with asyncio.timeout(1.0):
+        while not come():
+            await asyncio.sleep(0)
+
+
+def client_of(directory: Directory, name: str) -> Client:
+    return next(client for client in directory.clients.values() if client.name == name)
+
+
+def key(client: str, number: int) -> bytes:
+    """The digest of a key in the large registry."""
+    return hashlib.sha256(f"{client}{number}".encode()).digest()
+
+
+async def test_what_is_taken_away_is_refused_within_a_second_however_large_the_registry_is(
+    database: Database, applies: Applies
+) -> None:
+    await large_registry(database)
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+
+    def in_force() -> Directory:
+        return changes.current.value
+
+    def changed_key(**options: Any) -> dict[str, Any]:
+        return {"client": [{"name": "client 1", "key": [{"sha256": key("client 1", 2).hex(), **options}]}]}
+
+    async with following(database) as changes, busy_loop():
+        await applies(
+            {"client": [{"name": "client 1", "key": [{"sha256": key("client 1", 1).hex(), "revoked": True}]}]}
+        )
+        await within_a_second(lambda: key("client 1", 1) not in in_force().keys)
+        assert changes.seen.empty(), "the whole is loaded later"
+        await applies(changed_key(expires_at=tomorrow.isoformat(timespec="seconds")))
+        await within_a_second(lambda: in_force().keys[key("client 1", 2)].expires_at is not None)
+        await applies(changed_key(allow_from=["10.0.0.0/8"]))
+        await within_a_second(lambda: in_force().keys[key("client 1", 2)].allow_from == (ip_network("10.0.0.0/8"),))
+        await applies({"client": [{"name": "client 2", "enabled": False}]})
+        await within_a_second(lambda: not client_of(in_force(), "client 2").enabled)
+        await applies({"client": [{"name": "client 3", "sender": [{"name": "sender 4", "status": "withdrawn"}]}]})
+        await within_a_second(lambda: "sender 4" not in client_of(in_force(), "client 3").senders)
+        ends = [{"name": "Sender 5", "expires_at": tomorrow.isoformat(timespec="seconds")}]
+        await applies({"client": [{"name": "client 3", "sender": ends}]})
+        await within_a_second(lambda: "sender 5" in client_of(in_force(), "client 3").sender_expiry)
+    assert len(client_of(in_force(), "client 3").senders) == 9
+    assert len(in_force().keys) == 29_999
+
+
+async def test_what_was_taken_away_while_the_whole_was_loaded_stays_away(database: Database, applies: Applies) -> None:
+    await large_registry(database)
+    async with following(database) as changes, busy_loop():
+        await applies({"client": [{"name": "new"}]})
+        await within_a_second(lambda: any(task.get_name() == "registry-load" for task in asyncio.all_tasks()))
+        gone = key("client 7", 1)
+        await applies({"client": [{"name": "client 7", "key": [{"sha256": gone.hex(), "revoked": True}]}]})
+        await within_a_second(lambda: gone not in changes.current.value.keys)
+        while changes.current.value.version < 2:
+            await asyncio.sleep(0)
+            assert gone not in changes.current.value.keys
+
+
+async def test_what_is_taken_away_is_followed_where_the_rest_is_not_understood(
+    database: Database, applies: Applies
+) -> None:
+    link = {"host": "a.tj", "port": 1, "system_id": "x", "password": "x"}
+    digests = [hashlib.sha256(name).digest() for name in (b"a", b"b")]
+    keys = [{"sha256": digest.hex()} for digest in digests]
+    senders = [{"name": "Shop"}, {"name": "Sale"}]
+    await applies(
+        {"operator": [{"name": "tcell", "link": [link]}], "client": [{"name": "demo", "key": keys, "sender": senders}]}
+    )
+    current = CurrentDirectory(await load(database))
+    follower = Follower(database, current)
+    following = asyncio.create_task(follower.run())
+    assert follower.warnings() == []
+    async with database.transaction() as connection:
+        await connection.execute("""update link set options = options || '{"long_text": "morse"}'""")
+        await connection.execute("update registry_version set version = version + 1")
+    await within_a_second(lambda: follower.warnings() != [])
+    [warning] = follower.warnings()
+    assert "version 2 of the registry is not known to this Payk, which works by version 1" in warning
+
+    await applies({"client": [{"name": "demo", "key": [{"sha256": digests[0].hex(), "revoked": True}]}]})
+    await within_a_second(lambda: [*current.value.keys] == [digests[1]])
+    await applies({"client": [{"name": "demo", "sender": [{"name": "Sale", "status": "withdrawn"}]}]})
+    await within_a_second(lambda: [*client_of(current.value, "demo").senders] == ["shop"])
+    await applies({"client": [{"name": "demo", "enabled": False}]})
+    await within_a_second(lambda: not client_of(current.value, "demo").enabled)
+    assert digests[0] not in current.value.keys, "what was taken away earlier stays away"
+    await applies({"client": [{"name": "demo", "enabled": True, "max_parts": 3}]})
+    await within_a_second(lambda: client_of(current.value, "demo").enabled)
+    assert client_of(current.value, "demo").max_parts == 20, "what is new waits for the whole"
+    async with database.transaction() as connection:  # by a Payk that has other networks than this one
+        await connection.execute("update api_key set allow_from = '{somewhere}' where sha256 = $1", digests[1])
+    await applies({"client": [{"name": "demo", "key": [{"sha256": digests[1].hex(), "label": "till"}]}]})
+    await within_a_second(lambda: not current.value.keys)
+
+    async with database.transaction() as connection:
+        await connection.execute("update api_key set allow_from = '{}'")
+    await applies({"operator": [{"name": "tcell", "link": [{"long_text": "sar"}]}]})
+    await within_a_second(lambda: not follower.warnings())
+    assert [*current.value.keys] == [digests[1]]
+    assert client_of(current.value, "demo").max_parts == 3
+    following.cancel()
+    await asyncio.gather(following, return_exceptions=True)

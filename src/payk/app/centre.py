@@ -160,7 +160,8 @@ async def run_centre(
     await watch.look()
     wait = ReceiptWait(settings.receipt_wait, settings.receipt_grace)
     rules = settings.retry_rules
-    readiness = _readiness(db, watch, [tls for tls in (doors.api_tls, doors.admin_tls) if tls is not None])
+    follower = Follower(db, directory)
+    readiness = _readiness(db, watch, follower, [tls for tls in (doors.api_tls, doors.admin_tls) if tls is not None])
     _allow_files(settings.connections)
 
     async with asyncio.TaskGroup() as group:
@@ -177,7 +178,7 @@ async def run_centre(
         start(incarnation.run(), "heartbeat")
         start(watch.run(), "database watch")
         start(tell(db), "wake-ups")
-        start(Follower(db, directory).run(), "registry follower")
+        start(follower.run(), "registry follower")
         start(sealing.run(), "sealing follower")
         if Role.MAINTENANCE in roles:
             for duty in all_duties(
@@ -369,8 +370,10 @@ def _public_site(
     return site
 
 
-def _readiness(db: Database, watch: DatabaseWatch, tls: Sequence[ServerTls]) -> Readiness:
-    """Ready = the database answers and has our schema; a role that runs nowhere and what the watch sees is told."""
+def _readiness(db: Database, watch: DatabaseWatch, follower: Follower, tls: Sequence[ServerTls]) -> Readiness:
+    """Ready = the database answers and has our schema; a role that runs nowhere, what the watch sees and that the
+    registry cannot be followed is told.
+    """
 
     async def ready() -> tuple[bool, list[str]]:
         try:
@@ -388,6 +391,7 @@ def _readiness(db: Database, watch: DatabaseWatch, tls: Sequence[ServerTls]) -> 
             *(f"no process with the role {role} is alive" for role in nowhere),
             *(f"operator {found.operator} is sick" for found in sick),
             *watch.warnings,
+            *follower.warnings(),
             *certificates,
         ]
 

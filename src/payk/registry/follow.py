@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any, Final, TypeVar
 
-from payk.domain.account import ApiKey, Client
+from payk.domain.account import Client
 from payk.domain.directory import CurrentDirectory, Directory
 from payk.domain.hold import Holds
 from payk.domain.limits import NO_LIMITS, Limits
@@ -23,20 +23,19 @@ from payk.registry.errors import DirectoryError
 from payk.registry.key import Key, Option
 from payk.registry.limit_options import LIMITS
 from payk.registry.options import CLIENT, LINK, ROUTE
-from payk.registry.value import decode_networks
+from payk.registry.taken import key_of, without
 from payk.store.database import Database
 from payk.store.errors import StoreError
-from payk.store.holds import read_holds
 from payk.store.listening import listen
 from payk.store.registry import (
     REGISTRY_CHANNEL,
     Snapshot,
     StoredClient,
-    StoredKey,
     StoredLink,
     StoredRoute,
     add_queues,
     read_snapshot,
+    read_taken,
     registry_version,
 )
 
@@ -55,7 +54,7 @@ async def load(db: Database) -> Directory:
     """The registry as of now. Raises StoreError, and DirectoryError where a row cannot be understood."""
     snapshot = await read_snapshot(db)
     clients = {row.client_id: _client(row) async for row in _in_turn(snapshot.clients)}
-    keys = {row.sha256: _key(row) async for row in _in_turn(snapshot.keys)}
+    keys = {row.sha256: key_of(row) async for row in _in_turn(snapshot.keys)}
     links: dict[int, list[Link]] = {}
     async for row in _in_turn(snapshot.links):
         links.setdefault(row.operator_id, []).append(_link(row))
@@ -86,8 +85,9 @@ async def load(db: Database) -> Directory:
 class Follower:
     """Keeps `current` at the version that the database has.
 
-    While the database is away the last known directory stays in force. `on_change` is called with each new one, after
-    it came into force.
+    What is taken away (keys, clients, senders) or held is in force first, however large the registry is and even where
+    the rest of it cannot be understood. While the database is away the last known directory stays in force.
+    `on_change` is called with each directory that was loaded, after it came into force.
     """
 
     def __init__(self, db: Database, current: CurrentDirectory) -> None:
@@ -95,45 +95,76 @@ class Follower:
         self._db = db
         self._current = current
         self._announced = asyncio.Event()
+        self._base = current.value
+        """As it was loaded; what is in force is this without what was taken away since."""
+        self._followed = current.value.version
+        """What was taken away up to this version is not in force."""
+        self._loading = False
+        self._loaded: Directory | None = None
+        """A directory that is not in force yet."""
         self._not_understood: int | None = None
+
+    def warnings(self) -> list[str]:
+        """What is worth knowing of this process: that it cannot follow the registry."""
+        if self._not_understood is None:
+            return []
+        told = f"version {self._not_understood} of the registry is not known to this Payk, which works by version"
+        return [f"{told} {self._base.version}, without what was taken away since; its log says why"]
 
     async def run(self) -> None:
         """Follow until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._listen(), name="registry-listen")
-            group.create_task(self._poll(), name="registry-poll")
+            group.create_task(self._poll(group), name="registry-poll")
 
     async def _listen(self) -> None:
         await listen(self._db, REGISTRY_CHANNEL, lambda _: self._announced.set(), self._announced.set)
 
-    async def _poll(self) -> None:
+    async def _poll(self, group: asyncio.TaskGroup) -> None:
         while True:
             self._announced.clear()
             with suppress(StoreError):  # away: what is known stays in force
                 version, block_list = await registry_version(self._db)
                 if block_list is not self._current.value.block_list:
                     self._current.value = replace(self._current.value, block_list=block_list)
-                if version not in (self._current.value.version, self._not_understood):
-                    await self._replace(version)
+                await self._follow(version)
+                if not self._loading and version not in (self._base.version, self._not_understood):
+                    self._loading = True
+                    group.create_task(self._load(version), name="registry-load")
             with suppress(TimeoutError):
                 async with asyncio.timeout(POLL):
                     await self._announced.wait()
 
-    async def _replace(self, version: int) -> None:
-        # What is to stop stops at once, however large the registry is.
-        holds = Holds(await read_holds(self._db))
-        if holds != self._current.value.holds:
-            self._current.value = replace(self._current.value, holds=holds)
+    async def _load(self, version: int) -> None:
+        """Beside the looks, which go on: more may be taken away meanwhile."""
         try:
-            directory = await load(self._db)
+            self._loaded = await load(self._db)
+            self._announced.set()
+        except StoreError:
+            pass  # the next look begins anew
         except DirectoryError as error:
-            log.error("registry_not_understood", version=version, kept=self._current.value.version, error=str(error))
+            log.error("registry_not_understood", version=version, kept=self._base.version, error=str(error))
             self._not_understood = version
+        finally:
+            self._loading = False
+
+    async def _follow(self, version: int) -> None:
+        """Put into force what was loaded, and what was taken away up to `version`, which was looked up after that."""
+        loaded = self._loaded
+        if loaded is None and version == self._followed:
             return
-        self._current.value = directory
-        log.info("registry_changed", version=directory.version)
-        for tell in self.on_change:
-            tell(directory)
+        base = loaded or self._base
+        directory = base if base.version >= version else without(base, await read_taken(self._db, base.version))
+        block_list = self._current.value.block_list
+        self._current.value = (
+            directory if directory.block_list is block_list else replace(directory, block_list=block_list)
+        )
+        self._base, self._followed = base, version
+        if loaded is not None:
+            self._loaded = self._not_understood = None
+            log.info("registry_changed", version=loaded.version)
+            for tell in self.on_change:
+                tell(self._current.value)
 
 
 async def _in_turn(rows: Sequence[Row]) -> AsyncIterator[Row]:
@@ -175,11 +206,6 @@ def _alike(options: str) -> tuple[Mapping[str, Any], Limits]:
     found = _decoded(CLIENT, options)
     limits = Limits(**{name: found.pop(name) for name in LIMITS})
     return found, NO_LIMITS if limits == NO_LIMITS else limits
-
-
-def _key(row: StoredKey) -> ApiKey:
-    allow_from = decode_networks(row.allow_from) if row.allow_from else ()
-    return ApiKey(row.key_id, row.client_id, row.expires_at, allow_from)
 
 
 def _link(row: StoredLink) -> Link:

@@ -23,6 +23,8 @@ from payk.store.queries import sql
 
 __all__ = [
     "REGISTRY_CHANNEL",
+    "ChangedKey",
+    "ChangedSender",
     "ChosenLists",
     "ClientRow",
     "InForce",
@@ -40,11 +42,13 @@ __all__ = [
     "StoredLink",
     "StoredOperator",
     "StoredRoute",
+    "Taken",
     "add_queues",
     "announce",
     "changing",
     "note_key_use",
     "read_snapshot",
+    "read_taken",
     "registry_version",
     "route_number",
 ]
@@ -394,6 +398,34 @@ class StoredRoute(NamedTuple):
     options: str
 
 
+class ChangedKey(NamedTuple):
+    """An API key that was changed, as it is now."""
+
+    stored: StoredKey
+    revoked: bool
+
+
+class ChangedSender(NamedTuple):
+    """A sender that was changed, as it is now; `enabled` = approved."""
+
+    client_id: int
+    name: str
+    enabled: bool
+    expires_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What may have been taken away since a version: few rows, however large the registry is."""
+
+    keys: Sequence[ChangedKey]
+    clients: Sequence[int]
+    """Those that are disabled now."""
+    senders: Sequence[ChangedSender]
+    holds: Sequence[Hold]
+    """All that stand."""
+
+
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """The whole registry at one version."""
@@ -426,4 +458,16 @@ async def read_snapshot(db: Database, *, timeout: float = 30.0) -> Snapshot:
             [StoredRoute(*row) for row in await fetch(sql("registry.load_routes"))],
             await holds_in_force(connection),
             bool(await connection.fetchval(sql("blocked.are_any"))),
+        )
+
+
+async def read_taken(db: Database, since: int, *, timeout: float = 2.0) -> Taken:
+    """What the changes after version `since` may have taken away, as it is now."""
+    async with db.connection(timeout) as connection:
+        fetch = connection.fetch
+        return Taken(
+            [ChangedKey(StoredKey(*row[:5]), row[5]) for row in await fetch(sql("registry.keys_changed"), since)],
+            [row[0] for row in await fetch(sql("registry.clients_disabled"), since)],
+            [ChangedSender(*row) for row in await fetch(sql("registry.senders_changed"), since)],
+            await holds_in_force(connection),
         )

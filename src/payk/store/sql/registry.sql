@@ -248,6 +248,36 @@ with moved as (update registry_version set version = version + 1 returning versi
 insert into registry_change (version, author, difference)
 select version, $1, $2::text::jsonb from moved returning version;
 
+-- name: keys_changed
+-- Every key that was changed after version $1, as it is now; a change names it by the first digits of its digest.
+select distinct k.sha256, k.key_id, k.client_id, k.expires_at, k.allow_from, k.revoked_at is not null as revoked
+from registry_change r
+cross join lateral jsonb_array_elements(r.difference -> 'changes') line
+cross join lateral (
+    select case when line ->> 'kind' = 'api key' and line ->> 'sign' = '~' and line ->> 'name' ~ '^[0-9a-f]{8}$'
+                then line ->> 'name' end as digits
+) f
+join api_key k on k.sha256 between decode(f.digits || repeat('0', 56), 'hex')
+                           and decode(f.digits || repeat('f', 56), 'hex')
+where r.version > $1;
+
+-- name: clients_disabled
+-- Every client that was changed after version $1 and is not enabled now.
+select distinct c.client_id
+from registry_change r
+cross join lateral jsonb_array_elements(r.difference -> 'changes') line
+join client c on c.name = line ->> 'name'
+where r.version > $1 and line ->> 'kind' = 'client' and line ->> 'sign' = '~' and not c.enabled;
+
+-- name: senders_changed
+-- Every sender that was changed after version $1, as it is now.
+select distinct s.client_id, s.name, s.enabled, s.expires_at
+from registry_change r
+cross join lateral jsonb_array_elements(r.difference -> 'changes') line
+join client c on c.name = substr(line ->> 'of', length('client ') + 1)
+join sender s on s.client_id = c.client_id and lower(s.name) = lower(line ->> 'name')
+where r.version > $1 and line ->> 'kind' = 'sender' and line ->> 'sign' = '~';
+
 -- name: announce
 -- Wakes every process that follows the registry.
 select pg_notify($1, $2);
