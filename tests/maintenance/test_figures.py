@@ -78,12 +78,15 @@ async def test_what_is_finite(scene: Scene) -> None:
     await figures.run_once()
     found = figures.readings
     assert found[c.CENTRE_IDS_USED][()] == pytest.approx(100_000_000 / 2**31, rel=0.01)
+    assert found[c.CENTRE_REPORT_DIFFERENCES][()] == 0
+    await scene.accept(3)
     ahead = found[c.CENTRE_PARTITION_IDS]
     assert set(ahead) == {("message",), ("receipt",)}
     assert all(10_000_000 < ids <= 30_000_000 for ids in ahead.values())
     await scene.execute("select setval('message_id', last_value + 1000) from message_id")
     await figures.run_once()
-    assert figures.readings[c.CENTRE_PARTITION_IDS]["message",] == ahead["message",] - 1000
+    assert figures.readings[c.CENTRE_PARTITION_IDS]["message",] == ahead["message",] - 1002
+    assert figures.readings[c.CENTRE_REPORT_DIFFERENCES][()] == 1  # of three messages alike
     days = {table: seconds / 86_400 for (table,), seconds in found[c.CENTRE_PARTITION_SECONDS].items()}
     assert 3 < days["idempotency"] <= 4
     assert 6 < days["receipt_key"] <= 12

@@ -155,7 +155,7 @@ async def test_every_alert_fires_in_its_trouble_and_none_without(stage: Stage) -
         stage.disk.fill(leave=20)
         await prometheus.until_fired({"PaykDiskFull"}, WITHIN)
         stage.disk.empty()
-    await ids_run_out(stage)
+    await by_hand(stage, "select setval('payk.message_id', 1800000000)")  # as if 1.8 billion messages had been taken
     await prometheus.until_fired({"PaykPartitionsEnd", "PaykIdsEnd"}, WITHIN)
     frozen = stage.server()
     for process in frozen:
@@ -171,6 +171,7 @@ async def test_every_alert_fires_in_its_trouble_and_none_without(stage: Stage) -
 
 async def into_trouble(stage: Stage) -> None:
     """All at once: each operator has a trouble of its own."""
+    await by_hand(stage, "alter table payk.report_count rename to report_count_of_old")
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         nobody = listener.getsockname()[1]
@@ -200,10 +201,10 @@ async def into_trouble(stage: Stage) -> None:
         assert answer.status_code == status, answer.text
 
 
-async def ids_run_out(stage: Stage) -> None:
-    """As if 1.8 billion messages had been taken."""
+async def by_hand(stage: Stage, statement: str) -> None:
+    """Somebody does something to the database that nobody should."""
     server = EmbeddedPostgres(stage.payk.home)
     connection = await asyncpg.connect(await server.attach_or_start())
-    await connection.execute("select setval('payk.message_id', 1800000000)")
+    await connection.execute(statement)
     await connection.close()
     await server.stop()

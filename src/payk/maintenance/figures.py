@@ -22,6 +22,7 @@ from payk.metrics.catalogue import (
     CENTRE_PROCESSES,
     CENTRE_QUEUE_MESSAGES,
     CENTRE_QUEUE_OLDEST,
+    CENTRE_REPORT_DIFFERENCES,
 )
 from payk.metrics.family import Labels, Readings
 from payk.store.census import live_processes
@@ -77,6 +78,7 @@ class CentreFigures:
             CENTRE_PARTITION_IDS: {(table,): ahead for table, ahead in left.partition_ids.items()},
             CENTRE_PARTITION_SECONDS: {(table,): ahead for table, ahead in left.partition_seconds.items()},
             CENTRE_LOW_BALANCES: {(): left.low_balances},
+            CENTRE_REPORT_DIFFERENCES: {(): left.report_differences},
         }
         self._found_at = self._clock.monotonic()
         return 0

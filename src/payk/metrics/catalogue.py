@@ -25,6 +25,7 @@ __all__ = [
     "CENTRE_PROCESSES",
     "CENTRE_QUEUE_MESSAGES",
     "CENTRE_QUEUE_OLDEST",
+    "CENTRE_REPORT_DIFFERENCES",
     "CERTIFICATE_SECONDS",
     "DATABASE_CONNECTIONS",
     "DATABASE_REACHABLE",
@@ -269,6 +270,13 @@ CENTRE_IDS_USED = Gauge(
     "payk_centre_ids_used_ratio",
     f"Share of the MessageIds below 2^31, which fit the document's integer, that have been given away. {_OF_CENTRE}",
     "0 to 1",
+    (),
+    Scope.CENTRE,
+)
+CENTRE_REPORT_DIFFERENCES = Gauge(
+    "payk_centre_report_differences",
+    f"Differences that reports do not show yet, counted up to 100,000; each stands for many messages. {_OF_CENTRE}",
+    "rows",
     (),
     Scope.CENTRE,
 )

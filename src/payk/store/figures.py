@@ -23,6 +23,8 @@ class Room:
     """By table for how many seconds to come there are partitions."""
     low_balances: int
     """Clients with less than was asked for."""
+    report_differences: int
+    """Rows that are not folded into reports yet; counted up to 100,000."""
 
 
 async def room(db: Database, clients: Collection[int], least: int) -> Room:
@@ -33,4 +35,5 @@ async def room(db: Database, clients: Collection[int], least: int) -> Room:
             {row[0]: row[1] for row in await connection.fetch(sql("figures.partition_ids"))},
             {row[0]: row[1] for row in await connection.fetch(sql("figures.partition_seconds"))},
             await connection.fetchval(sql("figures.low_balances"), sorted(clients), least),
+            await connection.fetchval(sql("figures.report_differences")),
         )

@@ -110,14 +110,18 @@ async def oldest_to_go(db: Database, directory: Directory) -> dict[tuple[int, La
     people do not keep back. Of a client's labels 200 are looked at besides those that are held.
     """
     flows = await present_flows(db, LABELS_SHOWN + directory.holds.labels)
-    oldest: dict[tuple[int, Lane], int] = {}
-    for flow, lowest in flows.items():
-        if not directory.keeps_back(flow.client_id, flow.lane, flow.label_key, flow.queue_id):
-            place = flow.queue_id, Lane(flow.lane)
-            oldest[place] = min(oldest.get(place, lowest), lowest)
+    to_go = {
+        lowest: (flow.queue_id, Lane(flow.lane))
+        for flow, lowest in flows.items()
+        if not directory.keeps_back(flow.client_id, flow.lane, flow.label_key, flow.queue_id)
+    }
     async with db.connection(timeout=60.0) as connection:
-        ages = {row[0]: row[1] for row in await connection.fetch(sql("queues.ages"), list(oldest.values()))}
-    return {place: ages[lowest] for place, lowest in oldest.items() if lowest in ages}
+        rows = await connection.fetch(sql("queues.ages"), list(to_go))
+    oldest: dict[tuple[int, Lane], float] = {}
+    for message_id, age in rows:
+        place = to_go[message_id]
+        oldest[place] = max(oldest.get(place, 0.0), age)
+    return oldest
 
 
 def _percent(rows: float) -> float:

@@ -221,6 +221,8 @@ class ManagementSite(Site):
         trusted = () if parts is None else parts.trusted_proxies
         measured: dict[str, Methods] = {} if metrics is None else {"/metrics": {"GET": metrics.get}}
         super().__init__({**_health(readiness), **measured, **described}, trusted)
+        for code in (Code.UNAUTHORIZED, Code.RATE_LIMIT_EXCEEDED, Code.INTERNAL_ERROR):
+            REFUSALS.add(self.door, str(code), amount=0)  # so that the first ones show as more
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""

@@ -2,6 +2,10 @@
 -- The share that was given away of the message ids below 2^31: the document types them as integer, which 32 bits hold.
 select last_value / 2147483647.0::double precision from message_id;
 
+-- name: report_differences
+-- How many differences are not folded into reports yet, counted up to 100,000.
+select count(*)::integer from (select from report_delta limit 100000) d;
+
 -- name: partition_ids
 -- By table how many ids beyond the last one have a partition.
 select p.relname::text as of_table, (max(b.high) - max(s.last_value))::double precision as ahead
