@@ -73,6 +73,12 @@ async def test_drained_from_the_command_line_and_seen(payk_on_server: Payk) -> N
     assert (link["Link"], link["Draining"], link["InFlight"]) == ("tcell-1", True, {"1": 0})
     assert "draining" in await payk.done("processes")
     assert await centre.state(waits) == "None"
+    refused = await payk.run("operator", "drain", "tcell")
+    assert (refused.returncode, "no other one could take them" in refused.stderr, "--force" in refused.stderr) == (
+        2, True, True,
+    )  # fmt: skip
+    assert "draining" in await payk.done("operator", "drain", "tcell", "--force")
+    assert "draining" in await payk.done("operator", "resume", "tcell")
     assert await payk.done("link", "resume", "tcell-1") == "~ link tcell-1 of operator tcell: draining true -> false\n"
     await centre.wait_for(waits, "Delivered")
     assert "draining" in await payk.done("operator", "drain", "tcell")

@@ -6,10 +6,9 @@ import os
 from pathlib import Path
 
 from payk.app.local import local_actor, local_name
-from payk.app.opening import StartError, opened
+from payk.app.opening import opened
 from payk.app.secrets import unlocked
 from payk.registry.change import apply as apply_file
-from payk.registry.errors import ForceRequired
 from payk.registry.file import load as load_file
 from payk.registry.secrets import SecretBox
 from payk.settings import Settings
@@ -36,11 +35,8 @@ async def apply(settings: Settings, file: Path, dry_run: bool, *, force: bool = 
         await check_schema(db)
         author = f"payk apply {file.name} by {local_name()}"
         box = SecretBox(await unlocked(settings, db))
-        try:
-            difference = await apply_file(
-                db, box, content, author=author, actor=local_actor(), dry_run=dry_run, force=force
-            )
-        except ForceRequired as error:
-            raise StartError(f"{error}\nRepeat it with --force if that is meant.") from error
+        difference = await apply_file(
+            db, box, content, author=author, actor=local_actor(), dry_run=dry_run, force=force
+        )
     for line in difference.lines():
         print(line)

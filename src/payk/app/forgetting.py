@@ -16,7 +16,6 @@ from payk.domain.audit import AuditEntry
 from payk.domain.errors import Rejection
 from payk.domain.message import MessageState, SmsType
 from payk.logs import mask
-from payk.registry.errors import ForceRequired
 from payk.registry.forgetting import forget as forget_number
 from payk.sealing import SealError, TextSeal
 from payk.settings import Settings
@@ -45,10 +44,7 @@ async def forget(settings: Settings, number: str, *, export: Path | None, force:
             count = await _export(db, TextSeal(await unlocked(settings, db)), phone, export)
             print(f"{count} lines on {mask(phone)} were written to {export}; nothing was erased")
             return
-        try:
-            done = await forget_number(db, phone, actor=local_actor(), force=force)
-        except ForceRequired as error:
-            raise StartError(f"{error} Repeat it with --force if that is meant.") from error
+        done = await forget_number(db, phone, actor=local_actor(), force=force)
     if done.ended:
         print(f"ended: {done.ended} messages")
     print(f"forgotten: {mask(phone)}, in {', '.join(f'{count} {what}' for what, count in done.counts.items())}")

@@ -12,7 +12,7 @@ from typing import Any
 
 import uvloop
 
-from payk.registry.errors import RegistryError
+from payk.registry.errors import ForceRequired, RegistryError
 from payk.sealing import KeyRing
 from payk.sealing.keys import KEY_SIZE
 from payk.settings import Settings
@@ -39,6 +39,8 @@ async def _told(coroutine: Coroutine[Any, Any, None]) -> None:
     """What stops a command before it began becomes a StartError."""
     try:
         await coroutine
+    except ForceRequired as error:
+        raise StartError(f"{error}\nRepeat it with --force if that is meant.") from error
     except (EmbeddedError, ListenError, RegistryError, StoreError, TlsError) as error:
         raise StartError(str(error)) from error
 

@@ -186,14 +186,18 @@ def _hold_row(one: Hold, directory: Directory) -> dict[str, Any]:
     }
 
 
-async def set_draining(settings: Settings, kind: Literal["operator", "link"], name: str, draining: bool) -> None:
+async def set_draining(
+    settings: Settings, kind: Literal["operator", "link"], name: str, draining: bool, *, force: bool = False
+) -> None:
     """Drain or resume an operator or a link, and print the difference."""
     async with opened(settings) as (db, _):
         await check_schema(db)
         box = SecretBox(await unlocked(settings, db))
-        change = drain if draining else resume
-        named = {"operator": name if kind == "operator" else None, "link": name if kind == "link" else None}
-        difference = await change(db, box, author=local_name(), operator=named["operator"], link=named["link"])
+        operator, link = (name, None) if kind == "operator" else (None, name)
+        if draining:
+            difference = await drain(db, box, author=local_name(), operator=operator, link=link, force=force)
+        else:
+            difference = await resume(db, box, author=local_name(), operator=operator, link=link)
     for line in difference.lines():
         print(line)
 

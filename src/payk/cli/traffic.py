@@ -8,6 +8,7 @@ import typer
 
 from payk.cli import completion
 from payk.cli.command_line import AsJson, Home, load_settings, server_parts
+from payk.cli.managing import Force
 
 __all__ = ["link", "operator", "queue", "receipt"]
 
@@ -148,18 +149,20 @@ def holds(as_json: AsJson = False, home: Home = None) -> None:
         app.run(app.traffic.show_holds(settings, as_json))
 
 
-def _set_draining(kind: Literal["operator", "link"], name: str, draining: bool, home: str | None) -> None:
+def _set_draining(
+    kind: Literal["operator", "link"], name: str, draining: bool, home: str | None, *, force: bool = False
+) -> None:
     with server_parts(f"{kind} {'drain' if draining else 'resume'}"):
         settings = load_settings({"home": home})
         from payk import app
 
-        app.run(app.traffic.set_draining(settings, kind, name, draining))
+        app.run(app.traffic.set_draining(settings, kind, name, draining, force=force))
 
 
 @operator.command("drain")
-def drain_operator(name: NamedOperator, home: Home = None) -> None:
+def drain_operator(name: NamedOperator, force: Force = False, home: Home = None) -> None:
     """Give nothing new to an operator: the next of each route carry; what it has is finished, its binds stay."""
-    _set_draining("operator", name, True, home)
+    _set_draining("operator", name, True, home, force=force)
 
 
 @operator.command("resume")
@@ -196,9 +199,9 @@ def show_shifts(
 
 
 @link.command("drain")
-def drain_link(name: LinkName, home: Home = None) -> None:
+def drain_link(name: LinkName, force: Force = False, home: Home = None) -> None:
     """Give nothing new to a link: the others of its operator carry; what it has is finished, its binds stay."""
-    _set_draining("link", name, True, home)
+    _set_draining("link", name, True, home, force=force)
 
 
 @link.command("resume")

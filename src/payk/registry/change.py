@@ -61,9 +61,9 @@ async def apply(
         if difference and not comparison.problems:
             if accepts is not None:
                 accepts(difference)
+            await change.put(comparison.rows)
             if not force and (cut_off := await traffic_cut_off(change, present, comparison.rows)):
                 raise ForceRequired(cut_off)
-            await change.put(comparison.rows)
             if comparison.rows.routes or any(row.options["operators"] for row in comparison.rows.senders):
                 await keep_queues(change)
             version = await keep(change, difference, author, actor)

@@ -2,40 +2,60 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
 from payk.registry.value import shown
 from payk.store.registry import RegistryChange, RegistryRows
 
 __all__ = ["traffic_cut_off"]
 
+_NAMED: Final = 3
+"""So many of the clients whose messages no route would take are named."""
+
 
 async def traffic_cut_off(change: RegistryChange, present: RegistryRows, rows: RegistryRows) -> list[str]:
-    """A sentence for each: the last route, a sender in use, or operators that would carry it no more, an operator that
-    messages wait for and no other can take.
+    """A sentence for each: the last routes for messages as they came today, a sender in use, or operators that would
+    carry it no more, an operator that messages wait for and no other can take.
 
-    To be asked before `rows` are written.
+    To be asked once `rows` are written, with what was there before.
     """
     return [
-        *await _last_route(change, present, rows),
+        *await _routes(change, present, rows),
         *await _senders_in_use(change, present, rows),
         *await _senders_narrowed(change, present, rows),
         *await _operators_with_queues(change, present, rows),
     ]
 
 
-async def _last_route(change: RegistryChange, present: RegistryRows, rows: RegistryRows) -> list[str]:
+async def _routes(change: RegistryChange, present: RegistryRows, rows: RegistryRows) -> list[str]:
     were = {row.key.folded() for row in present.routes if row.options["enabled"]}
     gone = [row.key for row in rows.routes if not row.options["enabled"] and row.key.folded() in were]
-    if not gone or any(row.options["enabled"] for row in rows.routes) or not await change.last_routes(gone):
+    if not gone:
         return []
-    return ["No route would be left: every message would be refused."]
+    if not await change.any_route_left():
+        return ["No route would be left: every message would be refused."]
+    clients = await change.clients_without_routes(gone)
+    if not clients:
+        return []
+    names = ", ".join(map(shown, clients[:_NAMED]))
+    more = f" and {len(clients) - _NAMED} more" if len(clients) > _NAMED else ""
+    return [f"No route would be left for messages as they came in the last 24 hours, of {names}{more}."]
+
+
+def _in_force(sender: Mapping[str, Any]) -> bool:
+    """Whether a sender of these options may be used now."""
+    until = sender["expires_at"]
+    return sender["status"] == "approved" and (until is None or datetime.fromisoformat(until) > datetime.now(UTC))
 
 
 async def _senders_in_use(change: RegistryChange, present: RegistryRows, rows: RegistryRows) -> list[str]:
-    were = {(row.client, row.name.lower()) for row in present.senders if row.options["status"] == "approved"}
+    were = {(row.client, row.name.lower()) for row in present.senders if _in_force(row.options)}
     gone = [
         (row.client, row.name)
         for row in rows.senders
-        if row.options["status"] != "approved" and (row.client, row.name.lower()) in were
+        if not _in_force(row.options) and (row.client, row.name.lower()) in were
     ]
     if not gone:
         return []
@@ -50,7 +70,7 @@ async def _senders_narrowed(change: RegistryChange, present: RegistryRows, rows:
     narrowed = {}
     for row in rows.senders:
         before, after = were.get((row.client, row.name.lower())), row.options["operators"]
-        if before is None or {before["status"], row.options["status"]} != {"approved"} or not after:
+        if before is None or not after or not _in_force(before) or not _in_force(row.options):
             continue
         if not before["operators"] or set(before["operators"]) - set(after):
             narrowed[row.client, row.name] = (before["operators"], after)
@@ -69,14 +89,20 @@ async def _senders_narrowed(change: RegistryChange, present: RegistryRows, rows:
     ]
 
 
+def _carries(options: Mapping[str, Any]) -> bool:
+    """Whether an operator, or a link, of these options is given messages."""
+    return options["enabled"] and not options.get("draining", False)
+
+
 async def _operators_with_queues(change: RegistryChange, present: RegistryRows, rows: RegistryRows) -> list[str]:
-    operators_on = {row.name for row in present.operators if row.options["enabled"]}
-    links_on = {row.name for row in present.links if row.options["enabled"]}
-    operators = [row.name for row in rows.operators if not row.options["enabled"] and row.name in operators_on]
-    links = [row.name for row in rows.links if not row.options["enabled"] and row.name in links_on]
-    if not operators and not links:
+    operators_on = {row.name for row in present.operators if _carries(row.options)}
+    links_on = {row.name for row in present.links if _carries(row.options)}
+    operators = {row.name for row in rows.operators if not _carries(row.options)}
+    operators |= {row.operator for row in rows.links if not _carries(row.options) and row.name in links_on}
+    gone = sorted(operators & operators_on)
+    if not gone:
         return []
     return [
-        f"Messages wait for operator {shown(name)}, and no other one could take them."
-        for name in await change.operators_with_queues(operators, links)
+        f"Messages wait for operator {shown(name)}, or are scheduled, and no other one could take them."
+        for name in await change.operators_with_queues(gone)
     ]

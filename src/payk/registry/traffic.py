@@ -231,12 +231,13 @@ async def drain(
     actor: Actor | None = None,
     operator: str | None = None,
     link: str | None = None,
+    force: bool = False,
 ) -> Difference:
     """Give nothing new to an operator, or to one link; what they have is finished, and their binds stay.
 
-    TrafficError where there is none of that name.
+    TrafficError where there is none of that name; ForceRequired where messages wait that nobody else could take.
     """
-    return await _set_draining(db, secret_box, operator, link, True, author, actor)
+    return await _set_draining(db, secret_box, operator, link, True, author, actor, force=force)
 
 
 async def resume(
@@ -260,6 +261,8 @@ async def _set_draining(
     draining: bool,
     author: str,
     actor: Actor | None,
+    *,
+    force: bool = False,
 ) -> Difference:
     async with db.connection() as connection:
         if link is not None:
@@ -270,7 +273,7 @@ async def _set_draining(
             assert operator is not None  # one of both is given
             _must_be_known("operator", operator, await operator_numbers(connection))
             table = {"name": operator, "draining": draining}
-    return await apply(db, secret_box, read({"operator": [table]}, "", {}), author=author, actor=actor)
+    return await apply(db, secret_box, read({"operator": [table]}, "", {}), author=author, actor=actor, force=force)
 
 
 def _must_be_known(kind: str, name: str, known: Collection[str]) -> None:

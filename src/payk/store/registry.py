@@ -244,16 +244,18 @@ class RegistryChange:
         found = await self._connection.fetch(sql("registry.operators_of_senders"), given)
         return [(row[0], row[1], row[2]) for row in found]
 
-    async def last_routes(self, routes: Sequence[RouteKey]) -> bool:
-        """Whether these are all the routes that are enabled."""
-        row = await self._connection.fetchrow(sql("registry.routes_left"), _keys_as_json(routes))
-        return row is not None and row["besides"] == 0 and row["now"] > 0
+    async def any_route_left(self) -> bool:
+        """Whether any route is enabled."""
+        return bool(await self._connection.fetchval(sql("registry.any_route_left")))
 
-    async def operators_with_queues(self, operators: Sequence[str], links: Sequence[str]) -> list[str]:
-        """The operators that messages wait for, if these are gone, and those that had no other links than these."""
-        left = [row[0] for row in await self._connection.fetch(sql("registry.operators_left_without_links"), links)]
-        gone = sorted({*operators, *left})
-        return [row[0] for row in await self._connection.fetch(sql("registry.operators_with_queues"), gone)]
+    async def clients_without_routes(self, routes: Sequence[RouteKey]) -> list[str]:
+        """The clients that sent messages within a day which these routes match and none that is enabled."""
+        found = await self._connection.fetch(sql("registry.clients_without_routes"), _keys_as_json(routes))
+        return [row[0] for row in found]
+
+    async def operators_with_queues(self, operators: Sequence[str]) -> list[str]:
+        """Which of these have messages that wait, or are scheduled, while no operator of their queue carries."""
+        return [row[0] for row in await self._connection.fetch(sql("registry.operators_with_queues"), operators)]
 
     async def record(self, author: str, difference: Mapping[str, Any]) -> int:
         """Keep who changed what; returns the new version."""

@@ -73,6 +73,15 @@ async def test_operators_and_links_are_drained_and_resumed(running: Managed) -> 
     assert (await running.done("POST", "/links/tcell-1/drain"))["difference"] == ["nothing changes"]
 
 
+async def test_a_drain_that_strands_what_waits_is_done_by_force_alone(running: Managed) -> None:
+    await _waiting(running, 1)
+    for path in ("/links/tcell-1", "/operators/tcell"):
+        assert refusal(await running("POST", f"{path}/drain"), "ForceRequired")["Reasons"]
+        assert (await running.done("GET", path))["draining"] is False
+        assert (await running.done("POST", f"{path}/drain?force=true"))["difference"]
+        await running.done("POST", f"{path}/resume")
+
+
 async def test_what_is_done_to_traffic_is_in_the_audit_log(running: Managed) -> None:
     placed = await running.done("POST", "/holds", {"label": "x"})
     await running("POST", f"/holds/{placed['hold_id']}/release")

@@ -210,37 +210,70 @@ join queue q using (queue_id)
 join operator o on o.operator_id = any(q.operators)
 order by 1, 2, 3;
 
--- name: routes_left
--- How many routes would be enabled besides those that match just this, and how many are enabled now.
-select count(*) filter (where g.prefix is null) as besides, count(*) as now
-from any_route r
-left join jsonb_to_recordset($1::text::jsonb) as g (prefix text, client text, sender text, sms_type smallint)
-    on r.prefix = g.prefix and r.client is not distinct from g.client
-       and lower(r.sender) is not distinct from lower(g.sender) and r.sms_type is not distinct from g.sms_type
-where r.enabled;
+-- name: any_route_left
+-- Whether any route is enabled.
+select exists (select from any_route where enabled);
+
+-- name: clients_without_routes
+-- The clients that sent, within a day, what these routes match and none that is enabled: by the counts of reports, where
+-- no route is left whatever the number, and by the last 10,000 messages of all.
+with gone as materialized (
+    select g.prefix, c.client_id, lower(g.sender) as sender, g.sms_type
+    from jsonb_to_recordset($1::text::jsonb) as g (prefix text, client text, sender text, sms_type smallint)
+    left join client c on c.name = g.client
+), sent as (
+    select k.client_id, lower(k.sender) as sender, k.sms_type
+    from report_count n join report_key k using (key_id)
+    where n.span = 1 and n.began > now() - interval '25 hours'
+    union
+    select client_id, lower(sender), sms_type from report_delta where bucket > now() - interval '25 hours'
+), last as (
+    select client_id, lower(sender) as sender, sms_type, phone, accepted_at from message
+    order by message_id desc limit 10000
+)
+select c.name from client c
+where c.client_id in (
+    select s.client_id from sent s
+    where exists (select from gone g
+                  where (g.client_id is null or g.client_id = s.client_id)
+                    and (g.sender is null or g.sender = s.sender) and (g.sms_type is null or g.sms_type = s.sms_type))
+      and not exists (select from any_route r
+                      where r.enabled and (r.client_id is null or r.client_id = s.client_id)
+                        and (r.sender is null or lower(r.sender) = s.sender)
+                        and (r.sms_type is null or r.sms_type = s.sms_type))
+    union
+    select m.client_id from last m
+    where m.accepted_at > now() - interval '1 day'
+      and exists (select from gone g
+                  where starts_with(m.phone, g.prefix) and (g.client_id is null or g.client_id = m.client_id)
+                    and (g.sender is null or g.sender = m.sender) and (g.sms_type is null or g.sms_type = m.sms_type))
+      and not exists (select from any_route r
+                      where r.prefix = any(array(select left(m.phone, n) from generate_series(0, 15) n))
+                        and r.enabled and (r.client_id is null or r.client_id = m.client_id)
+                        and (r.sender is null or lower(r.sender) = m.sender)
+                        and (r.sms_type is null or r.sms_type = m.sms_type))
+)
+order by c.name;
 
 -- name: operators_with_queues
--- Which of these operators messages wait for that no other operator with an enabled link could take.
+-- Which of these operators messages wait for, now or scheduled, while no operator of their queue carries: enabled, not
+-- drained, with a link that is so too. Scheduled ones are looked for in the order they are due, and to the end only where
+-- there is none of such a queue.
 select o.name
 from operator o
 where o.name = any($1::text[]) and exists (
     select from queue q
     where o.operator_id = any(q.operators)
-      and exists (select from waiting w where w.queue_id = q.queue_id and w.claimed_by is null)
       and not exists (
           select from unnest(q.operators) other (operator_id)
           join operator using (operator_id)
-          where operator.enabled and operator.name <> all($1::text[])
-            and exists (select from link l where l.operator_id = other.operator_id and l.enabled))
-);
-
--- name: operators_left_without_links
--- The operators, enabled ones, that have no enabled link but these.
-select distinct o.name
-from operator o join link l using (operator_id)
-where o.enabled and l.name = any($1::text[]) and not exists (
-    select from link k where k.operator_id = o.operator_id and k.enabled and k.name <> all($1::text[])
-);
+          where operator.enabled and not operator.draining
+            and exists (select from link l where l.operator_id = other.operator_id and l.enabled
+                                             and coalesce(l.options ->> 'draining', 'false') <> 'true'))
+      and coalesce((select true from waiting w where w.queue_id = q.queue_id and w.claimed_by is null limit 1),
+                   (select true from staged s where s.queue_id = q.queue_id limit 1), false)
+)
+order by o.name;
 
 -- name: record
 -- Moves the version on and keeps who changed what.

@@ -22,7 +22,7 @@ from payk.store.link_states import link_states
 from payk.store.parked import forget_parked, parked_counts, parked_page, retry_parked
 from payk.store.queues import queue_depths
 from payk.web.admin.changes import Done
-from payk.web.admin.configured import Limit, not_found
+from payk.web.admin.configured import Force, Limit, not_found
 from payk.web.admin.given import Given
 from payk.web.admin.management import Known, Management, Name, Parts
 from payk.web.admin.times import moment
@@ -137,10 +137,12 @@ async def cancel_waiting(caller: Known, parts: Parts, choice: Choice) -> Cancell
 
 
 @router.post("/operators/{name}/drain", tags=["operators"])
-async def drain_operator(caller: Known, parts: Parts, name: Name) -> Done:
+async def drain_operator(caller: Known, parts: Parts, name: Name, force: Force = False) -> Done:
     """Give nothing new to it; what it has is finished, its binds stay, and its receipts come."""
     caller.check(Permission.CONTROL_TRAFFIC)
-    return _done(await drain(parts.db, parts.secret_box, author=caller.author, actor=caller.actor, operator=name))
+    return _done(
+        await drain(parts.db, parts.secret_box, author=caller.author, actor=caller.actor, operator=name, force=force)
+    )
 
 
 @router.post("/operators/{name}/resume", tags=["operators"])
@@ -151,10 +153,12 @@ async def resume_operator(caller: Known, parts: Parts, name: Name) -> Done:
 
 
 @router.post("/links/{name}/drain", tags=["operators"])
-async def drain_link(caller: Known, parts: Parts, name: Name) -> Done:
+async def drain_link(caller: Known, parts: Parts, name: Name, force: Force = False) -> Done:
     """Give nothing new to one link; the others of its operator go on."""
     caller.check(Permission.CONTROL_TRAFFIC)
-    return _done(await drain(parts.db, parts.secret_box, author=caller.author, actor=caller.actor, link=name))
+    return _done(
+        await drain(parts.db, parts.secret_box, author=caller.author, actor=caller.actor, link=name, force=force)
+    )
 
 
 @router.post("/links/{name}/resume", tags=["operators"])
