@@ -15,7 +15,7 @@ from payk.registry.secrets import SecretBox
 from payk.registry.traffic import drain, resume
 from payk.store.accept import NewMessage, insert_messages
 from payk.store.database import Database
-from payk.store.report_folding import fold
+from payk.store.report_folding import drop_empty, fold
 
 LINK = {"host": "127.0.0.1", "port": 2775, "system_id": "payk", "password": "secret"}
 TWO: dict[str, Any] = {
@@ -182,3 +182,32 @@ async def test_a_route_that_nobody_needs_goes_without_force(centre: Centre) -> N
     await centre.refused(
         {"route": [{"prefix": "", "enabled": False}]}, "No route would be left: every message would be refused."
     )
+
+
+async def test_a_sender_is_in_use_whatever_came_after_its_messages(centre: Centre) -> None:
+    await centre.takes()
+    await centre.takes(10_000, "Sale")
+    withdrawn = of_bank(name="CODES", status="withdrawn")
+    await centre.refused(withdrawn, in_use("CODES"))
+    await folded(centre.database)
+    await centre.takes(1, "Shop", client="shop")
+    await centre.refused(withdrawn, in_use("CODES"))
+    await centre.applied({"client": [{"name": "shop", "senders": ["Shop", "Codes"]}]})
+    await centre.applied({"client": [{"name": "shop", "senders": ["Shop"]}]})  # that of another client
+
+
+@pytest.mark.parametrize("folds", [False, True])
+async def test_a_sender_that_was_used_a_day_ago_is_not_in_use(centre: Centre, folds: bool) -> None:
+    await centre.takes()
+    for hours, used in ((23.9, True), (24.3, False)):
+        async with centre.database.connection() as connection:
+            await connection.execute(
+                "update message set accepted_at = now() - make_interval(mins => $1)", int(hours * 60)
+            )
+        if folds:
+            await folded(centre.database)
+            await drop_empty(centre.database, timedelta(hours=-1))
+        if used:
+            await centre.refused(of_bank(status="withdrawn"), in_use("Codes"))
+        else:
+            await centre.applied(of_bank(status="withdrawn"))

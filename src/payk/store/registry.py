@@ -234,7 +234,7 @@ class RegistryChange:
             await self._connection.execute(sql(f"registry.put_{what}"), json.dumps(rows))
 
     async def senders_in_use(self, senders: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-        """Which of these (client, name) were used within a day, by one of the client's last 10,000 messages."""
+        """Which of these (client, name) were used within a day, to the quarter of an hour."""
         given = json.dumps([{"client": client, "name": name} for client, name in senders])
         return [(row[0], row[1]) for row in await self._connection.fetch(sql("registry.senders_in_use"), given)]
 
