@@ -15,11 +15,12 @@ from payk.store.database import Database
 
 Applies = Callable[..., Awaitable[list[str]]]
 Contents = Callable[[], Awaitable[dict[str, list[str]]]]
+BOX = SecretBox(bytes(range(32)))
 
 
 @pytest.fixture
 def secret_box() -> SecretBox:
-    return SecretBox(bytes(range(32)))
+    return BOX
 
 
 @pytest.fixture

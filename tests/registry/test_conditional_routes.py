@@ -18,7 +18,7 @@ from payk.registry.secrets import SecretBox
 from payk.store.database import Database
 from payk.store.registry import RouteKey, route_number
 
-from .conftest import Applies, Contents
+from .conftest import BOX, Applies, Contents
 
 PLAIN: dict[str, Any] = {"prefix": "992", "operators": ["tcell", "megafon"]}
 OTP_OF_BANK: dict[str, Any] = {
@@ -100,7 +100,7 @@ async def test_the_second_run_and_the_export_change_nothing(
     await applies(WHOLE)
     before = await contents()
     assert await applies(WHOLE) == ["nothing changes"]
-    exported = await export_document(database)
+    exported = await export_document(database, BOX)
     assert await applies(exported) == ["nothing changes"]
     assert await contents() == before
     assert {**OTP_OF_BANK, "sms_type": 2} in exported["route"]
@@ -112,11 +112,11 @@ async def test_an_export_makes_the_same_elsewhere(
     applies: Applies, database: Database, contents: Contents, dsn: str
 ) -> None:
     await applies(WHOLE)
-    exported = await export_document(database)
+    exported = await export_document(database, BOX)
     async with database.connection() as connection:
         await connection.execute("truncate conditional_route, route, sender, client cascade")
     await applies({**exported, "operator": []})
-    again = await export_document(database)
+    again = await export_document(database, BOX)
     assert again["route"] == exported["route"] and again["client"] == exported["client"]
 
 
@@ -132,7 +132,7 @@ async def test_taking_them_back(applies: Applies, database: Database, secret_box
     ]
     done = await revert(database, secret_box, 2, author="test")
     assert done.difference.lines() == ['~ route 992 for client "bank", otp: enabled true -> false']
-    exported = await export_document(database)
+    exported = await export_document(database, BOX)
     assert [route.get("enabled", True) for route in exported["route"]] == [True, False]
 
 

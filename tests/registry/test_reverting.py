@@ -18,7 +18,7 @@ from payk.registry.secrets import SecretBox
 from payk.store.accept import NewMessage, insert_messages
 from payk.store.database import Database
 from payk.store.registry_pages import page_of_clients
-from tests.registry.conftest import Applies, Contents
+from tests.registry.conftest import BOX, Applies, Contents
 
 KEY = "00000000-0000-4000-8000-000000000001"
 LINK = {"name": "tcell-1", "host": "127.0.0.1", "port": 2775, "system_id": "payk", "password": "secret"}
@@ -55,11 +55,11 @@ async def applied(database: Database, box: SecretBox, document: dict[str, Any], 
 
 
 async def test_an_export_changes_nothing_where_it_came_from_and_makes_the_same_elsewhere(
-    applies: Applies, database: Database, contents: Contents
+    applies: Applies, database: Database, contents: Contents, secret_box: SecretBox
 ) -> None:
     await applies(RICH)
     before = await contents()
-    text = await export(database)
+    text = await export(database, secret_box)
     assert KEY not in text
     assert "secret" not in text
     assert await applies(tomllib.loads(text)) == ["nothing changes"]
@@ -68,13 +68,21 @@ async def test_an_export_changes_nothing_where_it_came_from_and_makes_the_same_e
         for table in ("api_key", "sender", "route", "queue", "link", "operator", "client"):
             await connection.execute(f"delete from {table}")
     await applies(tomllib.loads(text))
-    assert await export(database) == text
+    assert await export(database, secret_box) == text
+
+
+async def test_an_export_of_before_is_taken_on_the_database(applies: Applies, secret_box: SecretBox) -> None:
+    """Its passwords are not bound to their links; whoever is on the database has all that is sealed anyway."""
+    sealed = {"sealed": secret_box.seal("secret").hex()}
+    await applies({"operator": [{"name": "tcell", "link": [{**LINK, "password": sealed}]}]})
+    again = {"operator": [{"name": "tcell", "link": [{**LINK, "password": "secret"}]}]}
+    assert await applies(again) == ["nothing changes"]
 
 
 async def test_an_export_holds_more_than_a_page(applies: Applies, database: Database) -> None:
     senders = [{"name": f"c{number:04}", "senders": [f"S{number}", "Same"]} for number in range(2_005)]
     await applies({"client": senders})
-    found = (await export_document(database))["client"]
+    found = (await export_document(database, BOX))["client"]
     assert [client["name"] for client in found] == [client["name"] for client in senders]
     assert found[2_004]["senders"] == ["S2004", "Same"]
 
@@ -169,11 +177,11 @@ async def test_a_change_is_taken_back(applies: Applies, database: Database, secr
         "operator": [{"name": "tcell", "link": [{"name": "tcell-1", "window": 7, "charset_map": {"8": "ucs2"}}]}],
         "route": [{"prefix": "992", "operators": ["gone", "tcell"], "price": "2.5", "enabled": True}],
     }
-    before = await export_document(database)
+    before = await export_document(database, BOX)
     await applies(change)
     lines = (await reverted(database, secret_box, 2)).difference.lines()
     assert "~ link tcell-1 of operator tcell: window 7 -> 100" in lines[-2]
-    after = await export_document(database)
+    after = await export_document(database, BOX)
     assert after["operator"] == before["operator"]
     assert after["route"] == before["route"]
     was, became = before["client"][0], after["client"][0]
@@ -201,7 +209,7 @@ async def test_everything_since_a_change_is_taken_back(
     applies: Applies, database: Database, secret_box: SecretBox
 ) -> None:
     await applies({"client": [{"name": "plain"}]})
-    before = await export_document(database)
+    before = await export_document(database, BOX)
     for most in (3, 4, 5):
         await applies({"client": [{"name": "plain", "max_parts": most}]})
     await applies({"client": [{"name": "late", "max_parts": 9}]})
@@ -209,7 +217,7 @@ async def test_everything_since_a_change_is_taken_back(
         "~ client late: enabled true -> false",
         "~ client plain: max_parts 5 -> 20",
     ]
-    assert (await export_document(database))["client"][1] == before["client"][0]
+    assert (await export_document(database, BOX))["client"][1] == before["client"][0]
     with pytest.raises(NotThere, match="There is no change 99"):
         await reverted(database, secret_box, 99)
 

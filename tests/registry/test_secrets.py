@@ -18,6 +18,18 @@ def test_what_is_sealed_opens_again(secret: str) -> None:
     assert not secret or secret.encode() not in sealed
 
 
+def test_what_is_sealed_for_a_place_opens_there_alone() -> None:
+    box, other = SecretBox(bytes(range(32))), SecretBox(bytes(32))
+    sealed = box.seal_for(b"a", "payk")
+    assert box.open_for(b"a", sealed) == "payk"
+    assert sealed == box.seal_for(b"a", "payk"), "files can be compared"
+    assert len({sealed[1:13], box.seal_for(b"b", "payk")[1:13], box.seal_for(b"a", "pay")[1:13]}) == 3, "nonces"
+    for wrong in (lambda: box.open_for(b"b", sealed), lambda: box.open(sealed), lambda: other.open_for(b"a", sealed),
+                  lambda: box.open_for(b"a", box.seal("payk"))):  # fmt: skip
+        with pytest.raises(SecretError):
+            wrong()
+
+
 def test_the_same_secret_is_sealed_differently_every_time() -> None:
     box = SecretBox(os.urandom(32))
     assert box.seal("payk") != box.seal("payk")

@@ -12,8 +12,9 @@ from payk.registry.difference import Change, Difference
 from payk.registry.errors import Problem, SecretError
 from payk.registry.file import ClientEntry, KeyEntry, LinkEntry, OperatorEntry, RegistryFile, RouteEntry
 from payk.registry.options import DEFAULTS, NamedKey, Sealed
+from payk.registry.resource import password_place
 from payk.registry.route_name import EVERY_NUMBER, route_name
-from payk.registry.secrets import SecretBox
+from payk.registry.secrets import BOUND, SecretBox
 from payk.registry.value import shown, suggestion
 from payk.store.registry import ClientRow, KeyRow, LinkRow, OperatorRow, RegistryRows, RouteRow, SenderRow
 
@@ -26,9 +27,15 @@ changes it, else it could be had by pointing the link to oneself."""
 
 
 class Comparison:
-    """The outcome of comparing `file` with `present`: `rows` to write, `difference`, `problems`."""
+    """The outcome of comparing `file` with `present`: `rows` to write, `difference`, `problems`.
 
-    def __init__(self, present: RegistryRows, file: RegistryFile, secret_box: SecretBox) -> None:
+    `takes_unbound`: also encrypted passwords that are not bound to the link they are of, as exports had them once.
+    """
+
+    def __init__(
+        self, present: RegistryRows, file: RegistryFile, secret_box: SecretBox, *, takes_unbound: bool = True
+    ) -> None:
+        self._takes_unbound = takes_unbound
         self.rows = RegistryRows()
         self.problems: list[Problem] = []
         self._secret_box = secret_box
@@ -167,21 +174,30 @@ class Comparison:
             right = "whoever says where it is sent, and how protected, writes it as well"
             self._wrong(f"{entry.path}.password", wrong, right)
             return
-        sealed, changed = self._password(entry, present)
+        sealed, changed = self._password(entry, present, options)
         notes = ("password changed",) if present and changed else ()
         if present is None or fields or notes:
             self.rows.links.append(LinkRow(entry.operator, entry.name, options, sealed))
             of = f"operator {entry.operator}"
             self._changes.append(Change("~" if present else "+", "link", entry.name, of, fields, notes))
 
-    def _password(self, entry: LinkEntry, present: LinkRow | None) -> tuple[bytes, bool]:
-        """The sealed password of a link, and whether it is another one than before."""
-        written = entry.password
+    def _password(self, entry: LinkEntry, present: LinkRow | None, options: Mapping[str, Any]) -> tuple[bytes, bool]:
+        """The sealed password of a link that is to have these options, and whether it is another one than before."""
+        written, unbound = entry.password, False
         try:
             if isinstance(written, Sealed):
-                written = self._secret_box.open(written.octets)
+                unbound = written.octets[:1] != BOUND
+                place = password_place(options)
+                written = (
+                    self._secret_box.open(written.octets)
+                    if unbound
+                    else self._secret_box.open_for(place, written.octets)
+                )
         except SecretError:
-            self._wrong(f"{entry.path}.password", "it was sealed under another key", "write the password itself")
+            wrong = (
+                "it was sealed under another key" if unbound else "it was sealed under another key, or for another link"
+            )
+            self._wrong(f"{entry.path}.password", wrong, "write the password itself")
             return b"", False
         if present is not None:
             if written is None:
@@ -191,8 +207,12 @@ class Comparison:
                     return present.password, False
             except SecretError:
                 pass  # sealed under a key that is gone: write it anew
-        sealed = entry.password.octets if isinstance(entry.password, Sealed) else self._secret_box.seal(written or "")
-        return sealed, True
+        if unbound and not self._takes_unbound:
+            wrong = "it is of an export that does not say which link it is of"
+            right = "export anew, write the password itself, or apply the file on the database"
+            self._wrong(f"{entry.path}.password", wrong, right)
+            return b"", False
+        return self._secret_box.seal(written or ""), True
 
     def _compare_route(self, entry: RouteEntry) -> None:
         present = self._routes.get(entry.key.folded())

@@ -1,6 +1,7 @@
 """The whole registry as a file of `payk apply`: applied where it came from it changes nothing.
 
-Keys stand in it as their digests, passwords encrypted under PAYK_SECRET_KEY; what is as it would be anyway is left out.
+Keys stand in it as their digests, passwords encrypted under PAYK_SECRET_KEY, each for the link that it is of; what is
+as it would be anyway is left out.
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ from typing import Any, Final, TypeVar
 
 import tomli_w
 
+from payk.registry.errors import SecretError
 from payk.registry.options import DEFAULTS
-from payk.registry.resource import Resource, resource_of, written
+from payk.registry.resource import Resource, password_place, resource_of, written
+from payk.registry.secrets import SecretBox
 from payk.store.database import Database
 from payk.store.registry_pages import (
     StoredResource,
@@ -31,12 +34,12 @@ PAGE: Final = 1_000
 At = TypeVar("At")
 
 
-async def export(db: Database) -> str:
+async def export(db: Database, secret_box: SecretBox) -> str:
     """The registry as TOML."""
-    return tomli_w.dumps(await export_document(db))
+    return tomli_w.dumps(await export_document(db, secret_box))
 
 
-async def export_document(db: Database) -> dict[str, list[dict[str, Any]]]:
+async def export_document(db: Database, secret_box: SecretBox) -> dict[str, list[dict[str, Any]]]:
     """The registry in the form of the TOML file."""
     keys = _by(await _all(lambda after: page_of_keys(db, PAGE, after=after), 0, int), "client.key", "client")
     senders = _by(
@@ -58,7 +61,7 @@ async def export_document(db: Database) -> dict[str, list[dict[str, Any]]]:
                 "link": [
                     {
                         "name": link.name,
-                        "password": {"sealed": passwords[link.name].hex()},
+                        "password": {"sealed": _sealed(secret_box, link, passwords[link.name]).hex()},
                         **_beyond_defaults(link),
                     }
                     for link in links.get(row.name, [])
@@ -68,6 +71,14 @@ async def export_document(db: Database) -> dict[str, list[dict[str, Any]]]:
         ],
         "route": [{"prefix": row.name, **_beyond_defaults(resource_of("route", row))} for row in routes],
     }
+
+
+def _sealed(secret_box: SecretBox, link: Resource, stored: bytes) -> bytes:
+    """Its password, sealed for where it goes: whoever has the file cannot have it sent to anywhere else."""
+    try:
+        return secret_box.seal_for(password_place(link.settings), secret_box.open(stored))
+    except SecretError:  # sealed under a key that is gone; applied, it is told
+        return stored
 
 
 def _pair(following: str) -> tuple[str, str]:

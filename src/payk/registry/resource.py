@@ -47,6 +47,13 @@ def etag(heading: str, settings: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(whole, sort_keys=True, ensure_ascii=False).encode()).hexdigest()[:16]
 
 
+def password_place(settings: Mapping[str, Any]) -> bytes:
+    """Where the password of a link with these settings goes, and how it is protected on the way."""
+    whole = {**DEFAULTS["operator.link"], **settings}
+    place = [whole.get(name) for name in ("host", "port", "tls", "system_id")]
+    return json.dumps(place, sort_keys=True, ensure_ascii=True).encode("ascii")
+
+
 def route_settings(row: RouteRow) -> dict[str, Any]:
     """The settings of a route as they are shown, with what it matches besides its prefix."""
     key = row.key

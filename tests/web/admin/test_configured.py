@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import re
 import time
+import tomllib
 from datetime import timedelta
 from typing import Any
 
@@ -15,7 +17,7 @@ import pytest
 from payk.domain.access import Permission, Principal, PrincipalKind, Role
 from payk.registry.export import export
 from payk.web.admin.site import ROOT
-from tests.web.admin.managed import Managed, refusal
+from tests.web.admin.managed import SECRET_BOX, Managed, refusal
 
 KEY = "00000000-0000-4000-8000-000000000001"
 LINK = {"name": "tcell-1", "host": "127.0.0.1", "port": 2775, "system_id": "payk", "password": "secret"}
@@ -282,7 +284,7 @@ async def test_the_registry_as_a_file(managed: Managed) -> None:
     await managed.done("POST", "/operators", {"name": "tcell"})
     await managed.done("POST", "/operators/tcell/links", LINK)
     text = await managed("GET", "/export")
-    assert text.text == await export(managed.db)
+    assert text.text == await export(managed.db, SECRET_BOX)
     how: dict[str, Any] = {"headers": {"content-type": "application/toml"}}
     assert await managed.done("POST", "/apply", content=text.content, **how) == {
         "difference": ["nothing changes"],
@@ -362,7 +364,7 @@ async def test_of_twenty_who_saw_the_same_one_changes_it(managed: Managed) -> No
 async def test_nobody_has_a_password_sent_elsewhere_who_does_not_know_it(managed: Managed) -> None:
     await managed.done("POST", "/operators", {"name": "tcell"})
     await managed.done("POST", "/operators/tcell/links", LINK)
-    sealed = re.search(r"sealed = '?\"?([0-9a-f]+)", await export(managed.db))
+    sealed = re.search(r"sealed = '?\"?([0-9a-f]+)", await export(managed.db, SECRET_BOX))
     assert sealed is not None
     managed.callers["night"] = Principal(PrincipalKind.USER, 2, "night", Role.OPERATOR)
     for elsewhere in ({"host": "198.51.100.9"}, {"port": 9}, {"tls": {"verify": False}}):
@@ -390,6 +392,44 @@ async def test_nobody_has_a_password_sent_elsewhere_who_does_not_know_it(managed
     assert body["Errors"]["password"][0].startswith('it is not in clear, and host of link "tcell-1" would change; ')
     answer = await managed("POST", "/apply", content=f'{text}password = "secret"\n'.encode(), headers=toml)
     assert answer.status_code == 200
+
+
+async def test_an_encrypted_password_is_of_the_link_that_it_was_exported_of(managed: Managed) -> None:
+    """Whoever has an export and may apply files has its passwords sent to no place of his own, by no link."""
+    await managed.done("POST", "/operators", {"name": "tcell"})
+    await managed.done("POST", "/operators/tcell/links", LINK)
+    there = {**LINK, "name": "mine-1", "host": "198.51.100.9", "password": "mine"}
+    await managed.done("POST", "/operators/tcell/links", there)
+    toml = {"content-type": "application/toml"}
+
+    def link(name: str, sealed: str, **settings: Any) -> bytes:
+        whole = {"host": LINK["host"], "port": LINK["port"], "system_id": LINK["system_id"], **settings}
+        lines = "".join(f"{key} = {json.dumps(value)}\n" for key, value in whole.items())
+        head = f'[[operator]]\nname = "tcell"\n[[operator.link]]\nname = "{name}"\n'
+        return f'{head}{lines}password = {{sealed = "{sealed}"}}\n'.encode()
+
+    exported = tomllib.loads(await export(managed.db, SECRET_BOX))["operator"][0]["link"]
+    [bound] = [row["password"]["sealed"] for row in exported if row["name"] == LINK["name"]]
+    for name, changed in (
+        ("new-1", {"host": "198.51.100.9"}),
+        ("new-1", {"port": 9}),
+        ("new-1", {"system_id": "other"}),
+        ("mine-1", {"host": "198.51.100.9"}),  # one that is there, and goes to him
+    ):
+        body = refusal(
+            await managed("POST", "/apply", content=link(name, bound, **changed), headers=toml), "ValueInvalid"
+        )
+        assert body["Errors"]["password"] == [
+            "it was sealed under another key, or for another link; write the password itself"
+        ]
+    as_before = SECRET_BOX.seal(str(LINK["password"])).hex()
+    body = refusal(await managed("POST", "/apply", content=link("new-1", as_before), headers=toml), "ValueInvalid")
+    assert body["Errors"]["password"][0].startswith("it is of an export that does not say which link it is of; ")
+    for known in (bound, as_before):  # and where it is what is there already, nothing changes
+        answer = await managed("POST", "/apply", content=link(str(LINK["name"]), known), headers=toml)
+        assert answer.json()["difference"] == ["nothing changes"]
+    answer = await managed("POST", "/apply", content=link("new-1", bound), headers=toml)
+    assert answer.status_code == 200, "it goes where it went before"
 
 
 @pytest.mark.parametrize("name", [{}, {"name": None}, {"name": 1}, {"name": ["tcell-1"]}])
@@ -473,13 +513,13 @@ async def test_what_cannot_be_changed_and_what_nobody_knows_is_refused(managed: 
         "POST /operators/tcell/links": {**LINK, "name": "new"},
         "POST /routes": {"prefix": "7", "operators": ["tcell"]},
     }
-    before = await export(managed.db)
+    before = await export(managed.db, SECRET_BOX)
     for operation, members in wrong.items():
         method, path = operation.split(" ")
         for name, value in members.items():
             answer = await managed(method, path, {**whole.get(operation, {}), name: value})
             assert list(refusal(answer, "ValueInvalid")["Errors"]) == [name], operation
-    assert await export(managed.db) == before
+    assert await export(managed.db, SECRET_BOX) == before
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from payk.domain.access import Principal, PrincipalKind, Role
 from payk.registry.export import export
-from tests.web.admin.managed import Managed, refusal
+from tests.web.admin.managed import SECRET_BOX, Managed, refusal
 
 
 async def set_up(managed: Managed) -> None:
@@ -40,7 +40,7 @@ async def test_a_route_with_conditions_is_made_shown_and_changed(managed: Manage
     assert found["Errors"] == {"weights": ['operator "tsell" is none of this route; did you mean "tcell"?']}
     costs = await managed.done("PATCH", where, {"weights": {}, "order": "price", "costs": {"tcell": "0.05"}})
     assert costs["costs"] == {"tcell": "0.05"}
-    written = await export(managed.db)
+    written = await export(managed.db, SECRET_BOX)
     answer = await managed("POST", "/apply", content=written.encode(), headers={"content-type": "application/toml"})
     assert answer.json()["difference"] == ["nothing changes"]
 

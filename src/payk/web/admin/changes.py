@@ -130,7 +130,7 @@ async def export_registry(caller: Known, parts: Parts) -> PlainTextResponse:
     """The registry as a file of `payk apply`: keys as digests, passwords encrypted."""
     caller.check(Permission.CHANGE_KEYS)
     caller.check(Permission.CHANGE_OPERATORS)
-    return PlainTextResponse(await export(parts.db), media_type=_TOML)
+    return PlainTextResponse(await export(parts.db, parts.secret_box), media_type=_TOML)
 
 
 @router.post("/apply")
