@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import re
+import tracemalloc
 from collections import Counter
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
@@ -543,6 +544,65 @@ async def test_failures_that_no_count_belongs_to_hide_none(scene: Scene) -> None
     for group_by in ((Dimension.DAY, Dimension.SENDER_ADDRESS), (Dimension.SENDER_ADDRESS,)):
         [row] = await report(scene.db, *group_by)
         assert [(f.reason, f.messages) for f in row.failures] == [("refused: RINVDSTADR", 1)]
+
+
+async def many_labels(scene: Scene, count: int) -> None:
+    """Counts of yesterday of as many labels, each with two reasons; no two languages agree on the order of these."""
+    await scene.execute(
+        "insert into report_key (client_id, queue_id, operator_id, sms_type, sender, label, other)"
+        " select $1, $2, 1, 3, 'AlifBank', (array['a', 'B', 'ё', 'Я', '-', '_', '😀'])[1 + n % 7] || n, false"
+        " from generate_series(1, $3::integer) n",
+        scene.client,
+        scene.queue,
+        count,
+    )
+    yesterday = "date_trunc('day', now(), 'UTC') - interval '1 day'"
+    await scene.execute(
+        f"insert into report_count select 2, {yesterday}, key_id, 0, 0, 0, 0, 0, key_id + 5, 0, 0, 0,"
+        " 0, 0, 0, 0, 0, key_id + 5, 0, 0, 0, 0, 0, 0 from report_key"
+    )
+    await scene.execute(
+        f"insert into report_failure select 2, {yesterday}, key_id, 5, reason, messages"
+        " from report_key, lateral (values ('receipt: 011', key_id), ('refused: RINVDSTADR', 5)) r (reason, messages)"
+    )
+
+
+async def test_failures_are_those_of_their_row_in_whatever_letters(scene: Scene) -> None:
+    await many_labels(scene, 700)
+    for group_by in ((Dimension.SMS_LABEL,), (Dimension.CLIENT, Dimension.SMS_LABEL, Dimension.DAY)):
+        rows = await report(scene.db, *group_by)
+        assert len(rows) == 700
+        assert all(sorted(f.messages for f in row.failures) == sorted((row.total - 5, 5)) for row in rows)
+
+
+async def test_a_report_of_many_rows_is_read_row_by_row(scene: Scene) -> None:
+    """Neither counts nor failures are in memory, but what comes at a time: 2,000 of each."""
+    await many_labels(scene, 20_000)
+    now = datetime.now(UTC)
+    begin, end, of = periods(now - timedelta(days=40), now + timedelta(hours=1), UTC_ZONE, now, None)
+    asked = ReportAsked((Dimension.SMS_LABEL,), begin, end)
+    tracemalloc.start()
+    try:
+        async with aclosing(read_report(scene.db, asked, of)) as rows:
+            assert sum([len(row.failures) async for row in rows]) == 40_000
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 8_000_000
+
+
+async def test_a_report_of_too_many_rows_is_refused_before_the_first_one(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await many_labels(scene, 30)
+    monkeypatch.setattr("payk.store.reports.ROWS_MAX", 30)
+    assert len(await report(scene.db, Dimension.SMS_LABEL)) == 30
+    monkeypatch.setattr("payk.store.reports.ROWS_MAX", 29)
+    now = datetime.now(UTC)
+    begin, end, of = periods(now - timedelta(days=40), now + timedelta(hours=1), UTC_ZONE, now, None)
+    async with aclosing(read_report(scene.db, ReportAsked((Dimension.SMS_LABEL,), begin, end), of)) as rows:
+        with pytest.raises(ReportRefused, match="more than 29 rows"):
+            await anext(rows)
 
 
 async def test_a_message_fails_for_the_part_that_was_refused_first(scene: Scene) -> None:

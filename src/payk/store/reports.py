@@ -58,7 +58,6 @@ _DIMENSIONS: Final = {
 }
 _PLACE: Final = 8
 """Columns that say of what a row is."""
-_Place = tuple[Any, ...]
 _STATES: Final = tuple(MessageState)
 
 
@@ -167,32 +166,28 @@ class _Names:
 
 
 class _Side:
-    """A query whose rows belong to those of the counts: what belongs to each, a period at a time."""
+    """A query whose rows belong to those of the counts, in the same order: read along with them, and kept nowhere."""
 
     def __init__(self, rows: AsyncIterator[asyncpg.Record]) -> None:
         self._rows = rows
         self._ahead: asyncpg.Record | None = None
-        self._period = -1
-        self._of_period: dict[_Place, list[asyncpg.Record]] = {}
 
-    async def of(self, place: _Place) -> list[asyncpg.Record]:
-        """The rows that belong there; periods are asked for in their order."""
-        if place[0] != self._period:
-            await self._go_to(place[0])
-        return self._of_period.get(place, [])
-
-    async def _go_to(self, period: int) -> None:
-        self._period, self._of_period = period, {}
+    async def of(self, row: asyncpg.Record) -> list[asyncpg.Record]:
+        """The rows that belong to it; rows are asked for in their order."""
+        place, found = _place(row), list[asyncpg.Record]()
         while True:
             if self._ahead is None:
-                async for row in self._rows:
-                    self._ahead = row
-                    break
-            if self._ahead is None or self._ahead[0] > period:
-                return
-            if self._ahead[0] == period:
-                self._of_period.setdefault(tuple(self._ahead)[:_PLACE], []).append(self._ahead)
+                self._ahead = await anext(self._rows, None)
+            if self._ahead is None or (its := _place(self._ahead)) > place:
+                return found
+            if its == place:
+                found.append(self._ahead)
             self._ahead = None
+
+
+def _place(row: asyncpg.Record) -> tuple[Any, ...]:
+    """Of what a row is, in the order of the queries; what it is not grouped by is null in all rows."""
+    return tuple(value for value in tuple(row)[:_PLACE] if value is not None)
 
 
 async def read_report(
@@ -207,17 +202,17 @@ async def read_report(
     async with db.connection(timeout) as connection:
         names = await _names(connection)
     filters = _filters(asked, names)
-    rows = 0
     async with db.transaction(timeout) as connection:
         await connection.execute(sql("reports.snapshot"))
         await connection.execute(sql("reports.plan_for_much"))
         arguments = await _arguments(connection, asked, periods, filters)
         failures = _Side(aiter(connection.cursor(sql("reports.read_failures"), *arguments, prefetch=PREFETCH)))
+        rows = 0
         async for row in connection.cursor(sql("reports.read_counts"), *arguments, prefetch=PREFETCH):
-            rows += 1
+            rows = row["rows"]
             if rows > ROWS_MAX:
                 break
-            yield _row(row, asked, periods, names, await failures.of(tuple(row)[:_PLACE]))
+            yield _row(row, asked, periods, names, await failures.of(row))
     if rows > ROWS_MAX:
         raise ReportRefused("GroupBy", f"more than {ROWS_MAX:,} rows; group by less, or ask for less time")
 
@@ -273,7 +268,7 @@ def _row(
     names: _Names,
     failures: Sequence[asyncpg.Record],
 ) -> ReportRow:
-    period, client_id, label, other, sender, sms_type, operator_id, queue_id, *counts = row
+    period, client_id, label, other, sender, sms_type, operator_id, queue_id, *counts, _ = row
     return ReportRow(
         None if asked.period is None else periods[period],
         None if client_id is None else names.clients.get(client_id, f"#{client_id}"),

@@ -223,10 +223,12 @@ where ($1::integer is null or client_id = $1)
 
 -- name: read_counts
 -- The counts of ranges ($1 span, $2 from, $3 to before, $4 the period each belongs to), of the keys $5 (null = all), by
--- period and by what $6 names of client, label, sender, type, operator, route. Histograms as payk.domain.latency reads them.
+-- period and by what $6 names of client, label, sender, type, operator, route. Histograms as payk.domain.latency reads
+-- them. Each row tells how many there are, so that too many are refused at the first one. Texts are in the order of
+-- Python's, which read_failures is merged in.
 select r.period, case when 'client' = any($6::text[]) then k.client_id end as client_id,
-       case when 'label' = any($6) then k.label end as label, 'label' = any($6) and k.other as other,
-       case when 'sender' = any($6) then k.sender end as sender,
+       case when 'label' = any($6) then k.label end collate "C" as label, 'label' = any($6) and k.other as other,
+       case when 'sender' = any($6) then k.sender end collate "C" as sender,
        case when 'type' = any($6) then k.sms_type end as sms_type,
        case when 'operator' = any($6) then k.operator_id end as operator_id,
        case when 'route' = any($6) then k.queue_id end as queue_id,
@@ -234,7 +236,8 @@ select r.period, case when 'client' = any($6::text[]) then k.client_id end as cl
        sum(m4)::bigint as m4, sum(m5)::bigint as m5, sum(m6)::bigint as m6, sum(m7)::bigint as m7, sum(m8)::bigint as m8,
        sum(p0)::bigint as p0, sum(p1)::bigint as p1, sum(p2)::bigint as p2, sum(p3)::bigint as p3,
        sum(p4)::bigint as p4, sum(p5)::bigint as p5, sum(p6)::bigint as p6, sum(p7)::bigint as p7, sum(p8)::bigint as p8,
-       sum(price)::bigint as price, sum(submit_times)::text as submit_times, sum(deliver_times)::text as deliver_times
+       sum(price)::bigint as price, sum(submit_times)::text as submit_times, sum(deliver_times)::text as deliver_times,
+       count(*) over () as rows
 from unnest($1::smallint[], $2::timestamptz[], $3::timestamptz[], $4::integer[]) as r (span, low, high, period)
 cross join lateral (
     select * from report_count n
@@ -249,8 +252,8 @@ order by 1, 2, 3, 4, 5, 6, 7, 8;
 -- name: read_failures
 -- The failures of the same, in the same order.
 select r.period, case when 'client' = any($6::text[]) then k.client_id end as client_id,
-       case when 'label' = any($6) then k.label end as label, 'label' = any($6) and k.other as other,
-       case when 'sender' = any($6) then k.sender end as sender,
+       case when 'label' = any($6) then k.label end collate "C" as label, 'label' = any($6) and k.other as other,
+       case when 'sender' = any($6) then k.sender end collate "C" as sender,
        case when 'type' = any($6) then k.sms_type end as sms_type,
        case when 'operator' = any($6) then k.operator_id end as operator_id,
        case when 'route' = any($6) then k.queue_id end as queue_id,
