@@ -167,13 +167,14 @@ def rotate_key(
     grace: Annotated[
         int, typer.Option(metavar="SECONDS", min=0, envvar="PAYK_KEY_GRACE", help="How long the old one still opens.")
     ] = 86_400,
+    if_match: IfMatch = None,
     as_json: AsJson = False,
     url: AdminUrl = None,
     home: Home = None,
 ) -> None:
     """A new key in its place, printed this once; the old one opens for a while yet."""
     where = path("clients", client, "keys", str(key), "rotate")
-    _print_key(ask("key rotate", url, home, "POST", where, params={"grace": grace}), as_json)
+    _print_key(ask("key rotate", url, home, "POST", where, params={"grace": grace}, if_match=if_match), as_json)
 
 
 @keys.command("revoke")

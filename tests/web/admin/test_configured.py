@@ -16,6 +16,7 @@ import pytest
 
 from payk.domain.access import Permission, Principal, PrincipalKind, Role
 from payk.registry.export import export
+from payk.store.registry import changing
 from payk.web.admin.site import ROOT
 from tests.web.admin.managed import SECRET_BOX, Managed, refusal
 
@@ -171,6 +172,38 @@ async def test_a_rotation_opens_no_key_for_longer_than_it_had(managed: Managed, 
         item for item in (await managed.done("GET", "/clients/bank/keys"))["items"] if item["key_id"] != new["key_id"]
     ]
     assert kept["expires_at"] == end
+
+
+async def test_a_rotation_takes_over_what_somebody_else_changes_meanwhile(managed: Managed) -> None:
+    await managed.done("POST", "/clients", {"name": "bank"})
+    old = await managed.done("POST", "/clients/bank/keys", {})
+    end = f"{managed.db.now() + timedelta(minutes=5):%Y-%m-%dT%H:%M:%SZ}"
+    async with changing(managed.db) as change:  # the rotation has read the key, and waits for this to be committed
+        rotating = asyncio.create_task(managed.done("POST", f"/clients/bank/keys/{old['key_id']}/rotate"))
+        async with asyncio.timeout(5), managed.db.connection() as outside:
+            while not await outside.fetchval(
+                "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
+            ):
+                await asyncio.sleep(0.01)
+        await change.connection.execute(
+            "update api_key set expires_at = $1::text::timestamptz, allow_from = '{10.0.0.0/8}', label = 'till'", end
+        )
+    new = await rotating
+    assert (new["label"], new["allow_from"], new["expires_at"]) == ("till", ["10.0.0.0/8"], None)
+    assert (await managed.done("GET", "/clients/bank/keys"))["items"][0]["expires_at"] == end
+
+
+async def test_a_rotation_can_be_made_for_what_was_seen_alone(managed: Managed) -> None:
+    await managed.done("POST", "/clients", {"name": "bank"})
+    old = await managed.done("POST", "/clients/bank/keys", {})
+    path = f"/clients/bank/keys/{old['key_id']}"
+    seen = {"if-match": (await managed("PATCH", path, {"label": "a"})).headers["etag"]}
+    await managed("PATCH", path, {"label": "b"})
+    refusal(await managed("POST", f"{path}/rotate", headers=seen), "PreconditionFailed")
+    refusal(await managed("POST", f"{path}/rotate", headers={"if-match": "x"}), "RequestInvalid")
+    assert len((await managed.done("GET", "/clients/bank/keys"))["items"]) == 1
+    seen = {"if-match": (await managed("PATCH", path, {"label": "c"})).headers["etag"]}
+    assert (await managed.done("POST", f"{path}/rotate", headers=seen))["label"] == "c"
 
 
 async def test_senders_are_requested_and_decided(managed: Managed) -> None:

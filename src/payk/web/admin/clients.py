@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final
 
@@ -12,9 +13,9 @@ from fastapi.responses import JSONResponse
 
 from payk.domain.access import Permission
 from payk.domain.management_errors import ManagementCode
-from payk.registry.change import NOTHING
+from payk.registry.change import ANYTHING, NOTHING
 from payk.registry.difference import Difference
-from payk.registry.errors import AlreadyThere
+from payk.registry.errors import AlreadyThere, ChangedMeanwhile
 from payk.registry.limit_options import LIMITS
 from payk.registry.resource import Resource, resource_of
 from payk.store.registry_pages import page_of_clients, page_of_keys, page_of_senders
@@ -229,6 +230,10 @@ async def revoke_key(caller: Known, parts: Parts, name: Name, key_id: int, if_ma
     return await change_key(caller, parts, name, key_id, {"revoked": True}, if_match)
 
 
+_ROTATIONS: Final = 10
+"""How often a rotation begins anew because somebody else changed the key after it was read."""
+
+
 @router.post(
     "/clients/{name}/keys/{key_id}/rotate",
     status_code=201,
@@ -240,15 +245,27 @@ async def rotate_key(
     name: Name,
     key_id: int,
     grace: Annotated[int, Query(ge=0, le=2_592_000, description="Seconds that the old key still opens.")] = 86_400,
+    if_match: IfMatch = None,
 ) -> JSONResponse:
     """A new key with the same label and networks; the old one ends after `grace` seconds, or sooner if it was to."""
     await client_named(parts, caller, name, Permission.CHANGE_KEYS)
-    old = await _key(parts, name, key_id)
+    wanted = expected_etag(if_match)
+    for _ in range(_ROTATIONS):
+        old = await _key(parts, name, key_id)
+        if wanted not in (ANYTHING, old.etag):
+            break
+        with suppress(ChangedMeanwhile):  # the new key is to be as the old one is by now
+            return await _rotated(parts, caller, name, old, grace)
+    raise ChangedMeanwhile(f"The key has changed since it was read; it is {old.etag} now. Read it again.")
+
+
+async def _rotated(parts: Management, caller: Caller, name: str, old: Resource, grace: int) -> JSONResponse:
+    """A new key in the place of `old`. ChangedMeanwhile where that is not any more as it was read."""
     made = secrets.token_urlsafe(32)
     ends = _sooner(parts.db.now().astimezone(UTC) + timedelta(seconds=grace), old.settings["expires_at"])
     kept = {"label": old.settings["label"], "allow_from": old.settings["allow_from"]}
-    keys = [{"key": made, **kept}, {"sha256": old.name, "expires_at": ends}]
-    difference = await change(parts, caller, {"client": [{"name": name, "key": keys}]})
+    document = {"client": [{"name": name, "key": [{"key": made, **kept}, {"sha256": old.name, "expires_at": ends}]}]}
+    difference = await change(parts, caller, document, expected={("client.key", old.name): old.etag})
     fingerprint = next(line.name for line in difference.changes if line.sign == "+")
     return one(await _newest_key(parts, name, fingerprint), 201, key=made)
 
