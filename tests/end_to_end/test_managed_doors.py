@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
+from decimal import Decimal
 from typing import Any
 
 import httpx
+import pytest
 
 from tests.end_to_end.payk import KEY, MESSAGE, Centre, Payk, registry
 
@@ -65,6 +67,43 @@ async def test_a_revoked_key_a_suspended_client_and_a_new_sender_are_on_both_wit
     await doors.both_answer(200, SenderAddress="New")
 
 
+@pytest.mark.parametrize("taken", ["key", "client", "sender"])
+async def test_what_is_taken_away_under_load_is_refused_on_both_a_second_later(
+    payk_on_server: Payk, taken: str
+) -> None:
+    doors = await _doors(payk_on_server)
+    made = await doors.manage("POST", "/clients/bank/keys", {"label": "till"})
+    await doors.both_answer(200, key=made["key"])
+    statuses: list[tuple[float, int]] = []
+    over = asyncio.Event()
+
+    async def send(door: Centre) -> None:
+        while not over.is_set():
+            answer = await _send(door, key=made["key"])
+            statuses.append((time.monotonic(), answer.status_code))
+
+    async def take_away() -> float:
+        await asyncio.sleep(0.5)
+        if taken == "key":
+            await doors.manage("DELETE", f"/clients/bank/keys/{made['key_id']}")
+        elif taken == "client":
+            await doors.manage("POST", "/clients/bank/suspend")
+        else:
+            withdrawn = {"status": "withdrawn"}
+            await doors.manage("PATCH", "/clients/bank/senders/AlifBank?force=true", withdrawn)
+        at = time.monotonic()
+        await asyncio.sleep(2.5)
+        over.set()
+        return at
+
+    *_, at = await asyncio.gather(*(send(door) for door in doors.both for _ in range(6)), take_away())
+    before = [status for when, status in statuses if when < at - 0.2]
+    after = [status for when, status in statuses if when > at + 1.0]
+    assert set(before) == {200}
+    assert len(before) > 20 and len(after) > 20, (len(before), len(after))  # both doors were busy
+    assert 200 not in after, [(round(when - at, 2), status) for when, status in statuses if when > at]
+
+
 async def test_a_key_is_rotated_under_load_without_one_refusal(payk_on_server: Payk) -> None:
     doors = await _doors(payk_on_server)
     keys = (await doors.manage("GET", "/clients/bank/keys"))["items"]
@@ -103,6 +142,42 @@ async def test_a_limit_is_one_for_both(payk_on_server: Payk) -> None:
         if row["otp"] and row["period"] == "day"
     ]
     assert usage == 30
+
+
+async def test_a_balance_that_runs_out_on_both_doors_pays_for_just_what_is_taken(payk_on_server: Payk) -> None:
+    doors = await _doors(payk_on_server)
+    [route] = (await doors.manage("GET", "/routes"))["items"]
+    await doors.manage("PATCH", f"/routes/{route['route_id']}", {"price": "0.05"})
+    await doors.manage("PATCH", "/clients/bank", {"prepaid": True})
+    await doors.manage("POST", "/clients/bank/balance", {"amount": "1.02"})
+    await asyncio.sleep(1.0)  # it is in force on every process within a second
+    seen: list[Decimal] = []
+
+    async def balance() -> Decimal:
+        return Decimal((await doors.manage("GET", "/clients/bank/balance"))["balance"])
+
+    async def flood(pieces: int) -> list[str]:
+        """Twice as many messages as are paid for, to both doors at once; the ids of those that were taken."""
+        sending = asyncio.gather(*(_send(door) for door in doors.both for _ in range(pieces)))
+        while not sending.done():
+            seen.append(await balance())
+        answers = await sending
+        taken = [answer.json()["MessageId"] for answer in answers if answer.status_code == 200]
+        others = {(a.status_code, a.json()["MessageResult"]) for a in answers if a.status_code != 200}
+        assert (len(taken), others) == (pieces, {(403, "BalanceInsufficient")})
+        return taken
+
+    ids = await flood(20)
+    assert await balance() == Decimal("0.02")
+    deleted = await asyncio.gather(
+        *(door.http.delete(f"/api/v1/sms/{message_id}") for message_id in ids[:7] for door in doors.both)
+    )
+    assert {answer.status_code for answer in deleted} == {200}
+    assert await balance() == Decimal("0.37")  # each is given back once, whoever deleted it
+    ids += await flood(7)
+    assert await balance() == Decimal("0.02")
+    assert min(seen) >= 0
+    assert len(set(ids)) == 27
 
 
 async def test_a_foreign_message_is_as_unknown_as_one_that_never_was(payk_on_server: Payk) -> None:
