@@ -7,6 +7,7 @@ only adds. Nothing is deleted. A second run changes nothing.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 
 from payk.domain.access import Actor, PrincipalKind
@@ -131,6 +132,11 @@ def _etags(present: RegistryRows) -> dict[Identity, str]:
             for row in present.keys
         },
         **{("operator", row.name): etag("operator", row.options) for row in present.operators},
-        **{("operator.link", row.name): etag("operator.link", row.options) for row in present.links},
+        **{
+            ("operator.link", row.name): etag(
+                "operator.link", {**row.options, "sealed": hashlib.sha256(row.password).hexdigest()}
+            )
+            for row in present.links
+        },
         **{("route", route_name(row.key.folded())): etag("route", route_settings(row)) for row in present.routes},
     }

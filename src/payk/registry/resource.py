@@ -22,7 +22,10 @@ its SHA-256 in hex, a route by its name (payk.registry.route_name), the sender i
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """Its settings, all of them, and what is known of it besides; `next` is where the page after it begins."""
+    """Its settings, all of them, and what is known of it besides; `next` is where the page after it begins.
+
+    Of the password of a link there is `sealed`, a digest of it as it is encrypted; it is not shown.
+    """
 
     heading: str
     name: str

@@ -378,6 +378,25 @@ async def test_the_database_away_is_told(managed: Managed, method: str) -> None:
     assert refusal(response, "ServiceUnavailable")["Retryable"] is True
 
 
+async def test_who_saw_a_link_before_its_password_was_changed_does_not_overwrite_it(managed: Managed) -> None:
+    await managed.done("POST", "/operators", {"name": "tcell"})
+    made = await managed("POST", "/operators/tcell/links", LINK)
+    seen = {"if-match": made.headers["etag"]}
+    same = await managed("PATCH", "/links/tcell-1", {"password": LINK["password"]}, headers=seen)
+    assert (same.status_code, same.headers["etag"]) == (200, made.headers["etag"]), "nothing has changed"
+    changed = await managed("PATCH", "/links/tcell-1", {"password": "other"}, headers=seen)
+    assert changed.status_code == 200
+    assert changed.headers["etag"] == (await managed("GET", "/links/tcell-1")).headers["etag"] != made.headers["etag"]
+    assert changed.json() == made.json(), "the password is not shown, nor anything of it"
+    for body in ({"password": "third"}, {"window": 3}):
+        refusal(await managed("PATCH", "/links/tcell-1", body, headers=seen), "PreconditionFailed")
+    window = await managed("PATCH", "/links/tcell-1", {"window": 3}, headers={"if-match": changed.headers["etag"]})
+    assert window.status_code == 200
+    whole = (await export(managed.db, SECRET_BOX)).encode()
+    again = await managed("POST", "/apply", content=whole, headers={"content-type": "application/toml"})
+    assert again.json()["difference"] == ["nothing changes"]
+
+
 async def test_of_twenty_who_saw_the_same_one_changes_it(managed: Managed) -> None:
     await managed.done("POST", "/clients", {"name": "bank"})
     seen = {"if-match": (await managed("GET", "/clients/bank")).headers["etag"]}

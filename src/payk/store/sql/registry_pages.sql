@@ -49,10 +49,12 @@ from operator o where o.name > $1 and ($3::text is null or o.name = $3)
 order by o.name limit $2;
 
 -- name: links
--- Links after $1 by name, of an operator that is named ($2, null = of all), $3 at most; with $4 that one alone.
+-- Links after $1 by name, of an operator that is named ($2, null = of all), $3 at most; with $4 that one alone. Of the
+-- password a digest as it is encrypted, for the etag: another one whenever the password is, and it tells nothing of it.
 select l.name,
        (l.options || jsonb_build_object('enabled', l.enabled, 'host', l.host, 'port', l.port,
-                                        'system_id', l.system_id))::text as options,
+                                        'system_id', l.system_id,
+                                        'sealed', encode(sha256(l.password), 'hex')))::text as options,
        json_build_object('link_id', l.link_id, 'operator', o.name)::text as facts, l.name as next
 from link l join operator o using (operator_id)
 where l.name > $1 and ($2::text is null or o.name = $2) and ($4::text is null or l.name = $4)
