@@ -196,11 +196,15 @@ class Stage:
                 "trace_id": "1",
             }
 
+    def places(self, operation: str, places: dict[str, str]) -> dict[str, str]:
+        """What may stand in the path of an operation."""
+        kind = operation.split("/")[1]
+        named = {"operators": "tcell", "links": "tcell-1", "users": "anna", "tokens": "nobody"}
+        return {**places, **({"name": named[kind]} if kind in named else {})}
+
     def path(self, operation: str, places: dict[str, str]) -> tuple[str, str]:
         method, template = operation.split(" ")
-        kind = template.split("/")[1]
-        named = {"operators": "tcell", "links": "tcell-1", "users": "anna", "tokens": "nobody"}
-        given = {**places, **({"name": named[kind]} if kind in named else {})}
+        given = self.places(operation, places)
         return method, re.sub(r"\{(\w+)\}", lambda match: given[match[1]], template)
 
     async def ask(self, operation: str, places: dict[str, str], token: str) -> tuple[int, str]:
