@@ -12,6 +12,8 @@ import pytest
 
 from payk.domain.message import MessageState
 from payk.store.database import Database
+from payk.store.report_folding import Labels, fold
+from tests.web.answers import problem
 from tests.web.centre import Centre, centre_on, key_of
 
 
@@ -75,6 +77,21 @@ async def test_it_is_watched_to_the_end(sale: Centre) -> None:
     await become(sale, MessageState.DELIVERED)
     lines = (await watching).splitlines()
     assert lines[-1].startswith("5 planned: 0 scheduled, 0 held, 0 queued, 0 submitted, 5 delivered, 0 failed")
+
+
+async def test_a_label_that_is_not_told_apart_is_shown_too(sale: Centre, monkeypatch: pytest.MonkeyPatch) -> None:
+    await become(sale, MessageState.DELIVERED)
+    while await fold(sale.db, Labels(0, 0)):
+        pass
+    told = json.loads(await payk(sale, "sale", "--json"))
+    assert (told["Planned"], told["Delivered"], told["OtherLabels"], "AtLeast" in told) == (5, 5, True, False)
+    answer = await sale.http.get("/api/v1/reports?SmsLabel=sale")
+    problem(answer, "ParameterInvalid")
+    assert "counted among other labels" in answer.text
+    monkeypatch.setattr("payk.store.reports.LOOKS_MAX", 3)
+    assert json.loads(await payk(sale, "sale", "--json"))["AtLeast"] is True
+    assert "of at least 3 came to an end" in await payk(sale, "sale")
+    assert "it cannot be told when all have come to an end" in await payk(sale, "sale", "--watch", code=1)
 
 
 async def test_a_label_without_messages_is_one_line(sale: Centre) -> None:

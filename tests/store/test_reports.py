@@ -30,7 +30,7 @@ from payk.store.holds import cancel_messages, place_hold
 from payk.store.migrations import migrate, migrations
 from payk.store.queries import sql
 from payk.store.report_folding import Labels, count_earlier, drop_empty, fold, prune_reports
-from payk.store.reports import ReportRow, counted_since, label_progress, read_report, recent_labels
+from payk.store.reports import Failure, ReportRow, counted_since, label_progress, read_report, recent_labels
 from payk.store.upkeep import expire, give_up_unanswered, stage_due
 from tests.store.rows import add_client
 from tests.store.scene import Scene, scene_on
@@ -395,6 +395,63 @@ async def test_labels_beyond_those_of_a_day_are_counted_as_one(scene: Scene) -> 
         ("other", None, True): 1,
     }
     assert all(row.messages[S.ENROUTE] == row.total for row in rows)
+
+
+async def beyond(scene: Scene) -> None:
+    """Yesterday `late` is told apart with its 2 messages; today its 5 are not: it came behind `first` and `second`."""
+    few = Labels(of_all=2, of_client=2)
+    for label in ("first", "second"):
+        await scene.accept(1, label=label)
+        await fold(scene.db, few)
+    await scene.accept(2, label="late")
+    await scene.execute("update message set accepted_at = accepted_at - interval '1 day' where label = 'late'")
+    await fold(scene.db, few)
+    await scene.accept(5, label="late", sms_type=SmsType.BATCH, parts=2)
+    await fold(scene.db, few)
+    claims = [claim for claim in await scene.claim() if claim.parts == 2]
+    await scene.record(claims[0], Accepted(1, "id-of-part-1"), Accepted(2, "id-of-part-2"))
+    await scene.record(claims[1], Refused(1, 0x0B, RefusalKind.NUMBER), Refused(2, 0x0B, RefusalKind.NUMBER))
+    await scene.record(claims[2], Refused(1, 0x58, RefusalKind.TEMPORARY), Refused(2, 0x58, RefusalKind.TEMPORARY))
+    await fold(scene.db, few)
+
+
+async def test_a_label_that_is_not_told_apart_stands_as_its_messages_do(scene: Scene) -> None:
+    await beyond(scene)
+    found = await label_progress(scene.db, scene.client, "late")
+    assert found is not None
+    assert (found.planned, found.parts, found.other_labels, found.at_least) == (7, 12, True, False)
+    assert (found.queued, found.submitted, found.failed) == (5, 1, 1)
+    assert found.failures == (Failure(S.UNDELIVERABLE, "refused: RINVDSTADR", 1),)
+    async with scene.db.transaction() as connection:
+        await place_hold(connection, Selection(sms_type=SmsType.BATCH), author="test")
+    found = await label_progress(scene.db, scene.client, "late")
+    assert found is not None
+    assert (found.held, found.queued) == (3, 2)
+    first = await label_progress(scene.db, scene.client, "first")
+    assert first is not None
+    assert (first.planned, first.other_labels) == (1, False)
+
+
+async def test_so_many_of_its_messages_are_looked_at(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    await beyond(scene)
+    for most, at_least in ((6, True), (7, False)):
+        monkeypatch.setattr("payk.store.reports.LOOKS_MAX", most)
+        found = await label_progress(scene.db, scene.client, "late")
+        assert found is not None
+        assert (found.other_labels, found.at_least) == (True, at_least)
+
+
+async def test_a_report_of_a_label_that_is_not_told_apart_is_refused(scene: Scene) -> None:
+    await beyond(scene)
+    for filters in ({"label": "late"}, {"label": "late", "client_id": scene.client}):
+        with pytest.raises(ReportRefused, match="counted among other labels"):
+            await report(scene.db, **filters)
+    assert [row.total for row in await report(scene.db, label="first")] == [1]
+    assert await report(scene.db, label="nobody") == []
+    now = datetime.now(UTC)
+    begin, end, of = periods(now - timedelta(days=2), now.replace(hour=0, minute=0), UTC_ZONE, now, None)
+    async with aclosing(read_report(scene.db, ReportAsked((), begin, end, label="late"), of)) as rows:
+        assert [row.total async for row in rows] == [2]
 
 
 # -- what a report says

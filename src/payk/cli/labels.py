@@ -23,6 +23,7 @@ __all__ = ["commands"]
 
 EVERY = 1.0
 """Seconds between two looks."""
+_UNKNOWN_END = "more messages than are counted for this label; it cannot be told when all have come to an end"
 
 commands = typer.Typer()
 
@@ -85,12 +86,16 @@ def _watch(centre: Client, name: str, as_json: bool) -> None:
                 print(line, flush=True)
             if progress.is_over:
                 return
+            if progress.at_least:
+                fail(_UNKNOWN_END, 1)
             last = line
             time.sleep(EVERY)
     progress = centre.label(name)
     try:
         with Live(_picture(progress), auto_refresh=False) as live:
             while not progress.is_over:
+                if progress.at_least:
+                    fail(_UNKNOWN_END, 1)
                 time.sleep(EVERY)
                 progress = centre.label(name)
                 live.update(_picture(progress), refresh=True)
@@ -100,16 +105,20 @@ def _watch(centre: Client, name: str, as_json: bool) -> None:
 
 def _line(progress: LabelProgress) -> str:
     return (
-        f"{progress.planned:,} planned: {progress.scheduled:,} scheduled, {progress.held:,} held,"
+        f"{_planned(progress)} planned: {progress.scheduled:,} scheduled, {progress.held:,} held,"
         f" {progress.queued:,} queued, {progress.submitted:,} submitted, {progress.delivered:,} delivered,"
         f" {progress.failed:,} failed"
     )
 
 
+def _planned(progress: LabelProgress) -> str:
+    return f"{'at least ' if progress.at_least else ''}{progress.planned:,}"
+
+
 def _picture(progress: LabelProgress) -> Group:
     """The bar shows what has come to an end."""
     over = progress.delivered + progress.failed
-    head = Text.assemble(shown(progress.label), f"  {over:,} of {progress.planned:,} came to an end")
+    head = Text.assemble(shown(progress.label), f"  {over:,} of {_planned(progress)} came to an end")
     table = Table("Scheduled", "Held", "Queued", "Submitted", "Delivered", "Failed", box=None, pad_edge=False)
     table.add_row(
         *(

@@ -261,6 +261,7 @@ def read_label(response: httpx.Response) -> LabelProgress:
             last_due=time_of(body["LastDue"]),
             ends_at=time_of(body["EndsAt"]),
             body=body,
+            at_least=body.get("AtLeast", False) is True,
         ),
     )
 

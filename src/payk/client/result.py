@@ -125,8 +125,10 @@ class LabelProgress:
     """When all will have left the queue at this rate, UTC; None where nothing moves."""
     body: Mapping[str, Any] = field(repr=False, compare=False)
     """The documented JSON."""
+    at_least: bool = False
+    """It has more messages than the centre counts for such a label: these are not all."""
 
     @property
     def is_over(self) -> bool:
-        """Nothing is left to be sent, and nothing is awaited."""
-        return self.delivered + self.failed == self.planned
+        """Nothing is left to be sent, and nothing is awaited; never known where at_least."""
+        return self.delivered + self.failed == self.planned and not self.at_least

@@ -7,13 +7,15 @@ slow reader puts them down first.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 import asyncpg
 
+from payk.domain.failure import FAILED
 from payk.domain.hold import Hold
 from payk.domain.latency import histogram, percentiles
 from payk.domain.message import MessageState, SmsType, label_keys
@@ -42,6 +44,8 @@ SHARES: Final = (0.5, 0.95, 0.99)
 """Of which percentiles are told."""
 ROWS_MAX: Final = 500_000
 """Rows of a report."""
+LOOKS_MAX: Final = 100_000
+"""Messages of a label that are looked at one by one, where counts do not tell it apart from others."""
 PREFETCH: Final = 2_000
 """Rows that come at a time."""
 FOLD_PATIENCE: Final = 1.0
@@ -59,6 +63,7 @@ _DIMENSIONS: Final = {
 _PLACE: Final = 8
 """Columns that say of what a row is."""
 _STATES: Final = tuple(MessageState)
+_Row = asyncpg.Record | Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +146,10 @@ class LabelProgress:
     """The last minute at which some become due."""
     ends_at: datetime | None
     """When the last one will have left the queue at this rate; None where nothing moves or nothing is left."""
+    other_labels: bool = False
+    """On some of its days counts do not tell it apart: its messages of these days that are stored are counted."""
+    at_least: bool = False
+    """It has more messages than are looked at for that, and stands for LOOKS_MAX of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,11 +205,18 @@ async def read_report(
     """The rows of a report, by period and then by what else it is grouped by.
 
     What changed within the last seconds is not counted yet (payk.store.report_folding). Raises ReportRefused for an
-    operator or route that is not there and for more than ROWS_MAX rows, and StoreUnavailable.
+    operator or route that is not there, for a label that is not told apart on some of its days, and for more than
+    ROWS_MAX rows, and StoreUnavailable.
     """
     # Refused before the transaction and behind it: what is raised amid one costs its connection.
     async with db.connection(timeout) as connection:
         names = await _names(connection)
+        if asked.label and await connection.fetchval(
+            sql("reports.is_beyond"), asked.client_id, asked.label, asked.begins, asked.ends, LOOKS_MAX
+        ):
+            raise ReportRefused(
+                "SmsLabel", "on some of these days it is counted among other labels; see how it stands, or its messages"
+            )
     filters = _filters(asked, names)
     async with db.transaction(timeout) as connection:
         await connection.execute(sql("reports.snapshot"))
@@ -304,8 +320,7 @@ async def label_progress(db: Database, client_id: int, label: str, *, timeout: f
     async with db.transaction(timeout) as connection:
         await connection.execute(sql("reports.snapshot"))
         counts = await connection.fetch(sql("reports.label_counts_of"), client_id, label, since)
-        if not counts:
-            return None
+        beyond = await connection.fetch(sql("reports.label_beyond"), client_id, label, since, LOOKS_MAX)
         failures = await connection.fetch(sql("reports.label_failures_of"), client_id, label, since)
         due = await connection.fetchrow(sql("reports.label_due_of"), client_id, label)
         pace = await connection.fetchrow(sql("reports.label_pace_of"), client_id, label)
@@ -316,7 +331,28 @@ async def label_progress(db: Database, client_id: int, label: str, *, timeout: f
             keys = sorted(label_keys(label))
             later = await connection.fetchval(sql("reports.label_due_held"), client_id, label, keys, *named)
     assert due is not None and pace is not None  # each is one row
-    return _progress(db, counts, failures, due, pace, holds, later)
+    found = [row for row in beyond if row["messages"]]
+    progress = _progress(
+        db, [*counts, *map(_as_counts, found)], _with_those_of(failures, found), due, pace, holds, later
+    )
+    at_least = beyond[0]["looked_at"] > LOOKS_MAX
+    return progress and replace(progress, other_labels=at_least or bool(found), at_least=at_least)
+
+
+def _as_counts(found: asyncpg.Record) -> dict[str, Any]:
+    """Messages that were looked at, as a row of counts."""
+    states = {f"m{int(state)}": found["messages"] if state == found["state"] else 0 for state in _STATES}
+    return {**states, **{name: found[name] for name in ("sms_type", "operator_id", "parts")}}
+
+
+def _with_those_of(counted: Sequence[asyncpg.Record], found: Sequence[asyncpg.Record]) -> tuple[Failure, ...]:
+    """Failures that are counted, and of messages that were looked at; the most frequent one first."""
+    failures: Counter[tuple[int, str]] = Counter()
+    for row in (*counted, *found):
+        if row["state"] in FAILED:
+            failures[row["state"], row["reason"]] += row["messages"]
+    ordered = sorted(failures.items(), key=lambda item: (-item[1], item[0]))
+    return tuple(Failure(MessageState(state), reason, messages) for (state, reason), messages in ordered)
 
 
 async def _fold_all(db: Database, seconds: float) -> None:
@@ -336,8 +372,8 @@ def _holds(hold: Hold, client_id: int, label: str) -> bool:
 
 def _progress(
     db: Database,
-    counts: Sequence[asyncpg.Record],
-    failures: Sequence[asyncpg.Record],
+    counts: Sequence[_Row],
+    failures: tuple[Failure, ...],
     due: asyncpg.Record,
     pace: asyncpg.Record,
     holds: Collection[Hold],
@@ -372,7 +408,7 @@ def _progress(
         submitted,
         delivered,
         planned - waiting - submitted - delivered,
-        tuple(Failure(MessageState(row["state"]), row["reason"], row["messages"]) for row in failures),
+        failures,
         rate,
         due["last"],
         None if held else ends_at,
@@ -384,7 +420,7 @@ def _covers_all(hold: Hold) -> bool:
     return hold.selection.sms_type is None and hold.selection.operator_id is None
 
 
-def _covers(hold: Hold, row: asyncpg.Record) -> bool:
+def _covers(hold: Hold, row: _Row) -> bool:
     selection = hold.selection
     return selection.sms_type in (None, row["sms_type"]) and selection.operator_id in (None, row["operator_id"])
 

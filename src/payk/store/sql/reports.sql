@@ -297,6 +297,52 @@ from report_key k join report_failure f on f.key_id = k.key_id and f.span = 2 an
 where k.client_id = $1 and k.label = $2
 group by 1, 2 having sum(f.messages) > 0 order by 3 desc, 1, 2;
 
+-- name: label_beyond
+-- What label $2 of client $1 has on days since $3 on which it is not told apart from others, message by message: of $4
+-- that are looked at, by what a hold may name, state and reason. One row at least: how many there are, up to one more.
+with untold as materialized (
+    select (c.began at time zone 'UTC')::date as day
+    from report_key k join report_count c on c.key_id = k.key_id and c.span = 2 and c.began >= $3
+    where k.client_id = $1 and k.label = '' and k.other
+      and not exists (select from report_label l
+                      where l.day = (c.began at time zone 'UTC')::date and l.client_id = $1 and l.label = $2)
+), looked_at as materialized (
+    select message_id, accepted_at, sms_type, queue_id, state, parts, reason from message
+    where client_id = $1 and label = $2 and exists (select from untold) limit $4 + 1
+), found as (
+    select sms_type, queue_id, state, coalesce(report_reason(state, reason), '') as reason, count(*) as messages,
+           sum(parts)::bigint as parts
+    from (select * from looked_at limit $4) l
+    where (accepted_at at time zone 'UTC')::date in (select day from untold)
+      and message_id >= (select counted_from from report_start)
+    group by 1, 2, 3, 4
+)
+select (select count(*) from looked_at) as looked_at, f.sms_type, f.state, f.reason, f.messages, f.parts,
+       (select q.operators[1] from queue q where q.queue_id = f.queue_id) as operator_id
+from (select 1) one left join found f on true;
+
+-- name: is_beyond
+-- Whether label $2 of client $1 (null = of any) has messages among $5 that are looked at, accepted from $3 to before $4,
+-- on a day on which it is not told apart from others.
+with untold as materialized (
+    select distinct k.client_id, (c.began at time zone 'UTC')::date as day
+    from client n
+    join report_key k on k.client_id = n.client_id and k.label = '' and k.other
+    join report_count c on c.key_id = k.key_id and c.span = 2 and c.began > $3::timestamptz - interval '1 day'
+     and c.began < $4
+    where ($1::integer is null or n.client_id = $1)
+      and not exists (select from report_label l where l.day = (c.began at time zone 'UTC')::date
+                      and l.client_id = n.client_id and l.label = $2)
+)
+select exists (
+    select from (select distinct client_id from untold) n
+    cross join lateral (
+        select message_id, accepted_at from message m where m.client_id = n.client_id and m.label = $2 limit $5
+    ) m
+    where m.accepted_at >= $3 and m.accepted_at < $4 and m.message_id >= (select counted_from from report_start)
+      and (n.client_id, (m.accepted_at at time zone 'UTC')::date) in (select client_id, day from untold)
+);
+
 -- name: label_due_of
 -- How many messages of a label are due at a later minute, and the last one.
 select coalesce(sum(messages), 0)::bigint as messages, max(due) as last

@@ -98,6 +98,10 @@ class LabelStands(BaseModel):
     messages_per_second: float = Field(description="That left the queue, over the last minutes.")
     last_due: str | None = Field(description="The last minute at which scheduled ones become due.")
     ends_at: str | None = Field(description="When the queue will be empty at this rate; null where nothing moves.")
+    other_labels: bool = Field(
+        description="On some of its days counts do not tell it apart; its messages that are stored are counted."
+    )
+    at_least: bool = Field(description="More messages than are counted for that: these are not all.")
 
 
 async def _members(
@@ -214,6 +218,8 @@ def _stands(client: str, label: str, progress: LabelProgress) -> LabelStands:
         messages_per_second=round(progress.rate, 2),
         last_due=moment(progress.last_due),
         ends_at=moment(progress.ends_at),
+        other_labels=progress.other_labels,
+        at_least=progress.at_least,
     )
 
 

@@ -114,6 +114,13 @@ def report_schemas() -> dict[str, Any]:
         "LastDue": nullable,
         "EndsAt": nullable,
     }
+    beyond = {
+        "OtherLabels": {
+            "type": "boolean",
+            "description": "On some of its days counts do not tell it apart; its messages that are stored are counted.",
+        },
+        "AtLeast": {"type": "boolean", "description": "More messages than are counted for that: these are not all."},
+    }
     seen = {
         "SmsLabel": {"type": "string"},
         **dict.fromkeys(("Messages", "Delivered", "Failed"), count),
@@ -141,7 +148,7 @@ def report_schemas() -> dict[str, Any]:
             }
         ),
         "ExportedMessages": _object({"Messages": {"type": "array", "items": _object(exported)}}),
-        "LabelProgress": _object(progress),
+        "LabelProgress": {**_object({**progress, **beyond}), "required": list(progress)},
         "Labels": _object({"Labels": {"type": "array", "items": _object(seen)}}),
     }
 

@@ -104,6 +104,8 @@ def _members(label: str, progress: LabelProgress) -> dict[str, Any]:
         "MessagesPerSecond": round(progress.rate, 2),
         "LastDue": written_time(progress.last_due),
         "EndsAt": written_time(progress.ends_at),
+        **({"OtherLabels": True} if progress.other_labels else {}),
+        **({"AtLeast": True} if progress.at_least else {}),
     }
 
 
