@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
+from payk.clock import Clock
+from payk.domain.account import ApiKey, Client
+from payk.domain.directory import CurrentDirectory, Directory
 from payk.domain.failure_limit import FailureLimit, network_of
 from payk.store.database import Database
+from payk.web import auth
+from payk.web.auth import Authenticator
 from payk.web.caller import caller_address
+from payk.web.exchange import Exchange
+from payk.web.problems import Problem
 from payk.web.site import PublicOptions
 from tests.web.answers import problem, raw_problem
 from tests.web.centre import MESSAGE, Centre, centre_on, key_of
@@ -176,6 +184,42 @@ def test_whoever_has_a_network_of_ipv6_has_no_more_failures_than_others() -> Non
 
 
 TRUSTED = (ip_network("10.0.0.0/8"), ip_network("fd00::/8"))
+
+
+def test_who_was_let_in_from_somewhere_is_not_let_in_from_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is remembered holds for one key's networks and one caller, and not longer than the networks do."""
+    monkeypatch.setattr(auth, "REMEMBERED", 3)
+    keys = {
+        hashlib.sha256(name).digest(): ApiKey(number, 1, allow_from=tuple(map(ip_network, networks)))
+        for number, (name, networks) in enumerate({b"a": ["203.0.113.0/24"], b"b": ["198.51.100.0/24"]}.items())
+    }
+    current = CurrentDirectory(Directory(clients={1: Client(1, "demo")}, keys=keys))
+    authenticator = Authenticator(current, TRUSTED, Clock(), lambda: datetime.now(UTC), set())
+
+    def let_in(key: bytes, peer: str, *forwarded: bytes) -> bool:
+        scope = {"client": (peer, 5000), "headers": [(b"x-forwarded-for", value) for value in forwarded]}
+        try:
+            authenticator.client(cast(Exchange, SimpleNamespace(headers={b"x-api-key": key}, client=None, scope=scope)))
+        except Problem:
+            return False
+        return True
+
+    for _ in range(2):
+        assert let_in(b"a", "203.0.113.7")
+        assert let_in(b"a", "203.0.113.7", b"198.51.100.1"), "nobody of ours wrote that"
+        assert let_in(b"a", "10.0.0.1", b"203.0.113.7")
+        assert let_in(b"a", "10.0.0.1", b"9.9.9.9", b"203.0.113.7")
+        assert let_in(b"a", "10.0.0.1", b"9.9.9.9, " * 100 + b"203.0.113.7")
+        assert let_in(b"b", "198.51.100.1")
+        assert not let_in(b"a", "10.0.0.1", b"203.0.113.7", b"9.9.9.9")
+        assert not let_in(b"a", "10.0.0.1")
+        assert not let_in(b"a", "198.51.100.1", b"203.0.113.7")
+        assert not let_in(b"b", "203.0.113.7")
+    digest = hashlib.sha256(b"a").digest()
+    narrowed = {**keys, digest: ApiKey(0, 1, allow_from=(ip_network("203.0.113.128/25"),))}
+    current.value = Directory(clients={1: Client(1, "demo")}, keys=narrowed)
+    assert not let_in(b"a", "203.0.113.7")
+
 
 ADDRESSES: list[tuple[tuple[str, int] | None, list[str], str]] = [
     (("203.0.113.7", 5000), [], "203.0.113.7"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from typing import Final
 
 from starlette.types import Scope
 
@@ -13,12 +14,16 @@ from payk.domain.account import ApiKey, Client
 from payk.domain.directory import CurrentDirectory
 from payk.domain.errors import Code
 from payk.domain.failure_limit import FAILURES, FailureLimit
-from payk.web.caller import Network, caller_address, is_within
+from payk.web.caller import Network, caller_address, forwarded_for, is_within
 from payk.web.exchange import Exchange
 from payk.web.problems import Problem
 
 __all__ = ["Authenticator"]
 
+REMEMBERED: Final = 50_000
+"""Callers that are known to come from where their keys may be used; each takes some 300 octets."""
+LONGEST: Final = 128
+"""Octets of X-Forwarded-For of such a caller; one with more is looked at with each request."""
 
 _UNAUTHORIZED = "The header X-Api-Key must carry a valid key. It is missing, or the key is unknown, expired or revoked."
 
@@ -40,6 +45,9 @@ class Authenticator:
         self._trusted_proxies = trusted_proxies
         self._clock = clock
         self._limit = FailureLimit()
+        self._let_in: dict[tuple[int, str | None, bytes], tuple[Network, ...]] = {}
+        """From where keys were used that may be used from there: so that no address is read anew with each request. By
+        the identity of the networks, which holds while they are kept here; who has no good key adds nothing."""
 
     def client(self, exchange: Exchange) -> Client:
         """The calling client.
@@ -64,9 +72,18 @@ class Authenticator:
         return client
 
     def _check_address(self, api_key: ApiKey, scope: Scope) -> None:
+        peer, allow_from = scope["client"], api_key.allow_from
+        forwarded = forwarded_for(scope) if self._trusted_proxies else b""
+        caller = (id(allow_from), None if peer is None else peer[0], forwarded)
+        if self._let_in.get(caller) is allow_from:
+            return
         address = caller_address(scope, self._trusted_proxies)
-        if not is_within(address, api_key.allow_from):
+        if not is_within(address, allow_from):
             raise Problem(Code.IP_ADDRESS_NOT_ALLOWED, f"This key may not be used from {address}.")
+        if len(forwarded) <= LONGEST:
+            if len(self._let_in) >= REMEMBERED:
+                self._let_in.clear()
+            self._let_in[caller] = allow_from
 
     def _failure(self, scope: Scope) -> Problem:
         address = caller_address(scope, self._trusted_proxies)

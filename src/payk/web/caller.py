@@ -9,7 +9,7 @@ from types import TracebackType
 
 from starlette.types import Scope
 
-__all__ = ["Caller", "HungUp", "Network", "caller_address", "is_within", "peer_address"]
+__all__ = ["Caller", "HungUp", "Network", "caller_address", "forwarded_for", "is_within", "peer_address"]
 
 Network = IPv4Network | IPv6Network
 
@@ -61,8 +61,7 @@ def caller_address(scope: Scope, trusted: Sequence[Network]) -> str:
     address = peer_address(scope["client"])
     if not is_within(address, trusted):
         return address
-    entries = b",".join(value for name, value in scope["headers"] if name == b"x-forwarded-for").decode("latin-1")
-    for entry in reversed(entries.split(",")):
+    for entry in reversed(forwarded_for(scope).decode("latin-1").split(",")):
         written = _normal(_without_port(entry.strip()))
         if written is None:  # what a proxy of ours did not write is not to be believed
             return address
@@ -70,6 +69,11 @@ def caller_address(scope: Scope, trusted: Sequence[Network]) -> str:
         if not is_within(address, trusted):
             return address
     return address
+
+
+def forwarded_for(scope: Scope) -> bytes:
+    """X-Forwarded-For as it came, whoever wrote it; one that came twice is one list."""
+    return b",".join([value for name, value in scope["headers"] if name == b"x-forwarded-for"])
 
 
 def _normal(written: str) -> str | None:
