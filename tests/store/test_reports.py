@@ -716,6 +716,74 @@ async def test_the_progress_of_a_label(scene: Scene) -> None:
     assert found.ends_at >= found.last_due
 
 
+async def submitted(scene: Scene, count: int, ago: float = 0.0) -> None:
+    """So many messages of `sale` were submitted so long ago."""
+    claims = await scene.claim(count)
+    assert len(claims) == count
+    await scene.record_all([scene.decided(claim, Accepted(1, f"an-id-{claim.message_id}")) for claim in claims])
+    await folded(scene.db)
+    await scene.execute(
+        "update report_pace set minute = minute - make_interval(secs => $1)"
+        " where minute > now() - interval '8 seconds'",
+        ago,
+    )
+
+
+async def paced(scene: Scene) -> tuple[float, float | None]:
+    """Messages a second, and seconds until the end."""
+    found = await label_progress(scene.db, scene.client, "sale")
+    assert found is not None
+    return found.rate, None if found.ends_at is None else (found.ends_at - scene.db.now()).total_seconds()
+
+
+@pytest.mark.parametrize(("ago", "rate"), [(0.0, 100 / 5), (20.0, 100 / 20), (50.0, 100 / 50), (150.0, 100 / 150)])
+async def test_the_pace_is_from_the_first_message_on(scene: Scene, ago: float, rate: float) -> None:
+    await scene.accept(300, label="sale")
+    await submitted(scene, 100, ago)
+    found, left = await paced(scene)
+    assert found == pytest.approx(rate, rel=0.2)
+    assert left == pytest.approx(200 / found, abs=1.5)
+
+
+async def test_the_pace_is_over_three_minutes_where_it_went_on_before(scene: Scene) -> None:
+    await scene.accept(300, label="sale")
+    for count, ago in ((100, 200.0), (60, 90.0), (30, 0.0)):
+        await submitted(scene, count, ago)
+    found, left = await paced(scene)
+    assert found == pytest.approx(90 / 180, rel=0.01)
+    assert left == pytest.approx(110 / found, abs=3)
+
+
+async def test_the_pace_is_since_the_last_hold(scene: Scene) -> None:
+    await scene.accept(300, label="sale")
+    await submitted(scene, 100, 120.0)
+    async with scene.db.transaction() as connection:
+        await place_hold(connection, Selection(client_id=scene.client, label="sale"), author="test")
+    released = "update hold set released_at = now() - interval '10 seconds', settled_at = now()"
+    await scene.execute(released)
+    await submitted(scene, 100)
+    found, left = await paced(scene)
+    assert found == pytest.approx(100 / 10, rel=0.2)
+    assert left == pytest.approx(100 / found, abs=1.5)
+    await scene.execute("update hold set label = 'another'")
+    assert (await paced(scene))[0] == pytest.approx(200 / 120, rel=0.1)
+
+
+async def test_what_was_not_submitted_is_no_pace(scene: Scene) -> None:
+    ids = await scene.accept(30, label="sale")
+    await cancel_messages(scene.db, scene.client, ids[:10], scene.wait)
+    await scene.execute("update waiting set expires_at = now() where message_id = any($1)", ids[10:20])
+    assert await expire(scene.db, 100, scene.wait) == 10
+    assert await paced(scene) == (0.0, None)
+    claims = await scene.claim()
+    await scene.record(claims[0], Refused(1, 0x0B, RefusalKind.NUMBER))
+    await scene.record(claims[1], Accepted(1, "id-of-the-second-one"))
+    await scene.record(claims[2], Refused(1, 0x58, RefusalKind.TEMPORARY))
+    assert (await paced(scene))[0] == pytest.approx(2 / 5, rel=0.2)
+    await scene.receive(scene.report("id-of-the-second-one"))
+    assert (await paced(scene))[0] == pytest.approx(2 / 5, rel=0.2)
+
+
 async def test_what_is_held_is_told_apart(scene: Scene) -> None:
     await scene.accept(4, label="sale", sms_type=SmsType.BATCH)
     await scene.accept(3, label="sale", sms_type=SmsType.OTP)

@@ -118,7 +118,7 @@ class LabelProgress:
     failed: int
     failures: tuple[LabelFailure, ...]
     per_second: float
-    """Messages that left the queue, over the last minutes."""
+    """Messages that were submitted, over the last minutes."""
     last_due: datetime | None
     """When the last scheduled one becomes due, UTC."""
     ends_at: datetime | None

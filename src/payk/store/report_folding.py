@@ -99,7 +99,8 @@ async def _add(connection: Connection, rows: Sequence[asyncpg.Record], labels: L
         if row["label"]:
             if row["due"] is not None:
                 due[row["client_id"], row["label"], row["due"]] += messages
-            if state != 0:  # between other states they come to nothing
+            # What ended without a submit is no pace; between two states of what was submitted they come to nothing.
+            if state != 0 and row["submit_bin"] is not None:
                 left[row["client_id"], row["label"]] += messages
     changed: list[tuple[object, ...]] = [
         (*place, count, parts[place], prices[place], _NONE, _NONE)

@@ -141,7 +141,7 @@ class LabelProgress:
     failed: int
     failures: tuple[Failure, ...]
     rate: float
-    """Messages that left the queue, a second, over the last minutes."""
+    """Messages that were submitted, a second, over the last minutes, or since the first one or the last hold."""
     last_due: datetime | None
     """The last minute at which some become due."""
     ends_at: datetime | None

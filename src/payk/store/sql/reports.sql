@@ -116,9 +116,9 @@ order by client_id, label, due
 on conflict (client_id, label, due) do update set messages = d.messages + excluded.messages;
 
 -- name: add_pace
--- Labelled messages that left the queue just now.
+-- Labelled messages that were submitted just now, by seconds, in a column that is named for the minutes of earlier versions.
 insert into report_pace as p (client_id, label, minute, messages)
-select client_id, label, date_bin('1 minute', now(), '2000-01-01 00:00:00+00'), sum(messages)
+select client_id, label, date_trunc('second', now()), sum(messages)
 from unnest($1::integer[], $2::text[], $3::bigint[]) as g (client_id, label, messages)
 group by client_id, label
 order by client_id, label
@@ -172,8 +172,8 @@ delete from report_failure where ctid = any(array(
 delete from report_due where messages = 0 or due < now() - interval '32 days';
 
 -- name: prune_pace
--- Minutes that are over.
-delete from report_pace where minute < now() - interval '2 hours';
+-- Seconds that nobody asks for any more.
+delete from report_pace where minute < now() - interval '10 minutes';
 
 -- name: prune_counts
 -- Counts that began more than $1 days ago, $2 at most.
@@ -372,10 +372,21 @@ where d.client_id = $1 and d.label = $2 and d.due > now() and d.messages > 0
                      or h.operator_id = (select q.operators[1] from queue q where q.queue_id = s.queue_id)));
 
 -- name: label_pace_of
--- How many messages of a label left the queue within the last minutes, and in how many seconds.
-select coalesce(sum(messages), 0)::bigint as messages,
-       least(extract(epoch from now() - min(minute)), 180)::double precision as seconds
-from report_pace where client_id = $1 and label = $2 and minute > now() - interval '3 minutes';
+-- How many messages of a label were submitted within the last minutes, or since the last hold on some of it was released;
+-- and in how many seconds, from the first of them on where there were none before.
+with since as (
+    select greatest(now() - interval '3 minutes', max(h.released_at)) as at
+    from hold h
+    where h.released_at > now() - interval '3 minutes'
+      and (h.client_id is null or h.client_id = $1) and (h.label is null or h.label = $2)
+)
+select coalesce(sum(p.messages), 0)::bigint as messages,
+       extract(epoch from now() - case when exists (select from report_pace o where o.client_id = $1 and o.label = $2
+                                                    and o.minute < date_trunc('second', s.at))
+                                       then s.at else min(p.minute) end)::double precision as seconds
+from since s
+left join report_pace p on p.client_id = $1 and p.label = $2 and p.minute >= date_trunc('second', s.at)
+group by s.at;
 
 -- name: labels_of
 -- The newest labels of a client (null = of all) since $2, $3 at most.

@@ -95,7 +95,7 @@ class LabelStands(BaseModel):
     delivered: int
     failed: int
     failures: list[dict[str, Any]]
-    messages_per_second: float = Field(description="That left the queue, over the last minutes.")
+    messages_per_second: float = Field(description="That were submitted, over the last minutes.")
     last_due: str | None = Field(description="The last minute at which scheduled ones become due.")
     ends_at: str | None = Field(description="When the queue will be empty at this rate; null where nothing moves.")
     other_labels: bool = Field(
