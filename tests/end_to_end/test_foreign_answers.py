@@ -43,6 +43,11 @@ COMMANDS = (
     ("route", "explain", "992900000001"),
     ("message", "show", "1", "--text"),
     ("forget", "992900000001"),
+    ("queue", "show"),
+    ("queue", "cancel", "--label", "sale"),
+    ("queue", "holds"),
+    ("operator", "drain", "tcell"),
+    ("receipt", "parked"),
 )
 ANSWERS = {
     "a page": (b"<html>welcome</html>", "text/html", "200 OK"),

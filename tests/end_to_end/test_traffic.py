@@ -90,6 +90,53 @@ async def test_drained_from_the_command_line_and_seen(payk_on_server: Payk) -> N
     assert (await payk.run("receipt", "retry")).returncode == 2
 
 
+async def test_a_server_is_asked_where_one_is_named(payk_on_server: Payk) -> None:
+    """The commands change the centre that PAYK_ADMIN_URL names, or none: never the database of the machine instead."""
+    payk = payk_on_server
+    await payk.apply(registry(2775))
+    centre = await payk.serve("--roles", "api,admin")
+    token = (await payk.done("token", "create", "test", "--role", "admin")).strip()
+    asked = {"PAYK_ADMIN_URL": str(centre.admin.base_url), "PAYK_ADMIN_TOKEN": token}
+    held = [await centre.send(SmsType=3, SmsLabel="sale") for _ in range(3)]
+
+    async def rows(*command: str) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in (await payk.done(*command, "--json", **asked)).splitlines()]
+
+    [placed] = await rows("queue", "hold", "--label", "sale", "--type", "batch", "--reason", "wrong text")
+    [hold] = await rows("queue", "holds")
+    assert (hold["hold_id"], hold["label"], hold["sms_type"], hold["author"]) == (
+        placed["hold"],
+        "sale",
+        "batch",
+        "test",
+    )
+    [depth] = await rows("queue", "show")
+    assert (depth["operators"], depth["lane"], depth["client"], depth["waiting"]) == (["tcell"], "batch", "bank", 3)
+    assert f"hold {placed['hold']} is released" in await payk.done("queue", "release", str(placed["hold"]), **asked)
+    assert (await payk.run("queue", "release", str(placed["hold"]), **asked)).returncode == 1
+    assert await rows("queue", "cancel", "--client", "bank") == [{"cancelled": 3, "too_late": 0, "done": True}]
+    assert {await centre.state(message_id) for message_id in held} == {"Deleted"}
+    for kind, name in (("operator", "tcell"), ("link", "tcell-1")):
+        assert "draining false -> true" in await payk.done(kind, "drain", name, "--force", **asked)
+        assert "draining true -> false" in await payk.done(kind, "resume", name, **asked)
+    assert await rows("receipt", "parked") == await rows("operator", "shifts") == []
+    assert await payk.done("receipt", "retry", "--all", **asked) == "0 will be tried at once\n"
+    assert await payk.done("receipt", "forget", "--operator", "tcell", **asked) == "0 forgotten\n"
+    away = await payk.run("queue", "hold", "--label", "sale", PAYK_ADMIN_URL="http://127.0.0.1:9", PAYK_ADMIN_TOKEN="x")
+    assert (away.returncode, away.stdout) == (2, "")
+    for alone in (
+        ("queue", "hold", "--label", "sale", "--dry-run"),
+        ("processes",),
+        ("balance", "show", "bank"),
+        ("block", "add", "992900000001"),
+        ("message", "search"),
+    ):
+        ended = await payk.run(*alone, **asked)
+        assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (2, "", 1), alone
+        assert "database alone" in ended.stderr
+    assert await rows("queue", "holds") == []
+
+
 async def test_a_sick_operator_is_passed_over_and_seen(payk_on_server: Payk) -> None:
     """One operator begins to refuse nine of ten, by what its link calls passing; the other one carries."""
     payk = payk_on_server

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from payk.cli.command_line import Home, fail, finite, load_settings, server_parts
-from payk.cli.managing import AdminUrl, Force, ask, lines_of
+from payk.cli.managing import AdminUrl, Force, ask, lines_of, on_the_database
 from payk.printable import printable
 
 __all__ = ["commands"]
@@ -213,6 +213,7 @@ def processes(
     home: Home = None,
 ) -> None:
     """Show the live processes with their roles and duties, and who holds which bind in what state."""
+    on_the_database("processes")
     with server_parts("processes"):
         settings = load_settings({"home": home})
         from payk import app

@@ -11,6 +11,7 @@ import typer
 
 from payk.cli import completion
 from payk.cli.command_line import AsJson, Home, load_settings, server_parts
+from payk.cli.managing import on_the_database
 
 if TYPE_CHECKING:
     from payk.settings import Settings
@@ -149,6 +150,7 @@ def list_blocked(
 
 def _run(name: str, home: str | None, command: Callable[[Any, Settings], Coroutine[Any, Any, None]]) -> None:
     """Run what `command` makes of the room `app`, which is loaded now."""
+    on_the_database(name)
     with server_parts(name):
         settings = load_settings({"home": home})
         from payk import app

@@ -38,6 +38,7 @@ __all__ = [
     "ask",
     "exchanged",
     "lines_of",
+    "on_the_database",
     "opened_for_us",
     "path",
     "read_settings",
@@ -82,6 +83,15 @@ Answer = Any
 def path(*names: str) -> str:
     """A path below ROOT; names may hold whatever a path may not."""
     return "".join(f"/{quote(name, safe='')}".replace("/.", "/%2E") for name in names)
+
+
+def on_the_database(command: str) -> None:
+    """Ends a command that works on the database alone where a server is named: the two may be different centres."""
+    if os.environ.get("PAYK_ADMIN_URL"):
+        fail(
+            f"payk {command} works on the database alone, and PAYK_ADMIN_URL names a server:"
+            " unset PAYK_ADMIN_URL where the database of this machine is meant"
+        )
 
 
 def ask(

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from payk.cli.command_line import AsJson, Home, fail, load_settings, server_parts
-from payk.cli.managing import AdminUrl, ask, path, show_one
+from payk.cli.managing import AdminUrl, ask, on_the_database, path, show_one
 from payk.cli.managing import show as show_rows
 
 __all__ = ["commands"]
@@ -70,6 +70,7 @@ def search(
     home: Home = None,
 ) -> None:
     """Find messages, newest first: all those that fit every option."""
+    on_the_database("message search")
     with server_parts("message"):
         settings = load_settings({"home": home})
         from payk import app
@@ -186,6 +187,7 @@ def import_(
         fail("name the file to import, or --drop-before TIME")
     if drop_before is not None and dry_run:
         fail("--dry-run goes with a file, not with --drop-before")
+    on_the_database("message import")
     with server_parts("message"):
         settings = load_settings({"home": home})
         from payk import app
