@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import socket
 import subprocess
 from pathlib import Path
 
-from tests.end_to_end.payk import Payk, registry
+from tests.end_to_end.payk import Centre, Payk, registry
 
 PAGE = (Path(__file__).parents[2] / "docs" / "manage.md").read_text("utf-8")
 WALK, _, TRAFFIC = PAGE.partition("\n## Running traffic")
+SEARCH = ("message", "search", "--client", "shop", "--json")
 
 
 def blocks(language: str, text: str = WALK) -> list[str]:
@@ -31,22 +33,42 @@ def free_port() -> int:
 async def test_every_command_of_the_walk(payk: Payk) -> None:
     centre = await payk.up()
     [school] = blocks("toml")
-    (payk.folder / "school.toml").write_text(school)
+    ports = {shown: str(free_port()) for shown in ("2776", "2777", "2778")}
+    (payk.folder / "school.toml").write_text(school.replace("2778", ports["2778"]))
     commands = commands_of(WALK)
     places = {
         "127.0.0.1:8080": f"127.0.0.1:{centre.http.base_url.port}",
         "127.0.0.1:9080": f"127.0.0.1:{centre.admin.base_url.port}",
-        "2776": str(free_port()),
+        **ports,
         ".payk/": f"{payk.home}/",
     }
     try:
         printed = dict(zip(commands, await payk.outputs(commands, places), strict=False))
         _is_as_the_page_says(printed)
         assert await centre.http.get("/api/v1/sms/1")  # the centre still answers
+        await _each_way_leads_to_its_operator(payk, centre)
     finally:
         pid = payk.folder / "simulate.pid"
         if pid.exists():
-            subprocess.run(["kill", pid.read_text().strip()], check=False)
+            subprocess.run(["kill", *pid.read_text().split()], check=False)
+
+
+async def _each_way_leads_to_its_operator(payk: Payk, centre: Centre) -> None:
+    """The operator of the command line, that of the API and that of the file: a message by its route reaches it."""
+    key = {"X-Api-Key": (payk.folder / "shop-key").read_text().strip()}
+    sent = {}
+    for prefix, operator in (("99293", "northern"), ("99294", "southern"), ("99295", "eastern")):
+        message = {"PhoneNumber": f"{prefix}0000002", "Text": "x", "SenderAddress": "Shop", "SmsType": 1}
+        answer = (await centre.http.post("/api/v1/sms", json=message, headers=key)).json()
+        assert answer["MessageResult"] == "OK", answer
+        sent[answer["MessageId"]] = operator
+    async with asyncio.timeout(60):
+        while True:
+            found = json.loads(await payk.done(*SEARCH))["items"]
+            by = {str(row["message_id"]): row["operator"] for row in found if row["state"] == "Delivered"}
+            if set(sent) <= set(by):
+                break
+    assert {message_id: by[message_id] for message_id in sent} == sent
 
 
 def _is_as_the_page_says(printed: dict[str, str]) -> None:
@@ -66,7 +88,13 @@ def _is_as_the_page_says(printed: dict[str, str]) -> None:
     [refused] = [out for command, out in printed.items() if '"max_parts": 0' in command]
     [shown] = blocks("json")
     assert json.loads(refused)["Errors"] == json.loads(shown)
-    assert "+ client school" in printed["payk apply school.toml --dry-run"]
+    [link] = json.loads(printed['curl -s -H "$TOKEN" "$API/links?operator=southern"'])["items"]
+    assert (link["name"], link["enabled"], "password" in link) == ("southern-1", True, False)
+    [route] = of('curl -s -H "$TOKEN" $API/routes -d')
+    assert json.loads(route)["operators"] == ["southern", "simulator"]
+    planned = printed["payk apply school.toml --dry-run"]
+    for line in ("+ client school", "+ operator eastern", "+ link eastern-1 of operator eastern", "+ route 99295"):
+        assert line in planned
     assert printed["payk apply school.toml"].strip() == "nothing changes"
     assert printed["payk key list shop"].count("till") == 2
     assert re.search(r"^shop +Sale +approved", printed["payk sender list --client shop"], re.MULTILINE)
