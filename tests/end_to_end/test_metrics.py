@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 
 import httpx
 
-from tests.end_to_end.payk import Centre, Payk, registry
+from tests.end_to_end.payk import MESSAGE, Centre, Payk, registry
 from tests.requires import require_program
 
 Figures = Mapping[str, float]
@@ -54,8 +54,12 @@ async def test_a_message_is_counted_on_its_whole_way(payk_on_server: Payk) -> No
     await payk.apply(registry(operator.port))
     centre = await payk.serve()
     bearer = await token(payk)
-    for number in range(3):
+    for number in range(2):
         await centre.wait_for(await centre.send(f"99290090090{number}"), "Delivered")
+    long = await centre.http.post(
+        "/api/v1/sms", json=MESSAGE | {"PhoneNumber": "992900900902", "Text": "two parts " * 20}
+    )
+    await centre.wait_for(long.json()["MessageId"], "Delivered")
     refused = await centre.http.post("/api/v1/sms", json={"PhoneNumber": "x"})
     assert refused.status_code == 400
     where = 'operator="tcell",lane="otp"'
@@ -63,14 +67,14 @@ async def test_a_message_is_counted_on_its_whole_way(payk_on_server: Payk) -> No
         centre,
         bearer,
         lambda found: (
-            found.get(f"payk_submit_to_receipt_seconds_count{{{where}}}") == 3 and "payk_centre_ids_used_ratio" in found
+            found.get(f"payk_submit_to_receipt_seconds_count{{{where}}}") == 4 and "payk_centre_ids_used_ratio" in found
         ),
     )
     assert figures['payk_messages_accepted_total{lane="otp"}'] == 3
     assert figures[f"payk_accept_to_submit_seconds_count{{{where}}}"] == 3
     assert figures[f"payk_submit_to_answer_seconds_count{{{where}}}"] == 3
-    assert figures[f'payk_outcomes_total{{{where},outcome="accepted"}}'] == 3
-    assert figures['payk_receipts_total{operator="tcell",state="delivered"}'] == 3
+    assert figures[f'payk_outcomes_total{{{where},outcome="accepted"}}'] == 4
+    assert figures['payk_receipts_total{operator="tcell",state="delivered"}'] == 4
     assert figures['payk_possible_duplicates_total{operator="tcell"}'] == 0
     assert sum(value for name, value in figures.items() if name.startswith('payk_refusals_total{door="api"')) == 1
     assert figures['payk_link_binds{operator="tcell",link="tcell-1",state="bound"}'] == 1

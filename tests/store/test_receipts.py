@@ -12,6 +12,7 @@ from payk.domain.message import MessageState, SmsType, user_message_reference
 from payk.domain.operator import IdMode, LongText
 from payk.domain.outcome import Accepted, Uncertain, Unsent
 from payk.domain.receipt import is_unnamed
+from payk.metrics.catalogue import RECEIVED_AFTER
 from payk.store.claims import Claim
 from payk.store.database import Database
 from payk.store.errors import OutcomeUnknown
@@ -320,6 +321,56 @@ async def test_late_answers_without_ids_for_a_whole_text_are_one_submit(scene: S
     answers = [LateAnswer(claim.message_id, scene.operator, scene.link, part, claim.try_number, "") for part in (1, 2)]
     await record_late_answers(scene.db, answers, scene.wait)
     assert await scene.receive(scene.report()) == [Settled(claim.message_id, (1, 2), DELIVERED)]
+
+
+# -- how old they are
+
+
+async def test_the_final_receipt_of_each_part_is_as_old_as_its_submit(scene: Scene) -> None:
+    """Once; what it says before, and what it says again, is of no age."""
+    claim = await scene.claimed(parts=2)
+    await scene.record(claim, Accepted(1, "p1"), Accepted(2, "p2"), age=5.0)
+    reports = [scene.report("p1", ACCEPTED), scene.report("p1"), scene.report("p1"), scene.report("p2", UNDELIVERABLE)]
+    settled = await scene.receive(*reports)
+    assert [row.age is None or row.age // 1 for row in settled] == [True, 5, True, 5]
+    assert {(row.kind, row.alone) for row in settled} == {((SmsType.COMMON, 1), False)}
+    assert [row.age for row in await scene.receive(scene.report("p2"))] == [None]
+
+
+@pytest.mark.parametrize(("written", "mode"), [("a1", IdMode.RAW), ("161", IdMode.HEX_DEC)])
+async def test_its_age_is_known_whichever_way_it_is_matched(scene: Scene, written: str, mode: IdMode) -> None:
+    claim = await scene.claimed()
+    await scene.record(claim, Accepted(1, "a1"), age=5.0)
+    [settled] = await scene.receive(scene.report(written, id_mode=mode))
+    assert settled.message_id == claim.message_id and settled.age is not None and 5 <= settled.age < 60
+    assert (settled.kind, settled.alone) == ((SmsType.COMMON, 1), True)
+
+
+async def test_its_age_is_known_where_its_part_is_found_by_addresses(scene: Scene) -> None:
+    taken = await scene.claimed()
+    await scene.record(taken, Accepted(1, ""), age=5.0)
+    [of_taken] = await scene.receive(scene.report())
+    held = await scene.claimed()
+    await scene.record(held, TIME_OUT, age=7.0)
+    [of_held] = await scene.receive(scene.report())
+    assert [(row.message_id, row.age and row.age // 1, row.alone) for row in (of_taken, of_held)] == [
+        (taken.message_id, 5, True),
+        (held.message_id, 7, False),
+    ]
+
+
+@pytest.mark.parametrize(("before", "age"), [(2, 3), (9, 0)])
+async def test_a_parked_receipt_is_as_old_as_it_was_when_it_came(scene: Scene, before: int, age: int) -> None:
+    """And of no age where it was ahead of the submit's answer."""
+    claim = await scene.claimed(parts=2)
+    assert await scene.receive(scene.report("p1")) == [PARKED]
+    await scene.record(claim, Accepted(1, "p1"), Accepted(2, "p2"), age=5.0)
+    await scene.execute("update parked_receipt set received_at = now() - make_interval(secs => $1)", before)
+    known = RECEIVED_AFTER.spreads.get(("tcell", "common_normal"))
+    counted = 0 if known is None else sum(known.counts)
+    [settled] = await retry_parked(scene)
+    assert settled.parts == (1,) and settled.age is not None and settled.age // 1 == age
+    assert sum(RECEIVED_AFTER.spreads["tcell", "common_normal"].counts) == counted + 1
 
 
 # -- order, duplicates, states

@@ -343,12 +343,12 @@ class Dispatcher:
                 self._receipt_tally.taken(result.link_id)
         self._wake_pump(result.link_id)
 
-    def _settled(self, link_id: int, ages: list[float]) -> None:
-        """Final receipts of a link were settled, so many seconds after their submits."""
+    def _settled(self, link_id: int, alone: list[float], others: list[float]) -> None:
+        """Final receipts of a link were settled, so many seconds after their submits; only `alone` are tallied."""
         link = self._links.get(link_id)
         if link is not None:
-            link.received(ages)
-        self._receipt_tally.received(link_id, ages)
+            link.received(alone + others)
+        self._receipt_tally.received(link_id, alone)
 
     def _late(self, link_id: int, submission: Submission, part: int, smsc_id: str) -> None:
         link = self._directory.link_of(link_id)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from payk.domain.directory import CurrentDirectory, Directory
-from payk.domain.message import Lane, Priority, SmsType, lane_of
+from payk.domain.message import Lane
 from payk.domain.operator import Operator
 from payk.domain.outcome import Accepted, PartOutcome, Refused, Uncertain
 from payk.domain.receipt import ReceiptReport
@@ -25,7 +25,6 @@ from payk.metrics.catalogue import (
     OUTCOMES,
     POSSIBLE_DUPLICATES,
     RECEIPTS_PARKED,
-    RECEIVED_AFTER,
     SUBMITTED_AFTER,
 )
 from payk.metrics.family import Labels, Readings
@@ -72,19 +71,12 @@ def count_receipts(reports: Sequence[ReceiptReport], settled: Sequence[Settled],
     """Count what became of receipts; those that turned out to be messages of subscribers are none."""
     operators = directory.value.operators
     parked: Counter[int] = Counter()
-    ages: dict[tuple[int, tuple[int, int]], list[float]] = defaultdict(list)
     for report, one in zip(reports, settled, strict=True):
-        if one.message_id is not None:
-            if one.age is not None and one.kind is not None:
-                ages[report.operator_id, one.kind].append(one.age)
-        elif not report.by_text_alone:
+        if one.message_id is None and not report.by_text_alone:
             parked[report.operator_id] += 1
     count_matched(reports, settled, directory)
     for operator_id, count in parked.items():
         RECEIPTS_PARKED.add(_operator(operators, operator_id), amount=count)
-    for (operator_id, (sms_type, priority)), seconds in ages.items():
-        lane = lane_of(SmsType(sms_type), Priority(priority))
-        RECEIVED_AFTER.observe(seconds, _operator(operators, operator_id), LANES[lane])
 
 
 def read_links(links: Iterable[Link], directory: Directory, last_receipts: Mapping[int, float]) -> Readings:

@@ -74,9 +74,11 @@ class ReceiptRecorder:
         wait: ReceiptWait,
         outcomes_recorded: Callable[[], Awaitable[None]],
         clock: Clock,
-        on_settled: Callable[[int, list[float]], None] = lambda link_id, ages: None,
+        on_settled: Callable[[int, list[float], list[float]], None] = lambda link_id, alone, others: None,
     ) -> None:
-        """`on_settled(link_id, ages)`: final receipts, each so many seconds after its submit."""
+        """`on_settled(link_id, alone, others)`: final receipts, each so many seconds after its submit; `alone`, whose
+        submit was the whole message and was answered.
+        """
         self._db = db
         self._directory = directory
         self._wait = wait
@@ -221,12 +223,12 @@ class ReceiptRecorder:
             count_receipts(reports, settled, self._directory)
             self._note_last(reports)
             _tell(reports, settled)
-            ages: dict[int, list[float]] = defaultdict(list)
+            ages: dict[int, tuple[list[float], list[float]]] = defaultdict(lambda: ([], []))
             for report, one in zip(reports, settled, strict=True):
                 if one.age is not None:
-                    ages[report.link_id].append(one.age)
+                    ages[report.link_id][not one.alone].append(one.age)
             for link_id, of_link in ages.items():
-                self._on_settled(link_id, of_link)
+                self._on_settled(link_id, *of_link)
             await self._learn(reports, settled)
 
 

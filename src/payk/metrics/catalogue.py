@@ -104,8 +104,8 @@ ANSWERED_AFTER = Histogram(
 )
 RECEIVED_AFTER = Histogram(
     "payk_submit_to_receipt_seconds",
-    "From submit_sm to the final receipt, of messages of one part whose receipt was matched when it came. The lane is"
-    " that of their SmsType and Priority.",
+    "From the submit_sm of a part to its final receipt, each part once, whether the receipt was matched when it came or"
+    " parked first (0, where it was ahead of the answer). The lane is that of the message's SmsType and Priority.",
     "seconds",
     _OPERATOR_LANE,
     bounds=_RECEIPT,

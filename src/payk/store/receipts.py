@@ -17,7 +17,7 @@ import asyncpg
 
 from payk.domain.directory import CurrentDirectory
 from payk.domain.failure import FAILED, by_receipt
-from payk.domain.message import MessageState
+from payk.domain.message import MessageState, Priority, SmsType, lane_of
 from payk.domain.operator import IdMode
 from payk.domain.receipt import (
     IdForm,
@@ -30,7 +30,7 @@ from payk.domain.receipt import (
     number_of,
 )
 from payk.domain.states import CORRECTABLE, FINAL, advance, fold, is_final
-from payk.metrics.catalogue import RECEIPTS
+from payk.metrics.catalogue import RECEIPTS, RECEIVED_AFTER
 from payk.store.arrays import array_literal, by_kind, columns
 from payk.store.database import Connection, Database
 from payk.store.queries import sql
@@ -90,13 +90,16 @@ class Settled:
     shows: IdMode | None = field(default=None, compare=False)
     """How its id relates to that of the answer; None where it was not matched by id, or the id does not tell."""
     age: float | None = field(default=None, compare=False)
-    """Seconds since the submit, of an ordinary receipt; None where nobody looked."""
+    """Seconds from the submit to it, where it is the first final word on its part (or parts, of one submit); else None.
+    """
     attempt: int | None = field(default=None, compare=False)
     """Which submission of the message it answers; None where that is not known."""
     about: Spoken | None = field(default=None, compare=False)
     """Its message, where that was asked for."""
     kind: tuple[int, int] | None = field(default=None, compare=False)
     """SmsType and Priority of its message, where its age is known."""
+    alone: bool = field(default=True, compare=False)
+    """Whether its submit was the whole message, and was answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +137,10 @@ class _Match:
     name: str | None = None
     """The id that this receipt gives to parts that had none, as an answer would have."""
     phone: str = ""
+    age: float | None = None
+    """Seconds since the submit."""
+    of: tuple[int, int, int] = (0, 0, 0)
+    """SmsType, Priority and parts of its message."""
     shows: IdMode | None = None
     seen: _Seen | None = None
     """Its message, where it was looked at."""
@@ -214,6 +221,7 @@ async def settle_parked(
         reports = [_unparked(row, directory) for row in rows]
         settled = await _settle(connection, reports, wait, learned, locked=True)
         assert settled is not None  # under locks nothing changes
+        settled = [_as_it_came(one, row["waited"]) for one, row in zip(settled, rows, strict=True)]
         if on_settled is not None:
             settled = await _with_messages(connection, settled)
     count_matched(reports, settled, directory)
@@ -223,15 +231,20 @@ async def settle_parked(
 
 
 def count_matched(reports: Sequence[ReceiptReport], settled: Sequence[Settled], directory: CurrentDirectory) -> None:
-    """Count the receipts that were matched, those at once and those that were parked before."""
-    told = Counter(
-        (report.operator_id, "other" if report.state is None else report.state.name.lower())
-        for report, one in zip(reports, settled, strict=True)
-        if one.message_id is not None
-    )
+    """Count the receipts that were matched and how old they were, those at once and those that were parked before."""
+    told: Counter[tuple[int, str]] = Counter()
+    ages: dict[tuple[int, tuple[int, int]], list[float]] = defaultdict(list)
+    for report, one in zip(reports, settled, strict=True):
+        if one.message_id is not None:
+            told[report.operator_id, "other" if report.state is None else report.state.name.lower()] += 1
+            if one.age is not None and one.kind is not None:
+                ages[report.operator_id, one.kind].append(one.age)
+    names = {operator_id: operator.name for operator_id, operator in directory.value.operators.items()}
     for (operator_id, state), count in told.items():
-        operator = directory.value.operators.get(operator_id)
-        RECEIPTS.add("unknown" if operator is None else operator.name, state, amount=count)
+        RECEIPTS.add(names.get(operator_id, "unknown"), state, amount=count)
+    for (operator_id, (sms_type, priority)), seconds in ages.items():
+        lane = lane_of(SmsType(sms_type), Priority(priority))
+        RECEIVED_AFTER.observe(seconds, names.get(operator_id, "unknown"), lane.name.lower())
 
 
 async def _with_messages(connection: Connection, settled: Sequence[Settled]) -> list[Settled]:
@@ -278,6 +291,11 @@ async def learn_id_mode(db: Database, link_id: int, mode: IdMode) -> None:
     """Keep what matched receipts showed of a link."""
     async with db.connection() as connection:
         await connection.execute(sql("receipts.learn_id_mode"), link_id, mode.value)
+
+
+def _as_it_came(one: Settled, waited: float) -> Settled:
+    """With the age that a parked receipt had when it came: none, where it was ahead of the answer."""
+    return one if one.age is None else replace(one, age=max(0.0, one.age - waited))
 
 
 def _unparked(row: asyncpg.Record, directory: CurrentDirectory) -> ReceiptReport:
@@ -383,7 +401,10 @@ async def _settle(
             said.became.get(index),
             said.against.get(index),
             matches[index].shows,
-            attempt=matches[index].attempt or None,
+            matches[index].age if index in said.changed and reports[index].state in _SETTLING else None,
+            matches[index].attempt or None,
+            kind=matches[index].of[:2],
+            alone=matches[index].of[2] == 1 and not matches[index].uncertain,
         )
         if index in matches
         else Settled(None)
@@ -432,7 +453,7 @@ async def _look_up(
     matches: dict[int, _Match] = {}
     of_submit: dict[int, tuple[int, str, int]] = {}
     for row in await connection.fetch(sql("receipts.find_keys"), *columns(wanted)):
-        index, rank, message_id, part, attempt, smsc_id, phone, sender, *seen = row
+        index, rank, message_id, part, attempt, smsc_id, phone, sender, age, sms_type, priority, parts, *seen = row
         found = matches.get(index)
         if found is not None:
             if (message_id, smsc_id, attempt) == of_submit[index]:
@@ -442,8 +463,9 @@ async def _look_up(
         fits = destination_fits(phone, sender, report.source, report.destination)
         if fits or (fits is None and not form.confirmed_by_destination):
             matches[index] = _Match(
-                message_id, (part,), attempt=attempt, phone=phone, shows=form.shows, seen=_Seen(*seen)
-            )
+                message_id, (part,), attempt=attempt, phone=phone, age=age, of=(sms_type, priority, parts),
+                shows=form.shows, seen=_Seen(*seen),
+            )  # fmt: skip
             of_submit[index] = (message_id, smsc_id, attempt)
     return matches
 
@@ -504,7 +526,7 @@ def _hand_out(
             names = [(report.operator_id, row["message_id"], form.text) for row in rows]
             known = next((named[name] for name in names if name in named), None)
             if known is not None:
-                matches[index] = _Match(known.message_id, known.parts)
+                matches[index] = _Match(known.message_id, known.parts, age=known.age, of=known.of)
                 continue
         match = _match_address(report, [row for row in rows if (row["message_id"], row["reference"]) not in gone])
         if match is None:
@@ -545,6 +567,8 @@ def _match_address(report: ReceiptReport, rows: Sequence[asyncpg.Record]) -> _Ma
         reference=last["reference"],
         attempt=last["attempt"],
         submitted_at=last["submitted_at"],
+        age=last["age"],
+        of=(last["sms_type"], last["priority"], last["parts"]),
     )
 
 

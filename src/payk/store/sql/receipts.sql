@@ -44,8 +44,10 @@ from message where message_id = any($1::bigint[]);
 
 -- name: find_keys
 -- The submits that each receipt may be of, by any form of its id: best form first, then ids written exactly so, newest.
--- With the message as it is now.
-select g.ord, g.rank, k.message_id, k.part, k.attempt, k.smsc_id, m.phone, m.sender, m.state, m.part_states, m.receipt_due
+-- With the seconds since each, and the message as it is now.
+select g.ord, g.rank, k.message_id, k.part, k.attempt, k.smsc_id, m.phone, m.sender,
+       date_part('epoch', now() - k.submitted_at) as age, m.sms_type, m.priority, m.parts,
+       m.state, m.part_states, m.receipt_due
 from unnest($1::integer[], $2::integer[], $3::smallint[], $4::text[], $5::text[])
     as g (ord, operator_id, rank, smsc_id, written)
 join receipt_key k on k.operator_id = g.operator_id and lower(ltrim(k.smsc_id, '0')) = g.smsc_id
@@ -74,10 +76,11 @@ with claimed as materialized (
     where m.phone = any($3::text[])
 )
 select g.ord, u.message_id, u.part, u.attempt, u.reference, u.sender, u.submitted_at, u.taken,
+       date_part('epoch', now() - u.submitted_at) as age, u.sms_type, u.priority, u.parts,
        exists (select from on_its_way o where o.phone = g.phone and o.message_id <> u.message_id) as another
 from unnest($1::integer[], $2::integer[], $3::text[], $4::integer[]) as g (ord, operator_id, phone, reference)
 cross join lateral (
-    select p.* from (
+    select p.*, s.sms_type, s.priority, s.parts from (
         select message_id, part, attempt, reference, sender, submitted_at, false as taken from uncertain_part
         where operator_id = g.operator_id and phone = g.phone and settled_at is null
         union all
@@ -190,7 +193,8 @@ where parked_id = any($1::bigint[]);
 
 -- name: parked_by_id
 -- Parked receipts that are worth another try; locked, so that one process tries.
-select * from parked_receipt where parked_id = any($1::bigint[]) order by parked_id for update skip locked;
+select *, date_part('epoch', now() - received_at) as waited
+from parked_receipt where parked_id = any($1::bigint[]) order by parked_id for update skip locked;
 
 -- name: parked_due
 -- Parked receipts whose next try has come.
