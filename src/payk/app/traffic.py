@@ -244,11 +244,9 @@ async def show_parked(settings: Settings, operator: str | None, after: int, as_j
 
 
 async def treat_parked(
-    settings: Settings, action: Literal["retry", "forget"], ids: Sequence[int], operator: str | None, *, all_: bool
+    settings: Settings, action: Literal["retry", "forget"], ids: Sequence[int], operator: str | None
 ) -> None:
-    """Try parked receipts at once, or drop them for good."""
-    if not (ids or operator or all_):
-        raise StartError("name receipts by their ids, an operator by --operator, or every one by --all")
+    """Try parked receipts at once, or drop them for good; those of these ids and of an operator, else all."""
     async with opened(settings) as (db, _):
         await check_schema(db)
         act = retry_parked if action == "retry" else forget_parked

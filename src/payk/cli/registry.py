@@ -25,6 +25,7 @@ from payk.cli.managing import (
     show_one,
     written_to,
 )
+from payk.cli.traffic import LinkName, NamedOperator
 from payk.cli.traffic import link as links
 from payk.cli.traffic import operator as operators
 from payk.printable import printable
@@ -40,8 +41,6 @@ commands = typer.Typer()
 
 Name = Annotated[str, typer.Argument(metavar="NAME")]
 ClientName = Annotated[str, typer.Argument(metavar="NAME", autocompletion=completion.clients)]
-OperatorName = Annotated[str, typer.Argument(metavar="NAME", autocompletion=completion.operators)]
-LinkName = Annotated[str, typer.Argument(metavar="NAME", autocompletion=completion.links)]
 Client = Annotated[str, typer.Argument(metavar="CLIENT", autocompletion=completion.clients)]
 NewSender = Annotated[str, typer.Argument(metavar="SENDER")]
 Sender = Annotated[str, typer.Argument(metavar="SENDER", autocompletion=completion.senders)]
@@ -307,7 +306,7 @@ def list_operators(as_json: AsJson = False, url: AdminUrl = None, home: Home = N
 
 
 @operators.command("show")
-def show_operator(name: OperatorName, as_json: AsJson = False, url: AdminUrl = None, home: Home = None) -> None:
+def show_operator(name: NamedOperator, as_json: AsJson = False, url: AdminUrl = None, home: Home = None) -> None:
     """One operator with its settings."""
     show_one(ask("operator show", url, home, "GET", path("operators", name)), as_json)
 
@@ -323,7 +322,7 @@ def create_operator(
 
 @operators.command("set")
 def set_operator(
-    name: OperatorName,
+    name: NamedOperator,
     settings: Settings_ = None,
     if_match: IfMatch = None,
     force: Force = False,

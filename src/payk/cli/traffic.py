@@ -15,7 +15,7 @@ from payk.cli.command_line import AsJson, Home, fail, load_settings, server_part
 from payk.cli.managing import AdminUrl, Force, ask, lines_of, on_the_database, path, rows_of
 from payk.cli.managing import show as show_rows
 
-__all__ = ["link", "operator", "queue", "receipt"]
+__all__ = ["LinkName", "NamedOperator", "link", "operator", "queue", "receipt"]
 
 queue = typer.Typer(no_args_is_help=True)
 operator = typer.Typer(no_args_is_help=True)
@@ -291,17 +291,24 @@ def _treat_parked(
     ids: list[int] | None,
     operator: str | None,
     all_: bool,
-    url: str,
+    url: str | None,
     home: str | None,
 ) -> None:
     if not (ids or operator or all_):
         fail("name receipts by their ids, an operator by --operator, or every one by --all")
-    if all_ and not (ids or operator) and action == "forget":
-        fail("a server drops those that are named: give their ids, or --operator")
-    body = {"parked_ids": ids or None, "operator": operator}
-    body = {name: value for name, value in body.items() if value is not None}
-    done = ask(f"receipt {action}", url, home, "POST", f"/receipts/parked/{action}", body)
-    print(f"{done['receipts']} {'will be tried at once' if action == 'retry' else 'forgotten'}")
+    if url is not None:
+        if all_ and not (ids or operator) and action == "forget":
+            fail("a server drops those that are named: give their ids, or --operator")
+        body = {"parked_ids": ids or None, "operator": operator}
+        body = {name: value for name, value in body.items() if value is not None}
+        done = ask(f"receipt {action}", url, home, "POST", f"/receipts/parked/{action}", body)
+        print(f"{done['receipts']} {'will be tried at once' if action == 'retry' else 'forgotten'}")
+        return
+    with server_parts(f"receipt {action}"):
+        settings = load_settings({"home": home})
+        from payk import app
+
+        app.run(app.traffic.treat_parked(settings, action, ids or [], operator))
 
 
 @receipt.command()
@@ -332,14 +339,7 @@ def retry(
     ids: Ids = None, operator: OfOperator = None, all_: All = False, url: AdminUrl = None, home: Home = None
 ) -> None:
     """Look at once whether parked receipts fit by now."""
-    if url is not None:
-        _treat_parked("retry", ids, operator, all_, url, home)
-        return
-    with server_parts("receipt retry"):
-        settings = load_settings({"home": home})
-        from payk import app
-
-        app.run(app.traffic.treat_parked(settings, "retry", ids or [], operator, all_=all_))
+    _treat_parked("retry", ids, operator, all_, url, home)
 
 
 @receipt.command()
@@ -347,11 +347,4 @@ def forget(
     ids: Ids = None, operator: OfOperator = None, all_: All = False, url: AdminUrl = None, home: Home = None
 ) -> None:
     """Drop parked receipts for good: they are nobody's."""
-    if url is not None:
-        _treat_parked("forget", ids, operator, all_, url, home)
-        return
-    with server_parts("receipt forget"):
-        settings = load_settings({"home": home})
-        from payk import app
-
-        app.run(app.traffic.treat_parked(settings, "forget", ids or [], operator, all_=all_))
+    _treat_parked("forget", ids, operator, all_, url, home)
