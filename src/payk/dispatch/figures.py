@@ -8,7 +8,6 @@ from typing import Final
 
 from payk.domain.directory import CurrentDirectory, Directory
 from payk.domain.message import Lane
-from payk.domain.operator import Operator
 from payk.domain.outcome import Accepted, PartOutcome, Refused, Uncertain
 from payk.domain.receipt import ReceiptReport
 from payk.links import Link
@@ -39,7 +38,7 @@ LANES: Final = {int(lane): lane.name.lower() for lane in Lane}
 
 def count_outcomes(records: Iterable[tuple[Recorded, float | None]], directory: CurrentDirectory) -> None:
     """Count what was recorded; each with the seconds from its claim to its last submit_sm, None = none was written."""
-    operators = directory.value.operators
+    name_of = directory.value.operator_name
     submitted: dict[tuple[int, int], list[float]] = defaultdict(list)
     answered: dict[tuple[int, int], list[float]] = defaultdict(list)
     became: Counter[tuple[int, int, str]] = Counter()
@@ -58,25 +57,25 @@ def count_outcomes(records: Iterable[tuple[Recorded, float | None]], directory: 
         if claim.uncertain_count and any(isinstance(outcome, Accepted | Uncertain) for outcome in record.outcomes):
             twice[record.operator_id] += 1
     for (operator_id, lane), seconds in submitted.items():
-        SUBMITTED_AFTER.observe(seconds, _operator(operators, operator_id), LANES[lane])
+        SUBMITTED_AFTER.observe(seconds, name_of(operator_id), LANES[lane])
     for (operator_id, lane), seconds in answered.items():
-        ANSWERED_AFTER.observe(seconds, _operator(operators, operator_id), LANES[lane])
+        ANSWERED_AFTER.observe(seconds, name_of(operator_id), LANES[lane])
     for (operator_id, lane, name), count in became.items():
-        OUTCOMES.add(_operator(operators, operator_id), LANES[lane], name, amount=count)
+        OUTCOMES.add(name_of(operator_id), LANES[lane], name, amount=count)
     for operator_id, count in twice.items():
-        POSSIBLE_DUPLICATES.add(_operator(operators, operator_id), amount=count)
+        POSSIBLE_DUPLICATES.add(name_of(operator_id), amount=count)
 
 
 def count_receipts(reports: Sequence[ReceiptReport], settled: Sequence[Settled], directory: CurrentDirectory) -> None:
     """Count what became of receipts; those that turned out to be messages of subscribers are none."""
-    operators = directory.value.operators
+    name_of = directory.value.operator_name
     parked: Counter[int] = Counter()
     for report, one in zip(reports, settled, strict=True):
         if one.message_id is None and not report.by_text_alone:
             parked[report.operator_id] += 1
     count_matched(reports, settled, directory)
     for operator_id, count in parked.items():
-        RECEIPTS_PARKED.add(_operator(operators, operator_id), amount=count)
+        RECEIPTS_PARKED.add(name_of(operator_id), amount=count)
 
 
 def read_links(links: Iterable[Link], directory: Directory, last_receipts: Mapping[int, float]) -> Readings:
@@ -88,7 +87,7 @@ def read_links(links: Iterable[Link], directory: Directory, last_receipts: Mappi
     submits: dict[Labels, float] = {}
     for link in links:
         pace, statuses = link.pace, link.binds
-        place = _operator(directory.operators, link.settings.operator_id), link.settings.name
+        place = directory.operator_name(link.settings.operator_id), link.settings.name
         binds |= {(*place, state): 0 for state in _BIND_STATES}
         for status in statuses:
             binds[*place, _bind_state(status)] += 1
@@ -100,7 +99,7 @@ def read_links(links: Iterable[Link], directory: Directory, last_receipts: Mappi
         RECEIPTS_PARKED.add(place[0], amount=0)
         for lane in LANES.values():
             OUTCOMES.add(place[0], lane, "accepted", amount=0)
-    last: dict[Labels, float] = {(_operator(directory.operators, each),): at for each, at in last_receipts.items()}
+    last: dict[Labels, float] = {(directory.operator_name(each),): at for each, at in last_receipts.items()}
     return {
         LINK_BINDS: binds,
         LINK_WINDOW: window,
@@ -129,8 +128,3 @@ def _name(outcome: PartOutcome) -> str:
             return "uncertain"
         case _:
             return "unsent"
-
-
-def _operator(operators: Mapping[int, Operator], operator_id: int) -> str:
-    found = operators.get(operator_id)
-    return "unknown" if found is None else found.name

@@ -46,6 +46,11 @@ class Directory:
             if link.enabled
         }
 
+    def operator_name(self, operator_id: int) -> str:
+        """What figures call an operator; `unknown` where it is not in the directory."""
+        found = self.operators.get(operator_id)
+        return "unknown" if found is None else found.name
+
     def keeps_back(self, client_id: int, lane: int, label_key: int, queue_id: int) -> bool:
         """Whether people keep back what waits there: by a hold, or because its client is suspended."""
         client = self.clients.get(client_id)

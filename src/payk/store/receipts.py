@@ -239,12 +239,12 @@ def count_matched(reports: Sequence[ReceiptReport], settled: Sequence[Settled], 
             told[report.operator_id, "other" if report.state is None else report.state.name.lower()] += 1
             if one.age is not None and one.kind is not None:
                 ages[report.operator_id, one.kind].append(one.age)
-    names = {operator_id: operator.name for operator_id, operator in directory.value.operators.items()}
+    name = directory.value.operator_name
     for (operator_id, state), count in told.items():
-        RECEIPTS.add(names.get(operator_id, "unknown"), state, amount=count)
+        RECEIPTS.add(name(operator_id), state, amount=count)
     for (operator_id, (sms_type, priority)), seconds in ages.items():
         lane = lane_of(SmsType(sms_type), Priority(priority))
-        RECEIVED_AFTER.observe(seconds, names.get(operator_id, "unknown"), lane.name.lower())
+        RECEIVED_AFTER.observe(seconds, name(operator_id), lane.name.lower())
 
 
 async def _with_messages(connection: Connection, settled: Sequence[Settled]) -> list[Settled]:
