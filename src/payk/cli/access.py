@@ -246,9 +246,10 @@ def verify(
 
 
 def _verify_file(file: Path, anchor: str | None) -> None:
+    from payk.domain.audit import read_anchor
     from payk.domain.audit_file import LONGEST_LINE, walk
 
-    kept = None if anchor is None else (int(anchor.partition(":")[0]), anchor.partition(":")[2])
+    kept = None if anchor is None else read_anchor(anchor)
     try:
         with file.open("rb") as opened:
             found = walk(iter(lambda: opened.readline(LONGEST_LINE + 1), b""), anchor=kept)
@@ -334,7 +335,9 @@ def _secret(prompt: str) -> str:
 
 
 def _check_anchor(given: str | None) -> None:
-    if given is not None and not re.fullmatch(r"[0-9]{1,18}:[0-9a-f]{64}", given):
+    from payk.domain.audit import ANCHOR
+
+    if given is not None and not re.fullmatch(ANCHOR, given):
         fail("--anchor should be an entry and its hash, such as `payk audit verify` prints: 17:64 hex digits")
 
 

@@ -11,10 +11,22 @@ from typing import Any, Final
 
 from payk.domain.access import Actor
 
-__all__ = ["FIRST_HASH", "MEMBERS", "AuditEntry", "ChainedEntry", "chain", "entry_hash", "exported_hash"]
+__all__ = [
+    "ANCHOR",
+    "FIRST_HASH",
+    "MEMBERS",
+    "AuditEntry",
+    "ChainedEntry",
+    "chain",
+    "entry_hash",
+    "exported_hash",
+    "read_anchor",
+]
 
 FIRST_HASH: Final = bytes(32)
 """What stands before the first entry."""
+ANCHOR: Final = "[0-9]{1,18}:[0-9a-f]{64}"
+"""How the number of an entry and its hash are written, as an expression."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +87,12 @@ class ChainedEntry:
 
 MEMBERS: Final = tuple(ChainedEntry.__slots__)
 """Of an exported entry, in their order."""
+
+
+def read_anchor(written: str) -> tuple[int, str]:
+    """Number and hash (hex) of an entry, of what ANCHOR fits."""
+    number, _, digest = written.partition(":")
+    return int(number), digest
 
 
 def chain(entry: AuditEntry, sequence: int, at: datetime, previous_hash: bytes) -> ChainedEntry:

@@ -11,7 +11,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import AwareDatetime, BaseModel, Field
 
 from payk.domain.access import Permission
-from payk.domain.audit import ChainedEntry
+from payk.domain.audit import ANCHOR, ChainedEntry, read_anchor
 from payk.store.audit import entries, newest, verify
 from payk.web.admin.configured import Limit
 from payk.web.admin.management import Known, Parts
@@ -70,15 +70,18 @@ async def verify_chain(
     anchor: Annotated[
         str | None,
         Query(
-            pattern=r"^[0-9]{1,18}:[0-9a-f]{64}$",
+            pattern=f"^{ANCHOR}$",
             description="Number and hash of an entry, kept elsewhere, which must be in the log as it was.",
         ),
     ] = None,
 ) -> VerdictShown:
     """Walk the chain, or its last entries."""
     caller.check(Permission.READ_AUDIT)
-    number, _, digest = (anchor or "").partition(":")
-    found = await verify(parts.db, last=last, anchor=(int(number), bytes.fromhex(digest)) if anchor else None)
+    kept = None
+    if anchor is not None:
+        number, digest = read_anchor(anchor)
+        kept = number, bytes.fromhex(digest)
+    found = await verify(parts.db, last=last, anchor=kept)
     return VerdictShown(
         whole=found.whole,
         looked_at=found.count,
