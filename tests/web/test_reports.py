@@ -24,7 +24,7 @@ from payk.web.site import PublicOptions
 from payk.web.tables import Buffer, CsvTable, XlsxTable
 from tests.web.answers import problem
 from tests.web.centre import Centre, centre_on, key_of
-from tests.web.locks import WAITS
+from tests.web.locks import stops_with_its_caller
 
 COMMON = {"PhoneNumber": "992900900900", "Text": "Салом", "SenderAddress": "AlifBank", "SmsType": 1}
 
@@ -334,22 +334,10 @@ async def test_an_export_that_finds_nothing_has_its_head_at_once_and_stops_when_
     monkeypatch.setattr("payk.web.reports.PAGE", SearchBudget(messages=1))
     for _ in range(3):
         await sent(counted, 1000, SmsLabel="big")
-    reader, writer = await asyncio.open_connection("127.0.0.1", counted.server.port)
     since = f"{datetime.now(UTC) - timedelta(hours=1):%Y-%m-%dT%H:%M}"
     target = f"/api/v1/reports/messages?From={since}&State=Delivered&SenderAddress=Olami&Format={kind}"
-    writer.write(f"GET {target} HTTP/1.1\r\nhost: x\r\nx-api-key: {key_of(1)}\r\n\r\n".encode())
-    async with asyncio.timeout(20):
-        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200")
-        if begins:
-            await reader.readuntil(begins)
-        async with counted.db.transaction() as connection:
-            # Granted, so no transaction of the export lasts; it goes on with the next page and waits.
-            await connection.execute("lock table message in access exclusive mode")
-            while not await connection.fetchval(WAITS):
-                await asyncio.sleep(0.01)
-            writer.close()
-            while await connection.fetchval(WAITS):
-                await asyncio.sleep(0.01)
+    request = f"GET {target} HTTP/1.1\r\nhost: x\r\nx-api-key: {key_of(1)}\r\n"
+    await stops_with_its_caller(counted.db, counted.server.port, request, begins)
 
 
 async def test_an_export_as_xlsx_leaves_no_file(

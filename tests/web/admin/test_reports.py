@@ -17,7 +17,7 @@ from payk.store.report_folding import fold
 from payk.store.search import SearchBudget
 from payk.web.admin.site import ROOT
 from tests.web.admin.managed import Managed, refusal
-from tests.web.locks import WAITS
+from tests.web.locks import stops_with_its_caller
 
 
 async def _traffic(managed: Managed) -> None:
@@ -101,19 +101,10 @@ async def test_an_export_stops_when_nobody_waits_for_it(managed: Managed, monkey
     await _traffic(managed)
     message = NewMessage(1, "992900000001", "Bank", "Салом", SmsType.COMMON, Priority.NORMAL, 1, 1)
     await insert_messages(managed.db, [message] * 3000, timeout=10)
-    reader, writer = await asyncio.open_connection("127.0.0.1", managed.server.port)
     since = f"{datetime.now(UTC) - timedelta(hours=1):%Y-%m-%dT%H:%M}"
     target = f"{ROOT}/reports/messages?from={since}&state=Delivered&sender=nobody"
-    writer.write(f"GET {target} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer admin\r\n\r\n".encode())
-    async with asyncio.timeout(20):
-        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200")
-        async with managed.db.transaction() as connection:
-            await connection.execute("lock table message in access exclusive mode")
-            while not await connection.fetchval(WAITS):
-                await asyncio.sleep(0.01)
-            writer.close()
-            while await connection.fetchval(WAITS):
-                await asyncio.sleep(0.01)
+    request = f"GET {target} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer admin\r\n"
+    await stops_with_its_caller(managed.db, managed.server.port, request)
 
 
 async def test_who_belongs_to_a_client_keeps_nobody_else_waiting(managed: Managed) -> None:
