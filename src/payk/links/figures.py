@@ -44,7 +44,7 @@ class LinkFigures:
     submit_latency: Spread
     """From submit_sm to its answer, over the last minute."""
     receipt_latency: Spread
-    """From submit_sm to the final receipt, for messages of one part that became final in the last minute."""
+    """From submit_sm to the final receipt of each part, matched when it came, in the last minute."""
     refusals: dict[str, int]
     """Refused in the last 5 minutes, by kind: throttled, temporary, permanent, number, link; and uncertain ones."""
 
