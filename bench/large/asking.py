@@ -1,8 +1,9 @@
-"""How long a page of a list and a report of the day take, over HTTP, one request after the other."""
+"""How long a page of a list and a report of a day take, over HTTP, one request after the other."""
 
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime, timedelta
 from statistics import median
 from typing import Final
 
@@ -13,12 +14,17 @@ from bench.rig import BANK
 from payk.store.database import Database
 from payk.store.report_folding import count_earlier, fold
 
-__all__ = ["LIST", "REPORT", "answer_ms", "count_stored"]
+__all__ = ["LIST", "answer_ms", "count_stored", "report_of_yesterday"]
 
 LIST: Final = "/api/v1/sms?Limit=100"
-REPORT: Final = "/api/v1/reports?GroupBy=SmsLabel,Hour"
 _REQUESTS: Final = 20
 _SLICE: Final = 500_000
+
+
+def report_of_yesterday() -> str:
+    """By label and hour, in UTC: one of the days over which the messages came in."""
+    today = datetime.now(UTC).date()
+    return f"/api/v1/reports?GroupBy=SmsLabel,Hour&From={today - timedelta(days=1)}&To={today}"
 
 
 async def answer_ms(url: str, path: str) -> float:

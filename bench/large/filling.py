@@ -24,7 +24,11 @@ from payk.store.database import Database
 from payk.store.retention import Partition, partitions
 from payk.store.upkeep import ensure_partitions
 
-__all__ = ["Stock", "fill", "partitions_of_messages"]
+__all__ = ["DAYS", "LABELS", "Stock", "fill", "partitions_of_messages"]
+
+DAYS: Final = 30
+LABELS: Final = 50
+"""What was delivered came in evenly over so many days until now, under so many labels by turns."""
 
 _SESSION: Final = """
 set statement_timeout = 0;
@@ -46,15 +50,20 @@ order by c.relname
 
 # 7919131 has no factor in common with ten millions: each number comes once in so many messages, far from the one before
 _MESSAGES: Final = """
-insert into {partition} (message_id, accepted_at, submitted_at, done_at, operator_id, state, client_id, queue_id,
-                         sms_type, priority, parts, phone, sender, label, text)
-select id, now(), {way}, 1, {queue_id}, {sms_type}, 1, 1, '{prefix}90' || lpad((id * 7919131 % 10000000)::text, 7, '0'),
-       '{sender}', '{label}', '{text}'
-from generate_series({low}::bigint, {high}::bigint - 1) id
+insert into {partition} (message_id, accepted_at, submitted_at, done_at, operator_id, state, label, client_id, queue_id,
+                         sms_type, priority, parts, phone, sender, text)
+select id, {way}, 1, {queue_id}, {sms_type}, 1, 1, '{prefix}90' || lpad((id * 7919131 % 10000000)::text, 7, '0'),
+       '{sender}', '{text}'
+from generate_series({low}::bigint, {high}::bigint - 1) id,
+     lateral (select now() - {days} * ({border} - id) / {delivered} as moment)
 """
 
-_WAITS: Final = f"null, null, null, {MessageState.NONE:d}"
-_DELIVERED: Final = f"now(), now(), 1, {MessageState.DELIVERED:d}"
+_WAITS: Final = f"now(), null, null, null, {MessageState.NONE:d}, '{{label}}'"
+_DELIVERED: Final = f"""
+moment, least(now(), moment + id % 7 * interval '1 s'), least(now(), moment + (id % 7 + id % 61) * interval '1 s'), 1,
+{MessageState.DELIVERED:d},
+'mailing ' || id % {LABELS}
+"""
 
 _WAITING: Final = """
 insert into waiting (message_id, client_id, label_key, queue_id, lane, rank)
@@ -64,7 +73,9 @@ select id, 1, {label_key}, {queue_id}, {lane}, 1 from generate_series({low}::big
 
 @dataclass(frozen=True, slots=True)
 class Stock:
-    """Batch messages of the first client: `delivered` of them, and behind them `queued`, in one flow of `queue_id`."""
+    """Batch messages of the first client: `delivered` of them, and behind them `queued`, in one flow of `queue_id`
+    under `label`.
+    """
 
     delivered: int
     queued: int
@@ -115,11 +126,12 @@ async def _fill_partition(db: Database, partition: Partition, low: int, high: in
                     await connection.execute(f"alter table {name} drop constraint {key['conname']}")
                 for index in indexes:
                     await connection.execute(f"drop index {index['relname']}")
+                way = _WAITS.format(label=stock.label) if low >= border else _DELIVERED
                 await connection.execute(
                     _MESSAGES.format(
-                        partition=name, way=_WAITS if low >= border else _DELIVERED, queue_id=stock.queue_id,
-                        sms_type=int(SmsType.BATCH), prefix=stock.prefix, sender=SENDER, label=stock.label, text=TEXT,
-                        low=low, high=high,
+                        partition=name, way=way, queue_id=stock.queue_id, sms_type=int(SmsType.BATCH),
+                        prefix=stock.prefix, sender=SENDER, text=TEXT, low=low, high=high, border=border,
+                        days=f"interval '{DAYS} days'", delivered=stock.delivered,
                     )
                 )  # fmt: skip
         with _told(f"indexes of {name}"):

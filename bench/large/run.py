@@ -15,7 +15,7 @@ from typing import Final
 
 from bench import queueing
 from bench.figure import CannotRun, Figure, Reading
-from bench.large.asking import LIST, REPORT, answer_ms, count_stored
+from bench.large.asking import LIST, answer_ms, count_stored, report_of_yesterday
 from bench.large.filling import Stock, fill
 from bench.large.load import RATE, steady_load
 from bench.large.snapshot import snapshot
@@ -163,7 +163,7 @@ class _Run:
         self.read(STATUS_MANY, median(many[1:]))
         self.read(STATUS_RATIO, median(few[1:]) / median(many[1:]))
         await self._by_turns(LIST, url, LIST_FEW, LIST_MANY, LIST_RATIO)
-        await self._by_turns(REPORT, url, REPORT_FEW, REPORT_MANY, REPORT_RATIO)
+        await self._by_turns(report_of_yesterday(), url, REPORT_FEW, REPORT_MANY, REPORT_RATIO)
         await self.few.stop()
 
     async def claims(self) -> None:
