@@ -8,7 +8,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from payk.domain.latency import bin_of, histogram, middle, packed, percentiles
+from payk.domain.latency import bin_of, histogram, middle, percentiles, written
 
 SHARES = (0.5, 0.95, 0.99)
 
@@ -37,7 +37,14 @@ def test_what_took_no_time_counts_as_a_millisecond() -> None:
     | st.dictionaries(st.integers(-73, 193), st.integers(1, 10**11))
 )
 def test_a_histogram_is_a_number_and_comes_back_out_of_it(counts: dict[int, int]) -> None:
-    assert histogram(str(sum(packed(number, count) for number, count in counts.items()))) == counts
+    assert histogram(written(counts)) == counts
+
+
+@given(*[st.dictionaries(st.integers(-73, 193), st.integers(-(10**11), 10**11), max_size=9)] * 2)
+def test_histograms_add_up_as_numbers_do(one: dict[int, int], other: dict[int, int]) -> None:
+    both = Counter(one)
+    both.update(other)
+    assert int(written(one)) + int(written(other)) == int(written(both))
 
 
 def test_what_is_below_zero_for_a_moment_counts_as_none() -> None:

@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-__all__ = ["RATIO", "bin_of", "histogram", "middle", "packed", "percentiles"]
+__all__ = ["RATIO", "bin_of", "histogram", "middle", "percentiles", "written"]
 
 RATIO: Final = 1.1
 _LEAST: Final = 0.001
@@ -33,9 +33,24 @@ def middle(number: int) -> float:
     return float(f"{RATIO ** (number + 0.5):.4g}")
 
 
-def packed(number: int, count: int) -> int:
-    """The histogram of so many times in one bin."""
-    return int(count * _ROOM ** (number - _LOWEST))
+def written(counts: Mapping[int, int]) -> str:
+    """The number that a histogram is, in decimal digits; `counts` are of bins, and may be below zero.
+
+    Digit by digit: to make an integer of it and write that takes the square of the time.
+    """
+    bins = sorted(number for number, count in counts.items() if count)
+    if not bins:
+        return "0"
+    sign = 1 if counts[bins[-1]] > 0 else -1
+    digits: list[str] = []
+    place, borrowed = _LOWEST, False
+    for number in bins:
+        digits.append(("9" if borrowed else "0") * (_DIGITS * (number - place)))
+        left = sign * counts[number] - borrowed
+        borrowed = left < 0
+        digits.append(f"{left + _ROOM if borrowed else left:0{_DIGITS}}")
+        place = number + 1
+    return ("" if sign > 0 else "-") + "".join(reversed(digits)).lstrip("0")
 
 
 def histogram(written: str) -> dict[int, int]:

@@ -6,16 +6,15 @@ transactions end. Messages from before there were reports are counted slice by s
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
 from typing import Final, NamedTuple, TypeVar
 
 import asyncpg
 
-from payk.domain.latency import packed
+from payk.domain.latency import written
 from payk.store.arrays import columns
 from payk.store.database import Connection, Database
 from payk.store.errors import StoreBusy
@@ -54,7 +53,7 @@ class _Key(NamedTuple):
     other: bool
 
 
-_NONE: Final = Decimal(0)
+_BINS: Final = ("submit_bin", "deliver_bin")
 _Place = TypeVar("_Place", bound=tuple[object, ...])
 _DayLabel = tuple[date, int, str]
 """Day of UTC, client, label."""
@@ -80,7 +79,9 @@ async def _add(connection: Connection, rows: Sequence[asyncpg.Record], labels: L
     counts: Counter[tuple[datetime, int, int]] = Counter()
     parts: Counter[tuple[datetime, int, int]] = Counter()
     prices: Counter[tuple[datetime, int, int]] = Counter()
-    times: Counter[tuple[datetime, int, str]] = Counter()
+    times: defaultdict[tuple[datetime, int], tuple[Counter[int], Counter[int]]] = defaultdict(
+        lambda: (Counter(), Counter())
+    )
     failures: Counter[tuple[datetime, int, int, str]] = Counter()
     due: Counter[tuple[int, str, datetime]] = Counter()
     left: Counter[tuple[int, str]] = Counter()
@@ -91,9 +92,9 @@ async def _add(connection: Connection, rows: Sequence[asyncpg.Record], labels: L
         counts[place] += messages
         parts[place] += row["parts"]
         prices[place] += row["price"]
-        for kind in ("submit_bin", "deliver_bin"):
-            if row[kind] is not None:
-                times[bucket, number, kind] += packed(row[kind], messages)
+        for kind, column in enumerate(_BINS):
+            if row[column] is not None:
+                times[bucket, number][kind][row[column]] += messages
         if row["reason"] is not None:
             failures[bucket, number, state, row["reason"]] += messages
         if row["label"]:
@@ -103,13 +104,14 @@ async def _add(connection: Connection, rows: Sequence[asyncpg.Record], labels: L
             if state != 0 and row["submit_bin"] is not None:
                 left[row["client_id"], row["label"]] += messages
     changed: list[tuple[object, ...]] = [
-        (*place, count, parts[place], prices[place], _NONE, _NONE)
+        (*place, count, parts[place], prices[place], "0", "0")
         for place, count in counts.items()
         if count or parts[place] or prices[place]
     ]
-    for bucket, number in {(bucket, number) for (bucket, number, _), differs in times.items() if differs}:
-        histograms = (Decimal(times[bucket, number, kind]) for kind in ("submit_bin", "deliver_bin"))
-        changed.append((bucket, number, 0, 0, 0, 0, *histograms))
+    for (bucket, number), histograms in times.items():
+        submit_times, deliver_times = map(written, histograms)
+        if (submit_times, deliver_times) != ("0", "0"):
+            changed.append((bucket, number, 0, 0, 0, 0, submit_times, deliver_times))
     await _write(connection, "reports.add_counts", changed)
     await _write(connection, "reports.add_failures", _flat(failures))
     await _write(connection, "reports.add_due", _flat(due))

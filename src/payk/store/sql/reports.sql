@@ -53,11 +53,12 @@ join report_key k on k.client_id = g.client_id and k.label = g.label and k.queue
 
 -- name: add_counts
 -- Adds differences ($1 to $8: bucket, key, state, messages, parts, price, histograms) to the counts of all spans.
+-- Histograms come as text: numbers of a thousand digits are dear to make in Python, and to send.
 with given as (
     select s.span, date_bin(s.width, g.bucket, '2000-01-01 00:00:00+00') as began, g.key_id, g.state, g.messages,
-           g.parts, g.price, g.submit_times, g.deliver_times
+           g.parts, g.price, g.submit_times::numeric, g.deliver_times::numeric
     from unnest($1::timestamptz[], $2::integer[], $3::smallint[], $4::bigint[], $5::bigint[], $6::bigint[],
-                $7::numeric[], $8::numeric[])
+                $7::text[], $8::text[])
         as g (bucket, key_id, state, messages, parts, price, submit_times, deliver_times)
     cross join (values (0::smallint, interval '15 minutes'), (1::smallint, interval '1 hour'),
                        (2::smallint, interval '1 day')) as s (span, width)
@@ -138,7 +139,8 @@ select s.counted_from,
 from report_start s;
 
 -- name: count_slice
--- Counts the messages with ids from $1 to below $2, as the triggers count those of now.
+-- Counts the messages with ids from $1 to below $2, as the triggers count those of now. In an order in which those that
+-- are folded together belong to few counts.
 insert into report_delta (bucket, client_id, queue_id, operator_id, sms_type, state, submit_bin, deliver_bin, sender,
                           label, reason, due, messages, parts, price)
 select report_bucket(accepted_at), client_id, queue_id, operator_id, sms_type, state,
@@ -146,7 +148,8 @@ select report_bucket(accepted_at), client_id, queue_id, operator_id, sms_type, s
        sender, label, report_reason(state, reason), report_due(state, label, scheduled_at),
        count(*), sum(parts), coalesce(sum(charged) filter (where charged_on is not null), 0)
 from message where message_id >= $1 and message_id < $2
-group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12;
+group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12
+order by 1, 2, 9, 10;
 
 -- name: move_start
 -- Messages from this id on are counted.
