@@ -7,9 +7,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import pytest
+from structlog.testing import capture_logs
 
 from payk.clock import Clock
 from payk.maintenance import Duty, keep
+from payk.maintenance import duty as duties
 from payk.store import incarnation as incarnations
 from payk.store.database import Database
 from payk.store.errors import StoreUnavailable
@@ -107,6 +109,35 @@ async def test_a_round_that_failed_is_followed_by_another(
     async with keeping(rounds.duty("a"), database, await incarnation_of("a")) as task:
         await rounds.wait(2)
         assert not task.done()
+
+
+async def test_a_round_that_failed_is_tried_again_long_before_its_interval(
+    database: Database, incarnation_of: Begins, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else what fails for a moment once a day is not done that day, and nobody sees that it fails."""
+    monkeypatch.setattr(duties, "AGAIN", 0.01)
+    rounds = Rounds(StoreUnavailable("away"), ZeroDivisionError())
+    async with keeping(rounds.duty("a", interval=86_400), database, await incarnation_of("a")):
+        await rounds.wait(3)
+        await asyncio.sleep(0.1)
+    assert len(rounds.by) == 3
+
+
+async def test_a_duty_whose_table_was_changed_says_so_and_harms_nobody_else(
+    database: Database, incarnation_of: Begins
+) -> None:
+    async def run_once() -> int:
+        async with database.connection() as connection:
+            await connection.execute("select from renamed")
+        return 0
+
+    with capture_logs() as lines:
+        async with keeping(Duty("test", 0.01, run_once), database, await incarnation_of("a")):
+            async with asyncio.timeout(5):
+                while not lines:
+                    await asyncio.sleep(0.01)
+            assert not database.away
+    assert lines[0]["event"] == "duty failed" and '"renamed" does not exist' in lines[0]["error"]
 
 
 async def test_one_slow_round_does_not_make_the_next_one_late(database: Database, incarnation_of: Begins) -> None:

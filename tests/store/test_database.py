@@ -174,6 +174,18 @@ async def test_a_slow_statement_does_not_make_the_database_away(database: Databa
     assert not await written(database)
 
 
+@pytest.mark.parametrize("statement", ["select from nowhere", "select nothing()", "select 1 +"])
+async def test_a_statement_that_cannot_be_done_does_not_make_the_database_away(
+    statement: str, database: Database
+) -> None:
+    """As of a duty whose table somebody renamed: it fails alone."""
+    with pytest.raises(StoreUnavailable):
+        async with database.connection() as connection:
+            await connection.execute(statement)
+    assert not database.away
+    assert not await written(database)
+
+
 async def test_connections_that_are_all_in_use_do_not_make_the_database_away(dsn: str) -> None:
     db = await Database.open(dsn, max_connections=1)
     async with db.connection():

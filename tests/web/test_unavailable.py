@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from payk.domain.receipt import ReceiptWait
+from payk.maintenance.reports import fold_once
 from payk.registry.traffic import continue_holds
 from payk.store.database import Database
 from payk.store.errors import StoreError
@@ -86,6 +87,19 @@ async def test_while_the_database_is_known_to_be_away_the_answer_comes_within_3_
             problem(response, "ServiceUnavailable")
             assert seconds < 3
     await db.close()
+
+
+async def test_messages_are_taken_while_a_duty_fails(database: Database) -> None:
+    """A table of reports that somebody renamed stops the reports, and nothing else of the process."""
+    async with centre_on(database) as centre:
+        assert (await centre.send(MESSAGE)).status_code == 200
+        async with database.connection() as connection:
+            await connection.execute("alter table report_count rename to report_count_of_old")
+        for body in (MESSAGE, {**MESSAGE, "SmsType": 1}):
+            with pytest.raises(StoreError):
+                await fold_once(database)
+            assert (await centre.send(body)).status_code == 200
+            assert (await centre.bulk([body, body])).status_code == 200
 
 
 async def test_refusals_need_no_database(centre: Centre, wire: Wire) -> None:

@@ -90,6 +90,14 @@ def _is_about_the_data(error: asyncpg.PostgresError) -> bool:
     return sqlstate.startswith(("22", "23", "54"))
 
 
+def _is_of_one_statement(error: Exception) -> bool:
+    """Whether an error says nothing of other statements: this one took too long, or the server knew no way to do it, as
+    where somebody renamed a table. Whoever else asks does not suffer by it.
+    """
+    answered = isinstance(error, asyncpg.PostgresError) and not isinstance(error, UNAVAILABLE)
+    return answered or isinstance(error, SLOW)
+
+
 def _is_for_want_of_room(error: Exception) -> bool:
     """Whether the server's disk is full; of a connection that it cannot take it says so by the text alone."""
     return isinstance(error, asyncpg.PostgresError) and (
@@ -239,7 +247,7 @@ class Database:
             await self._part_with(connection, keep=isinstance(error, asyncpg.DiskFullError))
             if not isinstance(error, Exception):
                 raise
-            noted = translate(error) if isinstance(error, SLOW) else self._noted(error)
+            noted = translate(error) if _is_of_one_statement(error) else self._noted(error)
             if noted is error:
                 raise
             raise noted from error
