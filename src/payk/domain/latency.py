@@ -8,7 +8,9 @@ each bin has decimal digits of its own: so a database adds histograms up as it a
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Final
 
 __all__ = ["RATIO", "bin_of", "histogram", "middle", "percentiles", "written"]
@@ -21,6 +23,8 @@ _LOWEST: Final = -73
 _DIGITS: Final = 12
 _ROOM: Final = 10**_DIGITS
 """Each bin counts up to half of this, to either side: a difference may take away what another one is yet to add."""
+_OF_A_BIN: Final = re.compile(f"[0-9]{{{_DIGITS}}}")
+_EMPTY: Final = "0" * _DIGITS
 
 
 def bin_of(seconds: float) -> int:
@@ -28,6 +32,7 @@ def bin_of(seconds: float) -> int:
     return math.floor(math.log(max(seconds, _LEAST)) / math.log(RATIO))
 
 
+@cache
 def middle(number: int) -> float:
     """The time in seconds that a bin stands for, in four digits: three would take the error beyond 5 %."""
     return float(f"{RATIO ** (number + 0.5):.4g}")
@@ -58,15 +63,13 @@ def histogram(written: str) -> dict[int, int]:
     if written.startswith("-"):
         return _with_differences(int(written))
     counts: dict[int, int] = {}
-    empty = (len(written) - len(written.rstrip("0"))) // _DIGITS
-    end, number = len(written) - empty * _DIGITS, _LOWEST + empty
-    while end > 0:
-        count = int(written[max(end - _DIGITS, 0) : end])
-        if count > _ROOM // 2:
-            return _with_differences(int(written))
-        if count:
+    whole = written.zfill(math.ceil(len(written) / _DIGITS) * _DIGITS)
+    for number, digits in enumerate(reversed(_OF_A_BIN.findall(whole)), _LOWEST):
+        if digits != _EMPTY:
+            count = int(digits)
+            if count > _ROOM // 2:
+                return _with_differences(int(written))
             counts[number] = count
-        end, number = end - _DIGITS, number + 1
     return counts
 
 
