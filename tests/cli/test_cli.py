@@ -342,6 +342,7 @@ TIMELINE = {
     "MessageId": "100000001",
     "MessageState": "Undeliverable",
     "Parts": 2,
+    "Why": {"Code": "Undeliverable", "Detail": "Undeliverable: the operator's receipt says so (012).", "Until": None},
     "Events": [
         {"Event": "accepted", "Time": "2025-02-17T10:20:30.123"},
         {"Event": "held", "Time": "2025-02-17T10:20:30.123", "Until": "2025-02-17T10:21:00.000"},
@@ -399,11 +400,12 @@ TIMELINE = {
             "State": "Undeliverable",
             "NetworkError": {"Network": None, "Code": "0x0301"},
         },
-        {"Event": "final", "Time": "2025-02-17T10:21:07.000", "State": "Undeliverable"},
+        {"Event": "final", "Time": "2025-02-17T10:21:07.000", "Reason": "receipt: 012", "State": "Undeliverable"},
     ],
 }
 SHOWN = """\
 100000001  Undeliverable  2 parts
+Undeliverable: the operator's receipt says so (012).
 Time (UTC)               Event      Part  Attempt  Operator  Details
 2025-02-17 10:20:30.123  accepted
 2025-02-17 10:20:30.123  held                                until 2025-02-17 10:21:00.000
@@ -415,7 +417,7 @@ Time (UTC)               Event      Part  Attempt  Operator  Details
 2025-02-17 10:21:07.000  receipt    1              tcell     Undeliverable, UNDELIV, err 012, network error GSM 27, \
 at 2025-02-17 10:21:00.000 by the operator's clock
 2025-02-17 10:21:07.000  receipt    2              tcell     Undeliverable, network error 0x0301
-2025-02-17 10:21:07.000  final                               Undeliverable
+2025-02-17 10:21:07.000  final                               Undeliverable, receipt: 012
 """
 
 

@@ -6,6 +6,7 @@ import asyncio
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -45,6 +46,7 @@ from payk.client import (
     Unauthorized,
     UnexpectedAnswer,
     WaitTimeout,
+    Why,
 )
 from tests.client.fake_centre import DROP, Answer, FakeCentre, running_centre
 
@@ -430,6 +432,7 @@ def at(second: int, milliseconds: int = 0) -> datetime:
 
 
 def timeline(*events: dict[str, Any]) -> Answer:
+    """As a centre of an earlier version tells it, without why."""
     return Answer(body={"MessageId": "123861959", "MessageState": "Undeliverable", "Parts": 1, "Events": events})
 
 
@@ -466,6 +469,14 @@ def test_events(centre: FakeCentre, ask: Ask) -> None:
     assert found.body == {"MessageId": "123861959", "MessageState": "Undeliverable", "Parts": 1, "Events": EVENTS}
     (request,) = centre.requests
     assert (request.method, request.path) == ("GET", "/api/v1/sms/123861959/events")
+
+
+@pytest.mark.parametrize("until", [None, "2025-02-17T10:20:31.000"])
+def test_why_a_message_is_where_it_is(centre: FakeCentre, ask: Ask, until: str | None) -> None:
+    answer = timeline(*EVENTS)
+    why = {"Code": "Scheduled", "Detail": "It is scheduled.", "Until": until}
+    centre.will_answer(replace(answer, body={**answer.body, "Why": why}))
+    assert ask("events", 1).why == Why("Scheduled", "It is scheduled.", until and at(31))
 
 
 @pytest.mark.parametrize(
@@ -633,6 +644,13 @@ def test_messages_are_listed(centre: FakeCentre, ask: Ask) -> None:
     assert message.scheduled_at == datetime(2025, 2, 18, 10, 20, 30, tzinfo=UTC)
     with pytest.raises(ValueError, match="time zone"):
         MessageFilter(since=datetime(2025, 2, 17))  # noqa: DTZ001
+
+
+def test_why_listed_messages_failed(centre: FakeCentre, ask: Ask) -> None:
+    """A centre of an earlier version says nothing of it."""
+    rows = [STORED, STORED | {"Reason": None}, STORED | {"MessageState": "Deleted", "Reason": "cancelled"}]
+    centre.will_answer(Answer(body={"Messages": rows, "Cursor": None}))
+    assert [message.reason for message in ask("page").messages] == [None, None, "cancelled"]
 
 
 def test_all_messages_are_walked_through(centre: FakeCentre, ask: Ask) -> None:

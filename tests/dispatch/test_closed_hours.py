@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from payk.domain.message import MessageState, SmsType
+from payk.domain.whereabouts import Cause, cause_of, why_for_client
 from payk.store.database import Database
 from payk.store.timeline import EventKind, read_timeline
 from tests.dispatch.centre import Operator, accept, configure, running_centre
@@ -38,6 +39,8 @@ async def test_batch_found_outside_the_hours_is_held_and_sent_when_they_open(
             (EventKind.ACCEPTED, None),
             (EventKind.HELD, opens.astimezone(UTC)),
         ]
+        assert cause_of(timeline.whereabouts) is Cause.BATCH_HOURS
+        assert f"{opens.astimezone(UTC):%H:%M:%S} UTC" in why_for_client(timeline.whereabouts)
         # The hours open: the client's are changed, and the time of what is staged comes.
         around = f"{now - timedelta(hours=1):%H:%M}-{opens + timedelta(hours=1):%H:%M}"
         await configure(database, {"tcell": {"port": operator.port}}, client={"batch_hours": around})

@@ -20,6 +20,7 @@ from payk.client.answer import read_timeline
 from payk.domain.errors import ERRORS, Code, Field
 from payk.domain.message import MessageState
 from payk.domain.states import FINAL, TRANSITIONS
+from payk.domain.whereabouts import Cause
 from payk.registry.file import read
 from payk.registry.limit_options import LIMITS
 from payk.registry.options import LINK
@@ -248,6 +249,21 @@ def test_every_event_is_documented(page: Path) -> None:
         assert set(event) - {"Event", "Time"} <= of_kind
     answer = httpx.Response(200, json=example, request=httpx.Request("GET", "http://127.0.0.1"))
     assert [event.kind for event in read_timeline(answer).events] == [event["Event"] for event in example["Events"]]
+
+
+@every_api_page
+def test_every_code_of_why_is_documented(page: Path) -> None:
+    """Each once, and the example has one of them."""
+    text = page.read_text("utf-8")
+    [told] = re.findall(r"^## 4\..*?(?=^## )", text, re.MULTILINE | re.DOTALL)
+    [codes] = re.findall(r"^\| Code \|.*?\n\n", told, re.MULTILINE | re.DOTALL)
+    named = [name for row in rows(codes) for name in re.findall(r"`(\w+)`", row[0])]
+    assert sorted(named) == sorted(Cause)
+    (example,) = [json.loads(block) for block in blocks(page, "json") if '"Events"' in block]
+    assert list(example["Why"]) == list(document()["components"]["schemas"]["Why"]["properties"])
+    answer = httpx.Response(200, json=example, request=httpx.Request("GET", "http://127.0.0.1"))
+    why = read_timeline(answer).why
+    assert why is not None and why.code in set(Cause)
 
 
 @every_api_page

@@ -98,6 +98,7 @@ async def test_a_message_that_waits_says_why(payk_on_server: Payk) -> None:
     message_id = await centre.send()
     told = json.loads(await payk_on_server.done("message", "show", message_id, "--json"))
     assert told["why"] == "It waits in the queue of tcell, lane Otp: no bind to any of these operators is up."
+    assert told["why_code"] == "NoConnection"
 
 
 async def test_pages_follow_each_other(payk_on_server: Payk) -> None:

@@ -6,15 +6,19 @@ from datetime import UTC, datetime, timedelta
 
 from payk.domain.hold import Selection
 from payk.domain.message import MessageState, SmsType
-from payk.domain.outcome import Accepted, RefusalKind, Refused
-from payk.store.holds import place_hold
+from payk.domain.outcome import Accepted, RefusalKind, Refused, Uncertain
+from payk.domain.recipient_zone import DUSHANBE
+from payk.domain.whereabouts import Cause, cause_of, why_for_client
+from payk.store.holds import place_hold, release_hold
+from payk.store.link_states import tell_links
 from payk.store.record import MessageRecord, read_record
 from payk.store.timeline import EventKind
+from payk.store.upkeep import stage_due
 from tests.store.scene import PHONE, Scene
 
 
 async def record(scene: Scene, message_id: int) -> MessageRecord:
-    found = await read_record(scene.db, message_id)
+    found = await read_record(scene.db, message_id, zone=DUSHANBE)
     assert found is not None
     return found
 
@@ -95,15 +99,110 @@ async def test_a_scheduled_message(scene: Scene) -> None:
 
 
 async def test_batch_of_a_client_with_hours(scene: Scene) -> None:
-    at = datetime.now(UTC) + timedelta(days=1)
-    [message_id] = await scene.accept(scheduled_at=at, sms_type=SmsType.BATCH)
+    """The number is of Dushanbe, UTC+5: the hours open at 04:00 UTC."""
+    day = f"{datetime.now(UTC) + timedelta(days=2):%Y-%m-%d}"
+    ids = {}
+    for at, sms_type in (("04:00", SmsType.BATCH), ("04:01", SmsType.BATCH), ("04:00", SmsType.COMMON)):
+        due = datetime.fromisoformat(f"{day}T{at}Z")
+        [ids[at, sms_type]] = await scene.accept(scheduled_at=due, sms_type=sms_type)
     await scene.execute("""update client set limits = '{"batch_hours": "09:00-21:00"}'""")
-    assert (await record(scene, message_id)).why.endswith("or the hours for its Batch open then.")
+    causes = [cause_of((await record(scene, message_id)).timeline.whereabouts) for message_id in ids.values()]
+    assert causes == [Cause.BATCH_HOURS, Cause.SCHEDULED, Cause.SCHEDULED]
+    assert (await record(scene, ids["04:00", SmsType.BATCH])).why.endswith(
+        "the hours for its client's Batch open then."
+    )
+
+
+async def whereabouts(scene: Scene, message_id: int) -> tuple[Cause, str]:
+    """What its client is told."""
+    found = (await record(scene, message_id)).timeline.whereabouts
+    return cause_of(found), why_for_client(found)
+
+
+async def test_a_client_knows_its_own_pause_from_what_others_hold(scene: Scene) -> None:
+    [message_id] = await scene.accept(label="sales", expires_in=600)
+    later = datetime.now(UTC) + timedelta(hours=1)
+    [scheduled] = await scene.accept(label="sales", scheduled_at=later)
+    await bind(scene)
+    assert (await whereabouts(scene, message_id))[0] is Cause.QUEUED
+    async with scene.db.transaction() as connection:
+        paused = await place_hold(connection, Selection(scene.client, "sales"), author="client:demo")
+    await scene.execute("update waiting set expires_at = now()")  # what is held does not expire
+    assert (await whereabouts(scene, message_id))[0] is Cause.PAUSED
+    cause, words = await whereabouts(scene, scheduled)
+    assert cause is Cause.SCHEDULED and "Besides: you paused its label" in words
+    await scene.execute("update hold set cancels_to = 1000000")
+    assert (await whereabouts(scene, message_id))[0] is Cause.CANCELLING
+    async with scene.db.transaction() as connection:
+        await release_hold(connection, paused.hold_id)
+        await place_hold(connection, Selection(scene.client, sms_type=SmsType.COMMON), author="ann", reason="why not")
+    cause, words = await whereabouts(scene, message_id)
+    assert cause is Cause.HELD and "ann" not in words and "why not" not in words
+
+
+async def test_an_operator_that_throttles(scene: Scene) -> None:
+    [message_id] = await scene.accept()
+    await bind(scene)
+    told = {"throttled": False, "resumes_in": None}
+    for state, cause in (
+        (told, Cause.QUEUED),
+        (told | {"throttled": True}, Cause.THROTTLED),
+        (told | {"resumes_in": 3.0}, Cause.THROTTLED),
+    ):
+        await tell_links(scene.db, scene.incarnation, {scene.link: state, scene.other_link: told})
+        assert (await whereabouts(scene, message_id))[0] is cause
+    await scene.execute("update link_state set told_at = now() - interval '11 seconds'")  # nobody knows
+    assert (await whereabouts(scene, message_id))[0] is Cause.QUEUED
+
+
+async def test_the_pace_of_a_client_is_told_but_with_codes(scene: Scene) -> None:
+    await bind(scene)
+    await scene.execute("""update client set limits = '{"pace": 10}'""")
+    [common], [code] = await scene.accept(), await scene.accept(sms_type=SmsType.OTP)
+    assert "10 a second leave at most" in (await whereabouts(scene, common))[1]
+    assert "a second" not in (await whereabouts(scene, code))[1]
+
+
+async def test_a_message_that_was_not_answered(scene: Scene) -> None:
+    """It is in doubt until it is sent again, or something is heard of it."""
+    claim = await scene.claimed()
+    await scene.record(claim, Uncertain(1, "no answer within 30 s"))
+    cause, words = await whereabouts(scene, claim.message_id)
+    assert cause is Cause.UNCERTAIN and "it is sent again at" in words
+    await scene.bring_due()
+    await stage_due(scene.db, 10)
+    assert (await whereabouts(scene, claim.message_id))[0] is Cause.NO_CONNECTION
+    [again] = await scene.claim()
+    assert (await whereabouts(scene, claim.message_id))[0] is Cause.HANDING_OVER
+    await scene.record(again, Uncertain(1, "no answer within 30 s"))
+    cause, words = await whereabouts(scene, claim.message_id)
+    assert cause is Cause.UNCERTAIN and "it is not sent again" in words
+    await scene.receive(scene.report("heard-of-it", state=MessageState.ACCEPTED))
+    assert (await whereabouts(scene, claim.message_id))[0] is Cause.AWAITING_RECEIPT
+
+
+async def test_a_message_whose_second_try_was_taken_is_not_in_doubt(scene: Scene) -> None:
+    claim = await scene.claimed()
+    await scene.record(claim, Uncertain(1, "no answer within 30 s"))
+    await scene.bring_due()
+    await stage_due(scene.db, 10)
+    [again] = await scene.claim()
+    await scene.record(again, Accepted(1, "second"))
+    assert (await whereabouts(scene, claim.message_id))[0] is Cause.AWAITING_RECEIPT
+
+
+async def test_why_a_message_failed(scene: Scene) -> None:
+    claim = await scene.claimed()
+    await scene.record(claim, Refused(1, 0x0B, RefusalKind.NUMBER))
+    told = await record(scene, claim.message_id)
+    assert (told.message.reason, told.timeline.events[-1].reason) == ("refused: RINVDSTADR", "refused: RINVDSTADR")
+    cause, words = await whereabouts(scene, claim.message_id)
+    assert cause is Cause.UNDELIVERABLE and words.endswith("an operator refused it (RINVDSTADR).")
 
 
 async def test_whose_message_and_whose_number_is_for_the_caller_to_say(scene: Scene) -> None:
     [message_id] = await scene.accept()
-    assert await read_record(scene.db, message_id, client="other") is None
-    assert await read_record(scene.db, 5) is None
-    told = await read_record(scene.db, message_id, client="demo", whole_numbers=True)
+    assert await read_record(scene.db, message_id, zone=DUSHANBE, client="other") is None
+    assert await read_record(scene.db, 5, zone=DUSHANBE) is None
+    told = await read_record(scene.db, message_id, zone=DUSHANBE, client="demo", whole_numbers=True)
     assert told is not None and told.message.number == PHONE

@@ -133,7 +133,7 @@ async def test_a_message_that_was_not_sent_in_time(scene: Scene) -> None:
     [message_id] = await scene.accept(expires_in=1)
     await scene.execute("update waiting set expires_at = now()")
     assert await expire(scene.db, 10, scene.wait) == 1
-    assert await history(scene, message_id) == [*BEGIN, ("final", S.EXPIRED)]
+    assert await history(scene, message_id) == [*BEGIN, ("final", "not sent in time", S.EXPIRED)]
 
 
 # -- with an operator
@@ -155,7 +155,7 @@ async def test_from_the_door_to_the_receipt(scene: Scene) -> None:
             *BEGIN,
             ("submitted", 1, 1, "tcell", "00A1"),
             ("receipt", 1, "tcell", "a1", S.UNDELIVERABLE, "UNDELIV", "012", b"\x03\0\x1b"),
-            ("final", S.UNDELIVERABLE),
+            ("final", "receipt: 012", S.UNDELIVERABLE),
         ],
     )
     row = await scene.row(claim.message_id)
@@ -238,7 +238,7 @@ async def test_refused_for_good(scene: Scene) -> None:
     claim = await scene.claimed()
     await scene.record(claim, Refused(1, 0x0B, Kind.NUMBER))
     assert await history(scene, claim.message_id) == [
-        *BEGIN, ("refused", 1, 1, "tcell", 0x0B), ("final", S.UNDELIVERABLE),
+        *BEGIN, ("refused", 1, 1, "tcell", 0x0B), ("final", "refused: RINVDSTADR", S.UNDELIVERABLE),
     ]  # fmt: skip
 
 
@@ -292,7 +292,7 @@ async def test_an_unanswered_message_is_held_and_sent_once_more(scene: Scene) ->
     assert await history(scene, claim.message_id) == second
     await scene.execute("update awaiting set due = now(); update message set receipt_due = now()")
     await give_up_unanswered(scene.db, 10)
-    assert await history(scene, claim.message_id) == [*second, ("final", S.UNKNOWN)]
+    assert await history(scene, claim.message_id) == [*second, ("final", "no receipt", S.UNKNOWN)]
 
 
 async def test_a_late_answer_ends_the_doubt(scene: Scene) -> None:

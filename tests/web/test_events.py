@@ -93,7 +93,8 @@ async def timeline(centre: Centre, message_id: str) -> dict[str, Any]:
     assert response.status_code == 200
     assert response.headers["content-type"] == "application/json; charset=utf-8"
     body: dict[str, Any] = response.json()
-    assert list(body) == ["MessageId", "MessageState", "Parts", "Events"]
+    assert list(body) == ["MessageId", "MessageState", "Parts", "Why", "Events"]
+    assert list(body["Why"]) == ["Code", "Detail", "Until"]
     assert body["MessageId"] == message_id
     assert body["MessageState"] == (await centre.http.get(f"/api/v1/sms/{message_id}")).json()["MessageState"]
     times = []
@@ -113,14 +114,41 @@ async def test_a_new_message(centre: Centre) -> None:
     assert body["MessageState"] == "None"
     assert body["Parts"] == 2
     assert body["Events"] == [{"Event": "accepted"}, {"Event": "queued"}]
+    assert body["Why"] == {
+        "Code": "OperatorOff",  # the database of this centre has no operators
+        "Detail": "It waits: the operators that it may go to are switched off at the centre for now.",
+        "Until": None,
+    }
 
 
 async def test_a_scheduled_message(centre: Centre) -> None:
     tomorrow = f"{datetime.now(UTC) + timedelta(days=1):%Y-%m-%d}"
     message_id = await sent(centre, {**MESSAGE, "ScheduledAt": f"{tomorrow}T10:20:30.1239Z"})
-    assert (await timeline(centre, message_id))["Events"] == [
+    body = await timeline(centre, message_id)
+    assert body["Events"] == [
         {"Event": "accepted"}, {"Event": "held", "Until": f"{tomorrow}T10:20:30.123"},
     ]  # fmt: skip
+    assert body["Why"] == {
+        "Code": "Scheduled",
+        "Detail": f"It is scheduled: it may be sent from {tomorrow} 10:20:30 UTC on.",
+        "Until": f"{tomorrow}T10:20:30.123",
+    }
+
+
+async def test_what_its_client_paused(centre: Centre) -> None:
+    async with centre.db.connection() as connection:
+        await connection.execute("insert into client (client_id, name) overriding system value values (1, 'demo')")
+    message_id = await sent(centre, {**MESSAGE, "SmsLabel": "spring"})
+    other = await sent(centre, {**MESSAGE, "SmsLabel": "winter"})
+    assert (await centre.send({"SmsLabel": "spring"}, path="/api/v1/sms/pause")).status_code == 200
+    assert (await timeline(centre, message_id))["Why"]["Code"] == "Paused"
+    assert (await timeline(centre, other))["Why"]["Code"] != "Paused"
+    assert (await centre.send({"SmsLabel": "spring"}, path="/api/v1/sms/resume")).status_code == 200
+    assert (await timeline(centre, message_id))["Why"]["Code"] != "Paused"
+    await centre.http.delete(f"/api/v1/sms/{message_id}")
+    body = await timeline(centre, message_id)
+    assert body["Why"]["Code"] == "Deleted" and "cancelled before it was sent" in body["Why"]["Detail"]
+    assert body["Events"][-1] == {"Event": "final", "Reason": "cancelled", "State": "Deleted"}
 
 
 async def test_a_message_that_is_being_handed_over(centre: Centre, sender: Sender) -> None:
@@ -128,6 +156,7 @@ async def test_a_message_that_is_being_handed_over(centre: Centre, sender: Sende
     await sender.claim(message_id)
     body = await timeline(centre, message_id)
     assert (body["MessageState"], len(body["Events"])) == ("Enroute", 2)
+    assert body["Why"]["Code"] == "HandingOver"
 
 
 async def test_the_whole_way_of_a_message(centre: Centre, sender: Sender) -> None:
@@ -173,8 +202,9 @@ async def test_the_whole_way_of_a_message(centre: Centre, sender: Sender) -> Non
             "Error": "012",
             "NetworkError": {"Network": "GSM", "Code": 27},
         },
-        {"Event": "final", "State": "Undeliverable"},
+        {"Event": "final", "Reason": "receipt: 012", "State": "Undeliverable"},
     ]
+    assert body["Why"]["Code"] == "Undeliverable" and "the operator's receipt says so (012)" in body["Why"]["Detail"]
 
 
 async def test_a_doubt_that_ended(centre: Centre, sender: Sender) -> None:

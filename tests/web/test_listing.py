@@ -15,7 +15,7 @@ from tests.web.centre import MESSAGE, Centre, centre_on, key_of, store_registry
 
 MEMBERS = [
     "MessageId", "ClientMessageId", "PhoneNumber", "SenderAddress", "SmsType", "Priority", "SmsLabel", "MessageState",
-    "Parts", "Operator", "DateSubmitted", "ScheduledAt", "ExpiresAt", "DateSent", "DateDone",
+    "Reason", "Parts", "Operator", "DateSubmitted", "ScheduledAt", "ExpiresAt", "DateSent", "DateDone",
 ]  # fmt: skip
 
 
@@ -69,6 +69,7 @@ async def test_a_row_holds_everything_but_the_text(centre: Centre) -> None:
         "Priority": 2,
         "SmsLabel": "spring",
         "MessageState": "None",
+        "Reason": None,
         "Parts": 2,
         "Operator": None,
         "ScheduledAt": f"{due:%Y-%m-%dT%H:%M:%S}",
@@ -85,6 +86,19 @@ async def test_what_became_of_it_is_shown(centre: Centre) -> None:
     [row] = (await page(centre))["Messages"]
     assert (row["MessageState"], row["Operator"]) == ("Delivered", "tcell")
     assert row["DateSent"] == row["DateDone"] == "2025-02-17T10:22:00"
+
+
+async def test_why_it_failed_is_shown(centre: Centre) -> None:
+    message_id = await sent(centre)
+    await set_row(centre, message_id, "reason = 'refused: RSYSERR'")  # a part was refused; the others are open
+    [row] = (await page(centre))["Messages"]
+    assert row["Reason"] is None
+    await set_row(centre, message_id, "state = 8, done_at = now()")
+    [row] = (await page(centre))["Messages"]
+    assert (row["MessageState"], row["Reason"]) == ("Rejected", "refused: RSYSERR")
+    await set_row(centre, message_id, "state = 2")
+    [row] = (await page(centre))["Messages"]
+    assert row["Reason"] is None
 
 
 async def test_pages_follow_each_other_newest_first(centre: Centre) -> None:

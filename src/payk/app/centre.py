@@ -278,6 +278,7 @@ def _management(
         wait,
         access.authenticate,
         settings.trusted_proxies,
+        ZoneInfo(settings.timezone),
     )
 
 
@@ -357,7 +358,7 @@ def _public_site(
         db,
         Intake(db, directory, commits, depth, digests, clock, rates, ZoneInfo(settings.timezone)),
         statuses,
-        TimelineReader(db),
+        TimelineReader(db, ZoneInfo(settings.timezone)),
         directory,
         ready,
         clock,

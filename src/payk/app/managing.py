@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
+from zoneinfo import ZoneInfo
 
 import httpx
 
@@ -48,6 +49,7 @@ async def managing(settings: Settings, ask: Callable[[httpx.AsyncBaseTransport],
             TextSeal(keys).open,
             ReceiptWait(settings.receipt_wait, settings.receipt_grace),
             authenticate,
+            zone=ZoneInfo(settings.timezone),
         )
         return await ask(_transport(ManagementApi(parts)))
 

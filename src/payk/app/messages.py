@@ -9,6 +9,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from enum import IntEnum
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from rich.console import Console
 from rich.table import Table
@@ -20,6 +21,7 @@ from payk.domain.imported import ImportedMessage
 from payk.domain.message import MessageState
 from payk.domain.search import MessageSearch, SearchRefused
 from payk.domain.validity import parse_instant
+from payk.domain.whereabouts import cause_of
 from payk.printable import printable
 from payk.settings import Settings
 from payk.store.imported import read_imported
@@ -68,7 +70,8 @@ async def show(settings: Settings, message_id: int, *, whole_numbers: bool, as_j
     """Print all that is known of a message; whether there is one."""
     async with opened(settings) as (db, _):
         await check_schema(db)
-        record = await read_record(db, message_id, whole_numbers=whole_numbers)
+        zone = ZoneInfo(settings.timezone)
+        record = await read_record(db, message_id, zone=zone, whole_numbers=whole_numbers)
         imported = None if record else await read_imported(db, message_id)
     if record is not None:
         if as_json:
@@ -97,7 +100,8 @@ def _show_imported(client: str, message: ImportedMessage, *, as_json: bool) -> N
 
 def _record(record: MessageRecord) -> dict[str, Any]:
     events = [_event(event) for event in record.timeline.events]
-    return {**_plain(asdict(record.message)), "why": record.why, "events": events}
+    cause = str(cause_of(record.timeline.whereabouts))
+    return {**_plain(asdict(record.message)), "why": record.why, "why_code": cause, "events": events}
 
 
 def _event(event: TimelineEvent) -> dict[str, Any]:

@@ -274,7 +274,8 @@ def _print_timelines(timelines: Sequence[Timeline]) -> None:
             cells = (_moment(event.at), event.kind, *numbers, event.operator or "", ", ".join(_details(event)))
             table.add_row(*(shown(cell) for cell in cells))
         head = f"{timeline.message_id}  {timeline.state}  {_parts(timeline.parts)}"
-        console.print(*([""] if place else []), shown(head), table, sep="\n")
+        why = [] if timeline.why is None else [shown(timeline.why.detail)]
+        console.print(*([""] if place else []), shown(head), *why, table, sep="\n")
 
 
 def _details(event: TimelineEvent) -> Iterator[str]:

@@ -45,7 +45,7 @@ from payk.client.result import (
     SentMessage,
     Status,
 )
-from payk.client.timeline import NetworkError, Timeline, TimelineEvent
+from payk.client.timeline import NetworkError, Timeline, TimelineEvent, Why
 
 __all__ = [
     "AllRejected",
@@ -87,4 +87,5 @@ __all__ = [
     "Unauthorized",
     "UnexpectedAnswer",
     "WaitTimeout",
+    "Why",
 ]

@@ -42,7 +42,7 @@ from payk.client.result import (
     SentMessage,
     Status,
 )
-from payk.client.timeline import NetworkError, Timeline, TimelineEvent
+from payk.client.timeline import NetworkError, Timeline, TimelineEvent, Why
 
 __all__ = [
     "error_of",
@@ -145,6 +145,7 @@ def _stored(row: Mapping[str, Any]) -> StoredMessage:
         expires_at=_utc_or_none(row["ExpiresAt"]),
         sent_at=_utc_or_none(row["DateSent"]),
         done_at=_utc_or_none(row["DateDone"]),
+        reason=row.get("Reason"),
     )
 
 
@@ -157,9 +158,16 @@ def read_timeline(response: httpx.Response) -> Timeline:
             state=MessageState(body["MessageState"]),
             parts=int(body["Parts"]),
             events=tuple(_event(members) for members in body["Events"]),
+            why=_why(body.get("Why")),
             body=body,
         ),
     )
+
+
+def _why(members: Mapping[str, Any] | None) -> Why | None:
+    if members is None:
+        return None
+    return Why(str(members["Code"]), str(members["Detail"]), _utc_or_none(members["Until"]))
 
 
 def _event(members: Mapping[str, Any]) -> TimelineEvent:

@@ -69,6 +69,8 @@ class StoredMessage:
     sent_at: datetime | None
     """When a part of it was last handed to an operator."""
     done_at: datetime | None
+    reason: str | None = None
+    """Why it failed: `refused: RINVDSTADR`, `receipt: 011`, `not sent in time`, `cancelled`, `no receipt`."""
 
 
 @dataclass(frozen=True, slots=True)

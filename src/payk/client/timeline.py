@@ -9,7 +9,7 @@ from typing import Any
 
 from payk.client.result import MessageState
 
-__all__ = ["NetworkError", "Timeline", "TimelineEvent"]
+__all__ = ["NetworkError", "Timeline", "TimelineEvent", "Why"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,7 @@ class TimelineEvent:
     until: datetime | None = None
     """When a hold ends, or when it turned out that the operator has an uncertain part."""
     reason: str | None = None
+    """Why it is uncertain; of the final state: why the message failed."""
     command_status: str | None = None
     """What a refusal was answered with, such as ESME_RTHROTTLED."""
     state: MessageState | None = None
@@ -51,6 +52,18 @@ class TimelineEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class Why:
+    """Why a message is where it is."""
+
+    code: str
+    """Such as Scheduled, Paused, Queued or Delivered: docs/en/api.md has them all; later ones may be new."""
+    detail: str
+    """The same in a sentence."""
+    until: datetime | None
+    """When what it waits for ends by itself, at the latest; None where no time is set."""
+
+
+@dataclass(frozen=True, slots=True)
 class Timeline:
     """The timeline of a message; `events` in order of time."""
 
@@ -58,5 +71,7 @@ class Timeline:
     state: MessageState
     parts: int
     events: tuple[TimelineEvent, ...]
+    why: Why | None = None
+    """None: the centre is of a version that does not tell."""
     body: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
     """The documented JSON as it came."""

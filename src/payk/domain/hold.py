@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from payk.domain.message import Lane, SmsType, label_keys
 
-__all__ = ["Hold", "Holds", "Selection", "held_for", "lanes_of"]
+__all__ = ["Hold", "Holds", "Selection", "client_author", "held_for", "lanes_of"]
 
 _LANES = {
     SmsType.OTP: frozenset({Lane.OTP}),
@@ -20,6 +20,11 @@ _LANES = {
 def lanes_of(sms_type: SmsType) -> frozenset[Lane]:
     """The lanes that messages of a type wait in."""
     return _LANES[sms_type]
+
+
+def client_author(client: str) -> str:
+    """The author of holds that a client places itself; no user or token has a name like that."""
+    return f"client:{client}"
 
 
 @dataclass(frozen=True, slots=True)

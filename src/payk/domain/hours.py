@@ -7,11 +7,12 @@ from functools import lru_cache
 
 from payk.domain.limits import Hours
 
-__all__ = ["are_open", "next_opening"]
+__all__ = ["are_open", "next_opening", "open_at"]
 
 _DAYS = 4
 """Days in which hours open at least once: a clock that is put forward may pass over one opening, or a whole day."""
 _HOUR = timedelta(hours=1)
+_INSTANT = timedelta(microseconds=1)
 
 
 def are_open(hours: Hours, zone: tzinfo, moment: datetime) -> bool:
@@ -20,6 +21,11 @@ def are_open(hours: Hours, zone: tzinfo, moment: datetime) -> bool:
     if hours.opens < hours.closes:
         return hours.opens <= shown < hours.closes
     return shown >= hours.opens or shown < hours.closes
+
+
+def open_at(hours: Hours, zone: tzinfo, moment: datetime) -> bool:
+    """Whether `moment` is an opening: they are open then, and were not just before."""
+    return are_open(hours, zone, moment) and not are_open(hours, zone, moment - _INSTANT)
 
 
 @lru_cache(maxsize=1024)

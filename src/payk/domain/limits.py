@@ -18,6 +18,12 @@ class Hours:
     opens: time
     closes: time
 
+    @classmethod
+    def of(cls, written: str) -> Hours:
+        """From "08:00-21:00". Raises ValueError."""
+        opens, closes = written.split("-")
+        return cls(time.fromisoformat(opens), time.fromisoformat(closes))
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from functools import lru_cache
+from typing import Final
 from zoneinfo import ZoneInfo
 
 import phonenumbers
 from phonenumbers.timezone import time_zones_for_geographical_number
 
-__all__ = ["recipient_zone"]
+__all__ = ["DUSHANBE", "recipient_zone"]
+
+DUSHANBE: Final = ZoneInfo("Asia/Dushanbe")
+"""Where recipients live unless a setting says otherwise."""
 
 _TELLING = 7
 """Digits, country code included, that tell the place."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Final
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from payk.clock import Clock
@@ -12,6 +12,7 @@ from payk.domain.account import BulkPolicy, Client
 from payk.domain.directory import CurrentDirectory
 from payk.domain.errors import Rejection
 from payk.domain.queue_limit import QueueFull
+from payk.domain.recipient_zone import DUSHANBE
 from payk.intake.checking import Checking
 from payk.intake.demotion import Demotion
 from payk.intake.digests import Digests
@@ -40,8 +41,6 @@ begun is given half a second more. Of less than twice that the store gets half."
 
 BULKS_AT_ONCE = 2
 """Bulks of a process that are stored at the same time: codes and heartbeats need connections too."""
-
-DUSHANBE: Final = ZoneInfo("Asia/Dushanbe")
 
 AWAY_WAIT = 2.4
 """Seconds that a request waits for a database that is known to be away."""

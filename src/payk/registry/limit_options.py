@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import time
 from typing import Final
 
 from payk.domain.limits import Hours
@@ -47,7 +46,7 @@ def _hours(value: object, place: Place) -> str | None:
 
 
 def _decode_hours(stored: str | None) -> Hours | None:
-    return None if stored is None else Hours(*map(time.fromisoformat, stored.split("-")))
+    return None if stored is None else Hours.of(stored)
 
 
 LIMITS: Final[Mapping[str, Option]] = {

@@ -12,7 +12,7 @@ from typing import Final
 
 from payk.domain.access import Actor
 from payk.domain.account import Client
-from payk.domain.hold import Hold, Selection
+from payk.domain.hold import Hold, Selection, client_author
 from payk.domain.receipt import ReceiptWait
 from payk.registry.errors import TooMuchAtOnce
 from payk.registry.traffic import Chosen, carry_out, let_go, place
@@ -45,10 +45,10 @@ async def pause_label(db: Database, client: Client, label: str, *, actor: Actor,
         if not any(one.selection.label == label for one in own):
             if len(own) >= PAUSED_MOST:
                 raise TooMuchAtOnce(f"This client has {len(own)} labels paused, the most; resume one first.")
-            if await unsettled_of(change.connection, _author(client)) >= SETTLING_MOST:
+            if await unsettled_of(change.connection, client_author(client.name)) >= SETTLING_MOST:
                 raise TooMuchAtOnce("What this client resumed just now is still being let go; wait until that is done.")
             selection, chosen = Selection(client.client_id, label), Chosen(client.name, label)
-            _, version = await place(change, selection, chosen, _author(client), actor)
+            _, version = await place(change, selection, chosen, client_author(client.name), actor)
     if version is not None:
         await announce(db, version)
     try:
@@ -68,7 +68,7 @@ async def resume_label(db: Database, client: Client, label: str, *, actor: Actor
     count = await count_under_label(db, client.client_id, label, timeout=timeout)
     async with changing(db, timeout) as change:
         own = _own(await holds_in_force(change.connection), client, cancels=False)
-        version = await let_go(change, _of_label(own, label), _author(client), actor)
+        version = await let_go(change, _of_label(own, label), client_author(client.name), actor)
     if version is None:
         return 0
     await announce(db, version)
@@ -89,7 +89,7 @@ async def cancel_label(
         if len(_own(await holds_in_force(change.connection), client, cancels=True)) >= CANCELS_AT_ONCE:
             raise TooMuchAtOnce("Another cancel by label of this client goes on; wait until it is done.")
         selection, chosen = Selection(client.client_id, label), Chosen(client.name, label)
-        placed, version = await place(change, selection, chosen, _author(client), actor, cancels=True)
+        placed, version = await place(change, selection, chosen, client_author(client.name), actor, cancels=True)
     await announce(db, version)
     try:
         return await carry_out(db, placed.hold_id, wait, ends_at - asyncio.get_running_loop().time())
@@ -97,17 +97,14 @@ async def cancel_label(
         raise OutcomeUnknown from error
 
 
-def _author(client: Client) -> str:
-    """No user or token has a name like that."""
-    return f"client:{client.name}"
-
-
 def _own(holds: Iterable[Hold], client: Client, *, cancels: bool) -> list[Hold]:
     """The holds that the client placed itself."""
     return [
         one
         for one in holds
-        if one.author == _author(client) and one.selection.client_id == client.client_id and one.cancels is cancels
+        if one.author == client_author(client.name)
+        and one.selection.client_id == client.client_id
+        and one.cancels is cancels
     ]
 
 

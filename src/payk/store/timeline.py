@@ -1,4 +1,4 @@
-"""The timeline of a message: what happened to it and when, derived from the rows that it left behind.
+"""The timeline of a message: what happened to it and when, derived from the rows that it left behind; and where it is.
 
 No event is stored for its own sake. Of waits that are over only the first one can be told, from the message itself;
 the one that lasts is told from the row that holds it, and begins with the last try.
@@ -12,12 +12,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import asyncpg
 
-from payk.domain.message import MessageState
+from payk.domain.hold import Hold
+from payk.domain.hours import open_at
+from payk.domain.limits import Hours
+from payk.domain.message import Lane, MessageState
+from payk.domain.recipient_zone import DUSHANBE, recipient_zone
+from payk.domain.whereabouts import QueueOperator, Whereabouts
 from payk.store.database import Connection, Database
 from payk.store.errors import OutcomeUnknown, StoreUnavailable
+from payk.store.holds import holds_in_force
 from payk.store.queries import sql
 
 __all__ = ["EventKind", "Timeline", "TimelineEvent", "TimelineReader", "in_order", "read_timeline", "timeline_within"]
@@ -58,6 +65,7 @@ class TimelineEvent:
     until: datetime | None = None
     """Held: when it is due. Uncertain: when it turned out that the operator has the part."""
     reason: str | None = None
+    """Final: why it failed, in words of payk.domain.failure."""
     command_status: int | None = None
     state: MessageState | None = None
     """Of a receipt: what it was read as, None where it changes nothing. Final: the state of the message."""
@@ -71,12 +79,13 @@ class TimelineEvent:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """A message of a client with its events, in order."""
+    """A message of a client with its events, in order, and where it is."""
 
     message_id: int
     state: MessageState
     parts: int
     events: tuple[TimelineEvent, ...]
+    whereabouts: Whereabouts
 
 
 _BEYOND_RATE = "more Otp than the client may send a minute: sent as Common High"
@@ -96,27 +105,36 @@ def _place(event: TimelineEvent) -> tuple[datetime, int, bool, int, int]:
     return event.at, place, again, event.attempt or 0, event.part or 0
 
 
-async def read_timeline(db: Database, client_id: int, message_id: int, *, timeout: float) -> Timeline | None:
-    """What happened to a message, as of one instant; None where that client has no such message. StoreUnavailable."""
+async def read_timeline(
+    db: Database, client_id: int, message_id: int, *, timeout: float, zone: ZoneInfo = DUSHANBE
+) -> Timeline | None:
+    """What happened to a message, as of one instant; None where that client has no such message.
+
+    `zone` is where recipients live whose number does not tell. Raises StoreUnavailable.
+    """
     try:
         async with db.transaction(timeout) as connection:
             await connection.execute(sql("timeline.snapshot"))
-            return await timeline_within(connection, client_id, message_id)
+            return await timeline_within(connection, client_id, message_id, zone)
     except OutcomeUnknown as error:
         raise StoreUnavailable("the connection to the database was lost") from error
 
 
-async def timeline_within(connection: Connection, client_id: int, message_id: int) -> Timeline | None:
-    """As read_timeline, in a transaction of the caller's that sees one instant (timeline.snapshot)."""
+async def timeline_within(
+    connection: Connection, client_id: int | None, message_id: int, zone: ZoneInfo
+) -> Timeline | None:
+    """As read_timeline, in a transaction of the caller's that sees one instant (timeline.snapshot); of any client where
+    `client_id` is None."""
     message = await connection.fetchrow(sql("timeline.find_message"), client_id, message_id)
-    return None if message is None else await _read(connection, message_id, message)
+    return None if message is None else await _read(connection, message_id, message, zone)
 
 
 class TimelineReader:
     """Reads few timelines at once, so that whoever asks for many leaves connections to those who send."""
 
-    def __init__(self, db: Database, *, at_once: int = 2) -> None:
+    def __init__(self, db: Database, zone: ZoneInfo = DUSHANBE, *, at_once: int = 2) -> None:
         self._db = db
+        self._zone = zone
         self._turn = asyncio.Semaphore(at_once)
 
     async def timeline(self, client_id: int, message_id: int, timeout: float) -> Timeline | None:
@@ -130,12 +148,12 @@ class TimelineReader:
             raise StoreUnavailable("other timelines took all the time there was") from error
         try:
             left = max(deadline - loop.time(), 0.05)
-            return await read_timeline(self._db, client_id, message_id, timeout=left)
+            return await read_timeline(self._db, client_id, message_id, timeout=left, zone=self._zone)
         finally:
             self._turn.release()
 
 
-async def _read(connection: Connection, message_id: int, message: asyncpg.Record) -> Timeline:
+async def _read(connection: Connection, message_id: int, message: asyncpg.Record, zone: ZoneInfo) -> Timeline:
     submits = await connection.fetch(sql("timeline.find_submits"), message_id, message["accepted_at"])
     uncertain = await connection.fetch(sql("timeline.find_uncertain"), message_id)
     refusals = await connection.fetch(sql("timeline.find_refusals"), message_id)
@@ -146,7 +164,70 @@ async def _read(connection: Connection, message_id: int, message: asyncpg.Record
         *(_event(EventKind.REFUSED, row) for row in refusals),
     ]
     events = in_order([*_way(message, tries), *(_event(EventKind.RECEIPT, row) for row in receipts)])
-    return Timeline(message_id, MessageState(message["state"]), message["parts"], events)
+    operators = await connection.fetch(sql("timeline.find_queue_operators"), message["queue_id"])
+    hold = await _hold(connection, message)
+    whereabouts = _whereabouts(message, operators, hold, zone, doubtful=_is_doubtful(tries))
+    return Timeline(message_id, MessageState(message["state"]), message["parts"], events, whereabouts)
+
+
+async def _hold(connection: Connection, message: asyncpg.Record) -> Hold | None:
+    """The first hold that keeps a message back which waits, or will once its time has come."""
+    if message["lane"] is None:
+        return None
+    for hold in await holds_in_force(connection):
+        chosen = hold.selection
+        if chosen.label in (None, message["label"]) and chosen.covers(
+            message["client_id"], message["lane"], message["label_key"], message["first_operator"]
+        ):
+            return hold
+    return None
+
+
+def _is_doubtful(tries: Iterable[TimelineEvent]) -> bool:
+    """Whether the last try of some part was not answered, and nothing was heard of it since."""
+    last: dict[int | None, TimelineEvent] = {}
+    for event in in_order(tries):
+        last[event.part] = event
+    return any(event.kind is EventKind.UNCERTAIN and event.until is None for event in last.values())
+
+
+def _whereabouts(
+    message: asyncpg.Record,
+    operators: Iterable[asyncpg.Record],
+    hold: Hold | None,
+    zone: ZoneInfo,
+    *,
+    doubtful: bool,
+) -> Whereabouts:
+    lane, held_until, hours = message["lane"], message["held_until"], message["batch_hours"]
+    is_aside = message["set_aside_at"] is not None and message["dealt_with_at"] is None
+    return Whereabouts(
+        at=message["at"],
+        state=MessageState(message["state"]),
+        client=message["client"] or "",
+        client_enabled=message["client_enabled"],
+        operator=message["operator"],
+        operators=tuple(QueueOperator(*operator) for operator in operators),
+        submitted_at=message["submitted_at"],
+        receipt_due=message["receipt_due"],
+        done_at=message["done_at"],
+        scheduled_at=message["scheduled_at"],
+        expires_at=message["expires_at"],
+        reason=message["reason"],
+        queued=message["queued"],
+        lane=None if lane is None else Lane(lane),
+        hold=hold,
+        tries=message["tries"] or 0,
+        doubtful=doubtful,
+        claimed_by=message["claimed_by"],
+        claimed_link=message["claimed_link"],
+        held_until=held_until,
+        hours_open=held_until is not None
+        and hours is not None
+        and open_at(Hours.of(hours), recipient_zone(message["phone"], zone), held_until),
+        pace=message["pace"] or None if lane != Lane.OTP else None,
+        set_aside_at=message["set_aside_at"] if is_aside else None,
+    )
 
 
 def _event(kind: EventKind, row: asyncpg.Record) -> TimelineEvent:
@@ -170,11 +251,12 @@ def _way(message: asyncpg.Record, tries: list[TimelineEvent]) -> Iterator[Timeli
         last = max(each.at for each in tries)
         if message["held_until"] is not None:
             until = message["held_until"]
-            yield TimelineEvent(EventKind.HELD, last, attempt=message["next_attempt"], until=until)
+            yield TimelineEvent(EventKind.HELD, last, attempt=message["tries"] + 1, until=until)
         elif message["queued"]:
-            yield TimelineEvent(EventKind.QUEUED, last, attempt=message["next_attempt"])
+            yield TimelineEvent(EventKind.QUEUED, last, attempt=message["tries"] + 1)
     if done_at is not None:
-        yield TimelineEvent(EventKind.FINAL, done_at, state=MessageState(message["state"]))
+        state = MessageState(message["state"])
+        yield TimelineEvent(EventKind.FINAL, done_at, state=state, reason=message["reason"])
 
 
 def _time_aside(message: asyncpg.Record) -> Iterator[TimelineEvent]:

@@ -34,6 +34,7 @@ async def test_a_customer_says_no_sms_came(managed: Managed) -> None:
     assert "900000001" not in found["items"][0]["number"]
     told = await managed.done("GET", f"/messages/{ids[0]}")
     assert told["why"].startswith("It waits")
+    assert (told["why_code"], told["reason"]) == ("OperatorOff", None)
     assert next(event["event"] for event in told["events"]) == "accepted"
     assert SECRET not in str(told)
     assert (await managed.done("GET", "/messages?client=bank&label=x&state=None&sms_type=common"))["items"]
@@ -75,6 +76,18 @@ async def test_whoever_is_bound_to_a_client_sees_its_messages_alone(managed: Man
         PrincipalKind.TOKEN, 3, "none", Role.ADMIN, scopes=frozenset({Permission.READ_AUDIT})
     )
     refusal(await managed("GET", "/messages", token="none"), "Forbidden")
+
+
+async def test_whoever_is_bound_to_a_client_reads_why_in_the_words_for_clients(managed: Managed) -> None:
+    await _two_clients(managed)
+    own = await _stored(managed, "bank", label="x")
+    client_id = (await managed.done("GET", "/clients/bank"))["client_id"]
+    managed.callers["own"] = Principal(PrincipalKind.USER, 2, "own", Role.CLIENT_VIEWER, client_id=client_id)
+    await managed.done("POST", "/holds", {"client": "bank", "label": "x", "reason": "wrong price"})
+    assert "(wrong price)" in (await managed.done("GET", f"/messages/{own}"))["why"]
+    told = await managed.done("GET", f"/messages/{own}", token="own")
+    assert told["why"].startswith("Those who run the centre hold it back since ")
+    assert told["why_code"] == "Held" and "wrong price" not in str(told)
 
 
 async def test_a_text_is_read_by_who_may_and_that_is_recorded(managed: Managed) -> None:

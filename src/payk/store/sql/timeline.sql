@@ -3,16 +3,48 @@
 set transaction isolation level repeatable read, read only;
 
 -- name: find_message
--- A message of a client, and where it waits; a claimed one is being handed over, hence Enroute.
-select m.accepted_at, m.scheduled_at, m.done_at, m.parts, m.demoted, w.message_id is not null as queued, s.due as held_until,
+-- A message of a client (null = of any), where it is at this moment, and what it waits for; a claimed one is being handed
+-- over, hence Enroute.
+select now() as at, m.client_id, m.accepted_at, m.scheduled_at, m.expires_at, m.submitted_at, m.receipt_due, m.done_at, m.parts,
+       m.demoted, m.phone, m.label, m.queue_id, nullif(report_reason(m.state, m.reason), '') as reason,
        case when m.state = 0 and w.claimed_by is not null then 1 else m.state end as state,
-       coalesce(w.attempt + w.uncertain_count, s.attempt + s.uncertain_count) + 1 as next_attempt,
+       c.name as client, coalesce(c.enabled, true) as client_enabled,
+       case when m.sms_type = 3 then c.limits ->> 'batch_hours' end as batch_hours,
+       (c.limits ->> 'pace')::double precision as pace,
+       o.name as operator, q.operators[1] as first_operator,
+       w.message_id is not null as queued, w.claimed_by, l.name as claimed_link, s.due as held_until,
+       coalesce(w.lane, s.lane) as lane, coalesce(w.label_key, s.label_key) as label_key,
+       coalesce(w.attempt + w.uncertain_count, s.attempt + s.uncertain_count) as tries,
        a.set_aside_at, a.dealt_with_at, a.released
 from message m
+left join client c on c.client_id = m.client_id
+left join operator o on o.operator_id = m.operator_id
+left join queue q on q.queue_id = m.queue_id
 left join waiting w on w.message_id = m.message_id
+left join link l on l.link_id = w.link_id
 left join staged s on s.message_id = m.message_id
 left join set_aside a on a.message_id = m.message_id
-where m.client_id = $1 and m.message_id = $2;
+where ($1::integer is null or m.client_id = $1) and m.message_id = $2;
+
+-- name: find_queue_operators
+-- The operators of a queue in order: whether each may be given something new, how many of its binds are up, and whether
+-- it throttles every link that has one, by what processes told within the last seconds.
+select o.name,
+       o.enabled and not o.draining and exists (
+           select from link l where l.operator_id = o.operator_id and l.enabled
+           and coalesce(l.options ->> 'draining', 'false') <> 'true') as enabled,
+       (select count(*) from link l join bind_lease b on b.link_id = l.link_id
+        join process p on p.incarnation = b.incarnation and p.ended_at is null
+        where l.operator_id = o.operator_id and b.bound_at is not null) as bound,
+       coalesce((select bool_and((t.state ->> 'throttled')::boolean or t.state ->> 'resumes_in' is not null)
+        from link l join link_state t on t.link_id = l.link_id and t.told_at > now() - interval '10 seconds'
+        join process p on p.incarnation = t.incarnation and p.ended_at is null
+        where l.operator_id = o.operator_id and exists (
+            select from bind_lease b where b.link_id = t.link_id and b.incarnation = t.incarnation
+                                       and b.bound_at is not null)), false) as slowed
+from queue q cross join unnest(q.operators) with ordinality as u (operator_id, n)
+join operator o on o.operator_id = u.operator_id
+where q.queue_id = $1 order by u.n;
 
 -- name: find_submits
 -- The parts that operators took, and their ids. Nothing is submitted before $2, so older partitions are not read.

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Annotated
 from urllib.parse import unquote
+from zoneinfo import ZoneInfo
 
 from fastapi import Depends, Request
 from pydantic import AfterValidator
@@ -15,6 +16,7 @@ from payk.domain.access import Actor, Permission, Principal
 from payk.domain.directory import CurrentDirectory
 from payk.domain.management_errors import ManagementCode
 from payk.domain.receipt import ReceiptWait
+from payk.domain.recipient_zone import DUSHANBE
 from payk.registry.secrets import SecretBox
 from payk.store.database import Database
 from payk.web.caller import Network, caller_address
@@ -57,6 +59,8 @@ class Management:
     authenticate: Authenticate
     """As Access does it, unless it is somebody on the database itself."""
     trusted_proxies: tuple[Network, ...] = ()
+    zone: ZoneInfo = DUSHANBE
+    """Where recipients live whose number does not tell."""
     reports: Reports = field(init=False)
 
     def __post_init__(self) -> None:

@@ -12,6 +12,7 @@ from payk.domain.access import Permission
 from payk.domain.audit import AuditEntry
 from payk.domain.management_errors import ManagementCode
 from payk.domain.search import MessageSearch, SearchRefused
+from payk.domain.whereabouts import Cause, cause_of, why, why_for_client
 from payk.store import audit
 from payk.store.record import MessageRecord, read_record
 from payk.store.search import FoundMessage, read_text, search_messages
@@ -40,6 +41,7 @@ class MessageShown(BaseModel):
     sms_type: str
     priority: str
     state: str
+    reason: str | None = Field(description="Why it failed, in the words of reports; null where nobody knows.")
     parts: int
     label: str | None
     client_message_id: str | None
@@ -72,6 +74,7 @@ class MessageTold(MessageShown):
     """All that is known of one message."""
 
     why: str = Field(description="What became of it or what it waits for, in a sentence.")
+    why_code: Cause = Field(description="The same for programs, as the public API has it.")
     events: list[dict[str, Any]] = Field(description="What happened to it, in order.")
 
 
@@ -84,6 +87,7 @@ def _shown(message: FoundMessage) -> dict[str, Any]:
         "sms_type": message.sms_type.name.lower(),
         "priority": message.priority.name.lower(),
         "state": message.state.label,
+        "reason": message.reason,
         "parts": message.parts,
         "label": message.label,
         "client_message_id": message.client_message_id,
@@ -186,7 +190,10 @@ async def show_message(caller: Known, parts: Parts, message_id: int) -> MessageT
     """One message: what happened to it, and why it is where it is."""
     record = await _record(caller, parts, message_id)
     events = [_event(event) for event in record.timeline.events]
-    return MessageTold(**_shown(record.message), why=record.why, events=events)
+    whereabouts = record.timeline.whereabouts
+    # Links, processes and people are not for those who belong to a client.
+    told = why(whereabouts) if caller.principal.client_id is None else why_for_client(whereabouts)
+    return MessageTold(**_shown(record.message), why=told, why_code=cause_of(whereabouts), events=events)
 
 
 @router.get("/messages/{message_id}/text")
@@ -203,7 +210,9 @@ async def show_text(caller: Known, parts: Parts, message_id: int) -> TextShown:
 
 async def _record(caller: Caller, parts: Management, message_id: int) -> MessageRecord:
     client = own_client(caller, parts, None)
-    record = await read_record(parts.db, message_id, client=client) if 0 <= message_id < 2**62 else None
+    record = None
+    if 0 <= message_id < 2**62:
+        record = await read_record(parts.db, message_id, zone=parts.zone, client=client)
     if record is None:
         raise not_found("message", message_id)
     return record

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from payk.domain.whereabouts import Whereabouts, cause_of, until, why_for_client
 from payk.smpp import parse_network_error, status_name
 from payk.store.timeline import EventKind, Timeline, TimelineEvent, TimelineReader
 from payk.web.answers import Answer
@@ -19,7 +20,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Timelines:
-    """Tells what happened to one message of the calling client."""
+    """Tells what happened to one message of the calling client, and why it is where it is."""
 
     def __init__(self, reader: TimelineReader, questions: Questions) -> None:
         self._reader = reader
@@ -39,7 +40,16 @@ def _body(timeline: Timeline) -> dict[str, Any]:
         "MessageId": str(timeline.message_id),
         "MessageState": timeline.state.label,
         "Parts": timeline.parts,
+        "Why": _why(timeline.whereabouts),
         "Events": [_members(event) for event in timeline.events],
+    }
+
+
+def _why(whereabouts: Whereabouts) -> dict[str, Any]:
+    return {
+        "Code": cause_of(whereabouts),
+        "Detail": why_for_client(whereabouts),
+        "Until": _written(until(whereabouts)),
     }
 
 

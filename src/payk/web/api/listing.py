@@ -158,6 +158,7 @@ def _members(message: FoundMessage) -> dict[str, Any]:
         Field.PRIORITY: int(message.priority),
         Field.SMS_LABEL: message.label,
         "MessageState": message.state.label,
+        "Reason": message.reason,
         "Parts": message.parts,
         "Operator": message.operator,
         "DateSubmitted": written_time(message.accepted_at),

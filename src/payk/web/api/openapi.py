@@ -11,6 +11,7 @@ from payk import __version__
 from payk.domain.errors import ERRORS, Code, Field
 from payk.domain.message import MessageState, Priority, SmsType
 from payk.domain.search import LIMIT_MAX
+from payk.domain.whereabouts import Cause
 from payk.store.timeline import EventKind
 from payk.text import Spelling
 from payk.web.api.body import BULK, SINGLE
@@ -97,6 +98,7 @@ def document() -> dict[str, Any]:
                     Detail={"type": "string"},
                 ),
                 "Timeline": _timeline_object(),
+                "Why": _why(),
                 "Event": _event(),
                 "NetworkError": _network_error(),
                 "Rejection": _rejection(),
@@ -227,7 +229,7 @@ def _preview() -> dict[str, Any]:
 
 def _timeline() -> dict[str, Any]:
     return {
-        "summary": "Read what happened to a message, and when",
+        "summary": "Read what happened to a message, when, and why it is where it is",
         "operationId": "readEvents",
         "parameters": [_id_in_path()],
         "responses": {
@@ -503,6 +505,8 @@ def _stored_message() -> dict[str, Any]:
         Field.PRIORITY: _numbers(Priority),
         Field.SMS_LABEL: _text("The label.", "spring") | nothing,
         "MessageState": _state(),
+        "Reason": _text("Why it failed, in the words of reports; null where nobody knows, or it did not.", "cancelled")
+        | nothing,
         "Parts": _count("Parts that the text is sent in."),
         "Operator": _text("That it was handed to last; null before.", "tcell") | nothing,
         "DateSubmitted": _text("When it was taken, UTC.", _TIME),
@@ -519,7 +523,22 @@ def _timeline_object() -> dict[str, Any]:
         MessageId=_text("Id of the message.", _ID),
         MessageState=_state(),
         Parts=_count("Parts that the text is sent in."),
+        Why=_reference("Why"),
         Events={"type": "array", "items": _reference("Event"), "description": "In order of time."},
+    )
+
+
+def _why() -> dict[str, Any]:
+    """What each code means is told in docs/en/api.md."""
+    return _object(
+        Code={
+            "type": "string",
+            "enum": list(Cause),
+            "description": "Why it is where it is, for programs; a code keeps its meaning, and new ones may come.",
+        },
+        Detail=_text("The same for people; its words may change.", "It is being handed to an operator at this moment."),
+        Until=_text("When what it waits for ends by itself, at the latest, UTC; null = no time is set.", _MOMENT)
+        | {"nullable": True},
     )
 
 
@@ -533,7 +552,9 @@ def _event() -> dict[str, Any]:
         "Operator": _text("Name of the operator.", "tcell"),
         "OperatorMessageId": _text("The operator's id, as written.", "00A1"),
         "Until": _text("When a hold ends, or when it turned out that the operator has the part; UTC.", _MOMENT),
-        "Reason": _text("Why it is uncertain.", "no answer within 30 s"),
+        "Reason": _text(
+            "Why it is uncertain, or why the message failed, in the words of reports.", "no answer within 30 s"
+        ),
         "CommandStatus": _text("What a refusal was answered with; its number where it has no name.", "ESME_RTHROTTLED"),
         "State": _state()
         | {"nullable": True, "description": "What a receipt was read as, null where it changes nothing; final state."},
