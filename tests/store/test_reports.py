@@ -23,6 +23,7 @@ from payk.domain.latency import histogram, middle
 from payk.domain.message import MessageState, SmsType, label_keys
 from payk.domain.outcome import Accepted, RefusalKind, Refused, Uncertain
 from payk.domain.report import Dimension, ReportAsked, ReportRefused, periods
+from payk.domain.search import MessageSearch
 from payk.store import report_folding
 from payk.store.database import Database
 from payk.store.errors import StoreBusy
@@ -31,6 +32,9 @@ from payk.store.migrations import migrate, migrations
 from payk.store.queries import sql
 from payk.store.report_folding import Labels, count_earlier, drop_empty, fold, prune_reports
 from payk.store.reports import Failure, ReportRow, counted_since, label_progress, read_report, recent_labels
+from payk.store.search import search_messages
+from payk.store.statuses import message_statuses
+from payk.store.timeline import read_timeline
 from payk.store.upkeep import expire, give_up_unanswered, stage_due
 from tests.store.rows import add_client
 from tests.store.scene import Scene, scene_on
@@ -47,6 +51,11 @@ FAILED = (S.EXPIRED, S.DELETED, S.UNDELIVERABLE, S.UNKNOWN, S.REJECTED)
 async def folded(db: Database) -> None:
     while await fold(db):
         pass
+
+
+async def let_go(scene: Scene) -> None:
+    """What is claimed waits again."""
+    await scene.execute("update waiting set claimed_by = null, link_id = null")
 
 
 async def report(db: Database, *group_by: Dimension, zone: str = "UTC", **filters: Any) -> list[ReportRow]:
@@ -412,6 +421,7 @@ async def beyond(scene: Scene) -> None:
     await scene.record(claims[0], Accepted(1, "id-of-part-1"), Accepted(2, "id-of-part-2"))
     await scene.record(claims[1], Refused(1, 0x0B, RefusalKind.NUMBER), Refused(2, 0x0B, RefusalKind.NUMBER))
     await scene.record(claims[2], Refused(1, 0x58, RefusalKind.TEMPORARY), Refused(2, 0x58, RefusalKind.TEMPORARY))
+    await let_go(scene)
     await fold(scene.db, few)
 
 
@@ -485,7 +495,7 @@ async def test_a_report_says_states_parts_price_latencies_and_failures(scene: Sc
     }
     assert row.latency.to_delivered[0] == pytest.approx(10.0, rel=0.06)
     [rest] = [row for row in await report(scene.db, Dimension.OPERATOR) if row.operator is None]
-    assert rest.messages[S.NONE] == 1
+    assert rest.messages[S.ENROUTE] == 1  # it is claimed
     assert rest.delivery_rate is None
     [whole] = await report(scene.db)
     assert whole.total == 5
@@ -706,6 +716,7 @@ async def test_the_progress_of_a_label(scene: Scene) -> None:
     await scene.record(claims[1], Accepted(1, "id-of-the-second-one"))
     await scene.record(claims[2], Refused(1, 0x0B, RefusalKind.NUMBER))
     await scene.receive(scene.report("id-of-the-first-one"))
+    await let_go(scene)
     found = await label_progress(scene.db, scene.client, "sale")
     assert found is not None
     assert (found.planned, found.scheduled, found.held, found.queued) == (8, 2, 0, 3)
@@ -871,6 +882,63 @@ async def test_what_is_held_is_counted_without_a_look_at_what_waits(scene: Scene
     found = await label_progress(scene.db, scene.client, "sale")
     assert found is not None
     assert (found.scheduled, found.held, found.queued) == (30, 1000, 0)
+
+
+async def test_what_is_being_handed_over_is_enroute_wherever_it_is_asked_for(scene: Scene) -> None:
+    """Status, list, timeline, report and the progress of a label: one state, while it is claimed and after."""
+    ids = [*await scene.accept(2, label="sale"), *await scene.accept(1, label="sale", parts=2, sms_type=SmsType.BATCH)]
+    await scene.accept(2, label="other")
+    claimed = [claim.message_id for claim in await scene.claim(1)]  # one of each flow: two of the sale
+    assert len(claimed) == 3
+    await folded(scene.db)
+    enroute = sorted(set(claimed) & set(ids))
+    assert len(enroute) == 2
+
+    statuses = await message_statuses(scene.db, [(scene.client, each) for each in ids], timeout=5)
+    assert [each.message_id for each in statuses if each and each.state is MessageState.ENROUTE] == enroute
+    for state, expected in ((MessageState.ENROUTE, enroute), (MessageState.NONE, sorted(set(ids) - set(enroute)))):
+        search = MessageSearch(client="demo", label="sale", state=state)
+        found = await search_messages(scene.db, search)
+        assert [each.message_id for each in found.messages][::-1] == expected
+        assert {each.state for each in found.messages} == {state}
+    for each in ids:
+        timeline = await read_timeline(scene.db, scene.client, each, timeout=5)
+        assert timeline is not None and (timeline.state is MessageState.ENROUTE) is (each in enroute)
+
+    rows = {row.label: row for row in await report(scene.db, Dimension.SMS_LABEL)}
+    assert (rows["sale"].messages[MessageState.NONE], rows["sale"].messages[MessageState.ENROUTE]) == (1, 2)
+    assert (rows["sale"].parts[MessageState.NONE], rows["sale"].parts[MessageState.ENROUTE]) == (1, 3)
+    assert (rows["other"].messages[MessageState.NONE], rows["other"].messages[MessageState.ENROUTE]) == (1, 1)
+    everything = (
+        Dimension.CLIENT, Dimension.SMS_LABEL, Dimension.SENDER_ADDRESS, Dimension.SMS_TYPE, Dimension.OPERATOR,
+        Dimension.ROUTE, Dimension.HOUR,
+    )  # fmt: skip
+    for group_by in ((), (Dimension.DAY,), (Dimension.SMS_TYPE, Dimension.HOUR), everything):
+        enroute_rows = [row.messages[MessageState.ENROUTE] for row in await report(scene.db, *group_by)]
+        assert sum(enroute_rows) == 3, group_by
+    [of_label] = await report(scene.db, label="sale", sms_type=SmsType.BATCH)
+    assert (of_label.messages[MessageState.ENROUTE], of_label.parts[MessageState.ENROUTE]) == (1, 2)
+
+    progress = await label_progress(scene.db, scene.client, "sale")
+    assert progress is not None
+    assert (progress.planned, progress.queued, progress.submitted) == (3, 1, 2)
+    async with scene.db.transaction() as connection:
+        await place_hold(connection, Selection(scene.client, "sale", SmsType.BATCH), author="ann")
+    progress = await label_progress(scene.db, scene.client, "sale")
+    assert progress is not None and (progress.held, progress.queued, progress.submitted) == (0, 1, 2)
+    async with scene.db.transaction() as connection:
+        await place_hold(connection, Selection(scene.client, "sale"), author="client:demo")
+    progress = await label_progress(scene.db, scene.client, "sale")
+    assert progress is not None and (progress.held, progress.queued, progress.submitted) == (1, 0, 2)
+
+
+async def test_what_is_claimed_before_it_is_counted_takes_nothing_from_others(scene: Scene) -> None:
+    await scene.accept(1, label="sale")
+    await folded(scene.db)
+    await scene.accept(3, label="sale")
+    assert len(await scene.claim()) == 4
+    [row] = await report(scene.db, label="sale")
+    assert (row.messages[MessageState.NONE], row.messages[MessageState.ENROUTE], row.total) == (0, 1, 1)
 
 
 async def test_labels_of_late(scene: Scene) -> None:

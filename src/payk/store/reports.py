@@ -7,11 +7,12 @@ slow reader puts them down first.
 from __future__ import annotations
 
 import asyncio
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
-from typing import Any, Final
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, NamedTuple
 
 import asyncpg
 
@@ -136,7 +137,7 @@ class LabelProgress:
     """They might go, and somebody holds them back."""
     queued: int
     submitted: int
-    """With an operator, which did not say yet what became of them."""
+    """With an operator, which did not say yet what became of them, or just being handed over."""
     delivered: int
     failed: int
     failures: tuple[Failure, ...]
@@ -204,9 +205,9 @@ async def read_report(
 ) -> AsyncGenerator[ReportRow, None]:
     """The rows of a report, by period and then by what else it is grouped by.
 
-    What changed within the last seconds is not counted yet (payk.store.report_folding). Raises ReportRefused for an
-    operator or route that is not there, for a label that is not told apart on some of its days, and for more than
-    ROWS_MAX rows, and StoreUnavailable.
+    What is being handed over is Enroute, as its status is told. What changed within the last seconds is not counted yet
+    (payk.store.report_folding). Raises ReportRefused for an operator or route that is not there, for a label that is
+    not told apart on some of its days, and for more than ROWS_MAX rows, and StoreUnavailable.
     """
     # Refused before the transaction and behind it: what is raised amid one costs its connection.
     async with db.connection(timeout) as connection:
@@ -222,13 +223,15 @@ async def read_report(
         await connection.execute(sql("reports.snapshot"))
         await connection.execute(sql("reports.plan_for_much"))
         arguments = await _arguments(connection, asked, periods, filters)
+        claimed = await _claimed(connection, asked, periods, arguments[-2])
         failures = _Side(aiter(connection.cursor(sql("reports.read_failures"), *arguments, prefetch=PREFETCH)))
         rows = 0
         async for row in connection.cursor(sql("reports.read_counts"), *arguments, prefetch=PREFETCH):
             rows = row["rows"]
             if rows > ROWS_MAX:
                 break
-            yield _row(row, asked, periods, names, await failures.of(row))
+            on_its_way = claimed.get(tuple(row)[:_PLACE], _NONE_CLAIMED)
+            yield _row(row, asked, periods, names, await failures.of(row), on_its_way)
     if rows > ROWS_MAX:
         raise ReportRefused("GroupBy", f"more than {ROWS_MAX:,} rows; group by less, or ask for less time")
 
@@ -264,6 +267,40 @@ async def _arguments(
     return (*given, keys, [_DIMENSIONS[dimension] for dimension in asked.group_by if dimension in _DIMENSIONS])
 
 
+class _Claimed(NamedTuple):
+    """What is being handed over."""
+
+    messages: int
+    parts: int
+
+
+_NONE_CLAIMED: Final = _Claimed(0, 0)
+
+
+async def _claimed(
+    connection: Connection, asked: ReportAsked, periods: Sequence[Period], keys: object
+) -> dict[tuple[Any, ...], _Claimed]:
+    """What is being handed over, by the columns that say of what a row is."""
+    rows = await connection.fetch(sql("reports.read_claimed"), asked.begins, asked.ends, keys)
+    begins = [period.begins.astimezone(UTC) for period in periods]
+    grouped = {_DIMENSIONS[dimension] for dimension in asked.group_by if dimension in _DIMENSIONS}
+    found: dict[tuple[Any, ...], _Claimed] = {}
+    for bucket, client_id, label, other, sender, sms_type, operator_id, queue_id, messages, parts in rows:
+        place = (
+            bisect_right(begins, bucket) - 1,
+            client_id if "client" in grouped else None,
+            label if "label" in grouped else None,
+            other and "label" in grouped,
+            sender if "sender" in grouped else None,
+            sms_type if "type" in grouped else None,
+            operator_id if "operator" in grouped else None,
+            queue_id if "route" in grouped else None,
+        )
+        before = found.get(place, _NONE_CLAIMED)
+        found[place] = _Claimed(before.messages + messages, before.parts + parts)
+    return found
+
+
 def _number(field: str, name: str | None, names: Mapping[int, str]) -> int | None:
     if name is None:
         return None
@@ -283,8 +320,12 @@ def _row(
     periods: Sequence[Period],
     names: _Names,
     failures: Sequence[asyncpg.Record],
+    claimed: _Claimed,
 ) -> ReportRow:
     period, client_id, label, other, sender, sms_type, operator_id, queue_id, *counts, _ = row
+    for none, moved in ((0, claimed.messages), (9, claimed.parts)):
+        moved = min(moved, counts[none])  # what was just taken in is not counted yet
+        counts[none], counts[none + 1] = counts[none] - moved, counts[none + 1] + moved
     return ReportRow(
         None if asked.period is None else periods[period],
         None if client_id is None else names.clients.get(client_id, f"#{client_id}"),
@@ -321,6 +362,8 @@ async def label_progress(db: Database, client_id: int, label: str, *, timeout: f
         await connection.execute(sql("reports.snapshot"))
         counts = await connection.fetch(sql("reports.label_counts_of"), client_id, label, since)
         beyond = await connection.fetch(sql("reports.label_beyond"), client_id, label, since, LOOKS_MAX)
+        keys = sorted(label_keys(label))
+        claimed = await connection.fetch(sql("reports.label_claimed_of"), client_id, label, keys)
         failures = await connection.fetch(sql("reports.label_failures_of"), client_id, label, since)
         due = await connection.fetchrow(sql("reports.label_due_of"), client_id, label)
         pace = await connection.fetchrow(sql("reports.label_pace_of"), client_id, label)
@@ -328,13 +371,11 @@ async def label_progress(db: Database, client_id: int, label: str, *, timeout: f
         later = 0
         if due is not None and due["messages"] and holds and not any(map(_covers_all, holds)):
             named = columns((hold.selection.sms_type, hold.selection.operator_id) for hold in holds)
-            keys = sorted(label_keys(label))
             later = await connection.fetchval(sql("reports.label_due_held"), client_id, label, keys, *named)
     assert due is not None and pace is not None  # each is one row
     found = [row for row in beyond if row["messages"]]
-    progress = _progress(
-        db, [*counts, *map(_as_counts, found)], _with_those_of(failures, found), due, pace, holds, later
-    )
+    stand = _with_claimed([*map(dict, counts), *map(_as_counts, found)], claimed)
+    progress = _progress(db, stand, _with_those_of(failures, found), due, pace, holds, later)
     at_least = beyond[0]["looked_at"] > LOOKS_MAX
     return progress and replace(progress, other_labels=at_least or bool(found), at_least=at_least)
 
@@ -343,6 +384,18 @@ def _as_counts(found: asyncpg.Record) -> dict[str, Any]:
     """Messages that were looked at, as a row of counts."""
     states = {f"m{int(state)}": found["messages"] if state == found["state"] else 0 for state in _STATES}
     return {**states, **{name: found[name] for name in ("sms_type", "operator_id", "parts")}}
+
+
+def _with_claimed(counts: list[dict[str, Any]], claimed: Sequence[asyncpg.Record]) -> list[dict[str, Any]]:
+    """The same counts, with what is being handed over as Enroute, where it is counted as None."""
+    left = {(row["sms_type"], row["operator_id"]): row["messages"] for row in claimed}
+    for row in counts:
+        place = (row["sms_type"], row["operator_id"])
+        moved = min(left.get(place, 0), row["m0"])
+        if moved:
+            left[place] -= moved
+            row |= {"m0": row["m0"] - moved, "m1": row["m1"] + moved}
+    return counts
 
 
 def _with_those_of(counted: Sequence[asyncpg.Record], found: Sequence[asyncpg.Record]) -> tuple[Failure, ...]:

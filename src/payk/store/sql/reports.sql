@@ -272,6 +272,35 @@ group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
 having sum(f.messages) > 0
 order by 1, 2, 3, 4, 5, 6, 7, 8, messages desc, f.state, f.reason;
 
+-- name: read_claimed
+-- What is being handed over just now of messages accepted from $1 to before $2, of the keys $3 (null = all), in buckets: it
+-- is counted as None, for no claim writes to its record, and is Enroute. Few are claimed at a time, and each is looked up.
+with claimed as materialized (
+    select report_bucket(m.accepted_at) as bucket, m.client_id, m.queue_id, coalesce(m.operator_id, 0) as operator_id,
+           m.sms_type, m.sender, coalesce(m.label, '') as label, count(*) as messages, sum(m.parts)::bigint as parts
+    from waiting w cross join lateral (
+        select * from message r where r.message_id = w.message_id and r.state = 0 offset 0
+    ) m
+    where w.claimed_by is not null and m.accepted_at >= $1 and m.accepted_at < $2
+    group by 1, 2, 3, 4, 5, 6, 7
+)
+select c.bucket, k.client_id, k.label, k.other, k.sender, k.sms_type, k.operator_id, k.queue_id,
+       sum(c.messages)::bigint as messages, sum(c.parts)::bigint as parts
+from claimed c
+cross join lateral (
+    select c.label <> '' and not exists (
+        select from report_label l where l.day = (c.bucket at time zone 'UTC')::date
+                                     and l.client_id = c.client_id and l.label = c.label) as other offset 0
+) b
+cross join lateral (
+    select * from report_key n
+    where n.client_id = c.client_id and n.label = case when b.other then '' else c.label end and n.queue_id = c.queue_id
+      and n.operator_id = c.operator_id and n.sms_type = c.sms_type and n.sender = c.sender and n.other = b.other
+    offset 0
+) k
+where $3::integer[] is null or k.key_id = any($3)
+group by 1, 2, 3, 4, 5, 6, 7, 8;
+
 -- name: names
 -- What ids stand for: clients, operators and the operators of a queue.
 select 'client' as kind, client_id as id, name from client
@@ -291,6 +320,17 @@ select k.sms_type, (select q.operators[1] from queue q where q.queue_id = k.queu
        sum(c.m8)::bigint as m8, sum(c.p0 + c.p1 + c.p2 + c.p3 + c.p4 + c.p5 + c.p6 + c.p7 + c.p8)::bigint as parts
 from report_key k join report_count c on c.key_id = k.key_id and c.span = 2 and c.began >= $3
 where k.client_id = $1 and k.label = $2
+group by 1, 2;
+
+-- name: label_claimed_of
+-- What of a label is being handed over just now, as read_claimed, by what a hold may name. $3: the keys that messages with
+-- the label wait under.
+select m.sms_type, (select q.operators[1] from queue q where q.queue_id = m.queue_id) as operator_id,
+       count(*) as messages
+from waiting w cross join lateral (
+    select * from message r where r.message_id = w.message_id and r.state = 0 and r.label = $2 offset 0
+) m
+where w.claimed_by is not null and w.client_id = $1 and w.label_key = any($3::integer[])
 group by 1, 2;
 
 -- name: label_failures_of
