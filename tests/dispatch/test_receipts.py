@@ -20,6 +20,7 @@ from payk.domain.message import MessageState
 from payk.domain.operator import IdMode
 from payk.domain.outcome import Accepted
 from payk.links import Delivery
+from payk.metrics.catalogue import LAST_RECEIPT
 from payk.smpp import CommandStatus, DataSm, DeliverSm, EsmClass, Tag, Tlv, encode_receipt_text
 from payk.smpp import MessageState as WireState
 from payk.store.database import Database
@@ -50,7 +51,7 @@ class Recording:
         return answer
 
     async def take(self, *pdus: DeliverSm | DataSm) -> list[int]:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             return list(await asyncio.gather(*(self.give(pdu) for pdu in pdus)))
 
 
@@ -97,9 +98,30 @@ async def test_parked_receipts_are_tried_when_their_answer_comes(scene: Scene) -
     async with recording(scene.db, scene.directory, scene) as centre:
         await centre.take(receipt("a1"))
         centre.recorder.try_parked(await scene.record(claim, Accepted(1, "A1")))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while await scene.state(claim.message_id) is not MessageState.DELIVERED:
                 await asyncio.sleep(0.01)
+
+
+async def test_only_receipts_whose_submit_is_found_count_as_the_last(scene: Scene) -> None:
+    """Parked ones tell nothing of any message: an operator whose ids never fit has stopped sending receipts."""
+    LAST_RECEIPT.values.clear()
+    claim = await scene.claimed()
+    began = scene.db.now().timestamp()
+    async with recording(scene.db, scene.directory, scene) as centre:
+        await centre.take(receipt("a1"), receipt("stranger"))
+        assert LAST_RECEIPT.values == {}
+        centre.recorder.try_parked(await scene.record(claim, Accepted(1, "A1")))
+        async with asyncio.timeout(30):
+            while not LAST_RECEIPT.values:
+                await asyncio.sleep(0.01)
+        parked_until = LAST_RECEIPT.values[("tcell",)]
+        assert parked_until >= began
+        await handed_over(scene, "b2")
+        await centre.take(receipt("stranger"))
+        assert LAST_RECEIPT.values == {("tcell",): parked_until}
+        await centre.take(receipt("B2"))
+        assert LAST_RECEIPT.values[("tcell",)] > parked_until
 
 
 async def test_messages_from_subscribers_are_kept_as_they_came(scene: Scene) -> None:
@@ -145,7 +167,7 @@ async def test_how_ids_relate_is_learned_kept_and_remembered(scene: Scene) -> No
         await handed_over(scene, smsc_id)
     async with recording(scene.db, scene.directory, scene) as centre:
         await centre.take(receipt("31"))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while not await learned_id_modes(scene.db):
                 await asyncio.sleep(0.01)
     assert (await learned_id_modes(scene.db))[scene.link].mode is IdMode.HEX_DEC

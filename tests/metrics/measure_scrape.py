@@ -78,7 +78,7 @@ def count() -> None:
     settled = [Settled(number, (1,), state, age=2.0, kind=(1 + number % 3, 1)) for number in range(500)]
     for name, work in {
         "outcomes": lambda: count_outcomes([(record, 0.01) for record in records], directory),
-        "receipts": lambda: count_receipts(reports, settled, directory),
+        "receipts": lambda: count_receipts(reports, settled, directory, now),
     }.items():
         print(f"{name}: {min(timeit.repeat(work, number=1, repeat=100)) / 500 * 1e6:.2f} microseconds a message")
 

@@ -147,8 +147,8 @@ class Dispatcher:
         return self._links
 
     def figures(self) -> Readings:
-        """How the links of this process stand, and when the last receipt of each operator came."""
-        return read_links(self._links.values(), self._directory.value, self._receipts.last_receipts)
+        """How the links of this process stand."""
+        return read_links(self._links.values(), self._directory.value)
 
     async def run(self) -> None:
         """Send until cancelled; then drain: claims stop, links unbind, the last outcomes are recorded."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Final
 
 from payk.domain.directory import CurrentDirectory, Directory
@@ -15,7 +16,6 @@ from payk.links.backoff import Trouble
 from payk.links.status import BindStatus
 from payk.metrics.catalogue import (
     ANSWERED_AFTER,
-    LAST_RECEIPT,
     LINK_BINDS,
     LINK_THROTTLED,
     LINK_THROTTLED_SUBMITS,
@@ -23,6 +23,7 @@ from payk.metrics.catalogue import (
     LINK_WINDOW_USED,
     OUTCOMES,
     POSSIBLE_DUPLICATES,
+    RECEIPTS,
     RECEIPTS_PARKED,
     SUBMITTED_AFTER,
 )
@@ -66,20 +67,22 @@ def count_outcomes(records: Iterable[tuple[Recorded, float | None]], directory: 
         POSSIBLE_DUPLICATES.add(name_of(operator_id), amount=count)
 
 
-def count_receipts(reports: Sequence[ReceiptReport], settled: Sequence[Settled], directory: CurrentDirectory) -> None:
+def count_receipts(
+    reports: Sequence[ReceiptReport], settled: Sequence[Settled], directory: CurrentDirectory, now: datetime
+) -> None:
     """Count what became of receipts; those that turned out to be messages of subscribers are none."""
     name_of = directory.value.operator_name
     parked: Counter[int] = Counter()
     for report, one in zip(reports, settled, strict=True):
         if one.message_id is None and not report.by_text_alone:
             parked[report.operator_id] += 1
-    count_matched(reports, settled, directory)
+    count_matched(reports, settled, directory, now)
     for operator_id, count in parked.items():
         RECEIPTS_PARKED.add(name_of(operator_id), amount=count)
 
 
-def read_links(links: Iterable[Link], directory: Directory, last_receipts: Mapping[int, float]) -> Readings:
-    """How `links` stand; `last_receipts` by operator_id, seconds of the epoch."""
+def read_links(links: Iterable[Link], directory: Directory) -> Readings:
+    """How `links` stand."""
     binds: dict[Labels, float] = {}
     window: dict[Labels, float] = {}
     used: dict[Labels, float] = {}
@@ -97,16 +100,15 @@ def read_links(links: Iterable[Link], directory: Directory, last_receipts: Mappi
         submits[place] = pace.throttled
         POSSIBLE_DUPLICATES.add(place[0], amount=0)
         RECEIPTS_PARKED.add(place[0], amount=0)
+        RECEIPTS.add(place[0], "delivered", amount=0)
         for lane in LANES.values():
             OUTCOMES.add(place[0], lane, "accepted", amount=0)
-    last: dict[Labels, float] = {(directory.operator_name(each),): at for each, at in last_receipts.items()}
     return {
         LINK_BINDS: binds,
         LINK_WINDOW: window,
         LINK_WINDOW_USED: used,
         LINK_THROTTLED: throttled,
         LINK_THROTTLED_SUBMITS: submits,
-        LAST_RECEIPT: last,
     }
 
 

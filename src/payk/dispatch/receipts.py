@@ -90,8 +90,6 @@ class ReceiptRecorder:
         self._arrived: list[_Arrived] = []
         self._early: list[int] = []
         self._some = asyncio.Event()
-        self.last_receipts: dict[int, float] = {}
-        """When the last receipt of each operator was stored, by operator_id: seconds of the epoch."""
 
     def take(self, delivery: Delivery) -> None:
         """A deliver_sm or data_sm from an operator; it is answered when it is stored."""
@@ -180,10 +178,6 @@ class ReceiptRecorder:
             if kind:
                 await self._store_kind(kind)
 
-    def _note_last(self, reports: Sequence[ReceiptReport]) -> None:
-        now = self._clock.now().timestamp()
-        self.last_receipts |= dict.fromkeys({report.operator_id for report in reports}, now)
-
     async def _store_kind(self, batch: list[_Arrived]) -> None:
         """Store deliveries of one kind and answer them; what the database refuses is split until it stands alone."""
         reports = [arrived.content for arrived in batch if isinstance(arrived.content, ReceiptReport)]
@@ -220,8 +214,7 @@ class ReceiptRecorder:
             self._outcome_log.received(reports, settled)
             BATCH_ITEMS.observe((len(batch),), "receipts")
             BATCH_SECONDS.observe((self._clock.monotonic() - began,), "receipts")
-            count_receipts(reports, settled, self._directory)
-            self._note_last(reports)
+            count_receipts(reports, settled, self._directory, self._db.now())
             _tell(reports, settled)
             ages: dict[int, tuple[list[float], list[float]]] = defaultdict(lambda: ([], []))
             for report, one in zip(reports, settled, strict=True):

@@ -144,8 +144,8 @@ RECEIPTS_PARKED = Counter(
 )
 LAST_RECEIPT = Gauge(
     "payk_last_receipt_timestamp_seconds",
-    "When this process stored the last receipt of an operator; of several processes the largest counts. Missing until"
-    " one came.",
+    "When this process last found the submit of a receipt of an operator, at once or after it was parked; one that fits"
+    " no submit tells nothing of a message. Of several processes the largest counts. Missing until one came.",
     "seconds since 1970",
     ("operator",),
 )

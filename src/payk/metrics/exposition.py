@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import accumulate
 from typing import Final
 
-from payk.metrics.family import Counter, Family, Histogram, Labels, Readings, Scope
+from payk.metrics.family import Counter, Family, Gauge, Histogram, Labels, Readings, Scope
 
 __all__ = ["CONTENT_TYPE", "exposition"]
 
@@ -42,7 +42,7 @@ def _samples(family: Family, readings: Mapping[Labels, float], own: str) -> Iter
             yield f"{family.name}_sum{_braced(inside)} {_number(spread.total)}"
             yield f"{family.name}_count{_braced(inside)} {counts[-1]}"
         return
-    values = {**family.values, **readings} if isinstance(family, Counter) else readings
+    values = {**family.values, **readings} if isinstance(family, Counter | Gauge) else readings
     for labels, value in sorted(values.items()):
         yield f"{family.name}{_braced(_pairs(family, labels, own))} {_number(value)}"
 

@@ -67,11 +67,17 @@ class Counter(Family):
 
 @dataclass(frozen=True, eq=False)
 class Gauge(Family):
-    """Stands as it stands; whoever is asked for the figures finds out."""
+    """Stands as it stands: whoever is asked for the figures finds out, or what changes it says so when it does."""
+
+    values: dict[Labels, float] = field(default_factory=dict, init=False)
 
     @property
     def kind(self) -> Kind:
         return Kind.GAUGE
+
+    def set(self, *labels: str, value: float) -> None:
+        """It stands so from now on."""
+        self.values[labels] = value
 
 
 @dataclass(slots=True)

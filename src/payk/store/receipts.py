@@ -30,7 +30,7 @@ from payk.domain.receipt import (
     number_of,
 )
 from payk.domain.states import CORRECTABLE, FINAL, advance, fold, is_final
-from payk.metrics.catalogue import RECEIPTS, RECEIVED_AFTER
+from payk.metrics.catalogue import LAST_RECEIPT, RECEIPTS, RECEIVED_AFTER
 from payk.store.arrays import array_literal, by_kind, columns
 from payk.store.database import Connection, Database
 from payk.store.queries import sql
@@ -224,14 +224,18 @@ async def settle_parked(
         settled = [_as_it_came(one, row["waited"]) for one, row in zip(settled, rows, strict=True)]
         if on_settled is not None:
             settled = await _with_messages(connection, settled)
-    count_matched(reports, settled, directory)
+    count_matched(reports, settled, directory, db.now())
     if on_settled is not None:
         on_settled(reports, settled)
     return settled
 
 
-def count_matched(reports: Sequence[ReceiptReport], settled: Sequence[Settled], directory: CurrentDirectory) -> None:
-    """Count the receipts that were matched and how old they were, those at once and those that were parked before."""
+def count_matched(
+    reports: Sequence[ReceiptReport], settled: Sequence[Settled], directory: CurrentDirectory, now: datetime
+) -> None:
+    """Count the receipts that were matched and how old they were, those at once and those that were parked before; and
+    note by `now` when each operator's last one was.
+    """
     told: Counter[tuple[int, str]] = Counter()
     ages: dict[tuple[int, tuple[int, int]], list[float]] = defaultdict(list)
     for report, one in zip(reports, settled, strict=True):
@@ -242,6 +246,7 @@ def count_matched(reports: Sequence[ReceiptReport], settled: Sequence[Settled], 
     name = directory.value.operator_name
     for (operator_id, state), count in told.items():
         RECEIPTS.add(name(operator_id), state, amount=count)
+        LAST_RECEIPT.set(name(operator_id), value=now.timestamp())
     for (operator_id, (sms_type, priority)), seconds in ages.items():
         lane = lane_of(SmsType(sms_type), Priority(priority))
         RECEIVED_AFTER.observe(seconds, name(operator_id), lane.name.lower())
