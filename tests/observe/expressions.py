@@ -13,7 +13,7 @@ import yaml
 from payk.metrics.catalogue import CATALOGUE
 from payk.metrics.family import Family, Histogram, Scope
 
-__all__ = ["ALERTS", "BOARD", "alerts", "named", "of_board"]
+__all__ = ["ALERTS", "BOARD", "alerts", "branches", "named", "of_board", "recorded"]
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 ALERTS = DEPLOY / "prometheus" / "alerts.yml"
@@ -21,15 +21,39 @@ BOARD = DEPLOY / "grafana" / "payk.json"
 
 ADDED = frozenset({"instance", "job"})
 """Labels that Prometheus adds to what it scrapes."""
-FOREIGN = {"up": ADDED}
+FOREIGN = {
+    "up": ADDED,
+    "ALERTS": ADDED
+    | {"alertname", "alertstate", "severity", "operator", "link", "duty", "door", "code", "table", "place", "listener"},
+}
 """Series that are Prometheus's own."""
 
 
-def alerts() -> list[dict[str, Any]]:
-    """The rules of deploy/prometheus/alerts.yml."""
+def _rules(kind: str) -> list[dict[str, Any]]:
     [group] = yaml.safe_load(ALERTS.read_text("utf-8"))["groups"]
-    rules: list[dict[str, Any]] = group["rules"]
-    return rules
+    return [rule for rule in group["rules"] if kind in rule]
+
+
+def alerts() -> list[dict[str, Any]]:
+    """The alerts of deploy/prometheus/alerts.yml."""
+    return _rules("alert")
+
+
+def recorded() -> list[dict[str, Any]]:
+    """Its rules that record what alerts name more than once."""
+    return _rules("record")
+
+
+def branches(expression: str) -> list[str]:
+    """What stands on either side of each `or` that is in no parentheses: each of them is a reason of its own."""
+    found, depth = [""], 0
+    for word in re.split(r"([()]|\bor\b)", expression):
+        depth += (word == "(") - (word == ")")
+        if word == "or" and depth == 0:
+            found.append("")
+        else:
+            found[-1] += word
+    return [branch.strip() for branch in found]
 
 
 def of_board() -> Iterator[tuple[str, str]]:
@@ -41,6 +65,9 @@ def of_board() -> Iterator[tuple[str, str]]:
 
 def _series() -> dict[str, frozenset[str]]:
     found: dict[str, frozenset[str]] = dict(FOREIGN)
+    for rule in recorded():
+        [labels_of] = re.findall(r"^sum by \(([^)]*)\)", rule["expr"])
+        found[rule["record"]] = frozenset(labels_of.split(", "))
     for family in CATALOGUE:
         labels = frozenset(family.labels) | ADDED | _of_process(family)
         if isinstance(family, Histogram):
@@ -63,7 +90,7 @@ def named(expression: str) -> list[str]:
     wrong = []
     bare = re.sub(r'"[^"]*"', '""', expression)
     labels: set[str] = set()
-    for name, selector in re.findall(r"\b((?:payk_\w+)|up)\b(?:\{([^}]*)\})?", bare):
+    for name, selector in re.findall(r"(?<![\w:])((?:\w+:)?payk_[\w:]+|up|ALERTS)\b(?:\{([^}]*)\})?", bare):
         if name not in SERIES:
             wrong.append(name)
             continue

@@ -16,6 +16,7 @@ import httpx
 import psutil
 import pytest
 
+from payk.cli.managing import ROOT
 from payk.store.embedded import EmbeddedPostgres
 from tests.certificates import make_certificate
 from tests.end_to_end.payk import KEY, MESSAGE, Payk
@@ -84,6 +85,7 @@ class Stage:
     api: str
     admin: str
     http: httpx.AsyncClient
+    trusted: ssl.SSLContext
     disk: Disk | None
 
     async def send(self, number: str, count: int = 1, key: str = KEY, **fields: object) -> None:
@@ -123,7 +125,7 @@ async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
         )
         prometheus = Prometheus(tmp_path, tmp_path / "payk-token")
         stack.push_async_callback(prometheus.close)
-        yield Stage(payk, prometheus, centre, api, admin, http, disk)
+        yield Stage(payk, prometheus, centre, api, admin, http, trusted, disk)
 
 
 async def watched(stage: Stage) -> None:
@@ -140,18 +142,38 @@ async def watched(stage: Stage) -> None:
     assert await prometheus.fired() <= {"PaykCertificateEnds"}
 
 
+BY_HAND = {
+    "PaykDiskFull",
+    "PaykPartitionsEnd",
+    "PaykIdsEnd",
+    "PaykDatabaseAway",
+    "PaykProcessDown",
+    "PaykNoMaintenance",
+}
+"""Alerts of troubles that somebody makes on the machine or in the database."""
+
+
+async def test_nothing_fires_on_a_healthy_centre_that_idles(stage: Stage) -> None:
+    """But for its certificate, which has ten days left. What was sent to it before is long done."""
+    await watched(stage)
+    await asyncio.sleep(40)  # a quarter of an hour of the rules, and more
+    assert await stage.prometheus.fired() <= {"PaykCertificateEnds"}
+
+
 async def test_every_alert_fires_in_its_trouble_and_none_without(stage: Stage) -> None:
     prometheus = stage.prometheus
     await watched(stage)
-    later = {"PaykDiskFull", "PaykPartitionsEnd", "PaykIdsEnd", "PaykDatabaseAway", "PaykProcessDown"}
-    later |= {"PaykNoMaintenance"}
     await into_trouble(stage)
-    await prometheus.until_fired({rule["alert"] for rule in alerts()} - later, WITHIN)
+    await guessing(stage)
+    await prometheus.until_fired({rule["alert"] for rule in alerts()} - BY_HAND, WITHIN)
     empty = {panel for panel, expression in of_board() if not await prometheus.query(quick(expression))}
     assert empty == set()
-    if stage.disk is None:
-        later.discard("PaykDiskFull")
-    else:
+
+
+async def test_every_alert_fires_that_somebody_makes_by_hand(stage: Stage) -> None:
+    prometheus = stage.prometheus
+    await watched(stage)
+    if stage.disk is not None:
         stage.disk.fill(leave=20)
         await prometheus.until_fired({"PaykDiskFull"}, WITHIN)
         stage.disk.empty()
@@ -166,7 +188,10 @@ async def test_every_alert_fires_in_its_trouble_and_none_without(stage: Stage) -
         for process in frozen:
             process.send_signal(signal.SIGCONT)
     stage.centre.kill()
-    await prometheus.until_fired(later, WITHIN)
+    await prometheus.until_fired(BY_HAND - ({"PaykDiskFull"} if stage.disk is None else set()), WITHIN)
+    rest = stage.payk.start("serve", "--roles", "maintenance", PAYK_PORT="0", PAYK_ADMIN_PORT="0")
+    prometheus.scrape(await rest.line(r"^management +http://(\S+)"))
+    await prometheus.until('ALERTS{alertname="PaykLinkDown", alertstate="firing", link="tcell-1"}', WITHIN)
 
 
 async def into_trouble(stage: Stage) -> None:
@@ -191,14 +216,34 @@ async def into_trouble(stage: Stage) -> None:
     await stage.prometheus.until('payk_centre_queue_messages{operator="gone"} == 0')
     await stage.send("992910000001", 5, SmsType=1)
     await stage.send("992930000001", 1)
-    await stage.send("992930000002", 1_200, SmsType=3)
     for _ in range(3):
         await stage.send("992000000006", 15, SmsType=1)
         await stage.prometheus.until("payk_database_reachable")
     await stage.send("992000000011", 60)
-    for key, status in ((FAR_KEY, 403), ("00000000-0000-4000-8000-00000000000f", 401)):
-        answer = await stage.http.post("/api/v1/sms", json=MESSAGE, headers={"X-Api-Key": key})
-        assert answer.status_code == status, answer.text
+    answer = await stage.http.post("/api/v1/sms", json=MESSAGE, headers={"X-Api-Key": FAR_KEY})
+    assert answer.status_code == 403, answer.text
+    await stage.prometheus.until(quick('operator:payk_waiting_messages:sum{operator="gone"} offset 15m'))
+    await stage.send("992930000002", 1_200, SmsType=3)  # more than a quarter of an hour before
+
+
+async def guessing(stage: Stage) -> None:
+    """Keys at one door, tokens at the other, from as many addresses as it takes: each may fail 20 times a minute. Each
+    of the three reasons of the alert is a series of its own.
+    """
+    places = (
+        (f"{stage.api}/api/v1/sms/1", "X-Api-Key", 120),
+        (f"http://{stage.admin}{ROOT}/clients", "Authorization", 40),
+    )
+    for url, header, times in places:
+        for number in range(times // 20):
+            transport = httpx.AsyncHTTPTransport(verify=stage.trusted, local_address=f"127.0.0.{number + 2}")
+            async with httpx.AsyncClient(transport=transport, timeout=30) as http:
+                for turn in range(20):
+                    answer = await http.get(url, headers={header: f"Bearer {number:02}{turn:02}"})
+                    assert answer.status_code == 401, answer.text
+    for door, code in (("api", "IpAddressNotAllowed"), ("api", "Unauthorized"), ("management", "Unauthorized")):
+        alert = f'alertname="PaykKeyLeaked", alertstate="firing", door="{door}", code="{code}"'
+        await stage.prometheus.until(f"last_over_time(ALERTS{{{alert}}}[{WITHIN:.0f}s])", WITHIN)
 
 
 async def by_hand(stage: Stage, statement: str) -> None:

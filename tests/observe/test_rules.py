@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import subprocess
 from pathlib import Path
@@ -11,7 +10,7 @@ import pytest
 import yaml
 
 from payk.metrics.catalogue import CATALOGUE
-from tests.observe.expressions import ALERTS, BOARD, alerts, named, of_board
+from tests.observe.expressions import ALERTS, alerts, branches, named, of_board, recorded
 from tests.requires import require_program
 
 ROOT = Path(__file__).parents[2]
@@ -29,8 +28,8 @@ def check_rules(file: Path) -> None:
     assert checked.returncode == 0, checked.stderr
 
 
-@pytest.mark.parametrize("rule", alerts(), ids=lambda rule: rule["alert"])
-def test_an_alert_names_what_is_told(rule: dict[str, str]) -> None:
+@pytest.mark.parametrize("rule", recorded() + alerts(), ids=lambda rule: rule.get("alert") or rule["record"])
+def test_a_rule_names_what_is_told(rule: dict[str, str]) -> None:
     assert named(rule["expr"]) == []
 
 
@@ -39,7 +38,16 @@ def test_what_nobody_tells_is_found() -> None:
     assert named("payk_outcomes") == ["payk_outcomes", "no series"]
     assert named('payk_link_binds{lane="otp"}') == ["payk_link_binds{lane}"]
     assert named('payk_centre_processes{process!~"x"}') == ["payk_centre_processes{process}"]
+    assert named("operator:payk_waiting_messages:sum > 1") == []
+    assert named("link:payk_waiting_messages:sum > 1") == ["link:payk_waiting_messages:sum", "no series"]
     assert named("vector(1)") == ["no series"]
+
+
+def test_the_branches_of_an_expression_are_told_apart() -> None:
+    assert branches("a > 1") == ["a > 1"]
+    assert branches("a > 1 unless b\nor sum by (or_not) (c or d) > 2 or e") == [
+        "a > 1 unless b", "sum by (or_not) (c or d) > 2", "e",
+    ]  # fmt: skip
 
 
 def test_prometheus_understands_the_alerts() -> None:
@@ -75,18 +83,6 @@ def test_the_board_shows_every_figure() -> None:
     ] == []
 
 
-def test_panels_have_places_of_their_own_and_say_what_they_mean() -> None:
-    panels = json.loads(BOARD.read_text("utf-8"))["panels"]
-    assert len({panel["id"] for panel in panels}) == len(panels)
-    taken: set[tuple[int, int]] = set()
-    for panel in panels:
-        at = panel["gridPos"]
-        cells = {(x, y) for x in range(at["x"], at["x"] + at["w"]) for y in range(at["y"], at["y"] + at["h"])}
-        assert not cells & taken and at["x"] + at["w"] <= 24
-        taken |= cells
-        assert panel["type"] == "row" or panel["description"]
-
-
 def test_every_alert_leads_to_its_section_of_the_runbook() -> None:
     sections = re.split(r"^## ", RUNBOOK, flags=re.MULTILINE)[1:]
     found = {section.partition("\n")[0]: section for section in sections}
@@ -101,7 +97,7 @@ def test_every_alert_leads_to_its_section_of_the_runbook() -> None:
 
 def test_what_is_of_the_whole_centre_is_never_added_up() -> None:
     """sum only over a max of it, which leaves one of those that several processes may tell for a moment."""
-    for expression in [rule["expr"] for rule in alerts()] + [expression for _, expression in of_board()]:
+    for expression in [rule["expr"] for rule in recorded() + alerts()] + [expression for _, expression in of_board()]:
         for found in re.finditer(r"payk_centre_\w+", expression):
             before = expression[: found.start()]
             assert re.search(r"\b(max|min)(\s+by\s+\([^)]*\))?\s*\($|absent\($", before), expression
