@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO
 
@@ -18,7 +21,7 @@ from payk.cli.pcap import Capture, Seen
 __all__ = ["commands"]
 
 PAUSE = 0.5
-"""Seconds between two questions."""
+"""Seconds between two questions; and what was seen is there to be read within them."""
 
 commands = typer.Typer()
 
@@ -37,7 +40,8 @@ def trace(
         typer.Option(metavar="NUMBER", envvar="PAYK_TRACE_NUMBER", help="The messages of this number on every link."),
     ] = None,
     seconds: Annotated[
-        int, typer.Option(min=1, max=600, envvar="PAYK_TRACE_SECONDS", help="How long; Ctrl-C ends it earlier.")
+        int,
+        typer.Option(min=1, max=600, envvar="PAYK_TRACE_SECONDS", help="How long; Ctrl-C ends it earlier, in order."),
     ] = 60,
     texts: Annotated[
         bool, typer.Option("--texts", envvar="PAYK_TRACE_TEXTS", help="With texts; the audit log says so.")
@@ -64,21 +68,38 @@ def trace(
             return begun
         if not begun.json()["held_by"]:
             print("payk: no process holds it now; what it does once one does is traced", file=sys.stderr)
-        with os.fdopen(opened_for_us(output), "wb") as file:
-            return await _follow(client, f"{ROOT}/traces/{begun.json()['trace_id']}", file)
+        with os.fdopen(opened_for_us(output), "wb") as file, _told_to_end() as ended:
+            return await _follow(client, f"{ROOT}/traces/{begun.json()['trace_id']}", file, ended)
 
     written = exchanged("trace", admin_url, home, exchange)
     print(f"{written} PDUs in {output}")
 
 
-async def _follow(client: httpx.AsyncClient, where: str, file: BinaryIO) -> httpx.Response | int:
-    """Write what comes until nothing more does; how many PDUs."""
+@contextmanager
+def _told_to_end() -> Iterator[asyncio.Event]:
+    """Set by Ctrl-C, and by SIGTERM."""
+    loop, ended = asyncio.get_running_loop(), asyncio.Event()
+    signals = (signal.SIGINT, signal.SIGTERM)
+    for number in signals:
+        loop.add_signal_handler(number, ended.set)
+    try:
+        yield ended
+    finally:
+        for number in signals:
+            loop.remove_signal_handler(number)
+
+
+async def _follow(client: httpx.AsyncClient, where: str, file: BinaryIO, ended: asyncio.Event) -> httpx.Response | int:
+    """Write what comes until nothing more does, or it is `ended`, with what was seen by then; how many PDUs."""
     capture, written, after = Capture(), 0, 0
     file.write(capture.head)
     file.flush()
     page: dict[str, Any] = {"goes_on": True, "lost": 0, "full": False}
     try:
-        while page["goes_on"]:
+        over = False
+        while page["goes_on"] and not over:
+            if over := ended.is_set():
+                await asyncio.sleep(PAUSE)  # what was seen by now is there then
             answer = await client.get(where, params={"after": after})
             if answer.status_code != 200:
                 return answer
@@ -86,8 +107,8 @@ async def _follow(client: httpx.AsyncClient, where: str, file: BinaryIO) -> http
             file.writelines(capture.add(_seen(item)) for item in page["items"])
             written, after = written + len(page["items"]), page["next"]
             file.flush()
-            if not page["items"] and page["goes_on"]:
-                await asyncio.sleep(PAUSE)
+            if not page["items"] and page["goes_on"] and not over:
+                await _passed(PAUSE, ended)
     finally:
         await client.delete(where)
     if page["lost"]:
@@ -95,6 +116,13 @@ async def _follow(client: httpx.AsyncClient, where: str, file: BinaryIO) -> http
     if page["full"]:
         print("payk: it ended early, for it became too large", file=sys.stderr)
     return written
+
+
+async def _passed(seconds: float, ended: asyncio.Event) -> None:
+    """Wait, no longer than until it is ended."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await ended.wait()
 
 
 def _seen(item: dict[str, Any]) -> Seen:
