@@ -140,7 +140,7 @@ class Centre:
         async with self.db.connection() as connection:
             return Counter(MessageState(row[0]) for row in await connection.fetch("select state from message"))
 
-    async def wait_for(self, query: str, *arguments: object, within: float = 10.0) -> None:
+    async def wait_for(self, query: str, *arguments: object, within: float = 30.0) -> None:
         """Wait until `query` answers true; the database may be away meanwhile."""
         async with asyncio.timeout(within):
             while True:
@@ -149,13 +149,13 @@ class Centre:
                         return
                 await asyncio.sleep(0.02)
 
-    async def all_become(self, state: MessageState, within: float = 10.0) -> None:
+    async def all_become(self, state: MessageState, within: float = 30.0) -> None:
         """Wait until every message is in this state."""
         await self.wait_for("select bool_and(state = $1) from message", int(state), within=within)
 
     async def holds(self, *numbers: int) -> None:
         """Wait until exactly these binds are bound here, by number."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while [bind.number for link in self.dispatcher.links.values() for bind in link.binds if bind.bound] != [
                 *numbers
             ]:

@@ -23,7 +23,7 @@ async def states(centre: Centre) -> Counter[tuple[str, bool, str | None, str | N
 
 async def become(centre: Centre, expected: dict[tuple[str, bool, str | None, str | None], int]) -> None:
     """Until they are these."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while (found := await states(centre)) != expected:
             await asyncio.sleep(0.02)
     assert found == expected

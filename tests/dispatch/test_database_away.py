@@ -30,7 +30,7 @@ async def test_receipts_are_refused_for_the_moment_and_come_again(
             await asyncio.sleep(1.9)
             assert len(await operator.submits()) <= sent + 20  # nothing new without the database
             await network.up()
-            await centre.all_become(S.DELIVERED, within=20)
+            await centre.all_become(S.DELIVERED)
         assert await operator.times_submitted() == dict.fromkeys(PHONES, 1)
         statuses = [line["status"] for line in operator.record.receipts()]
         assert CommandStatus.ESME_RX_T_APPN in statuses and statuses.count(CommandStatus.ESME_ROK) >= len(PHONES)
@@ -95,7 +95,7 @@ async def test_commits_that_are_not_confirmed_send_nothing_twice(
                 network.on("commit", cut)
                 await asyncio.wait_for(network.met.wait(), 5)
                 await asyncio.sleep(0.1)
-            await centre.all_become(S.DELIVERED, within=20)
+            await centre.all_become(S.DELIVERED)
         taken = [line["destination"] for line in await operator.submits() if line["status"] == 0]
     assert sorted(taken) == PHONES
 
@@ -111,5 +111,5 @@ async def test_claims_whose_answer_was_lost_go_back(
             for _ in range(4):
                 network.on("update waiting w set claimed_by", Cut.AFTER)
                 await asyncio.sleep(0.2)
-            await centre.all_become(S.DELIVERED, within=20)
+            await centre.all_become(S.DELIVERED)
         assert await operator.times_submitted() == dict.fromkeys(PHONES, 1)

@@ -97,7 +97,7 @@ async def test_labels_beyond_those_that_a_look_shows_follow_at_once(
     board = FlowBoard(lambda: None)
     task = asyncio.create_task(board.follow(scene.db))
     claimed = 0
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while claimed < labels:
             known = list(board.flows())
             assert len(known) <= LABELS_SHOWN
@@ -118,14 +118,14 @@ async def test_the_board_follows_the_queue(scene: Scene) -> None:
     board = FlowBoard(changed.set)
     task = asyncio.create_task(board.follow(scene.db))
     [message_id] = await scene.accept()
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(10):
         while not board.flows():
             await changed.wait()
             changed.clear()
     [(flow, lowest)] = board.flows().items()
     assert (flow.client_id, lowest) == (scene.client, message_id)
     [claim] = await scene.claim()
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(10):
         while board.flows():
             await asyncio.sleep(0.01)
     await scene.record(claim, Unsent(1))

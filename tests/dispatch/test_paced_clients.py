@@ -76,9 +76,7 @@ async def test_what_a_paced_client_may_not_use_goes_to_others(database: Database
             queue = await connection.fetchval("select queue_id from route")
         messages = [new_message(phone=phone, client_id=other, queue_id=queue) for phone in PHONES[500:900]]
         await insert_messages(database, messages, timeout=10)
-        await centre.wait_for(
-            "select bool_and(state = $1) from message where client_id = $2", int(S.DELIVERED), other, within=10
-        )
+        await centre.wait_for("select bool_and(state = $1) from message where client_id = $2", int(S.DELIVERED), other)
         lines = await operator.submits()
     assert sum(line["destination"] in PHONES[:50] for line in lines) <= 12
 
@@ -92,7 +90,7 @@ async def test_a_pace_that_is_lifted_or_set_is_in_force_within_a_second(database
         await submitted(operator, 1)
         assert len(await operator.submits()) <= 2  # one, and one on credit
         await configure(database, link, client={"pace": 0})
-        await submitted(operator, 100, within=5)
+        await submitted(operator, 100, within=15)
         await configure(database, link, client={"pace": 0.01})
         async with asyncio.timeout(1):
             while not centre.directory.value.clients[1].limits.pace:

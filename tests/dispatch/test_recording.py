@@ -54,7 +54,7 @@ class Recording:
         self.recorder.take_late(answer)
 
     async def drained(self) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await self.recorder.drained()
 
 
@@ -151,7 +151,7 @@ async def test_a_message_that_is_claimed_anew_is_in_flight_anew(scene: Scene) ->
         [first] = await centre.claim()
         centre.told(first, Unsent(1))
         again: list[Claim] = []
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while not again:
                 again = await scene.claim()
         centre.recorder.add(scene.incarnation, again)

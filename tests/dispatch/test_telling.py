@@ -73,6 +73,6 @@ async def test_a_link_that_is_gone_is_told_of_no_more(database: Database, operat
         await centre.bound(2)
         await told(database, lambda state: state.link == "other")
         await configure(database, {"tcell": [links[0], {**links[1], "enabled": False}]})
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while [state.link for state in await link_states(database)] != ["one"]:
                 await asyncio.sleep(0.05)

@@ -24,7 +24,7 @@ async def test_a_throttled_message_is_the_next_again(database: Database, tmp_pat
         async with running_centre(database) as centre:
             await centre.bound()
             await accept(database, *PHONES, sms_type=SmsType.BATCH)
-            await centre.all_become(MessageState.DELIVERED, within=20)
+            await centre.all_become(MessageState.DELIVERED)
         order = [line["destination"] for line in await operator.submits()]
     assert order == [*PHONES[:4], *PHONES[4:5] * 3, *PHONES[5:]]
 
@@ -43,7 +43,7 @@ async def test_a_full_queue_is_waited_for(database: Database, tmp_path: Path) ->
             assert link.pace.paused_until is not None
             assert await centre.value("select max(attempt) from waiting") == 0
             assert await centre.value("select count(*) from staged") == 0
-            await centre.all_become(MessageState.DELIVERED, within=20)
+            await centre.all_become(MessageState.DELIVERED)
         lines = await operator.submits()
     assert [line["destination"] for line in lines] == [*PHONES[:5], *PHONES[4:8]]
     assert max(later["at"] - earlier["at"] for earlier, later in pairwise(lines)) >= 5
@@ -57,7 +57,7 @@ async def test_an_operator_that_takes_less_than_agreed(database: Database, tmp_p
         async with running_centre(database) as centre:
             await centre.bound()
             await accept(database, *phones, sms_type=SmsType.BATCH)
-            await centre.all_become(MessageState.DELIVERED, within=15)
+            await centre.all_become(MessageState.DELIVERED)
         lines = await operator.submits()
     taken = [line for line in lines if line["status"] == 0]
     assert sorted(line["destination"] for line in taken) == phones

@@ -66,8 +66,7 @@ async def test_codes_do_not_wait_for_a_mailing_that_is_held(database: Database, 
     async with running_centre(database) as centre:
         await centre.bound()
         await hold(database, Chosen(client="demo", sms_type=SmsType.BATCH), author="test")
-        await centre.wait_for("select true", within=1)
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(10):
             while not centre.directory.value.holds.all:
                 await asyncio.sleep(0.02)
         for number in range(300):  # more labels than a look shows
@@ -97,7 +96,7 @@ async def test_labels_behind_many_held_ones_are_found(database: Database, operat
                 ids[0] + 200,
             )
         await accept(database, PHONES[300], label="free")
-        await centre.wait_for("select state = 2 from message where label = 'free'", within=3)
+        await centre.wait_for("select state = 2 from message where label = 'free'", within=10)
 
 
 async def test_an_operators_traffic_is_held_and_does_not_go_to_the_next(database: Database, tmp_path: Path) -> None:
@@ -106,7 +105,7 @@ async def test_an_operators_traffic_is_held_and_does_not_go_to_the_next(database
         async with running_centre(database) as centre:
             await centre.bound(2)
             placed = await hold(database, Chosen(operator="tcell"), author="test")
-            async with asyncio.timeout(2):
+            async with asyncio.timeout(10):
                 while not centre.directory.value.holds.all:
                     await asyncio.sleep(0.02)
             await accept(database, *PHONES[:10])

@@ -97,7 +97,7 @@ async def test_who_lost_its_lease_submits_nothing_more(database: Database, opera
             await heir.wait_for(
                 "select count(*) = 1 from bind_lease where bound_at is not null and incarnation > $1", number
             )
-            await heir.wait_for("select bool_and(state in (2, 7)) from message", within=20)
+            await heir.wait_for("select bool_and(state in (2, 7)) from message")
         binds = {bind: [line["at"] for line in await operator.submits() if line["bind"] == bind] for bind in (1, 2)}
         assert max(binds[1]) < lapsed + 0.02 < min(binds[2])
     # Batch: what was claimed and never answered is not repeated.
@@ -119,7 +119,7 @@ async def test_who_was_held_for_dead_unbinds_before_it_comes_back(
         await centre.wait_for(
             "select count(*) = 2 from bind_lease where bound_at is not null and incarnation > $1", number
         )
-        await centre.all_become(S.DELIVERED, within=20)
+        await centre.all_become(S.DELIVERED)
         assert centre.incarnation.number > number
     binds = [line["bind"] for line in await operator.submits()]
     assert set(binds) <= {1, 2, 3, 4} and max(binds[-10:]) > 2  # sessions of the one came before those of the other
@@ -141,7 +141,7 @@ async def test_what_a_killed_process_had_claimed_is_sent_by_another(
         )
         await connection.execute("update waiting set claimed_by = $1, link_id = 1", dead)
     async with process("a", lease=0.8, rules=rules, wait=wait) as centre:
-        await centre.wait_for("select bool_and(state in (2, 7)) from message", within=20)
+        await centre.wait_for("select bool_and(state in (2, 7)) from message")
         assert {await centre.state(message_id) for message_id in common} == {S.DELIVERED}
         assert {await centre.state(message_id) for message_id in batch} == {S.UNKNOWN}
     assert await operator.times_submitted() == dict.fromkeys(PHONES[:20], 1)

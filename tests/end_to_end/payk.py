@@ -80,7 +80,7 @@ class Centre:
     async def state(self, message_id: str) -> str:
         return str((await self.status(message_id))["MessageState"])
 
-    async def wait_for(self, message_id: str, states: Collection[str] | str = FINAL, *, within: float = 10.0) -> str:
+    async def wait_for(self, message_id: str, states: Collection[str] | str = FINAL, *, within: float = 30.0) -> str:
         """Until the message is in one of these states; which."""
         wanted = {states} if isinstance(states, str) else states
         deadline = time.monotonic() + within

@@ -57,6 +57,6 @@ async def test_every_request_is_answered_as_shown(payk: Payk) -> None:
         if line.startswith("curl --location 'http://127.0.0.1:8080/api/v1/sms/pause'"):
             await asyncio.sleep(FOLLOWED)
     assert seen >= 10
-    states = await centre.wait_for_all(["100000005", "100000006"], within=10)  # what was resumed goes
+    states = await centre.wait_for_all(["100000005", "100000006"], within=30)  # what was resumed goes
     assert set(states.values()) == {"Delivered"}
     assert [await centre.state(each) for each in ("100000003", "100000004")] == ["Deleted"] * 2

@@ -155,7 +155,7 @@ async def test_messages_wait_for_an_operator_that_is_away_and_go_when_it_returns
     assert (await centre.http.get("/health/ready")).status_code == 200
 
     operator = await payk_on_server.simulate(port=operator.port)
-    states = await centre.wait_for_all(waiting, within=20)
+    states = await centre.wait_for_all(waiting, within=60)
     assert set(states.values()) == {"Delivered"}
     assert len(operator.record.submits()) == 30
 

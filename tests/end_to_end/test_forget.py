@@ -17,7 +17,7 @@ async def test_a_number_is_exported_and_erased(payk_on_server: Payk) -> None:
     centre = await payk.serve()
     done = await centre.send(NUMBER, Text="Ваш код: 777", SmsType=2, ClientMessageId="order 17")
     other = await centre.send("992900000078", Text="stays")
-    await centre.wait_for_all([done, other], within=15)
+    await centre.wait_for_all([done, other], within=60)
     status = await centre.status(done)
 
     file = payk.folder / "known.jsonl"

@@ -51,7 +51,7 @@ async def test_scheduled_for_now_is_sent_whatever_the_callers_clock(payk_on_serv
     answer = await centre.http.post("/api/v1/sms/bulk", params={"MessageIds": "true"}, json=bulk)
     assert answer.status_code == 200
     assert answer.json()["Added"] == 2
-    assert await centre.wait_for_all(answer.json()["MessageIds"], within=8) == dict.fromkeys(
+    assert await centre.wait_for_all(answer.json()["MessageIds"], within=30) == dict.fromkeys(
         answer.json()["MessageIds"], "Delivered"
     )
     assert len(await operator.record.wait_for(2)) == 2
@@ -62,7 +62,7 @@ async def test_a_callers_clock_far_ahead_delays_and_expires_nothing_early(payk_o
     centre, operator = await started(payk_on_server, DEFAULTS)
     asked = datetime.now(UTC).timestamp()
     message_id = await centre.send(ScheduledAt=now_as_clients_write_it(-12), ExpiresIn=5)
-    await centre.wait_for(message_id, "Delivered", within=20)
+    await centre.wait_for(message_id, "Delivered", within=60)
     (submit,) = await operator.record.wait_for(1)
     assert 11 <= submit["at"] - asked <= 13.5
 

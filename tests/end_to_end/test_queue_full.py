@@ -37,7 +37,7 @@ async def ids(door: Centre, sms_type: int) -> list[str]:
 
 async def until_counted(door: Centre, messages: int) -> None:
     """Until a door says that so many messages wait."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while True:
             warnings = (await door.http.get("/health/ready")).json()["Warnings"]
             if f"the queue is filling: {messages} messages wait, of 100 that may" in warnings:

@@ -49,17 +49,17 @@ async def test_a_stop_under_load_is_in_time_and_loses_and_repeats_nothing(payk_o
 
 
 async def test_a_stop_waits_for_answers_that_are_due(payk_on_server: Payk) -> None:
-    """The operator answers after a second: those are no uncertain submits, and are not sent again."""
-    operator = await payk_on_server.simulate("--latency", "1000")
+    """The operator answers after two seconds: those are no uncertain submits, and are not sent again."""
+    operator = await payk_on_server.simulate("--latency", "2000")
     await payk_on_server.apply(registry(operator.port))
     centre = await payk_on_server.serve()
     sent = [await centre.send(f"99290090{number:04}") for number in range(10)]
     began = time.monotonic()
     while {await centre.state(message_id) for message_id in sent} != {"Enroute"}:
-        assert time.monotonic() - began < 0.9
+        assert time.monotonic() - began < 1.9
     await centre.program.stop()
     centre = await payk_on_server.serve()
-    assert set((await centre.wait_for_all(sent, within=10)).values()) == {"Delivered"}
+    assert set((await centre.wait_for_all(sent, within=30)).values()) == {"Delivered"}
     assert len(operator.record.submits()) == 10
 
 

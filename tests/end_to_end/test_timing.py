@@ -77,7 +77,7 @@ async def test_otp_and_common_pass_a_queue_of_200_batch_messages(payk_on_server:
         kind = {"SmsType": OTP} if turn % 2 else {"SmsType": 1, "Priority": 1}
         await centre.send(number, **kind)
         accepted[number] = time.time()
-        await operator.record.wait_for(1, number, within=3)
+        await operator.record.wait_for(1, number, within=10)
         await asyncio.sleep(0.3 + 0.07 * turn)
 
     lines = operator.record.submits()

@@ -68,7 +68,7 @@ class Terminal:
 
     async def ended(self) -> int:
         """Its exit code."""
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while True:
             self.read()
             pid, status = os.waitpid(self.pid, os.WNOHANG)  # noqa: ASYNC222 - it returns at once

@@ -61,7 +61,7 @@ class Collector:
             self.spans += [_got(span, process) for scope in resource.scope_spans for span in scope.spans]
 
     async def until(self, enough: Callable[[list[Got]], bool]) -> list[Got]:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while not enough(self.spans):
             assert time.monotonic() < deadline, self.spans
             await asyncio.sleep(0.05)
@@ -172,7 +172,7 @@ async def test_failures_and_several_parts(payk_on_server: Payk, collector: Colle
     answer = await centre.http.post("/api/v1/sms/bulk?MessageIds=true", json=[long])
     [parted] = answer.json()["MessageIds"]
     for message_id in (refused, retried, parted):
-        await centre.wait_for(message_id, within=20)
+        await centre.wait_for(message_id, within=60)
     wrong = await centre.http.post("/api/v1/sms", json=MESSAGE | {"SenderAddress": "Nobody"})
     assert wrong.status_code == 403 or wrong.status_code == 400
     spans = await collector.until(lambda spans: len(spans) >= 4 + 1 + 3 + 4)

@@ -39,7 +39,7 @@ async def test_a_registry_that_is_not_understood_is_warned_of(payk_on_server: Pa
     await connection.execute("""update payk.link set options = options || '{"long_text": "morse"}'""")
     await connection.execute("update payk.registry_version set version = version + 1")
     await connection.close()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not (warnings := (await door.admin.get("/health/ready")).json()["Warnings"]):
             await asyncio.sleep(0.05)
     [warning] = warnings

@@ -74,7 +74,7 @@ async def test_a_slow_database(payk: Payk, network: Network, database: Database)
     journal = Journal(centre.program)
     await journal.line("bind up")
     network.delay = ROUND_TRIP
-    slow = await journal.line("the database is slow", within=8)
+    slow = await journal.line("the database is slow", within=20)
     assert 1000 * ROUND_TRIP <= slow["milliseconds"] < 3000 * ROUND_TRIP
     assert any(
         "the database is slow" in warning for warning in (await centre.http.get("/health/ready")).json()["Warnings"]
@@ -94,13 +94,13 @@ async def test_a_slow_database(payk: Payk, network: Network, database: Database)
     await operator.record.wait_for(1, "992900900901", within=CODE_WITHIN)
 
     sent += await at_once(centre, [f"99291{number:07}" for number in range(SINGLES)])
-    assert sorted(await delivered(database, 2 + BULK + SINGLES, within=20)) == sorted(
+    assert sorted(await delivered(database, 2 + BULK + SINGLES, within=60)) == sorted(
         map(int, [*sent, code, *bulk.json()["MessageIds"]])
     )
     assert len(operator.record.submits()) == 2 + BULK + SINGLES, "none was sent twice"
 
     network.delay = 0.0
-    await journal.line("the database is quick again", within=8)
+    await journal.line("the database is quick again", within=20)
     for event in ("the database is slow", "the database is quick again", "bind up"):
         assert len(journal.lines(event)) == 1
     for event in ("bind down", "lease lapsed", "this process", "heartbeat failed", "the database does not answer"):
