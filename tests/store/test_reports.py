@@ -650,7 +650,7 @@ async def test_a_report_of_many_rows_is_read_row_by_row(scene: Scene) -> None:
     asked = ReportAsked((Dimension.SMS_LABEL,), begin, end)
     tracemalloc.start()
     try:
-        async with aclosing(read_report(scene.db, asked, of)) as rows:
+        async with aclosing(read_report(scene.db, asked, of, timeout=180.0)) as rows:
             assert sum([len(row.failures) async for row in rows]) == 40_000
         peak = tracemalloc.get_traced_memory()[1]
     finally:
