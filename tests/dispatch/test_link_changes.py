@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,18 @@ async def test_a_link_that_is_switched_off_leaves_and_comes_back(database: Datab
         await configure(database, {"tcell": link | {"enabled": True, "window": 50}})
         await centre.all_become(S.DELIVERED)
     assert await operator.times_submitted() == dict.fromkeys(PHONES, 1)
+
+
+async def test_a_link_that_is_taken_away_is_left_before_the_whole_is_loaded(
+    database: Database, operator: Operator
+) -> None:
+    await configure(database, {"tcell": {"port": operator.port}})
+    async with running_centre(database) as centre:
+        await centre.bound()
+        known = centre.directory.value
+        operators = {number: replace(found, enabled=False) for number, found in known.operators.items()}
+        centre.directory.value = replace(known, operators=operators)  # at the same version, as payk.registry.taken does
+        await centre.wait_for("select count(*) = 0 from bind_lease")
 
 
 async def test_a_changed_rate_is_kept(database: Database, operator: Operator) -> None:

@@ -176,12 +176,12 @@ class Dispatcher:
 
         A link is started again only when its old self has unbound: operators count binds.
         """
-        version = -1
+        known: Directory | None = None
         wanted: Mapping[int, LinkSettings] = {}
         while True:
             directory = self._directory.value
-            if directory.version != version:
-                version, wanted = directory.version, directory.links()
+            if directory is not known:
+                known, wanted = directory, directory.links()
                 self._unreadable.clear()
                 for link_id, running in list(self._running.items()):
                     if wanted.get(link_id) != running.link.settings:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 
 from payk.domain.message import SmsType
-from payk.store.registry import RouteKey
+from payk.store.registry import EVERY_NUMBER, RouteKey
 
 __all__ = ["EVERY_NUMBER", "route_name"]
-
-EVERY_NUMBER = "of every number"
 
 
 def route_name(key: RouteKey) -> str:

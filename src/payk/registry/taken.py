@@ -1,22 +1,28 @@
-"""What was taken away since a directory was loaded: its keys, clients and senders as they were, without that.
+"""What was taken away since a directory was loaded: it as it was, without that.
 
-Nothing is added and nothing opened that was shut: what is new waits for the whole, for one may need the other.
+Nothing is added and nothing opened that was shut: what is new waits for the whole, for one may need the other. An
+operator or link of which nothing but `draining` was changed is as it was but for that, so it may go on as well.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
+from typing import TypeVar
 
 from payk.domain.account import ApiKey, Client
 from payk.domain.directory import Directory
 from payk.domain.hold import Holds
+from payk.domain.operator import Link, Operator
+from payk.domain.route import RouteTable
 from payk.registry.errors import DirectoryError
 from payk.registry.value import decode_networks
-from payk.store.registry import ChangedKey, ChangedSender, StoredKey, Taken
+from payk.store.registry import ChangedCarrier, ChangedKey, ChangedSender, StoredKey, Taken
 
 __all__ = ["key_of", "without"]
+
+Carrier = TypeVar("Carrier", Operator, Link)
 
 
 def key_of(row: StoredKey) -> ApiKey:
@@ -34,6 +40,8 @@ def without(directory: Directory, taken: Taken) -> Directory:
         directory,
         keys=_keys(directory.keys, taken.keys),
         clients=_clients(directory.clients, taken.clients, taken.senders),
+        operators=_operators(directory.operators, taken.carriers),
+        routes=_routes(directory.routes, {row.number for row in taken.carriers if row.kind == "route"}),
         holds=Holds(taken.holds),
     )
 
@@ -72,3 +80,30 @@ def _less(client: Client, changed: Iterable[ChangedSender]) -> Client:
         elif sender.expires_at is not None:
             expiry[name] = sender.expires_at
     return replace(client, senders=names, sender_expiry=expiry)
+
+
+def _operators(present: Mapping[int, Operator], changed: Iterable[ChangedCarrier]) -> Mapping[int, Operator]:
+    now = {row.number: row for row in changed if row.kind == "operator"}
+    links_now = {row.number: row for row in changed if row.kind == "link"}
+    if not now and not links_now:
+        return present
+    return {
+        operator_id: replace(
+            _shut(operator, now.get(operator_id)),
+            links=tuple(_shut(link, links_now.get(link.link_id)) for link in operator.links),
+        )
+        for operator_id, operator in present.items()
+    }
+
+
+def _shut(present: Carrier, now: ChangedCarrier | None) -> Carrier:
+    if now is None:
+        return present
+    draining = now.draining or (present.draining and not now.draining_alone)
+    return replace(present, enabled=present.enabled and now.enabled, draining=draining)
+
+
+def _routes(present: RouteTable, disabled: Collection[int]) -> RouteTable:
+    if not disabled:
+        return present
+    return RouteTable(replace(route, enabled=False) if route.route_id in disabled else route for route in present)

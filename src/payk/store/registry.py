@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from payk.domain.audit import AuditEntry
 from payk.domain.hold import Hold
@@ -22,7 +22,9 @@ from payk.store.holds import holds_in_force
 from payk.store.queries import sql
 
 __all__ = [
+    "EVERY_NUMBER",
     "REGISTRY_CHANNEL",
+    "ChangedCarrier",
     "ChangedKey",
     "ChangedSender",
     "ChosenLists",
@@ -54,6 +56,8 @@ __all__ = [
 ]
 
 REGISTRY_CHANNEL: Final = "payk_registry"
+EVERY_NUMBER: Final = "of every number"
+"""What a kept change calls the route without a prefix."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -416,6 +420,17 @@ class ChangedSender(NamedTuple):
     expires_at: datetime | None
 
 
+class ChangedCarrier(NamedTuple):
+    """An operator, a link or a route that was changed, as it is now; of routes those that are disabled."""
+
+    kind: Literal["operator", "link", "route"]
+    number: int
+    enabled: bool
+    draining: bool
+    draining_alone: bool
+    """Nothing else of it was changed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Taken:
     """What may have been taken away since a version: few rows, however large the registry is."""
@@ -424,6 +439,7 @@ class Taken:
     clients: Sequence[int]
     """Those that are disabled now."""
     senders: Sequence[ChangedSender]
+    carriers: Sequence[ChangedCarrier]
     holds: Sequence[Hold]
     """All that stand."""
 
@@ -471,5 +487,6 @@ async def read_taken(db: Database, since: int, *, timeout: float = 2.0) -> Taken
             [ChangedKey(StoredKey(*row[:5]), row[5]) for row in await fetch(sql("registry.keys_changed"), since)],
             [row[0] for row in await fetch(sql("registry.clients_disabled"), since)],
             [ChangedSender(*row) for row in await fetch(sql("registry.senders_changed"), since)],
+            [ChangedCarrier(*row) for row in await fetch(sql("registry.carriers_changed"), since, EVERY_NUMBER)],
             await holds_in_force(connection),
         )

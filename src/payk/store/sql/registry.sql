@@ -312,6 +312,36 @@ join client c on c.name = substr(line ->> 'of', length('client ') + 1)
 join sender s on s.client_id = c.client_id and lower(s.name) = lower(line ->> 'name')
 where r.version > $1 and line ->> 'kind' = 'sender' and line ->> 'sign' = '~';
 
+-- name: carriers_changed
+-- Every operator and link that was changed after version $1, as it is now, and whether nothing of it but `draining` was;
+-- and every route that was changed since and is not enabled now. A change names routes with conditions by what they
+-- match, the others by their prefix ($2: those of every number).
+with line as materialized (
+    select line ->> 'kind' as kind, line ->> 'name' as name, line -> 'identity' as identity,
+           coalesce(line -> 'fields', '{}') - 'draining' = '{}' and not line ? 'notes' as draining_alone
+    from registry_change r
+    cross join lateral jsonb_array_elements(r.difference -> 'changes') line
+    where r.version > $1 and line ->> 'kind' in ('operator', 'link', 'route') and line ->> 'sign' = '~'
+)
+select 'operator' as kind, o.operator_id as number, o.enabled, o.draining, bool_and(draining_alone) as draining_alone
+from line join operator o using (name) where kind = 'operator' group by o.operator_id
+union all
+select 'link', l.link_id, l.enabled, coalesce(l.options ->> 'draining', 'false') = 'true', bool_and(draining_alone)
+from line join link l using (name) where kind = 'link' group by l.link_id
+union all
+select 'route', r.route_id, false, false, false
+from line join route r on r.prefix = case when line.name = $2 then '' else line.name end
+where kind = 'route' and line.identity is null and not r.enabled
+union all
+select 'route', r.route_id, false, false, false
+from line
+left join client c on c.name = line.identity ->> 'client'
+join conditional_route r on r.prefix = line.identity ->> 'prefix'
+                        and r.client_id is not distinct from c.client_id
+                        and lower(r.sender) is not distinct from lower(line.identity ->> 'sender')
+                        and r.sms_type is not distinct from (line.identity ->> 'sms_type')::smallint
+where kind = 'route' and not r.enabled;
+
 -- name: announce
 -- Wakes every process that follows the registry.
 select pg_notify($1, $2);
