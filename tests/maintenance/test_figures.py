@@ -16,6 +16,10 @@ from payk.domain.message import SmsType
 from payk.maintenance import all_duties
 from payk.maintenance.figures import FRESH, CentreFigures
 from payk.metrics import catalogue as c
+from payk.store import queues
+from payk.store.claims import LABELS_SHOWN, present_flows
+from payk.store.database import Database
+from payk.store.wakeups import Flow
 from tests.access.conftest import MovedClock
 from tests.store.rows import add_client
 from tests.store.scene import Scene
@@ -49,6 +53,22 @@ async def test_what_waits_is_told_by_the_first_operator_and_lane(scene: Scene) -
     assert oldest["tcell", "otp"] < 30
 
 
+async def test_it_looks_for_flows_once(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """How many wait and how long the oldest does come of the same look."""
+    looks: list[int] = []
+
+    async def counted(db: Database, labels: int = LABELS_SHOWN) -> dict[Flow, int]:
+        looks.append(labels)
+        return await present_flows(db, labels)
+
+    monkeypatch.setattr(queues, "present_flows", counted)
+    await scene.accept(3)
+    figures = figures_of(scene)
+    await figures.run_once()
+    assert looks == [LABELS_SHOWN]
+    assert figures.readings[c.CENTRE_QUEUE_OLDEST].keys() == {("tcell", "common_normal")}
+
+
 async def test_what_people_keep_back_is_not_late(scene: Scene) -> None:
     """A client that pauses its own codes, or one that is suspended, gets nobody out of bed."""
     other = await add_client(scene.db, "other")
@@ -79,6 +99,8 @@ async def test_what_is_finite(scene: Scene) -> None:
     found = figures.readings
     assert found[c.CENTRE_IDS_USED][()] == pytest.approx(100_000_000 / 2**31, rel=0.01)
     assert found[c.CENTRE_REPORT_DIFFERENCES][()] == 0
+    size = found[c.CENTRE_DATABASE_BYTES][()]
+    assert 1_000_000 < size == await scene.value("select pg_database_size(current_database())")
     await scene.accept(3)
     ahead = found[c.CENTRE_PARTITION_IDS]
     assert set(ahead) == {("message",), ("receipt",)}
@@ -87,6 +109,9 @@ async def test_what_is_finite(scene: Scene) -> None:
     await figures.run_once()
     assert figures.readings[c.CENTRE_PARTITION_IDS]["message",] == ahead["message",] - 1002
     assert figures.readings[c.CENTRE_REPORT_DIFFERENCES][()] == 1  # of three messages alike
+    await scene.execute("create table filling as select repeat('x', 1000) from generate_series(1, 2000)")
+    await figures.run_once()
+    assert figures.readings[c.CENTRE_DATABASE_BYTES][()] >= size + 2_000_000
     days = {table: seconds / 86_400 for (table,), seconds in found[c.CENTRE_PARTITION_SECONDS].items()}
     assert 3 < days["idempotency"] <= 4
     assert 6 < days["receipt_key"] <= 12

@@ -23,6 +23,7 @@ from zoneinfo import ZoneInfo
 
 from payk import tracing
 from payk.access import Access, Tokens, Users
+from payk.app.disks import Disks
 from payk.app.figures import ProcessFigures
 from payk.app.opening import StartError, opened
 from payk.app.secrets import SealingFollower, digest_keys, unlocked
@@ -158,6 +159,9 @@ async def run_centre(
     centre_figures = CentreFigures(db, directory, clock, settings.low_balance)
     watch = DatabaseWatch(db, clock) if embedded is None else DatabaseWatch(db, clock, embedded.disk_is_full)
     await watch.look()
+    places = {"home": settings.home} | ({} if embedded is None else {"database": embedded.place.data})
+    disks = Disks(places, clock)
+    await disks.look()
     wait = ReceiptWait(settings.receipt_wait, settings.receipt_grace)
     rules = settings.retry_rules
     follower = Follower(db, directory)
@@ -177,6 +181,7 @@ async def run_centre(
             start(embedded.stream_wal(), "wal stream")
         start(incarnation.run(), "heartbeat")
         start(watch.run(), "database watch")
+        start(disks.run(), "disks")
         start(tell(db), "wake-ups")
         start(follower.run(), "registry follower")
         start(sealing.run(), "sealing follower")
@@ -194,7 +199,7 @@ async def run_centre(
                 figures=centre_figures,
             ):
                 start(keep(duty, db, incarnation), f"duty {duty.name}")
-        asked: list[Callable[[], Readings]] = [lambda: centre_figures.readings]
+        asked: list[Callable[[], Readings]] = [lambda: centre_figures.readings, lambda: disks.readings]
         sending = None
         if Role.DISPATCH in roles:
             dispatcher = Dispatcher(
@@ -217,7 +222,7 @@ async def run_centre(
             sending = group.create_task(dispatcher.run(), name="dispatcher")
         limits = _http_limits(settings)
         access = Access(db, SecretBox(keys), clock=clock)
-        figures = _figures(settings, roles, db, watch, embedded, doors, asked)
+        figures = _figures(roles, db, watch, doors, asked)
         servers = [
             HttpServer(
                 ManagementSite(
@@ -283,11 +288,9 @@ def _management(
 
 
 def _figures(
-    settings: Settings,
     roles: frozenset[Role],
     db: Database,
     watch: DatabaseWatch,
-    embedded: EmbeddedPostgres | None,
     doors: Doors,
     others: Sequence[Callable[[], Readings]],
 ) -> ProcessFigures:
@@ -298,7 +301,6 @@ def _figures(
         watch,
         process=f"{socket.gethostname()}:{doors.admin.getsockname()[1]}",
         role="+".join(sorted(roles)),
-        places={"home": settings.home} | ({} if embedded is None else {"database": embedded.place.data}),
         listeners={name: each for name, each in tls.items() if each is not None},
         others=others,
     )

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
 from datetime import UTC, datetime
-from pathlib import Path
 
 from payk import __version__
 from payk.metrics.catalogue import (
@@ -15,8 +12,6 @@ from payk.metrics.catalogue import (
     DATABASE_CONNECTIONS,
     DATABASE_REACHABLE,
     DATABASE_ROUND_TRIP,
-    DISK_FREE,
-    DISK_SIZE,
     INFO,
 )
 from payk.metrics.exposition import exposition
@@ -29,7 +24,7 @@ __all__ = ["ProcessFigures"]
 
 
 class ProcessFigures:
-    """`places`: folders whose disks are told of, by name; `listeners`: those with TLS; `others`: who else is asked."""
+    """`listeners`: those with TLS; `others`: who else is asked."""
 
     def __init__(
         self,
@@ -38,7 +33,6 @@ class ProcessFigures:
         *,
         process: str,
         role: str,
-        places: Mapping[str, Path],
         listeners: Mapping[str, ServerTls],
         others: Iterable[Callable[[], Readings]],
     ) -> None:
@@ -46,7 +40,6 @@ class ProcessFigures:
         self._watch = watch
         self._process = process
         self._role = role
-        self._places = places
         self._listeners = listeners
         self._others = tuple(others)
 
@@ -61,18 +54,10 @@ class ProcessFigures:
         now = datetime.now(UTC)
         connections: dict[Labels, float] = {(state,): count for state, count in self._db.connections().items()}
         round_trip = self._watch.round_trip
-        free: dict[Labels, float] = {}
-        size: dict[Labels, float] = {}
-        for place, folder in self._places.items():
-            with suppress(OSError):  # it may not be there yet
-                found = os.statvfs(folder)
-                free[(place,)], size[(place,)] = found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize
         return {
             INFO: {(__version__,): 1},
             DATABASE_REACHABLE: {(): round_trip is not None and not self._db.away},
             DATABASE_ROUND_TRIP: {} if round_trip is None else {(): round_trip},
             DATABASE_CONNECTIONS: connections,
-            DISK_FREE: free,
-            DISK_SIZE: size,
             CERTIFICATE_SECONDS: {(name,): tls.seconds_left(now) for name, tls in self._listeners.items()},
         }

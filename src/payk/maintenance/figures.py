@@ -12,6 +12,7 @@ from payk.domain.message import Lane
 from payk.domain.operator import Operator
 from payk.domain.quota import MONEY_UNIT
 from payk.metrics.catalogue import (
+    CENTRE_DATABASE_BYTES,
     CENTRE_IDS_USED,
     CENTRE_LINK_BINDS,
     CENTRE_LOW_BALANCES,
@@ -30,7 +31,7 @@ from payk.store.database import Database
 from payk.store.figures import room
 from payk.store.health import operator_health
 from payk.store.parked import parked_counts
-from payk.store.queues import Depth, oldest_to_go, queue_depths
+from payk.store.queues import Depth, flows_to_go, oldest_to_go, queue_depths
 
 __all__ = ["CentreFigures"]
 
@@ -59,14 +60,15 @@ class CentreFigures:
         directory = self._directory.value
         prepaid = [client.client_id for client in directory.clients.values() if client.limits.prepaid]
         left = await room(self._db, prepaid, self._low_balance * MONEY_UNIT)
-        depths = await queue_depths(self._db)
+        flows = await flows_to_go(self._db, directory)
+        depths = await queue_depths(self._db, flows)
         health = await operator_health(self._db)
         parked: dict[Labels, float] = {(each.name,): 0 for each in directory.operators.values()}
         parked |= {(found.operator,): found.count for found in await parked_counts(self._db)}
         roles = Counter(role for process in await live_processes(self._db) for role in process.roles)
         self._found = {
             CENTRE_QUEUE_MESSAGES: _messages(depths, directory.operators.values()),
-            CENTRE_QUEUE_OLDEST: _oldest(await oldest_to_go(self._db, directory), depths),
+            CENTRE_QUEUE_OLDEST: _oldest(await oldest_to_go(self._db, directory, flows), depths),
             CENTRE_PARKED: parked,
             CENTRE_OPERATOR_SICK: {(found.operator,): found.state == "sick" for found in health},
             CENTRE_LINK_BINDS: {
@@ -79,6 +81,7 @@ class CentreFigures:
             CENTRE_PARTITION_SECONDS: {(table,): ahead for table, ahead in left.partition_seconds.items()},
             CENTRE_LOW_BALANCES: {(): left.low_balances},
             CENTRE_REPORT_DIFFERENCES: {(): left.report_differences},
+            CENTRE_DATABASE_BYTES: {(): left.database_bytes},
         }
         self._found_at = self._clock.monotonic()
         return 0

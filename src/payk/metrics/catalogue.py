@@ -15,6 +15,7 @@ __all__ = [
     "BATCH_ITEMS",
     "BATCH_SECONDS",
     "CATALOGUE",
+    "CENTRE_DATABASE_BYTES",
     "CENTRE_IDS_USED",
     "CENTRE_LINK_BINDS",
     "CENTRE_LOW_BALANCES",
@@ -277,6 +278,14 @@ CENTRE_REPORT_DIFFERENCES = Gauge(
     "payk_centre_report_differences",
     f"Differences that reports do not show yet, counted up to 100,000; each stands for many messages. {_OF_CENTRE}",
     "rows",
+    (),
+    Scope.CENTRE,
+)
+CENTRE_DATABASE_BYTES = Gauge(
+    "payk_centre_database_bytes",
+    "The size of the database on its server's disk: tables and indexes, what is deleted and not reused yet among them;"
+    f" its write-ahead log is not. {_OF_CENTRE}",
+    "bytes",
     (),
     Scope.CENTRE,
 )

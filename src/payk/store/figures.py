@@ -25,6 +25,8 @@ class Room:
     """Clients with less than was asked for."""
     report_differences: int
     """Rows that are not folded into reports yet; counted up to 100,000."""
+    database_bytes: int
+    """What the database takes of the server's disk, indexes included, its write-ahead log not."""
 
 
 async def room(db: Database, clients: Collection[int], least: int) -> Room:
@@ -36,4 +38,5 @@ async def room(db: Database, clients: Collection[int], least: int) -> Room:
             {row[0]: row[1] for row in await connection.fetch(sql("figures.partition_seconds"))},
             await connection.fetchval(sql("figures.low_balances"), sorted(clients), least),
             await connection.fetchval(sql("figures.report_differences")),
+            await connection.fetchval(sql("figures.database_bytes")),
         )

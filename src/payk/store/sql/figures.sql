@@ -36,3 +36,7 @@ group by p.relname order by p.relname;
 -- How many of these clients have less than $2 left.
 select count(*) from unnest($1::integer[]) as c (client_id) left join client_balance b using (client_id)
 where coalesce(b.amount, 0) < $2::bigint;
+
+-- name: database_bytes
+-- What all files of this database have together: a look at each of them, none is read.
+select pg_database_size(current_database());
