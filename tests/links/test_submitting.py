@@ -34,6 +34,30 @@ async def test_a_message_is_accepted_with_the_operators_id() -> None:
         assert smsc.submits[0].destination_addr == "992900900001"
 
 
+async def test_a_result_tells_when_each_part_was_written_and_over() -> None:
+    """Its own write and its own answer; of what was never written nothing."""
+    answered: list[float] = []
+
+    def on_submit(smsc: Smsc, peer: SmppConnection, pdu: SubmitSm) -> None:
+        if len(smsc.submits) != 2:  # the second part is never answered
+            answered.append(Clock().monotonic())
+            answer_all(smsc, peer, pdu)
+
+    async with operator(on_submit=on_submit) as smsc, link_to(smsc, response_timeout=0.2) as bench:
+        await bench.bound()
+        bench.link.submit(message(text=LONG))
+        await bench.until(lambda: bench.results)
+        (result,) = bench.results
+        times = result.times
+        assert [type(outcome) for outcome in result.outcomes] == [Accepted, Uncertain, Accepted]
+        assert set(times) == {1, 2, 3} and max(begun for begun, _ in times.values()) == result.written_at
+        assert times[1][0] <= answered[0] <= times[1][1] < times[2][1] >= times[2][0] + 0.15
+        await bench.link.stop()
+        bench.link.submit(message(2))
+        await bench.until(lambda: len(bench.results) == 2)
+        assert bench.results[1].times == {}
+
+
 async def test_a_result_that_is_not_taken_keeps_back_no_other() -> None:
     async with operator() as smsc, link_to(smsc, window=500, binds=[]) as bench:
         loop, failures = asyncio.get_running_loop(), list[object]()

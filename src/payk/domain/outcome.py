@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import field
 from datetime import datetime
 from enum import Enum, auto
 
@@ -92,3 +94,5 @@ class SubmissionResult:
     outcomes: tuple[PartOutcome, ...]
     written_at: float | None
     """Clock.monotonic() of the last write of a part, None where none was written."""
+    times: Mapping[int, tuple[float, float]] = field(default_factory=dict, compare=False)
+    """By part when it was written, and when it was answered or given up; those not written are missing."""

@@ -175,13 +175,14 @@ class Submitter:
                 self.figures.refused(kind.name.lower(), now)
                 self._refused(bind, part, command_status, kind)
         self._heed_congestion(part, response)
-        self._settle(part.message, outcomes)
+        self._settle(part.message, outcomes, (part.written_at, now))
         self._write_from(bind, now)
 
     def unanswered(self, bind: Bind, part: PartOnItsWay, reason: str) -> None:
         now = self._clock.monotonic()
         self.figures.refused("uncertain", now)
-        self._settle(part.message, [Uncertain(number, reason) for number in part.wire.numbers])
+        outcomes = [Uncertain(number, reason) for number in part.wire.numbers]
+        self._settle(part.message, outcomes, (part.written_at, now))
         self._write_from(bind, now)
 
     def answered_late(self, part: PartOnItsWay, response: Response) -> None:
@@ -265,8 +266,10 @@ class Submitter:
         if foreign or not asked:
             self._settle(message, _unsendable(foreign, CommandStatus.ESME_RINVMSGLEN))
 
-    def _settle(self, message: MessageOnItsWay, outcomes: Sequence[PartOutcome]) -> None:
-        if message.settle(outcomes):
+    def _settle(
+        self, message: MessageOnItsWay, outcomes: Sequence[PartOutcome], times: tuple[float, float] | None = None
+    ) -> None:
+        if message.settle(outcomes, times):
             if not self._results:
                 asyncio.get_running_loop().call_soon(self._give_results)
             self._results.append(message.result(self._settings.link_id))

@@ -14,25 +14,29 @@ __all__ = ["MessageOnItsWay", "PartOnItsWay"]
 class MessageOnItsWay:
     """A submission and what is known of it."""
 
-    __slots__ = ("_missing", "_outcomes", "submission", "written_at")
+    __slots__ = ("_missing", "_outcomes", "_times", "submission", "written_at")
 
     def __init__(self, submission: Submission, parts: int) -> None:
         self.submission = submission
         self.written_at: float | None = None
         """When the last of its parts was written so far."""
         self._outcomes: list[PartOutcome] = []
+        self._times: dict[int, tuple[float, float]] = {}
         self._missing = parts
 
-    def settle(self, outcomes: Sequence[PartOutcome]) -> bool:
-        """Add the outcomes of further parts; True once none is missing."""
+    def settle(self, outcomes: Sequence[PartOutcome], times: tuple[float, float] | None = None) -> bool:
+        """Add the outcomes of further parts; True once none is missing. `times`: when these were written, and over."""
         self._outcomes += outcomes
+        if times is not None:
+            for outcome in outcomes:
+                self._times[outcome.part] = times
         self._missing -= len(outcomes)
         return self._missing == 0
 
     def result(self, link_id: int) -> SubmissionResult:
         if len(self._outcomes) > 1:
             self._outcomes.sort(key=attrgetter("part"))
-        return SubmissionResult(self.submission, link_id, tuple(self._outcomes), self.written_at)
+        return SubmissionResult(self.submission, link_id, tuple(self._outcomes), self.written_at, self._times)
 
 
 class PartOnItsWay:
