@@ -18,9 +18,9 @@ from payk.domain.receipt import ReceiptReport
 from payk.domain.retry import Again
 from payk.logs import Head, Kind, Line, ManyLines, mask
 from payk.smpp import status_name
+from payk.store.ending import Cause, Ended, OnEnded
 from payk.store.outcomes import Recorded
 from payk.store.receipts import Settled
-from payk.store.upkeep import Overdue
 
 __all__ = ["OutcomeLog"]
 
@@ -34,6 +34,9 @@ _SAID: Final[dict[MessageState | None, str]] = {
     **{state: label.lower() for state, label in _LABELS.items()},
 }
 """What a receipt is called, by what it says."""
+_ENDS: Final = {Cause.UNANSWERED: "unknown"}
+"""What ends without a receipt are called, where it is not by their cause."""
+_ASKED_FOR: Final = frozenset({Cause.CANCELLED, Cause.FORGOTTEN})
 _HOPED_FOR: Final = frozenset({"submitted", "delivered", "accepted", "enroute", "receipt"})
 
 
@@ -59,6 +62,7 @@ class _Outcome(Line, omit_defaults=True, gc=False):
     answer_ms: float | None = None
     receipt_ms: float | None = None
     total_ms: float | None = None
+    reason: str | None = None
 
 
 class _Batch(dict[Kind, tuple[Head, list[_Outcome]]]):
@@ -144,15 +148,21 @@ class OutcomeLog:
                 )  # fmt: skip
         batch.write()
 
-    def ended(self, overdue: Iterable[Overdue], ending: MessageState) -> None:
-        """Messages whose time was over."""
+    @property
+    def on_ended(self) -> OnEnded | None:
+        """Whom the store tells of messages that end without a receipt; None where nobody wants to know."""
+        return self._ended if self.on else None
+
+    def _ended(self, messages: Sequence[Ended], cause: Cause, why: str) -> None:
+        if tracing.is_on():
+            self._trace_ends(messages, cause, why)
         if not self._lines.on:
             return
         clients = self._directory.value.clients
-        word = ending.label.lower()
+        word = _ENDS.get(cause, cause.value)
         head = self._lines.head(_kind(word))
         lines = []
-        for one in overdue:
+        for one in messages:
             client = clients.get(one.client_id)
             lines.append(
                 _Outcome(
@@ -166,6 +176,7 @@ class OutcomeLog:
                     request_id=one.request_id,
                     state=one.became.label,
                     total_ms=_ms(one.way),
+                    reason=why,
                 )
             )
         self._lines.write(lines, _kind(word))
@@ -175,23 +186,23 @@ class OutcomeLog:
         return None if client is None else client.name, self._operator(operator_id), None if link is None else link.name
 
     def _trace_submits(self, records: Sequence[tuple[Recorded, float | None]]) -> None:
-        """From the last write to the answer, or to the end of the wait for it."""
+        """From the write of each part to its answer, or to the end of the wait for it."""
         now = time.time_ns()
-        for record, wrote in records:
+        for record, _ in records:
             claim, context = record.claim, record.claim.trace
             if context is None:
                 continue
-            begun = now if wrote is None else now - int(record.age * 1e9)
             for outcome in record.outcomes:
                 about = _about(record, outcome)
                 if about is None:
                     continue
                 what, code, error, *_ = about
+                begun, over = (now, now) if record.times is None else record.times[outcome.part]
                 tracing.record(
                     "submit",
                     context,
                     begun,
-                    now,
+                    over,
                     self._attributes(
                         claim.message_id, claim.flow.client_id, record.operator_id, claim.link_id, outcome.part
                     )
@@ -220,6 +231,29 @@ class OutcomeLog:
                     error=None if what in _HOPED_FOR else what,
                     link_to=None if attempt is None else tracing.submit_id(about.trace, one.message_id, part, attempt),
                 )
+
+    def _trace_ends(self, messages: Iterable[Ended], cause: Cause, why: str) -> None:
+        """At the moment that they are told of; what somebody asked for is no error."""
+        now = time.time_ns()
+        for one in messages:
+            if one.trace is None:
+                continue
+            client = self._directory.value.clients.get(one.client_id)
+            tracing.record(
+                "end",
+                one.trace,
+                now,
+                now,
+                {
+                    "payk.message_id": one.message_id,
+                    "payk.client": None if client is None else client.name,
+                    "payk.operator": None if one.operator_id is None else self._operator(one.operator_id),
+                    "payk.outcome": _ENDS.get(cause, cause.value),
+                    "payk.state": one.became.label,
+                    "payk.reason": why,
+                },
+                error=None if cause in _ASKED_FOR else why,
+            )
 
     def _attributes(
         self, message_id: int, client_id: int, operator_id: int, link_id: int, part: int

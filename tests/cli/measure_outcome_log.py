@@ -17,6 +17,7 @@ from payk.domain.receipt import ReceiptReport
 from payk.domain.retry import Decision
 from payk.outcome_log import OutcomeLog
 from payk.store.claims import Claim
+from payk.store.ending import Cause, Ended
 from payk.store.outcomes import Recorded
 from payk.store.receipts import Settled, Spoken
 from payk.store.wakeups import Flow
@@ -62,6 +63,15 @@ def receipts() -> tuple[list[ReceiptReport], list[Settled]]:
     return reports, settled
 
 
+def ends() -> list[Ended]:
+    """A batch of messages that were cancelled."""
+    deleted = MessageState.DELETED
+    return [
+        Ended(100_000_000 + number, deleted, 1, None, "a1b2c3d4e5f6-1", f"9929{number:08d}", 1, 12.5, None)
+        for number in range(BATCH)
+    ]
+
+
 def microseconds(work: Callable[[], None]) -> tuple[float, float]:
     """For one line: the best round of the loop, and the mean of the process with the thread that writes."""
     best, began = float("inf"), time.process_time()
@@ -78,12 +88,18 @@ def main() -> None:
     link = Link(1, 1, "tcell-1", "127.0.0.1", 2775, "payk", b"")
     operators, clients = {1: Operator(1, "tcell", links=(link,))}, {1: Client(1, "bank")}
     log = OutcomeLog(CurrentDirectory(Directory(1, clients, operators=operators)), "dispatch")
-    taken, (reports, settled) = submits(), receipts()
+    taken, (reports, settled), ended = submits(), receipts(), ends()
+
+    def tell_ends() -> None:
+        if log.on_ended is not None:
+            log.on_ended(ended, Cause.CANCELLED, "hold 7 by client:bank")
+
     for style, which in STYLES:
         logs.configure(style, "info", which)
         for name, work in (
             ("submitted", lambda: log.submitted(taken)),
             ("received", lambda: log.received(reports, settled)),
+            ("ended", tell_ends),
         ):
             loop, process = microseconds(work)
             print(f"{style:8}{which:5}{name:10}{loop:6.2f} us of the loop, {process:.2f} us of the process")

@@ -147,7 +147,7 @@ def test_what_a_line_costs_can_be_measured() -> None:
     assert costs.keys() == {
         (style, which, what)
         for style, which in (("json", "off"), ("json", "all"), ("console", "all"))
-        for what in ("submitted", "received")
+        for what in ("submitted", "received", "ended")
     }
     assert all(cost < 0.2 for (_, which, _), cost in costs.items() if which == "off")
     assert all(cost < 20 for (style, which, _), cost in costs.items() if (style, which) == ("json", "all"))

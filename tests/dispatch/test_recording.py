@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from random import Random
+from typing import Any
 
+import pytest
+
+from payk import tracing
 from payk.clock import Clock
 from payk.dispatch.recorder import OutcomeRecorder
 from payk.domain.message import MessageState
-from payk.domain.outcome import Accepted, PartOutcome, Submission, SubmissionResult, Uncertain, Unsent
+from payk.domain.outcome import (
+    Accepted,
+    PartOutcome,
+    RefusalKind,
+    Refused,
+    Submission,
+    SubmissionResult,
+    Uncertain,
+    Unsent,
+)
 from payk.store.claims import Claim
 from payk.store.database import Database
 from payk.store.outcomes import LateAnswer
@@ -19,6 +33,7 @@ from tests.store.proxy import Network
 from tests.store.scene import Scene
 
 S = MessageState
+TRACE = bytes(range(24))
 
 
 class Recording:
@@ -40,13 +55,16 @@ class Recording:
         self.recorder.add(self.scene.incarnation, claims)
         return claims
 
-    def told(self, claim: Claim, *outcomes: PartOutcome) -> None:
-        """The link gives a submission back."""
+    def told(
+        self, claim: Claim, *outcomes: PartOutcome, times: Mapping[int, tuple[float, float]] | None = None
+    ) -> None:
+        """The link gives a submission back, with the times of its parts by `Clock.monotonic`."""
         submission = Submission(
             claim.message_id, claim.phone, claim.sender, claim.text, claim.sms_type, claim.try_number,
             claim.parts_left, None, datetime.now(UTC),
         )  # fmt: skip
-        self.recorder.take(SubmissionResult(submission, claim.link_id, outcomes, None))
+        written = max((begun for begun, _ in times.values()), default=None) if times else None
+        self.recorder.take(SubmissionResult(submission, claim.link_id, outcomes, written, times or {}))
 
     def late(self, claim: Claim, part: int = 1, smsc_id: str = "late") -> None:
         """The operator says yes after the time-out."""
@@ -176,3 +194,38 @@ async def test_receipts_may_wait_for_the_outcomes_before_them(
         centre.told(claim, Accepted(1, "b"))
         async with asyncio.timeout(1):
             await centre.recorder.caught_up(0.1)  # but not for ever
+
+
+class Spans:
+    """Where spans go instead of to a collector: by part, when they began and ended, in seconds of the epoch."""
+
+    def __init__(self) -> None:
+        self.by_part: dict[int, tuple[float, float]] = {}
+        self.recorded_at = 0.0
+
+    def record(
+        self, name: str, context: bytes, begun: int, ended: int, attributes: Mapping[str, Any], **_: object
+    ) -> None:
+        assert (name, context) == ("submit", TRACE)
+        self.by_part[attributes["payk.part"]] = begun / 1e9, ended / 1e9
+        self.recorded_at = time.time()
+
+
+async def test_the_span_of_a_submit_is_when_it_was_however_late_its_outcome_is_stored(
+    scene: Scene, network: Network, through: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of each part by itself: its own write, and its own answer."""
+    spans = Spans()
+    monkeypatch.setattr(tracing, "_spans", spans)
+    async with recording(scene, through) as centre:
+        [claim] = await centre.claim(parts=3, trace=TRACE)
+        await network.down()
+        now, wall = Clock().monotonic(), time.time()
+        times = {1: (now - 5.0, now - 4.0), 2: (now - 4.5, now - 0.5)}
+        centre.told(claim, Accepted(1, "a"), Uncertain(2, "time-out"), Refused(3, 11, RefusalKind.NUMBER), times=times)
+        await asyncio.sleep(0.6)  # in which the database is tried in vain
+        await network.up()
+        await centre.drained()
+    assert spans.recorded_at > wall + 0.5
+    for part, (begun, ended) in {1: (5.0, 4.0), 2: (4.5, 0.5), 3: (0.0, 0.0)}.items():
+        assert spans.by_part[part] == pytest.approx((wall - begun, wall - ended), abs=0.1), part

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -12,10 +13,12 @@ import pytest
 
 from payk.domain.message import MessageState, SmsType, label_key
 from payk.domain.receipt import ReceiptWait
+from payk.outcome_log import OutcomeLog
 from payk.registry.secrets import SecretBox
 from payk.registry.traffic import Chosen, cancel, drain, hold, release, resume
 from payk.store import incarnation as incarnations
 from payk.store.database import Database
+from payk.store.ending import TOLD, Cause, Ended
 from tests.dispatch.centre import SECRET, Centre, Operator, accept, configure, running_centre, running_operator
 
 S = MessageState
@@ -192,7 +195,16 @@ async def hold_it(db: Database) -> object:
 
 
 async def cancel_it(db: Database) -> object:
-    return await cancel(db, SALE, WAIT, author="test")
+    return await cancel(db, SALE, WAIT, author="test", on_ended=tell)
+
+
+told: Counter[int] = Counter()
+"""How often somebody was told that a message ended."""
+
+
+def tell(messages: Sequence[Ended], cause: Cause, why: str) -> None:
+    assert (cause, len(messages) <= TOLD) == (Cause.CANCELLED, True)
+    told.update(one.message_id for one in messages)
 
 
 async def suspend_it(db: Database) -> object:
@@ -207,7 +219,9 @@ async def suspend_it(db: Database) -> object:
 async def test_of_200_000_nothing_leaves_a_second_after_the_command(
     database: Database, dsn: str, tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With two dispatchers, each busy with a link of its own."""
+    """With two dispatchers, each busy with a link of its own; what is cancelled is told all the same."""
+    told.clear()
+    monkeypatch.setattr(OutcomeLog, "on_ended", property(lambda self: tell))
     async with running_operator(tmp_path) as operator, AsyncExitStack() as stack:
         links = [{"name": f"link {number}", "port": operator.port, "rate": 300} for number in range(2)]
         await configure(database, {"tcell": links})
@@ -239,6 +253,7 @@ async def test_of_200_000_nothing_leaves_a_second_after_the_command(
         assert counts.total() == 200_000
         if command is cancel_it:
             assert counts[S.DELETED] == 200_000 - len(sent)
+            assert len(told) == told.total() == counts[S.DELETED]  # by the command, and by the duty beside it
             assert await centres[0].value("select count(*) from waiting where claimed_by is null") == 0
             async with database.connection() as connection:
                 deleted = await connection.fetch(

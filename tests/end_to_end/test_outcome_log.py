@@ -122,7 +122,7 @@ async def test_every_outcome_has_one_line(payk_on_server: Payk) -> None:
     failed = of(lines, "undeliverable", None)[1]
     assert (failed["code"], failed["state"]) == ("UNDELIV", "Undeliverable") and failed["error"] != "000"
     [expired] = of(lines, "expired", None)
-    assert (expired["room"], expired["state"]) == ("maintenance", "Expired")
+    assert (expired["room"], expired["state"], expired["reason"]) == ("maintenance", "Expired", "not sent in time")
     assert 1_000 <= expired["total_ms"] < 10_000 and "link" not in expired
 
     await centre.program.stop()
@@ -130,6 +130,47 @@ async def test_every_outcome_has_one_line(payk_on_server: Payk) -> None:
     assert SECRET not in whole and SECRET.encode("utf-16-be").hex() not in whole.lower()
     assert not [number for number in NUMBERS.values() if number in whole]
     assert not re.search(r"99[28]\d{9}", whole)
+
+
+async def test_what_ends_without_a_receipt_has_one_line(payk_on_server: Payk) -> None:
+    """Cancelled by its id, by its label or by people, forgotten with its number; by the server, and by commands."""
+    payk = payk_on_server
+    await payk.apply(registry(1))  # where nobody answers
+    centre = await payk.serve()
+    sent = {}
+    for number, what in enumerate(("by id", "by label", "by people", "forgotten", "by a command", "by another")):
+        fields = {"SmsType": 3, "SmsLabel": what, "Text": SECRET}
+        sent[what] = await send(centre, f"99290090090{number}", **fields)
+    ids = {message_id: what for what, (message_id, _) in sent.items()}
+    assert (await centre.http.delete(f"/api/v1/sms/{sent['by id'][0]}")).status_code == 200
+    answer = await centre.http.post("/api/v1/sms/cancel", json={"SmsLabel": "by label"})
+    assert answer.json() == {"Cancelled": 1, "TooLate": 0}
+    printed = await payk.done("token", "create", "boris", "--role", "admin")
+    server = {"PAYK_ADMIN_URL": str(centre.admin.base_url), "PAYK_ADMIN_TOKEN": printed.split()[-1]}
+    await payk.done("queue", "cancel", "--label", "by people", **server)
+    await payk.done("forget", "992900900903", "--force", **server)
+    told = []
+    for command in (("queue", "cancel", "--label", "by a command"), ("forget", "992900900905", "--force")):
+        ended = await payk.run(*command)
+        assert ended.returncode == 0, ended.stderr
+        told += [json.loads(line) for line in ended.stderr.splitlines() if '"outcome"' in line]
+    told += await outcomes(centre.program, lambda lines: len(lines) >= 4)
+    assert {ids[line["message_id"]]: (line["room"], line["outcome"], line["reason"]) for line in told} == {
+        "by id": ("web", "cancelled", "by its client"),
+        "by label": ("web", "cancelled", "hold 1 by client:bank"),
+        "by people": ("web", "cancelled", "hold 2 by boris"),
+        "forgotten": ("web", "forgotten", "its number is forgotten"),
+        "by a command": ("app", "cancelled", told[0]["reason"]),
+        "by another": ("app", "forgotten", "its number is forgotten"),
+    }
+    assert re.fullmatch(r"hold 3 by \S+", told[0]["reason"])
+    for line in told:
+        assert line["request_id"] == sent[ids[line["message_id"]]][1]
+        assert (line["client"], line["state"], line["parts"]) == ("bank", "Deleted", 1)
+        assert line["number"].startswith("992900****") and line["total_ms"] > 0
+        assert not line.keys() & {"part", "attempt", "operator", "link", "code"}
+    await centre.program.stop()  # which writes what is still to be written
+    assert len(await outcomes(centre.program, lambda _: True)) == 4, "each has one"
 
 
 @pytest.mark.parametrize(("which", "shown"), [("failures", ["refused"]), ("off", [])])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import asyncpg
@@ -57,8 +58,11 @@ async def test_held_until_somebody_recovers_it(payk_on_server: Payk) -> None:
     released = await payk.done("recover", "--release", "--type", "otp")
     assert "back in the queue: 1" in released and "set aside: 1 messages" in released
     await centre.wait_for(code, "Delivered")
-    given_up = await payk.done("recover", "--give-up", "--label", "june")
-    assert "now Unknown: 1" in given_up and "nothing is set aside" in given_up
+    given_up = await payk.run("recover", "--give-up", "--label", "june")
+    assert "now Unknown: 1" in given_up.stdout and "nothing is set aside" in given_up.stdout
+    line = json.loads(given_up.stderr)
+    assert (line["event"], line["outcome"], line["reason"], line["message_id"], line["state"]) == (
+        "outcome", "given_up", "set aside, and given up", int(notice), "Unknown")  # fmt: skip
     assert await centre.state(notice) == "Unknown"
     assert {line["destination"] for line in operator.record.submits()} == {FRESH, CODE}
     events = (await centre.http.get(f"/api/v1/sms/{code}/events")).json()["Events"]

@@ -196,6 +196,34 @@ async def test_failures_and_several_parts(payk_on_server: Payk, collector: Colle
     assert failed.attributes["error.type"] == "SenderAddressNotAllowed"
 
 
+async def test_an_end_without_a_receipt_has_a_span(payk_on_server: Payk, collector: Collector) -> None:
+    """Of the server that cancels or expires, and of a command that forgets."""
+    wanted = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, "OTEL_BSP_SCHEDULE_DELAY": "200"}
+    await payk_on_server.apply(registry(1))  # where nobody answers
+    centre = await payk_on_server.serve(**wanted)
+    sent = {}
+    for number, outcome in enumerate(("cancelled", "expired", "forgotten")):
+        body = MESSAGE | {"PhoneNumber": f"99290090090{number}", "Text": SECRET}
+        body |= {"ExpiresIn": 1} if outcome == "expired" else {}
+        answer = await centre.http.post("/api/v1/sms", json=body)
+        sent[int(answer.json()["MessageId"])] = outcome
+        if outcome == "cancelled":
+            await centre.http.delete(f"/api/v1/sms/{answer.json()['MessageId']}")
+    await payk_on_server.done("forget", "992900900902", "--force", **wanted)
+    spans = await collector.until(lambda spans: sum(span.name == "end" for span in spans) >= 3)
+    ends = {sent[span.attributes["payk.message_id"]]: span for span in spans if span.name == "end"}
+    requests = {(span.trace_id, span.span_id) for span in spans if span.kind == SERVER}
+    assert set(ends) == {"cancelled", "expired", "forgotten"}
+    for outcome, span in ends.items():
+        assert (span.trace_id, span.parent_id) in requests
+        assert (span.attributes["payk.outcome"], span.attributes["payk.client"]) == (outcome, "bank")
+        assert span.attributes["payk.state"] == ("Expired" if outcome == "expired" else "Deleted")
+        assert (span.status == ERROR) is (outcome == "expired"), "what somebody asked for is no error"
+    assert ends["cancelled"].attributes["payk.reason"] == "by its client"
+    assert ends["cancelled"].process != ends["forgotten"].process
+    assert SECRET.encode() not in collector.octets and b"9929009009" not in collector.octets
+
+
 @pytest.mark.parametrize(
     "environment",
     [

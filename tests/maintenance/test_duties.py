@@ -10,7 +10,7 @@ from payk.domain.directory import CurrentDirectory
 from payk.domain.message import MessageState, SmsType
 from payk.domain.outcome import Accepted, Uncertain
 from payk.maintenance import all_duties, expiry, parked, partitions, pruning, rescue, staging, unanswered
-from payk.metrics.catalogue import RECEIPTS
+from payk.metrics.catalogue import OUTCOMES, RECEIPTS
 from payk.outcome_log import OutcomeLog
 from payk.store.processes import end_process, register
 from tests.store.scene import Scene
@@ -121,6 +121,11 @@ async def test_partitions_and_pruning_ask_for_no_second_round(scene: Scene) -> N
 # -- rescue
 
 
+def uncertain() -> float:
+    """Parts that were never answered, as figures tell it."""
+    return sum(value for (*_, outcome), value in OUTCOMES.values.items() if outcome == "uncertain")
+
+
 async def test_claims_of_an_ended_process_are_uncertain(scene: Scene) -> None:
     """Otp and Common are held and sent once more, Batch is not: any of them may have been sent."""
     otp, common, batch = [
@@ -128,7 +133,9 @@ async def test_claims_of_an_ended_process_are_uncertain(scene: Scene) -> None:
     ]
     assert await rescued(scene) == 0
     await end_process(scene.db, scene.incarnation)
+    before = uncertain()
     assert await rescued(scene) == 3 and await rescued(scene) == 0
+    assert uncertain() == before + 3, "counted as what it is"
     for message_id, places in ((otp, {"staged"}), (common, {"staged"}), (batch, {"awaiting"})):
         assert await scene.state(message_id) is MessageState.ENROUTE and await scene.places(message_id) == places
     assert await scene.value("select array_agg(distinct reason) from uncertain_part") == ["its process ended"]

@@ -20,7 +20,7 @@ from typing import Final
 import asyncpg
 
 from payk.clock import Clock
-from payk.dispatch.figures import count_outcomes, count_receipts
+from payk.dispatch.figures import count_receipts
 from payk.domain.directory import CurrentDirectory, Directory
 from payk.domain.message import MessageState, SmsType
 from payk.domain.operator import Operator
@@ -32,6 +32,7 @@ from payk.registry.follow import load
 from payk.store.claims import Claim
 from payk.store.database import Database
 from payk.store.migrations import migrate
+from payk.store.outcome_figures import count_outcomes
 from payk.store.outcomes import Recorded
 from payk.store.receipts import Settled
 from payk.store.wakeups import Flow

@@ -11,8 +11,8 @@ from payk.metrics.family import Counter, Family, Histogram, Scope
 
 SOURCES = Path(__file__).parents[2] / "src" / "payk"
 BOUNDED = {
-    "batch", "code", "door", "duty", "has_role", "lane", "link", "listener", "operator", "outcome", "place", "state",
-    "table", "version",
+    "batch", "by", "code", "door", "duty", "has_role", "lane", "link", "listener", "operator", "outcome", "place",
+    "state", "table", "version",
 }  # fmt: skip
 """Labels with few values, whatever the traffic."""
 

@@ -1,7 +1,7 @@
 """What a client's pause, resume and cancel of a label take: `python -m tests.store.measure_own_traffic [MESSAGES]`.
 
 A database as `payk up` starts it (every COMMIT on the disk) holds MESSAGES that wait under the label, and as many of
-another label beside them.
+another label beside them. The lines of what was cancelled go to standard error.
 """
 
 from __future__ import annotations
@@ -17,8 +17,11 @@ from typing import Final, TypeVar
 from payk.domain.access import Actor, PrincipalKind
 from payk.domain.account import Client
 from payk.domain.message import label_key
+from payk.logs import configure
+from payk.outcome_log import OutcomeLog
 from payk.registry.own_traffic import cancel_label, pause_label, resume_label
 from payk.store.database import Database
+from payk.store.ending import OnEnded
 from payk.store.holds import Counts, read_holds
 from payk.store.migrations import migrate
 from tests.homes import shared_server
@@ -52,10 +55,10 @@ async def timed(what: str, work: Awaitable[Result]) -> None:
     print(f"{what}: {(time.monotonic() - began) * 1_000:,.0f} ms, {result}")
 
 
-async def whole_cancel(scene: Scene, demo: Client, actor: Actor) -> Counts:
+async def whole_cancel(scene: Scene, label: str, on_ended: OnEnded | None, demo: Client, actor: Actor) -> Counts:
     """Says on the way how soon it was in force: from then on dispatchers pass over what is left."""
     began = time.monotonic()
-    cancelling = asyncio.create_task(cancel_label(scene.db, demo, "spring", scene.wait, actor=actor, timeout=60))
+    cancelling = asyncio.create_task(cancel_label(scene.db, demo, label, scene.wait, on_ended, actor=actor, timeout=60))
     while not await read_holds(scene.db):
         await asyncio.sleep(0)
     print(f"cancel, until it is in force: {(time.monotonic() - began) * 1_000:,.0f} ms")
@@ -71,7 +74,11 @@ async def measure(url: str, count: int) -> None:
     print(f"{count:,} messages under the label, {count:,} beside them")
     await timed("pause, with its count", pause_label(db, demo, "spring", actor=actor, timeout=60))
     await timed("resume, with its count", resume_label(db, demo, "spring", actor=actor, timeout=60))
-    await timed("cancel, until nothing of it can leave and nothing of it is left", whole_cancel(scene, demo, actor))
+    cancelled = "cancel, until nothing of it can leave and nothing of it is left"
+    await timed(cancelled, whole_cancel(scene, "spring", None, demo, actor))
+    configure("json", "info", "all")
+    told = OutcomeLog(scene.directory, "web").on_ended
+    await timed(f"{cancelled}, with a line for each", whole_cancel(scene, "autumn", told, demo, actor))
     await db.close()
 
 

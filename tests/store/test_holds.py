@@ -12,6 +12,7 @@ from payk.domain.hold import Selection
 from payk.domain.message import MessageState, SmsType, label_key, label_keys
 from payk.domain.outcome import Accepted, RefusalKind, Refused, Uncertain, Unsent
 from payk.maintenance.holds import HoldDuty
+from payk.outcome_log import OutcomeLog
 from payk.registry.errors import TrafficError
 from payk.registry.traffic import Chosen, cancel, continue_holds, finish, hold, release
 from payk.store import holds
@@ -165,7 +166,7 @@ async def test_a_cancel_that_was_cut_off_is_finished_by_another_process(
     await scene.accept(95)
     placed = await holds_placed(scene, DEMO)
     assert await cancel_some(scene.db, placed, scene.wait) is Step.MORE
-    duty = HoldDuty(second, scene.wait)
+    duty = HoldDuty(second, scene.wait, OutcomeLog(scene.directory, "maintenance"))
     async with asyncio.timeout(10):
         while not await scene.value("select settled_at is not null from hold"):
             await duty.run_once()
@@ -256,7 +257,7 @@ async def test_its_expires_in_counts_from_the_end_of_the_hold_once(
     number = await held_since(scene, 300)
     await release(scene.db, number, author="test")
     assert await settle_some(scene.db, number) is Step.MORE  # and this process ends
-    duty = HoldDuty(scene.db, scene.wait)
+    duty = HoldDuty(scene.db, scene.wait, OutcomeLog(scene.directory, "maintenance"))
     while await duty.run_once():
         pass
     assert await settle_some(scene.db, number) is Step.DONE
@@ -328,7 +329,7 @@ async def test_a_label_that_shares_the_key_of_a_held_one_goes_on(scene: Scene) -
     freed = await scene.accept(3, label=other)
     scheduled = await scene.accept(label=other, scheduled_at=datetime.now(UTC) + timedelta(days=1))
     number = (await hold(scene.db, Chosen(label=held), author="test")).hold_id
-    await HoldDuty(scene.db, scene.wait).run_once()
+    await HoldDuty(scene.db, scene.wait, OutcomeLog(scene.directory, "maintenance")).run_once()
     keys: Any = Selection(label=held).label_keys
     assert set(await scene.ids("waiting", f"label_key in ({','.join(map(str, keys))})")) == set(kept)
     assert await scene.ids("waiting", f"label_key = {label_keys(other)[1]}") == freed

@@ -9,11 +9,12 @@ from random import Random
 from payk.domain.message import MessageState, user_message_reference
 from payk.domain.outcome import Accepted, PartOutcome, RefusalKind, Refused, Uncertain, Unsent
 from payk.domain.receipt import ReceiptWait
+from payk.metrics.catalogue import MESSAGES_ENDED
 from payk.store.claims import Claim, Quota, claim_rows, present_flows
 from payk.store.database import Database
 from payk.store.outcomes import LateAnswer, record_late_answers, record_outcomes
 from payk.store.processes import register
-from payk.store.receipts import parked_due, settle_parked, settle_receipts
+from payk.store.receipts import count_matched, parked_due, settle_parked, settle_receipts
 from payk.store.upkeep import expire, give_up_unanswered, stage_due
 from tests.store.scene import Scene
 
@@ -64,7 +65,8 @@ class Traffic:
             echo = self.random.choice((None, user_message_reference(claim.message_id, part)))
             state = self.random.choice(STATES)
             reports.append(self.scene.report(of_receipt, state, source=claim.phone, reference=echo))
-        await settle_receipts(db, reports, self.scene.wait)
+        settled = await settle_receipts(db, reports, self.scene.wait)
+        count_matched(reports, settled, self.scene.directory, db.now())
         await settle_parked(db, await parked_due(db, 100), self.scene.directory, self.scene.wait)
 
     async def answer_late(self, db: Database) -> None:
@@ -90,7 +92,7 @@ class Traffic:
 
 
 async def test_verbs_of_two_processes_take_turns(scene: Scene, second: Database) -> None:
-    traffic = Traffic(scene)
+    traffic, before = Traffic(scene), counted()
     scene.wait = ReceiptWait(wait=1.0, grace=0.1)
     for number in range(300):
         await scene.accept(parts=1 + number % 3, phone=f"9929000000{number % 40:02}", expires_in=1 + number % 90)
@@ -114,4 +116,11 @@ async def test_verbs_of_two_processes_take_turns(scene: Scene, second: Database)
     )
     for what, condition in IMPOSSIBLE.items():
         assert await scene.value(f"select count(*) from message m {places} where {condition}") == 0, what
-    assert await scene.value("select count(*) from message where done_at is not null") > 50
+    ended = await scene.value("select count(*) from message where done_at is not null")
+    assert ended > 50
+    assert counted() - before == ended
+
+
+def counted() -> float:
+    """Messages that ended, as figures tell it."""
+    return sum(value for (_, by), value in MESSAGES_ENDED.values.items() if by != "correction")

@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from payk.app.ending import ends_told
 from payk.app.local import local_actor
 from payk.app.opening import StartError, opened
 from payk.app.secrets import unlocked
@@ -44,7 +45,8 @@ async def forget(settings: Settings, number: str, *, export: Path | None, force:
             count = await _export(db, TextSeal(await unlocked(settings, db)), phone, export)
             print(f"{count} lines on {mask(phone)} were written to {export}; nothing was erased")
             return
-        done = await forget_number(db, phone, actor=local_actor(), force=force)
+        async with ends_told(db) as told:
+            done = await forget_number(db, phone, told, actor=local_actor(), force=force)
     if done.ended:
         print(f"ended: {done.ended} messages")
     print(f"forgotten: {mask(phone)}, in {', '.join(f'{count} {what}' for what, count in done.counts.items())}")

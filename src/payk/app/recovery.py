@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from payk.app.ending import ends_told
 from payk.app.local import local_actor
 from payk.app.opening import StartError, opened
 from payk.domain.audit import AuditEntry
@@ -57,10 +58,10 @@ async def recover(
         if not dry_run and (releases or gives_up):
             chosen = {**asdict(choice), "sms_type": choice.sms_type and choice.sms_type.name.lower()}
             await _record(db, "recovery.release" if releases else "recovery.give-up", chosen)
-        if not dry_run and releases:
-            _tell(await release(db, choice, ReceiptWait(settings.receipt_wait, settings.receipt_grace)))
-        if not dry_run and gives_up:
-            _tell(await give_up(db, choice))
+        if not dry_run and (releases or gives_up):
+            wait = ReceiptWait(settings.receipt_wait, settings.receipt_grace)
+            async with ends_told(db) as told:
+                _tell(await (release(db, choice, wait, told) if releases else give_up(db, choice, told)))
         _show(await at_risk(db, known=history.known or not dry_run), aside=history.known or not dry_run)
 
 

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from rich.console import Console
 from rich.table import Table
 
+from payk.app.ending import ends_told
 from payk.app.local import local_actor, local_name
 from payk.app.opening import StartError, opened
 from payk.app.secrets import unlocked
@@ -137,7 +138,8 @@ async def cancel_queue(settings: Settings, which: Chosen, reason: str, *, dry_ru
             _say_matching(*await matching(db, which), as_json)
             return
         wait = ReceiptWait(settings.receipt_wait, settings.receipt_grace)
-        counts = await cancel(db, which, wait, author=local_name(), reason=reason)
+        async with ends_told(db) as told:
+            counts = await cancel(db, which, wait, author=local_name(), reason=reason, on_ended=told)
     if as_json:
         _print_json([{"cancelled": counts.cancelled, "too_late": counts.too_late}])
     else:

@@ -1,21 +1,18 @@
-"""What is counted of outcomes and receipts, a batch at a time, by operator and lane."""
+"""What is counted of receipts, a batch at a time; and how links stand."""
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Final
 
 from payk.domain.directory import CurrentDirectory, Directory
-from payk.domain.message import Lane
-from payk.domain.outcome import Accepted, PartOutcome, Refused, Uncertain
 from payk.domain.receipt import ReceiptReport
 from payk.links import Link
 from payk.links.backoff import Trouble
 from payk.links.status import BindStatus
 from payk.metrics.catalogue import (
-    ANSWERED_AFTER,
     LINK_BINDS,
     LINK_THROTTLED,
     LINK_THROTTLED_SUBMITS,
@@ -25,46 +22,14 @@ from payk.metrics.catalogue import (
     POSSIBLE_DUPLICATES,
     RECEIPTS,
     RECEIPTS_PARKED,
-    SUBMITTED_AFTER,
 )
 from payk.metrics.family import Labels, Readings
-from payk.store.outcomes import Recorded
+from payk.store.outcome_figures import LANES
 from payk.store.receipts import Settled, count_matched
 
-__all__ = ["LANES", "count_outcomes", "count_receipts", "read_links"]
+__all__ = ["count_receipts", "read_links"]
 
 _BIND_STATES: Final = ("bound", "refused", "down", "opening")
-LANES: Final = {int(lane): lane.name.lower() for lane in Lane}
-
-
-def count_outcomes(records: Iterable[tuple[Recorded, float | None]], directory: CurrentDirectory) -> None:
-    """Count what was recorded; each with the seconds from its claim to its last submit_sm, None = none was written."""
-    name_of = directory.value.operator_name
-    submitted: dict[tuple[int, int], list[float]] = defaultdict(list)
-    answered: dict[tuple[int, int], list[float]] = defaultdict(list)
-    became: Counter[tuple[int, int, str]] = Counter()
-    twice: Counter[int] = Counter()
-    for record, written in records:
-        claim, place = record.claim, (record.operator_id, record.claim.flow.lane)
-        for outcome in record.outcomes:
-            became[*place, _name(outcome)] += 1
-        if written is None:
-            continue
-        if claim.try_number == 1:
-            submitted[place].append(claim.waited + written)
-        last = record.outcomes[-1]
-        if isinstance(last, Accepted | Refused):
-            answered[place].append(record.age)
-        if claim.uncertain_count and any(isinstance(outcome, Accepted | Uncertain) for outcome in record.outcomes):
-            twice[record.operator_id] += 1
-    for (operator_id, lane), seconds in submitted.items():
-        SUBMITTED_AFTER.observe(seconds, name_of(operator_id), LANES[lane])
-    for (operator_id, lane), seconds in answered.items():
-        ANSWERED_AFTER.observe(seconds, name_of(operator_id), LANES[lane])
-    for (operator_id, lane, name), count in became.items():
-        OUTCOMES.add(name_of(operator_id), LANES[lane], name, amount=count)
-    for operator_id, count in twice.items():
-        POSSIBLE_DUPLICATES.add(name_of(operator_id), amount=count)
 
 
 def count_receipts(
@@ -118,15 +83,3 @@ def _bind_state(status: BindStatus) -> str:
     if status.trouble is None:
         return "opening"
     return "refused" if status.trouble is Trouble.REFUSED else "down"
-
-
-def _name(outcome: PartOutcome) -> str:
-    match outcome:
-        case Accepted():
-            return "accepted"
-        case Refused(kind=kind):
-            return kind.name.lower()
-        case Uncertain():
-            return "uncertain"
-        case _:
-            return "unsent"

@@ -10,10 +10,11 @@ import asyncio
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from random import Random
 
+from payk import tracing
 from payk.clock import Clock
-from payk.dispatch.figures import count_outcomes
 from payk.dispatch.pace import gather
 from payk.domain.directory import CurrentDirectory
 from payk.domain.outcome import Accepted, SubmissionResult
@@ -25,6 +26,7 @@ from payk.outcome_log import OutcomeLog
 from payk.store.claims import Claim
 from payk.store.database import Database
 from payk.store.errors import StoreError, StoreRefused
+from payk.store.outcome_figures import count_outcomes
 from payk.store.outcomes import LateAnswer, Recorded, decided, record_late_answers, record_outcomes
 
 __all__ = ["OutcomeRecorder"]
@@ -112,8 +114,18 @@ class OutcomeRecorder:
         if held is None:
             log.error("outcome of a message that is not in flight", message_id=result.submission.message_id)
             return None
-        age = 0.0 if result.written_at is None else max(0.0, self._clock.monotonic() - result.written_at)
-        record = decided(held.claim, result.outcomes, age, self._directory, self._rules, self._random.random())
+        now = self._clock.monotonic()
+        age = 0.0 if result.written_at is None else max(0.0, now - result.written_at)
+        traced = held.claim.trace is not None and tracing.is_on()
+        record = decided(
+            held.claim,
+            result.outcomes,
+            age,
+            self._directory,
+            self._rules,
+            self._random.random(),
+            _by_the_wall(result, now, self._clock.now()) if traced else None,
+        )
         if record is None:
             log.error("outcome of an unknown link", link_id=result.link_id)
             return None
@@ -237,3 +249,19 @@ class OutcomeRecorder:
                 self._nameless.add(link_id)
                 log.error("operator takes messages without giving ids", link_id=link_id)
                 return
+
+
+def _by_the_wall(result: SubmissionResult, monotonic: float, now: datetime) -> dict[int, tuple[int, int]]:
+    """By part from when to when its submit took, in nanoseconds since 1970; what was not written, now.
+
+    Told here and not when the outcome is committed: that may be long after.
+    """
+    at = int(now.timestamp() * 1e6) * 1000
+
+    def wall(moment: float) -> int:
+        return at - int((monotonic - moment) * 1e9)
+
+    return {
+        outcome.part: (wall(times[0]), wall(times[1])) if (times := result.times.get(outcome.part)) else (at, at)
+        for outcome in result.outcomes
+    }

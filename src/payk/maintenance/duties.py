@@ -51,7 +51,7 @@ def all_duties(
         *([] if figures is None else [Duty("figures", 5.0, figures.run_once)]),
         Duty("stage", 0.1, lambda: staging.run_once(db)),
         Duty("expire", 0.25, lambda: expiry.run_once(db, wait, outcome_log)),
-        Duty("holds", 0.5, HoldDuty(db, wait).run_once),
+        Duty("holds", 0.5, HoldDuty(db, wait, outcome_log).run_once),
         Duty("unanswered", 0.5, lambda: unanswered.run_once(db, outcome_log)),
         Duty("operator health", 5.0, lambda: health.run_once(db)),
         Duty("rescue", 1.0, lambda: rescue.run_once(db, directory, random, rules, wait, outcome_log)),

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
-from payk.domain.message import MessageState
 from payk.domain.receipt import ReceiptWait
 from payk.metrics.catalogue import MESSAGES_EXPIRED
 from payk.outcome_log import OutcomeLog
@@ -18,6 +15,6 @@ BATCH = 1_000
 
 async def run_once(db: Database, wait: ReceiptWait, outcome_log: OutcomeLog) -> int:
     """Expire what is late; returns how many."""
-    expired = await expire(db, BATCH, wait, partial(outcome_log.ended, ending=MessageState.EXPIRED))
+    expired = await expire(db, BATCH, wait, outcome_log.on_ended)
     MESSAGES_EXPIRED.add(amount=expired)
     return expired

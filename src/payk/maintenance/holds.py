@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass
 
 from payk.domain.receipt import ReceiptWait
+from payk.outcome_log import OutcomeLog
 from payk.registry.traffic import continue_holds
 from payk.store.database import Database
 from payk.store.holds import labels_held, part_labels
@@ -31,14 +32,16 @@ class _Walk:
 class HoldDuty:
     """Slices of everything that holds leave to be done."""
 
-    def __init__(self, db: Database, wait: ReceiptWait) -> None:
+    def __init__(self, db: Database, wait: ReceiptWait, outcome_log: OutcomeLog) -> None:
         self._db = db
         self._wait = wait
+        self._outcome_log = outcome_log
         self._walks: dict[int, _Walk] = {}
 
     async def run_once(self) -> int:
         """One slice of each; returns how many have more."""
-        return await continue_holds(self._db, self._wait) + await self._part_labels()
+        more = await continue_holds(self._db, self._wait, self._outcome_log.on_ended)
+        return more + await self._part_labels()
 
     async def _part_labels(self) -> int:
         held = await labels_held(self._db)

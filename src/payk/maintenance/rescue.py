@@ -16,6 +16,7 @@ from payk.logs import get_logger
 from payk.outcome_log import OutcomeLog
 from payk.store.claims import claims_of_ended
 from payk.store.database import Database
+from payk.store.outcome_figures import count_outcomes
 from payk.store.outcomes import Recorded, decided, record_outcomes
 
 __all__ = ["run_once"]
@@ -42,6 +43,7 @@ async def run_once(
             by_incarnation[number].append(record)
     for number, records in by_incarnation.items():
         await record_outcomes(db, number, records, wait)
+        count_outcomes(((record, None) for record in records), directory)
         outcome_log.submitted((record, None) for record in records)
         log.warning("claims of an ended process are uncertain", incarnation=number, messages=len(records))
     return sum(len(records) for records in by_incarnation.values())

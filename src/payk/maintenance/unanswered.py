@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
-from payk.domain.message import MessageState
 from payk.outcome_log import OutcomeLog
 from payk.store.database import Database
 from payk.store.upkeep import give_up_unanswered
@@ -16,4 +13,4 @@ BATCH = 1_000
 
 async def run_once(db: Database, outcome_log: OutcomeLog) -> int:
     """Give up what is overdue; returns how many."""
-    return await give_up_unanswered(db, BATCH, partial(outcome_log.ended, ending=MessageState.UNKNOWN))
+    return await give_up_unanswered(db, BATCH, outcome_log.on_ended)

@@ -43,6 +43,7 @@ __all__ = [
     "LINK_WINDOW_USED",
     "MESSAGES_ACCEPTED",
     "MESSAGES_DEMOTED",
+    "MESSAGES_ENDED",
     "MESSAGES_EXPIRED",
     "OUTCOMES",
     "POSSIBLE_DUPLICATES",
@@ -127,6 +128,15 @@ POSSIBLE_DUPLICATES = Counter(
 )
 MESSAGES_EXPIRED = Counter(
     "payk_messages_expired_total", "Messages that could not be handed over within their ExpiresIn.", "messages"
+)
+MESSAGES_ENDED = Counter(
+    "payk_messages_ended_total",
+    "Messages that became final, by their state and by what ended them: receipt, refusal, expired (not handed over"
+    " within ExpiresIn), unanswered (no receipt in time), cancelled, forgotten (with their number) or given_up (after a"
+    " restore). correction = what came after Unknown, of a message that was counted before: without it each is counted"
+    " once.",
+    "messages",
+    ("state", "by"),
 )
 
 # -- What operators say

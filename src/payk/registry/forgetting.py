@@ -15,6 +15,7 @@ from payk.logs import mask
 from payk.registry.errors import ChangeRefused, ForceRequired
 from payk.store.audit import record
 from payk.store.database import Database
+from payk.store.ending import OnEnded
 from payk.store.forgetting import end_open, erase, open_messages
 
 __all__ = ["Forgotten", "forget"]
@@ -31,8 +32,9 @@ class Forgotten:
     counts: Mapping[str, int]
 
 
-async def forget(db: Database, phone: str, *, actor: Actor, force: bool) -> Forgotten:
+async def forget(db: Database, phone: str, on_ended: OnEnded | None = None, *, actor: Actor, force: bool) -> Forgotten:
     """Erase what is known of a number in its normal form; it is in the audit log, masked, before anything is done.
+    `on_ended` is told of the messages that were ended for it.
 
     Raises ForceRequired (messages to it are on their way, and without `force` are not ended), ChangeRefused (some are
     being handed over all the time: nothing was erased yet), StoreError.
@@ -43,16 +45,16 @@ async def forget(db: Database, phone: str, *, actor: Actor, force: bool) -> Forg
         raise ForceRequired([f"{why} them ended; what was not handed over is Deleted, what was is Unknown."])
     detail = {"messages": known.messages, "on_their_way": known.open}
     await record(db, [AuditEntry(actor, "number.forget", "number", mask(phone), detail)])
-    ended = await _end(db, phone, known.highest) if known.open else 0
+    ended = await _end(db, phone, known.highest, on_ended) if known.open else 0
     return Forgotten(ended, await erase(db, phone, known.highest, ways_to_write(phone)))
 
 
-async def _end(db: Database, phone: str, highest: int) -> int:
+async def _end(db: Database, phone: str, highest: int, on_ended: OnEnded | None) -> int:
     """End what is on its way, what a process has in its hands once it let go of it; how many."""
     deadline = time.monotonic() + PATIENCE
     ended = 0
     while True:
-        ended += await end_open(db, phone, highest)
+        ended += await end_open(db, phone, highest, on_ended)
         left = (await open_messages(db, phone)).open
         if not left:
             return ended

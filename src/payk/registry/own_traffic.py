@@ -17,6 +17,7 @@ from payk.domain.receipt import ReceiptWait
 from payk.registry.errors import TooMuchAtOnce
 from payk.registry.traffic import Chosen, carry_out, let_go, place
 from payk.store.database import Database
+from payk.store.ending import OnEnded
 from payk.store.errors import OutcomeUnknown, StoreError
 from payk.store.holds import Counts, count_under_label, holds_in_force, unsettled_of
 from payk.store.registry import announce, changing
@@ -76,9 +77,16 @@ async def resume_label(db: Database, client: Client, label: str, *, actor: Actor
 
 
 async def cancel_label(
-    db: Database, client: Client, label: str, wait: ReceiptWait, *, actor: Actor, timeout: float
+    db: Database,
+    client: Client,
+    label: str,
+    wait: ReceiptWait,
+    on_ended: OnEnded | None = None,
+    *,
+    actor: Actor,
+    timeout: float,
 ) -> Counts:
-    """Delete what the client has waiting under a label and no operator can have, up to now.
+    """Delete what the client has waiting under a label and no operator can have, up to now. `on_ended` is told of it.
 
     At once it is held, so that none of it leaves meanwhile. After `timeout` seconds the counts so far are answered, not
     `done`; the duty goes on. Raises TooMuchAtOnce while another one of this client goes on, and StoreError; of these
@@ -92,7 +100,7 @@ async def cancel_label(
         placed, version = await place(change, selection, chosen, client_author(client.name), actor, cancels=True)
     await announce(db, version)
     try:
-        return await carry_out(db, placed.hold_id, wait, ends_at - asyncio.get_running_loop().time())
+        return await carry_out(db, placed.hold_id, wait, ends_at - asyncio.get_running_loop().time(), on_ended)
     except StoreError as error:
         raise OutcomeUnknown from error
 

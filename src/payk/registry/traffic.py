@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -23,6 +24,8 @@ from payk.registry.file import read
 from payk.registry.secrets import SecretBox
 from payk.registry.value import shown, suggestion
 from payk.store.database import Connection, Database
+from payk.store.ending import OnEnded
+from payk.store.errors import StoreUnavailable
 from payk.store.holds import (
     Counts,
     Step,
@@ -57,6 +60,8 @@ __all__ = [
 
 _LATER: Final = 0.1
 """Seconds until a slice that came too early is tried again."""
+_SLICE: Final = 10.0
+"""Seconds that a slice is given at most."""
 _SELF: Final = "payk"
 """The author of what Payk does by itself."""
 
@@ -171,36 +176,55 @@ async def cancel(
     author: str,
     actor: Actor | None = None,
     reason: str = "",
+    on_ended: OnEnded | None = None,
     timeout: float | None = None,
 ) -> Counts:
     """Delete what waits and no operator can have, up to now. First it is held, so that none of it leaves meanwhile.
+    `on_ended` is told of it.
 
     After `timeout` seconds the counts so far are answered, not `done`; the duty goes on.
     """
     placed = await _place(db, chosen, author, actor, reason=reason, cancels=True)
-    return await carry_out(db, placed.hold_id, wait, timeout)
+    return await carry_out(db, placed.hold_id, wait, timeout, on_ended)
 
 
-async def carry_out(db: Database, hold_id: int, wait: ReceiptWait, timeout: float | None) -> Counts:
+async def carry_out(
+    db: Database, hold_id: int, wait: ReceiptWait, timeout: float | None, on_ended: OnEnded | None = None
+) -> Counts:
     """Do what a cancel that was just placed is for; after `timeout` seconds the duty goes on."""
-    try:
-        async with asyncio.timeout(timeout):
-            await _cancel(db, hold_id, wait)
-    except TimeoutError:
-        pass
+    ends_at = None if timeout is None else asyncio.get_running_loop().time() + timeout
+    if await _cancel(db, hold_id, wait, ends_at, on_ended):
+        with suppress(TimeoutError):
+            async with asyncio.timeout_at(ends_at):
+                await release(db, hold_id, author=_SELF)
+                await finish(db, hold_id)
     found = await counts(db, hold_id)
     assert found is not None  # it was just placed, and is kept for a month
     return found
 
 
-async def _cancel(db: Database, hold_id: int, wait: ReceiptWait) -> None:
+async def _cancel(
+    db: Database, hold_id: int, wait: ReceiptWait, ends_at: float | None, on_ended: OnEnded | None
+) -> bool:
+    """Delete all of it; False where `ends_at` (of the event loop's clock) came first.
+
+    A slice gets the time that is left, and is not cut off amid its COMMIT: nobody would tell what it ended.
+    """
+    loop = asyncio.get_running_loop()
     step = Step.MORE
     while step is not Step.DONE:
-        step = await cancel_some(db, hold_id, wait)
+        left = _SLICE if ends_at is None else min(_SLICE, ends_at - loop.time())
+        if left <= 0:
+            return False
+        try:
+            step = await cancel_some(db, hold_id, wait, on_ended, timeout=left)
+        except StoreUnavailable:
+            if ends_at is None or loop.time() < ends_at:
+                raise
+            return False
         if step is Step.LATER:
             await asyncio.sleep(_LATER)
-    await release(db, hold_id, author=_SELF)
-    await finish(db, hold_id)
+    return True
 
 
 async def finish(db: Database, hold_id: int) -> None:
@@ -209,12 +233,12 @@ async def finish(db: Database, hold_id: int) -> None:
         pass
 
 
-async def continue_holds(db: Database, wait: ReceiptWait) -> int:
+async def continue_holds(db: Database, wait: ReceiptWait, on_ended: OnEnded | None = None) -> int:
     """Do one slice of every hold that is released and not settled, and of every cancel; returns how many of these have
-    more."""
+    more. `on_ended` is told of what cancels end."""
     more = 0
     for hold_id in await unfinished_holds(db):
-        step = await cancel_some(db, hold_id, wait)
+        step = await cancel_some(db, hold_id, wait, on_ended)
         if step is Step.DONE and not await release(db, hold_id, author=_SELF):
             step = await settle_some(db, hold_id)
         elif step is Step.DONE:

@@ -11,8 +11,8 @@ from typing import Any, Final, NamedTuple
 
 from payk.domain.message import MessageState
 from payk.store.database import Database
+from payk.store.ending import Cause, OnEnded, ending
 from payk.store.queries import sql
-from payk.store.upkeep import finish
 
 __all__ = ["Known", "end_open", "erase", "find_known", "open_messages"]
 
@@ -55,14 +55,18 @@ async def open_messages(db: Database, phone: str) -> Known:
     return Known(*row)
 
 
-async def end_open(db: Database, phone: str, highest: int) -> int:
+async def end_open(db: Database, phone: str, highest: int, on_ended: OnEnded | None = None) -> int:
     """End the messages to a number: what was not handed over is Deleted, what was is Unknown; how many were ended.
+    `on_ended` is told of them.
 
     Those in the hands of a process stay: nobody knows yet whether they are sent.
     """
     ended, above = 0, 0
     while True:
-        async with db.transaction(60.0) as connection:
+        async with ending(db, Cause.FORGOTTEN, on_ended, why="its number is forgotten", timeout=60.0) as (
+            connection,
+            endings,
+        ):
             found = await connection.fetch(sql("forgetting.find_open"), phone, highest, above, BATCH)
             ids = [row["message_id"] for row in found]
             if not ids:
@@ -70,14 +74,14 @@ async def end_open(db: Database, phone: str, highest: int) -> int:
             await connection.execute(sql("upkeep.drop_unsent"), ids)
             rows = await connection.fetch(sql("forgetting.lock_open"), ids)
             ended += len(rows)
-            await finish(connection, rows, MessageState.DELETED, only=(MessageState.NONE,))
+            await endings.finish(rows, MessageState.DELETED, only=(MessageState.NONE,))
             due = [row for row in rows if row["due"] is not None]
             await connection.execute(
                 sql("upkeep.stop_awaiting"), [row["due"] for row in due], [row["message_id"] for row in due]
             )
             await connection.execute(sql("recovery.deal_with"), ids, False)
             rows = await connection.fetch(sql("forgetting.lock_open"), ids)
-            await finish(connection, rows, MessageState.UNKNOWN, only=_OPEN)
+            await endings.finish(rows, MessageState.UNKNOWN, only=_OPEN)
         above = ids[-1]
 
 

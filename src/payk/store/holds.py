@@ -20,8 +20,8 @@ from payk.domain.message import MessageState, SmsType, label_keys
 from payk.domain.receipt import ReceiptWait
 from payk.store.arrays import columns
 from payk.store.database import Connection, Database
+from payk.store.ending import Cause, Endings, OnEnded, ending
 from payk.store.queries import sql
-from payk.store.upkeep import finish
 from payk.store.wakeups import Flow
 
 __all__ = [
@@ -305,9 +305,11 @@ def _other_key(label: str | None, held: Collection[int]) -> int:
     return next((key for key in label_keys(label) if key not in held), label_keys(label)[1])
 
 
-async def cancel_some(db: Database, hold_id: int, wait: ReceiptWait) -> Step:
-    """Delete a slice of what a cancel covers. When it is DONE the hold is to be released."""
-    async with db.transaction() as connection:
+async def cancel_some(
+    db: Database, hold_id: int, wait: ReceiptWait, on_ended: OnEnded | None = None, *, timeout: float = 10.0
+) -> Step:
+    """Delete a slice of what a cancel covers; `on_ended` is told of it. When it is DONE the hold is to be released."""
+    async with ending(db, Cause.CANCELLED, on_ended, timeout=timeout) as (connection, endings):
         turn = await connection.fetchrow(sql("holds.turn"), hold_id, FOLLOWED)
         if turn is None or turn["released_at"] is not None:
             return Step.DONE
@@ -322,8 +324,9 @@ async def cancel_some(db: Database, hold_id: int, wait: ReceiptWait) -> Step:
         claimed = await _with_label(connection, window["claimed"] or [], turn["label"])
         cancelled, later = 0, 0
         if window["message_ids"]:
+            endings.why = f"hold {hold_id} by {turn['author']}"
             rows = await connection.fetch(sql("holds.lock_messages"), window["message_ids"], turn["label"])
-            cancelled = len(await _drop(connection, rows, wait))
+            cancelled = len(await _drop(connection, endings, rows, wait))
             later = len(rows) - cancelled
         # What the second walk finds to delete the first one had found claimed.
         too_late = claimed + later if turn["first"] else -cancelled
@@ -338,7 +341,9 @@ async def _with_label(connection: Connection, message_ids: Sequence[int], label:
     return int(await connection.fetchval(sql("holds.with_label"), message_ids, label))
 
 
-async def _drop(connection: Connection, rows: Sequence[asyncpg.Record], wait: ReceiptWait) -> list[int]:
+async def _drop(
+    connection: Connection, endings: Endings, rows: Sequence[asyncpg.Record], wait: ReceiptWait
+) -> list[int]:
     """Send nothing more of these messages, whose records are locked, but for what is claimed; those that are Deleted.
 
     Parts that an operator has, or may have, are not touched: their receipts are awaited.
@@ -348,18 +353,26 @@ async def _drop(connection: Connection, rows: Sequence[asyncpg.Record], wait: Re
     dropped |= {row[0] for row in await connection.fetch(sql("holds.drop_waiting"), ids)}
     gone = [row for row in rows if row["message_id"] in dropped]
     if gone:
-        await finish(connection, gone, MessageState.DELETED, only=(MessageState.NONE,))
+        await endings.finish(gone, MessageState.DELETED, only=(MessageState.NONE,))
         await connection.execute(sql("upkeep.await_receipts"), sorted(dropped), wait.wait, wait.grace)
     return [row["message_id"] for row in gone if row["state"] == MessageState.NONE]
 
 
 async def cancel_messages(
-    db: Database, client_id: int, message_ids: Sequence[int], wait: ReceiptWait, *, timeout: float = 10.0
+    db: Database,
+    client_id: int,
+    message_ids: Sequence[int],
+    wait: ReceiptWait,
+    on_ended: OnEnded | None = None,
+    *,
+    timeout: float = 10.0,
 ) -> Mapping[int, Cancelled]:
-    """Delete messages of a client that no operator can have; what became of each, in one transaction."""
-    async with db.transaction(timeout) as connection:
+    """Delete messages of a client that no operator can have; what became of each, in one transaction. `on_ended` is
+    told of those of which nothing more is sent.
+    """
+    async with ending(db, Cause.CANCELLED, on_ended, why="by its client", timeout=timeout) as (connection, endings):
         rows = await connection.fetch(sql("holds.lock_chosen"), client_id, sorted(set(message_ids)))
-        now = set(await _drop(connection, [row for row in rows if not _is_done(row)], wait))
+        now = set(await _drop(connection, endings, [row for row in rows if not _is_done(row)], wait))
     states = {row["message_id"]: row["state"] for row in rows}
 
     def became(message_id: int) -> Cancelled:

@@ -7,7 +7,9 @@ operators gave and answers that never came, are written all the same, and what a
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import field
 
 import asyncpg
 
@@ -25,6 +27,7 @@ from payk.store.charging import refund
 from payk.store.claims import Claim
 from payk.store.commits import transaction_mark, was_committed
 from payk.store.database import Connection, Database
+from payk.store.ending import count_ended
 from payk.store.errors import OutcomeUnknown, StoreUnavailable
 from payk.store.last_commits import Submit
 from payk.store.queries import sql
@@ -54,6 +57,8 @@ class Recorded:
     """Seconds since the last part was written (since the claim, where none was)."""
     whole: bool = False
     """Whether one submit_sm carried all parts (message_payload)."""
+    times: Mapping[int, tuple[int, int]] | None = field(default=None, compare=False)
+    """By part from when to when its submit took, in nanoseconds since 1970; None where nobody asked, or knows."""
 
     @property
     def parts(self) -> int:
@@ -91,6 +96,7 @@ def decided(
     directory: CurrentDirectory,
     rules: RetryRules,
     jitter: float,
+    times: Mapping[int, tuple[int, int]] | None = None,
 ) -> Recorded | None:
     """The outcomes of a claim with what follows from them; None if its link is not known here (yet)."""
     link = directory.link_of(claim.link_id)
@@ -100,7 +106,7 @@ def decided(
     attempt = Attempt(claim.attempt, claim.uncertain_count, claim.retrying_since)
     decision = decide(outcomes, attempt, policy, rules, jitter)
     whole = link.long_text is LongText.PAYLOAD and claim.parts_left is None
-    return Recorded(claim, link.operator_id, outcomes, decision, age, whole)
+    return Recorded(claim, link.operator_id, outcomes, decision, age, whole, times)
 
 
 async def record_outcomes(
@@ -119,6 +125,7 @@ async def record_outcomes(
     mark = ""
     early: list[int] = []
     flows: list[tuple[Flow, int]] = []
+    ended: _Ended = Counter()
     try:
         async with db.transaction(timeout) as connection:
             if plain:
@@ -126,10 +133,11 @@ async def record_outcomes(
             if others:
                 mark, of_others = await _write_facts(connection, others)
                 early += of_others
-                flows = await _leave_claims(connection, incarnation, others, wait)
+                flows = await _leave_claims(connection, incarnation, others, wait, ended)
     except OutcomeUnknown as error:
         if not await was_committed(db, mark, deadline=None, is_there=_were_recorded(records)):
             raise StoreUnavailable("the transaction was rolled back") from error
+    count_ended(ended)
     db.last_commits.recorded(_submits(records))
     db.wakeups.add(flows)
     return early
@@ -203,6 +211,8 @@ async def put_back_unknown(db: Database, incarnation: int, link_id: int, known: 
 
 _REFUSED = frozenset({MessageState.REJECTED, MessageState.UNDELIVERABLE})
 """What a part becomes that the operator refuses for good, or for too long."""
+_Ended = Counter[tuple[MessageState, str]]
+"""Messages by their new state and what brought it (payk.store.ending.count_ended)."""
 _Key = tuple[int, str, tuple[object, ...]]
 """Message, operator's id, and the rest: age in ms, operator, link, part, number of the try."""
 
@@ -283,9 +293,9 @@ async def _hand_over(
 
 
 async def _leave_claims(
-    connection: Connection, incarnation: int, records: Sequence[Recorded], wait: ReceiptWait
+    connection: Connection, incarnation: int, records: Sequence[Recorded], wait: ReceiptWait, ended: _Ended
 ) -> list[tuple[Flow, int]]:
-    """Every message leaves its claim. Returns what is in the queue again."""
+    """Every message leaves its claim. Returns what is in the queue again; those that became final are counted."""
     recut = [(record.claim.message_id, record.parts) for record in records if record.parts != record.claim.parts]
     if recut:
         await connection.execute(sql("outcomes.recut"), *columns(recut))
@@ -296,10 +306,10 @@ async def _leave_claims(
         rows = await connection.fetch(sql("outcomes.lock_messages"), [record.claim.message_id for record in others])
         locked = {row["message_id"]: row for row in rows}
     single = [record for record in records if record.parts == 1]
-    taken_away, unsent = await _write_single(connection, incarnation, single, wait)
+    taken_away, unsent = await _write_single(connection, incarnation, single, wait, ended)
     several = [record for record in records if record.parts > 1]
     if several:
-        of_several, unsent_of_several = await _write_several(connection, incarnation, several, locked, wait)
+        of_several, unsent_of_several = await _write_several(connection, incarnation, several, locked, wait, ended)
         taken_away += of_several
         unsent += unsent_of_several
     flows = await _send_again(connection, incarnation, others, locked, wait) if others else []
@@ -318,7 +328,7 @@ async def _leave_claims(
 
 
 async def _write_single(
-    connection: Connection, incarnation: int, records: Sequence[Recorded], wait: ReceiptWait
+    connection: Connection, incarnation: int, records: Sequence[Recorded], wait: ReceiptWait, ended: _Ended
 ) -> tuple[list[Recorded], list[int]]:
     """Messages of one part, but for those that are sent again. Returns those whose claim was taken away, and the
     messages that surely nobody took, of which something may be given back.
@@ -341,7 +351,10 @@ async def _write_single(
         _, _, taken_away = await _hand_over(connection, incarnation, handed, [None] * len(handed), wait)
         handed = {message_id: handed[message_id] for message_id in taken_away}
     if refused:
-        unsent = await connection.fetchval(sql("outcomes.refuse"), incarnation, *columns(refused))
+        row = await connection.fetchrow(sql("outcomes.refuse"), incarnation, *columns(refused))
+        assert row is not None  # it is one row whatever there is
+        unsent = row["unsent"]
+        ended.update((MessageState(state), "refusal") for state in row["states"])
     if again:
         await connection.execute(sql("outcomes.mark_submitted"), *columns(again))
     return list(handed.values()), unsent
@@ -353,6 +366,7 @@ async def _write_several(
     records: Sequence[Recorded],
     locked: Mapping[int, asyncpg.Record],
     wait: ReceiptWait,
+    ended: _Ended,
 ) -> tuple[list[Recorded], list[int]]:
     """Messages of several parts: the states of the parts and what they fold into. Returns as `_write_single`."""
     ids = [record.claim.message_id for record in records]
@@ -373,6 +387,8 @@ async def _write_several(
         new = advance(current, fold(parts))
         if current is MessageState.NONE and record.claim.uncertain_count == 0 and _REFUSED.issuperset(parts):
             unsent.append(message_id)
+        if new is not current:
+            ended[new, "correction" if is_final(current) else "refusal"] += 1
         submitted = record.decision.part_states != {}
         rows.append(
             (message_id, int(current), int(new), array_literal(parts), is_final(new),

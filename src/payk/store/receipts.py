@@ -33,6 +33,7 @@ from payk.domain.states import CORRECTABLE, FINAL, advance, fold, is_final
 from payk.metrics.catalogue import LAST_RECEIPT, RECEIPTS, RECEIVED_AFTER
 from payk.store.arrays import array_literal, by_kind, columns
 from payk.store.database import Connection, Database
+from payk.store.ending import count_ended
 from payk.store.queries import sql
 from payk.store.resending import drop_messages, drop_parts, keep_unnamed
 from payk.value import value
@@ -100,6 +101,8 @@ class Settled:
     """SmsType and Priority of its message, where its age is known."""
     alone: bool = field(default=True, compare=False)
     """Whether its submit was the whole message, and was answered."""
+    corrects: bool = field(default=False, compare=False)
+    """Whether the message was final before, as Unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +154,8 @@ class _Said:
     """What receipts make of their messages, by receipt."""
 
     became: dict[int, MessageState] = field(default_factory=dict)
+    corrected: set[int] = field(default_factory=set)
+    """Receipts whose message was final before."""
     against: dict[int, MessageState] = field(default_factory=dict)
     changed: set[int] = field(default_factory=set)
     reasons: dict[int, str] = field(default_factory=dict)
@@ -234,11 +239,14 @@ def count_matched(
     reports: Sequence[ReceiptReport], settled: Sequence[Settled], directory: CurrentDirectory, now: datetime
 ) -> None:
     """Count the receipts that were matched and how old they were, those at once and those that were parked before; and
-    note by `now` when each operator's last one was.
+    the messages that they ended. By `now` it is noted when each operator's last one was.
     """
     told: Counter[tuple[int, str]] = Counter()
     ages: dict[tuple[int, tuple[int, int]], list[float]] = defaultdict(list)
+    ended: Counter[tuple[MessageState, str]] = Counter()
     for report, one in zip(reports, settled, strict=True):
+        if one.became is not None:
+            ended[one.became, "correction" if one.corrects else "receipt"] += 1
         if one.message_id is not None:
             told[report.operator_id, "other" if report.state is None else report.state.name.lower()] += 1
             if one.age is not None and one.kind is not None:
@@ -250,6 +258,7 @@ def count_matched(
     for (operator_id, (sms_type, priority)), seconds in ages.items():
         lane = lane_of(SmsType(sms_type), Priority(priority))
         RECEIVED_AFTER.observe(seconds, name(operator_id), lane.name.lower())
+    count_ended(ended)
 
 
 async def _with_messages(connection: Connection, settled: Sequence[Settled]) -> list[Settled]:
@@ -410,6 +419,7 @@ async def _settle(
             matches[index].attempt or None,
             kind=matches[index].of[:2],
             alone=matches[index].of[2] == 1 and not matches[index].uncertain,
+            corrects=index in said.corrected,
         )
         if index in matches
         else Settled(None)
@@ -689,6 +699,8 @@ def _say(
     elif _ends(new) and (against := next((state for state in before if _ends(state) and state is not new), None)):
         said.against[index] = against
     if advance(states[message_id], after) is not states[message_id]:
+        if is_final(states[message_id]):
+            said.corrected.add(index)
         states[message_id] = said.became[index] = after
 
 

@@ -17,8 +17,8 @@ from payk.domain.receipt import ReceiptWait
 from payk.domain.states import is_final
 from payk.store.arrays import array_literal, columns
 from payk.store.database import Connection, Database
+from payk.store.ending import Cause, Endings, OnEnded, ending
 from payk.store.queries import sql
-from payk.store.upkeep import finish
 from payk.store.wakeups import Flow
 
 __all__ = ["AtRisk", "Choice", "Counts", "at_risk", "give_up", "ids_ahead", "open_line", "release"]
@@ -103,14 +103,15 @@ async def open_line(db: Database, ahead: int | None) -> tuple[int, int]:
     return count, above
 
 
-async def release(db: Database, choice: Choice, wait: ReceiptWait) -> Counts:
-    """Send what was chosen: it returns to the queue. What is too late to be sent becomes Unknown."""
+async def release(db: Database, choice: Choice, wait: ReceiptWait, on_ended: OnEnded | None = None) -> Counts:
+    """Send what was chosen: it returns to the queue. What is too late to be sent becomes Unknown; `on_ended` is told of
+    that."""
     total = Counts()
     last = 0
     while True:
-        async with db.transaction() as connection:
+        async with ending(db, Cause.GIVEN_UP, on_ended, why="too late to be sent") as (connection, endings):
             rows = await _choose(connection, choice, last)
-            done, flows = await _release(connection, rows, wait)
+            done, flows = await _release(connection, endings, rows, wait)
         db.wakeups.add(flows)
         total += done
         if len(rows) < BATCH:
@@ -118,15 +119,15 @@ async def release(db: Database, choice: Choice, wait: ReceiptWait) -> Counts:
         last = rows[-1]["message_id"]
 
 
-async def give_up(db: Database, choice: Choice) -> Counts:
-    """Send nothing of what was chosen: it becomes Unknown, which a late receipt still corrects."""
+async def give_up(db: Database, choice: Choice, on_ended: OnEnded | None = None) -> Counts:
+    """Send nothing of what was chosen: it becomes Unknown, which a late receipt still corrects. `on_ended` is told."""
     total = Counts()
     last = 0
     while True:
-        async with db.transaction() as connection:
+        async with ending(db, Cause.GIVEN_UP, on_ended, why="set aside, and given up") as (connection, endings):
             rows = await _choose(connection, choice, last)
             if rows:
-                await finish(connection, rows, MessageState.UNKNOWN, only=_OPEN)
+                await endings.finish(rows, MessageState.UNKNOWN, only=_OPEN)
                 await connection.execute(sql("recovery.deal_with"), [row["message_id"] for row in rows], False)
         total += Counts(unknown=len(rows))
         if len(rows) < BATCH:
@@ -147,7 +148,7 @@ async def _choose(connection: Connection, choice: Choice, above: int) -> list[as
 
 
 async def _release(
-    connection: Connection, rows: Sequence[asyncpg.Record], wait: ReceiptWait
+    connection: Connection, endings: Endings, rows: Sequence[asyncpg.Record], wait: ReceiptWait
 ) -> tuple[Counts, list[tuple[Flow, int]]]:
     """Deal with a batch; what became of it, and what is in the queue again."""
     if not rows:
@@ -156,7 +157,7 @@ async def _release(
     open_ones = [row for row in rows if not row["late"] and not is_final(MessageState(row["state"]))]
     again = [row for row in open_ones if row["left"]]
     if late:
-        await finish(connection, late, MessageState.UNKNOWN, only=_OPEN)
+        await endings.finish(late, MessageState.UNKNOWN, only=_OPEN)
     flows = []
     if again:
         left = [(row["message_id"], _left(row)) for row in again]

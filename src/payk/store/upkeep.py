@@ -2,43 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-
-import asyncpg
-
-from payk.domain.failure import by_ending
 from payk.domain.message import MessageState
 from payk.domain.receipt import ReceiptWait
-from payk.domain.states import advance, fold, is_final
-from payk.store.arrays import array_literal, columns
-from payk.store.charging import refund
-from payk.store.database import Connection, Database
+from payk.store.database import Database
+from payk.store.ending import Cause, OnEnded, ending
 from payk.store.leaving import drop_partitions
 from payk.store.queries import sql
 from payk.store.wakeups import Flow
-from payk.value import value
 
-__all__ = ["Overdue", "ensure_partitions", "expire", "finish", "give_up_unanswered", "prune", "stage_due"]
-
-
-_UNSENT = (MessageState.EXPIRED, MessageState.DELETED)
-"""Endings of messages that nobody was to send any more."""
-
-
-@value
-class Overdue:
-    """A message whose time was over, as the log tells of it."""
-
-    message_id: int
-    client_id: int
-    operator_id: int | None
-    """Of its last submit."""
-    request_id: str | None
-    phone: str
-    parts: int
-    way: float
-    """Seconds since it was accepted."""
-    became: MessageState
+__all__ = ["ensure_partitions", "expire", "give_up_unanswered", "prune", "stage_due"]
 
 
 async def stage_due(db: Database, limit: int) -> int:
@@ -49,98 +21,39 @@ async def stage_due(db: Database, limit: int) -> int:
     return len(rows)
 
 
-async def expire(
-    db: Database, limit: int, wait: ReceiptWait, on_ended: Callable[[Sequence[Overdue]], None] | None = None
-) -> int:
+async def expire(db: Database, limit: int, wait: ReceiptWait, on_ended: OnEnded | None = None) -> int:
     """End messages that were not handed over in time; returns how many. `on_ended` is told of them.
 
     Parts that an operator has, or may have, are not touched: their receipts are awaited.
     """
     count = 0
     for query in ("upkeep.expired_waiting", "upkeep.expired_staged"):
-        async with db.transaction() as connection:
+        async with ending(db, Cause.LATE, on_ended, why="not sent in time") as (connection, endings):
             rows = await connection.fetch(sql(query), limit)
             if not rows:
                 continue
-            states = await finish(connection, rows, MessageState.EXPIRED, only=(MessageState.NONE,))
+            await endings.finish(rows, MessageState.EXPIRED, only=(MessageState.NONE,))
             ids = [row["message_id"] for row in rows]
             await connection.execute(sql("upkeep.drop_unsent"), ids)
             await connection.execute(sql("upkeep.await_receipts"), ids, wait.wait, wait.grace)
             count += len(rows)
-        if on_ended is not None:
-            on_ended(_overdue(rows, states))
     return count
 
 
-def _overdue(rows: Sequence[asyncpg.Record], states: Mapping[int, MessageState]) -> list[Overdue]:
-    return [
-        Overdue(
-            row["message_id"],
-            row["client_id"],
-            row["operator_id"],
-            row["request_id"],
-            row["phone"],
-            row["parts"],
-            row["way"],
-            states[row["message_id"]],
-        )
-        for row in rows
-        if row["message_id"] in states
-    ]
-
-
-async def give_up_unanswered(
-    db: Database, limit: int, on_ended: Callable[[Sequence[Overdue]], None] | None = None
-) -> int:
+async def give_up_unanswered(db: Database, limit: int, on_ended: OnEnded | None = None) -> int:
     """Messages whose final receipt did not come in time become Unknown; returns how many rows were dealt with.
 
     `on_ended` is told of them.
     """
-    states: Mapping[int, MessageState] = {}
-    async with db.transaction() as connection:
+    async with ending(db, Cause.UNANSWERED, on_ended, why="no receipt") as (connection, endings):
         rows = await connection.fetch(sql("upkeep.unanswered"), limit)
         if rows:
             open_states = (MessageState.NONE, MessageState.ENROUTE, MessageState.ACCEPTED)
-            states = await finish(connection, rows, MessageState.UNKNOWN, only=open_states)
+            await endings.finish(rows, MessageState.UNKNOWN, only=open_states)
             await connection.execute(
                 sql("upkeep.stop_awaiting"), [row["due"] for row in rows], [row["message_id"] for row in rows]
             )
-    if on_ended is not None and rows:
-        on_ended(_overdue(rows, states))
     return len(rows)
-
-
-async def finish(
-    connection: Connection, rows: Sequence[asyncpg.Record], ending: MessageState, *, only: tuple[MessageState, ...]
-) -> dict[int, MessageState]:
-    """End messages, and parts of messages, that are in one of the states `only`; `rows` are locked, with states.
-
-    What was charged of those of which no part was handed over is given back. Returns what became of those that were not
-    final.
-    """
-    unsent: set[int] = set()
-    became: dict[int, MessageState] = {}
-    changes: list[tuple[object, ...]] = []
-    for row in rows:
-        state = MessageState(row["state"])
-        array = None
-        new = ending if state in only else state
-        if ending in _UNSENT and state is MessageState.NONE and not any(row["part_states"] or ()):
-            unsent.add(row["message_id"])
-        if row["part_states"] is not None:
-            parts = [MessageState(part) for part in row["part_states"]]
-            parts = [ending if part in only else part for part in parts]
-            array = array_literal(parts)
-            folded = fold(parts)
-            new = folded if is_final(folded) else advance(state, folded)
-        if not is_final(state):
-            became[row["message_id"]] = new
-            reason = by_ending(ending) if new is ending else None  # else a part that failed before says why
-            changes.append((row["message_id"], int(state), int(new), array, is_final(new), reason))
-    if changes:
-        charged = await connection.fetchval(sql("upkeep.finish"), *columns(changes))
-        await refund(connection, sorted(unsent.intersection(charged)))
-    return became
 
 
 async def ensure_partitions(db: Database) -> int:

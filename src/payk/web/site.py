@@ -23,6 +23,7 @@ from payk.intake import Intake
 from payk.intake.preview import Previews
 from payk.logs import get_logger
 from payk.metrics.catalogue import REFUSALS
+from payk.outcome_log import OutcomeLog
 from payk.store.database import Database
 from payk.store.rates import SharedRates
 from payk.store.statuses import StatusReader
@@ -194,7 +195,7 @@ class PublicSite(Site):
             Listing(db, questions),
             Statuses(db, status_reader, questions, commands),
             Timelines(timeline_reader, questions),
-            Control(db, status_reader, questions, commands, wait),
+            Control(db, status_reader, questions, commands, wait, OutcomeLog(directory, "web")),
             Previewing(Previews(db, directory, now), commands),
         )
         own = OwnReports(Reports(db), admission, options.answer_timeout)

@@ -62,7 +62,7 @@ case when (select count(*) from gone) = cardinality($2::bigint[]) then '{}'
 
 -- name: refuse
 -- Single-part messages that were refused for good: out of the queue, final. Enroute ones were uncertain before. Answers
--- those of which something is charged, though surely nobody took them.
+-- those of which something is charged, though surely nobody took them, and the states of all that ended.
 with gone as (
     delete from waiting w
     using unnest($2::bigint[], $3::integer[], $4::smallint[], $5::double precision[], $6::text[])
@@ -75,9 +75,10 @@ with gone as (
         done_at = now(), reason = g.reason
     from gone g
     where m.message_id = g.message_id and m.state in (0, 1)
-    returning m.message_id, m.charged_on, g.uncertain_count
+    returning m.message_id, m.state, m.charged_on, g.uncertain_count
 )
-select array(select message_id from ended where charged_on is not null and uncertain_count = 0);
+select array(select message_id from ended where charged_on is not null and uncertain_count = 0) as unsent,
+       array(select state from ended) as states;
 
 -- name: mark_submitted
 -- Single-part messages that may be with an operator but will be sent again: None becomes Enroute.

@@ -15,8 +15,7 @@ returning queue_id, lane, client_id, rank, label_key, message_id;
 -- name: expired_waiting
 -- Messages in the queue, not claimed, whose time to be sent is over; locked, with their records. What is held does not
 -- expire; nor what was held, before the time that it was is added.
-select w.message_id, w.parts_left, m.state, m.part_states, m.client_id, m.operator_id, m.request_id, m.phone, m.parts,
-       date_part('epoch', now() - m.accepted_at) as way
+select w.message_id, m.state, m.part_states
 from waiting w join message m on m.message_id = w.message_id
 where w.expires_at <= now() and w.claimed_by is null and not exists (
     select from hold h
@@ -30,8 +29,7 @@ for update of w, m skip locked;
 
 -- name: expired_staged
 -- The same among the staged ones, such as those that wait for another try.
-select s.message_id, s.parts_left, m.state, m.part_states, m.client_id, m.operator_id, m.request_id, m.phone, m.parts,
-       date_part('epoch', now() - m.accepted_at) as way
+select s.message_id, m.state, m.part_states
 from staged s join message m on m.message_id = s.message_id
 where s.expires_at <= now() and not exists (
     select from hold h
@@ -48,19 +46,6 @@ for update of s, m skip locked;
 with waiting_gone as (delete from waiting where message_id = any($1::bigint[]) and claimed_by is null)
 delete from staged where message_id = any($1::bigint[]);
 
--- name: finish
--- Messages that end without a receipt, from the states they were locked in; answers those of which something is charged.
-with ended as (
-    update message m
-    set state = g.state, part_states = coalesce(g.part_states::smallint[], m.part_states),
-        done_at = case when g.final then now() end, reason = coalesce(g.reason, m.reason)
-    from unnest($1::bigint[], $2::smallint[], $3::smallint[], $4::text[], $5::boolean[], $6::text[])
-        as g (message_id, from_state, state, part_states, final, reason)
-    where m.message_id = g.message_id and m.state = g.from_state
-    returning m.message_id, m.charged_on
-)
-select array(select message_id from ended where charged_on is not null);
-
 -- name: await_receipts
 -- Messages of which some part is with an operator, and the rest will not be sent: their receipts are awaited.
 with moved as (
@@ -74,8 +59,7 @@ on conflict do nothing;
 
 -- name: unanswered
 -- Messages whose last receipt is overdue; locked, with their records.
-select a.due, a.message_id, m.state, m.part_states, m.client_id, m.operator_id, m.request_id, m.phone, m.parts,
-       date_part('epoch', now() - m.accepted_at) as way
+select a.due, a.message_id, m.state, m.part_states
 from awaiting a join message m on m.message_id = a.message_id
 where a.due <= now()
 order by a.due limit $1

@@ -17,6 +17,7 @@ from payk.domain.directory import CurrentDirectory
 from payk.domain.management_errors import ManagementCode
 from payk.domain.receipt import ReceiptWait
 from payk.domain.recipient_zone import DUSHANBE
+from payk.outcome_log import OutcomeLog
 from payk.registry.secrets import SecretBox
 from payk.store.database import Database
 from payk.web.caller import Network, caller_address
@@ -62,9 +63,11 @@ class Management:
     zone: ZoneInfo = DUSHANBE
     """Where recipients live whose number does not tell."""
     reports: Reports = field(init=False)
+    outcome_log: OutcomeLog = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "reports", Reports(self.db))
+        object.__setattr__(self, "outcome_log", OutcomeLog(self.directory, "web"))
 
 
 def management(request: Request) -> Management:

@@ -44,5 +44,5 @@ async def forget_number(caller: Known, parts: Parts, given: NumberGiven, force: 
         phone = normalise_phone(given.number)
     except Rejection as error:
         raise Problem(ManagementCode.VALUE_INVALID, error.detail, errors={"number": [error.detail]}) from error
-    done = await forget(parts.db, phone, actor=caller.actor, force=force)
+    done = await forget(parts.db, phone, parts.outcome_log.on_ended, actor=caller.actor, force=force)
     return NumberForgotten(ended=done.ended, erased=dict(done.counts))

@@ -131,6 +131,7 @@ async def cancel_waiting(caller: Known, parts: Parts, choice: Choice) -> Cancell
         author=caller.author,
         actor=caller.actor,
         reason=choice.reason,
+        on_ended=parts.outcome_log.on_ended,
         timeout=CANCEL_PATIENCE,
     )
     return Cancellation(cancelled=counts.cancelled, too_late=counts.too_late, done=counts.done)

@@ -13,6 +13,7 @@ from payk.domain.message import MessageState
 from payk.domain.receipt import ReceiptWait
 from payk.domain.states import is_final
 from payk.logs import get_logger
+from payk.outcome_log import OutcomeLog
 from payk.registry.own_traffic import cancel_label, pause_label, resume_label
 from payk.store.arrays import chunks
 from payk.store.database import Database
@@ -43,20 +44,29 @@ class Control:
     """Cancels, pauses and resumes messages of the calling client."""
 
     def __init__(
-        self, db: Database, reader: StatusReader, questions: Questions, commands: CommandReader, wait: ReceiptWait
+        self,
+        db: Database,
+        reader: StatusReader,
+        questions: Questions,
+        commands: CommandReader,
+        wait: ReceiptWait,
+        outcome_log: OutcomeLog,
     ) -> None:
         self._db = db
         self._reader = reader
         self._questions = questions
         self._commands = commands
         self._wait = wait
+        self._outcome_log = outcome_log
 
     async def cancel_one(self, exchange: Exchange) -> Answer:
         """Cancel the message whose id the path names; its status, Deleted, also where it was so before."""
         client_id, message_id, timeout = await self._questions.asked(exchange)
         exchange.storing = True
         try:
-            became = await cancel_messages(self._db, client_id, [message_id], self._wait, timeout=timeout)
+            became = await cancel_messages(
+                self._db, client_id, [message_id], self._wait, self._outcome_log.on_ended, timeout=timeout
+            )
         except OutcomeUnknown as error:
             raise doubtful() from error
         try:
@@ -88,7 +98,13 @@ class Control:
         if isinstance(chosen, str):
             timeout = max(0.0, command.timeout() - ANSWER_RESERVE)
             counts = await cancel_label(
-                self._db, command.client, chosen, self._wait, actor=command.actor, timeout=timeout
+                self._db,
+                command.client,
+                chosen,
+                self._wait,
+                self._outcome_log.on_ended,
+                actor=command.actor,
+                timeout=timeout,
             )
             return _cancelled(counts.cancelled, counts.too_late, done=counts.done)
         states: list[Cancelled] = []
@@ -103,7 +119,8 @@ class Control:
 
     async def _cancel_some(self, command: Command, ids: Sequence[int]) -> list[Cancelled]:
         client_id = command.client.client_id
-        became = dict(await cancel_messages(self._db, client_id, ids, self._wait, timeout=command.timeout()))
+        told = self._outcome_log.on_ended
+        became = dict(await cancel_messages(self._db, client_id, ids, self._wait, told, timeout=command.timeout()))
         command.begun = True
         strangers = [message_id for message_id in ids if became[message_id] is Cancelled.UNKNOWN]
         if strangers:  # another centre may have sent them
