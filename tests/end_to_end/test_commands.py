@@ -11,6 +11,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import asyncpg
+
 from tests.end_to_end.payk import KEY, Payk, registry
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
@@ -82,6 +84,27 @@ async def test_check_looks_at_everything_and_its_exit_code_says_so(payk_on_serve
     assert other_key.returncode == 2
     assert "FAIL  " in other_key.stdout
     assert "the key of this database" in other_key.stdout
+
+
+async def test_check_names_the_process_that_cannot_follow_the_registry(payk_on_server: Payk, dsn: str) -> None:
+    operator = await payk_on_server.simulate()
+    await payk_on_server.apply(registry(operator.port))
+    await payk_on_server.serve("--roles", "api")
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.execute("""update payk.client set uncertain = '{"otp": "guess"}'""")
+        await connection.execute("update payk.registry_version set version = version + 1")
+        async with asyncio.timeout(10):
+            while not await connection.fetchval("select exists (select from payk.process where warnings <> '{}')"):
+                await asyncio.sleep(0.05)
+    finally:
+        await connection.close()
+    checked = await payk_on_server.run("check")
+    assert checked.returncode == 2
+    [process, stored] = [line for line in checked.stdout.splitlines() if not line.startswith(("ok ", "warn "))]
+    assert re.match(r"FAIL  process \d+ on ", process)
+    assert "version 2 of the registry is not known to this Payk, which works by version 1" in process
+    assert stored == "FAIL  client bank: uncertain {'otp': 'guess'} is not known to this Payk"
 
 
 async def test_check_of_a_database_that_does_not_answer_or_is_not_migrated(payk: Payk, empty_dsn: str) -> None:

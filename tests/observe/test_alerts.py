@@ -224,6 +224,8 @@ async def into_trouble(stage: Stage) -> None:
     assert answer.status_code == 403, answer.text
     await stage.prometheus.until(quick('operator:payk_waiting_messages:sum{operator="gone"} offset 15m'))
     await stage.send("992930000002", 1_200, SmsType=3)  # more than a quarter of an hour before
+    await by_hand(stage, "update payk.link set options = options || '{\"long_text\": \"morse\"}' where name = 'gone-1'")
+    await by_hand(stage, "update payk.registry_version set version = version + 1")
 
 
 async def guessing(stage: Stage) -> None:

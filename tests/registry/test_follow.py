@@ -16,10 +16,14 @@ import pytest
 
 from payk.domain.account import Client
 from payk.domain.directory import CurrentDirectory, Directory
+from payk.domain.operator import Link, Operator
+from payk.metrics.catalogue import REGISTRY_NOT_UNDERSTOOD
 from payk.registry import follow
 from payk.registry.errors import DirectoryError
 from payk.registry.follow import Follower, load
+from payk.registry.taken import without
 from payk.store.database import Database
+from payk.store.registry import read_taken
 
 from .conftest import Applies
 
@@ -281,6 +285,62 @@ async def test_what_is_taken_away_is_refused_within_a_second_however_large_the_r
     assert len(in_force().keys) == 29_999
 
 
+async def test_operators_links_and_routes_are_left_within_a_second_however_large_the_registry_is(
+    database: Database, applies: Applies
+) -> None:
+    await large_registry(database)
+    access = {"host": "127.0.0.1", "port": 1, "system_id": "payk", "password": "payk"}
+    links = [{"name": "spare-1", **access}, {"name": "spare-2", **access}]
+    special = {"prefix": "992", "client": "client 6000", "sender": "Sender 2", "operators": ["spare"]}
+    await applies({"operator": [{"name": "spare", "link": links}], "route": [special]})
+
+    def in_force() -> Directory:
+        return changes.current.value
+
+    def spare() -> Operator:
+        return next(operator for operator in in_force().operators.values() if operator.name == "spare")
+
+    def link(name: str) -> Link:
+        return next(link for link in spare().links if link.name == name)
+
+    def carried(phone: str, client: str = "client 9000", sender: str = "") -> bool:
+        return in_force().routes.choose(phone, client_of(in_force(), client).client_id, sender) is not None
+
+    def of_link(name: str, **options: Any) -> dict[str, Any]:
+        return {"operator": [{"name": "spare", "link": [{"name": name, **options}]}]}
+
+    async with following(database) as changes, busy_loop():
+        await applies(of_link("spare-1", draining=True))
+        await within_a_second(lambda: link("spare-1").draining)
+        assert changes.seen.empty(), "the whole is loaded later"
+        await applies(of_link("spare-1", draining=False))
+        await within_a_second(lambda: not link("spare-1").draining)
+        await applies(of_link("spare-2", enabled=False))
+        await within_a_second(lambda: {found.name for found in in_force().links().values()} == {"spare-1"})
+        await applies({"operator": [{"name": "spare", "draining": True}]})
+        await within_a_second(lambda: spare().draining)
+        await applies({"operator": [{"name": "spare", "enabled": False}]})
+        await within_a_second(lambda: not spare().enabled)
+        assert in_force().links() == {}
+        assert carried("100011") and carried("992900000001", "client 6000", "sender 2")
+        await applies({"route": [{"prefix": "10001", "enabled": False}]})
+        await within_a_second(lambda: not carried("100011"))
+        await applies({"route": [{**special, "sender": "sender 2", "enabled": False}]})
+        await within_a_second(lambda: not carried("992900000001", "client 6000", "sender 2"))
+    assert carried("100021")
+    assert sum(1 for _ in in_force().routes) == 10_001
+
+
+async def test_what_is_resumed_with_other_settings_waits_for_the_whole(database: Database, applies: Applies) -> None:
+    access = {"name": "tcell-1", "host": "a.tj", "port": 1, "system_id": "x", "password": "x", "draining": True}
+    await applies({"operator": [{"name": "tcell", "draining": True, "link": [access]}]})
+    known = await load(database)
+    await applies({"operator": [{"name": "tcell", "draining": False, "health": False, "link": [{"window": 5}]}]})
+    await applies({"operator": [{"name": "tcell", "link": [{"draining": False}]}]})
+    [operator] = without(known, await read_taken(database, known.version)).operators.values()
+    assert operator.draining and operator.links[0].draining
+
+
 async def test_what_was_taken_away_while_the_whole_was_loaded_stays_away(database: Database, applies: Applies) -> None:
     await large_registry(database)
     async with following(database) as changes, busy_loop():
@@ -307,12 +367,13 @@ async def test_what_is_taken_away_is_followed_where_the_rest_is_not_understood(
     current = CurrentDirectory(await load(database))
     follower = Follower(database, current)
     following = asyncio.create_task(follower.run())
-    assert follower.warnings() == []
+    assert follower.warnings() == [] and follower.figures() == {REGISTRY_NOT_UNDERSTOOD: {(): False}}
     async with database.transaction() as connection:
         await connection.execute("""update link set options = options || '{"long_text": "morse"}'""")
         await connection.execute("update registry_version set version = version + 1")
     await within_a_second(lambda: follower.warnings() != [])
     [warning] = follower.warnings()
+    assert follower.figures() == {REGISTRY_NOT_UNDERSTOOD: {(): True}}
     assert "version 2 of the registry is not known to this Payk, which works by version 1" in warning
 
     await applies({"client": [{"name": "demo", "key": [{"sha256": digests[0].hex(), "revoked": True}]}]})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from payk.store.census import live_processes
 from payk.store.database import Database
 from payk.store.processes import (
     Beat,
@@ -59,6 +60,8 @@ async def test_a_heartbeat_is_heard_until_the_end(scene: Scene) -> None:
     first, second = [await heartbeat(scene.db, scene.incarnation, timeout=1) for _ in range(2)]
     assert first is not None and second is not None and second.beats == first.beats + 1
     assert first.known and first.line == second.line
+    await heartbeat(scene.db, scene.incarnation, timeout=1, warnings=["this", "that"])
+    assert [process.warnings for process in await live_processes(scene.db)] == [("this", "that")]
     await end_process(scene.db, scene.incarnation)
     assert await heartbeat(scene.db, scene.incarnation, timeout=1) is None
     assert await is_registered(scene.db, scene.incarnation) and not await is_registered(scene.db, 1_000_000)

@@ -152,8 +152,17 @@ async def run_centre(
     clock, random = Clock(), Random()
     await ensure_partitions(db)
     directory = CurrentDirectory(await load_directory(db))
-    incarnation = Incarnation(db, clock, roles=[str(role) for role in roles], lease=settings.lease, key_ids=keys.ids)
+    follower = Follower(db, directory)
+    incarnation = Incarnation(
+        db,
+        clock,
+        roles=[str(role) for role in roles],
+        lease=settings.lease,
+        key_ids=keys.ids,
+        warnings=follower.warnings,
+    )
     await incarnation.begin()
+    digests = await digest_keys(db, keys)
     sealing = SealingFollower(db, keys, texts)
     await sealing.look()
     centre_figures = CentreFigures(db, directory, clock, settings.low_balance)
@@ -164,7 +173,6 @@ async def run_centre(
     await disks.look()
     wait = ReceiptWait(settings.receipt_wait, settings.receipt_grace)
     rules = settings.retry_rules
-    follower = Follower(db, directory)
     readiness = _readiness(db, watch, follower, [tls for tls in (doors.api_tls, doors.admin_tls) if tls is not None])
     _allow_files(settings.connections)
 
@@ -199,7 +207,11 @@ async def run_centre(
                 figures=centre_figures,
             ):
                 start(keep(duty, db, incarnation), f"duty {duty.name}")
-        asked: list[Callable[[], Readings]] = [lambda: centre_figures.readings, lambda: disks.readings]
+        asked: list[Callable[[], Readings]] = [
+            lambda: centre_figures.readings,
+            lambda: disks.readings,
+            follower.figures,
+        ]
         sending = None
         if Role.DISPATCH in roles:
             dispatcher = Dispatcher(
@@ -237,7 +249,6 @@ async def run_centre(
             )
         ]
         if doors.api is not None:
-            digests = await digest_keys(db, keys)
             site = _public_site(settings, group, engines, db, directory, texts, digests, clock, readiness, wait)
             servers.append(HttpServer(site, doors.api, patience=DOOR_PATIENCE, limits=limits, tls=doors.api_tls))
         serving = [group.create_task(server.run(), name="http server") for server in servers]

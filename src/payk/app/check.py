@@ -20,11 +20,13 @@ from payk.registry.errors import RegistryError
 from payk.registry.file import load as load_file
 from payk.registry.follow import load as load_directory
 from payk.registry.secrets import SecretBox
+from payk.registry.unwise import without_reserve
 from payk.sealing import KeyRing
 from payk.settings import Settings
 from payk.store.advice import durability, encryption, listening
 from payk.store.audit import Verdict
 from payk.store.audit import verify as verify_audit
+from payk.store.census import live_processes
 from payk.store.continuity import look
 from payk.store.database import Database
 from payk.store.embedded import EmbeddedError
@@ -89,6 +91,7 @@ async def _check_database(settings: Settings, db: Database, file: Path | None) -
     findings.append(_fit(held is None, held or "no history was lost"))
     chain = await verify_audit(db, last=AUDIT_ENTRIES)
     findings.append(_fit(chain.whole, _of_audit(chain)))
+    findings += await _check_processes(db)
     ahead = await clock_difference(db)
     findings.append(_fit(abs(ahead) < CLOCK_TOLERANCE, f"clock differs from the database's by {ahead:+.3f} s"))
     try:
@@ -98,10 +101,21 @@ async def _check_database(settings: Settings, db: Database, file: Path | None) -
         if file is not None:
             await apply_file(db, box, load_file(file, os.environ), author="payk check", dry_run=True)
             findings.append(_fit(True, f"{file} can be applied"))
-        findings += await _check_links(await load_directory(db), box, await learned_id_modes(db))
+        directory = await load_directory(db)
+        findings += _check_clients(directory)
+        findings += await _check_links(directory, box, await learned_id_modes(db))
     except (RegistryError, StartError) as error:
         findings += [_fit(False, line) for line in str(error).splitlines()]
     return findings
+
+
+async def _check_processes(db: Database) -> list[_Finding]:
+    """What running processes find wrong with themselves."""
+    return [
+        _fit(False, f"process {process.pid} on {process.host.partition('/')[0]}: {warning}")
+        for process in await live_processes(db)
+        for warning in process.warnings
+    ]
 
 
 def _of_audit(chain: Verdict) -> str:
@@ -152,6 +166,18 @@ async def _check_secrets(db: Database, keys: KeyRing) -> list[_Finding]:
         where = ", ".join(f"{pid} on {host.partition('/')[0]}" for host, pid in why)
         findings.append(_Finding(_Verdict.WARN, f"texts of Otp are stored in the clear: older processes run, {where}"))
     return findings
+
+
+def _check_clients(directory: Directory) -> list[_Finding]:
+    lacking = [
+        client.name
+        for client in directory.clients.values()
+        if client.enabled
+        and client.limits.prepaid
+        and not client.limits.otp_reserve
+        and not client.limits.otp_overdraft
+    ]
+    return [_Finding(_Verdict.WARN, warning) for warning in without_reserve(sorted(lacking))]
 
 
 async def _check_links(directory: Directory, box: SecretBox, learned: Mapping[int, LearnedIdMode]) -> list[_Finding]:

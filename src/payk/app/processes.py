@@ -64,6 +64,7 @@ def _as_json(alive: Sequence[LiveProcess], directory: Directory, links: Sequence
                     "StartedAt": _utc(process.started_at),
                     "SilentFor": round(process.silent_for, 3),
                     "Duties": process.duties,
+                    "Warnings": process.warnings,
                     "Binds": [
                         {
                             "Link": _name(directory, bind.link_id),
@@ -130,7 +131,8 @@ def _print_tables(alive: Sequence[LiveProcess], directory: Directory, links: Seq
     for link, number in _unheld(alive, directory):
         binds.add_row(f"{link} {number}", "nobody", "", "")
     console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else WIDE)
-    console.print(table, "", binds, "", _table_of_links(links), sep="\n")
+    warnings = [f"process {process.incarnation}: {warning}" for process in alive for warning in process.warnings]
+    console.print(table, *warnings, "", binds, "", _table_of_links(links), sep="\n")
 
 
 def _table_of_links(links: Sequence[LinkState]) -> Table:

@@ -51,6 +51,7 @@ __all__ = [
     "RECEIPTS_PARKED",
     "RECEIVED_AFTER",
     "REFUSALS",
+    "REGISTRY_NOT_UNDERSTOOD",
     "SUBMITTED_AFTER",
 ]
 
@@ -207,6 +208,12 @@ DATABASE_CONNECTIONS = Gauge(
     "Connections of the pool: used, idle, and unopened that it may still open.",
     "connections",
     ("state",),
+)
+REGISTRY_NOT_UNDERSTOOD = Gauge(
+    "payk_registry_not_understood",
+    "1 while the registry has a version that this process cannot take in: it works by an older one, without what was"
+    " taken away since; take max.",
+    "0 or 1",
 )
 BATCH_ITEMS = Histogram(
     "payk_batch_items",

@@ -18,6 +18,8 @@ from payk.domain.message import SmsType
 from payk.domain.operator import Link, Operator
 from payk.domain.route import Carriers, Route, RouteTable, lists_drawn
 from payk.logs import get_logger
+from payk.metrics.catalogue import REGISTRY_NOT_UNDERSTOOD
+from payk.metrics.family import Readings
 from payk.registry.drawing import carriers_of
 from payk.registry.errors import DirectoryError
 from payk.registry.key import Key, Option
@@ -85,9 +87,9 @@ async def load(db: Database) -> Directory:
 class Follower:
     """Keeps `current` at the version that the database has.
 
-    What is taken away (keys, clients, senders) or held is in force first, however large the registry is and even where
-    the rest of it cannot be understood. While the database is away the last known directory stays in force.
-    `on_change` is called with each directory that was loaded, after it came into force.
+    What is taken away (keys, clients, senders, operators, links, routes), drained or held is in force first, however
+    large the registry is and even where the rest of it cannot be understood. While the database is away the last known
+    directory stays in force. `on_change` is called with each directory that was loaded, after it came into force.
     """
 
     def __init__(self, db: Database, current: CurrentDirectory) -> None:
@@ -110,6 +112,10 @@ class Follower:
             return []
         told = f"version {self._not_understood} of the registry is not known to this Payk, which works by version"
         return [f"{told} {self._base.version}, without what was taken away since; its log says why"]
+
+    def figures(self) -> Readings:
+        """The same as a figure."""
+        return {REGISTRY_NOT_UNDERSTOOD: {(): self._not_understood is not None}}
 
     async def run(self) -> None:
         """Follow until cancelled."""

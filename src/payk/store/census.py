@@ -37,6 +37,8 @@ class LiveProcess:
     """Seconds since its last heartbeat, by the database's clock."""
     duties: tuple[str, ...]
     binds: tuple[LeasedBind, ...]
+    warnings: tuple[str, ...]
+    """What it found wrong with itself."""
 
 
 async def live_processes(db: Database) -> list[LiveProcess]:
@@ -57,6 +59,7 @@ async def live_processes(db: Database) -> list[LiveProcess]:
             row["silent_for"],
             tuple(row["duties"]),
             tuple(binds.get(row["incarnation"], ())),
+            tuple(row["warnings"]),
         )
         for row in processes
     ]

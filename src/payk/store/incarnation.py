@@ -67,16 +67,27 @@ class SilenceWatch:
 
 
 class Incarnation:
-    """Begin it, run it beside the engines, end it. A process that was held for dead comes back as a new one."""
+    """Begin it, run it beside the engines, end it. A process that was held for dead comes back as a new one.
+
+    `warnings` tells what is wrong with this process; each heartbeat says it.
+    """
 
     def __init__(
-        self, db: Database, clock: Clock, *, roles: Collection[str], lease: float, key_ids: Collection[bytes] = ()
+        self,
+        db: Database,
+        clock: Clock,
+        *,
+        roles: Collection[str],
+        lease: float,
+        key_ids: Collection[bytes] = (),
+        warnings: Callable[[], Sequence[str]] = list,
     ) -> None:
         self._db = db
         self._clock = clock
         self._roles = roles
         self._key_ids = key_ids
         self._lease = lease
+        self._warnings = warnings
         self._host = host_identity()
         self._beat_at = float("-inf")
         self._beats = 0
@@ -153,7 +164,7 @@ class Incarnation:
     async def _beat(self, *, timeout: float) -> bool:
         """One heartbeat and what it shows; whether all is well."""
         started = self._clock.monotonic()
-        beat = await heartbeat(self._db, self.number, timeout=timeout)
+        beat = await heartbeat(self._db, self.number, timeout=timeout, warnings=self._warnings())
         if beat is None:
             await self._start_over()
             return False

@@ -82,10 +82,12 @@ async def register(
         return int(await connection.fetchval(sql("processes.register"), host, pid, sorted(roles), list(key_ids)))
 
 
-async def heartbeat(db: Database, incarnation: int, *, timeout: float) -> Heartbeat | None:
-    """Say that it is alive; None when it was ended, or is not known."""
+async def heartbeat(
+    db: Database, incarnation: int, *, timeout: float, warnings: Sequence[str] = ()
+) -> Heartbeat | None:
+    """Say that it is alive, and what is wrong with it; None when it was ended, or is not known."""
     async with db.connection(timeout) as connection:
-        row = await connection.fetchrow(sql("processes.heartbeat"), incarnation)
+        row = await connection.fetchrow(sql("processes.heartbeat"), incarnation, list(warnings))
     return None if row is None else Heartbeat(*row)
 
 

@@ -1,7 +1,8 @@
 -- name: live_processes
--- The processes that have not ended, with the seconds since their last heartbeat and the duties they hold.
+-- The processes that have not ended, with the seconds since their last heartbeat, what was wrong with them then, and
+-- the duties they hold.
 select p.incarnation, p.host, p.pid, p.roles, p.started_at,
-       date_part('epoch', now() - p.heartbeat_at) as silent_for,
+       date_part('epoch', now() - p.heartbeat_at) as silent_for, p.warnings,
        array(select duty from duty_lease d where d.incarnation = p.incarnation order by duty) as duties
 from process p
 where p.ended_at is null

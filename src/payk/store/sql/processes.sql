@@ -3,8 +3,10 @@
 insert into process (host, pid, roles, line, key_ids) values ($1, $2, $3, history_line(), $4::bytea[]) returning incarnation;
 
 -- name: heartbeat
--- Still alive; no row means that this incarnation was ended for its silence, or that the database has lost it.
-update process set heartbeat_at = now(), beats = beats + 1 where incarnation = $1 and ended_at is null
+-- Still alive, and what is wrong with it; no row means that this incarnation was ended for its silence, or that the
+-- database has lost it.
+update process set heartbeat_at = now(), beats = beats + 1, warnings = $2::text[]
+where incarnation = $1 and ended_at is null
 returning beats, history_line() as line, line_is_known() as known;
 
 -- name: is_registered
