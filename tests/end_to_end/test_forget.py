@@ -20,12 +20,14 @@ async def test_a_number_is_exported_and_erased(payk_on_server: Payk) -> None:
     await centre.wait_for_all([done, other], within=60)
     status = await centre.status(done)
 
+    await payk.done("block", "add", NUMBER, "--client", "bank", "--reason", "opted out")
+
     file = payk.folder / "known.jsonl"
     printed = await payk.done("forget", f"+{NUMBER}", "--export", str(file))
     assert "nothing was erased" in printed and NUMBER not in printed
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     lines = [json.loads(line) for line in file.read_text().splitlines()]
-    assert [line["kind"] for line in lines] == ["message", "submit", "receipt"]
+    assert [line["kind"] for line in lines] == ["message", "submit", "receipt", "block"]
     assert (lines[0]["text"], lines[0]["state"], lines[0]["client"]) == ("Ваш код: 777", "Delivered", "bank")
     again = await payk.run("forget", NUMBER, "--export", str(file))
     assert again.returncode == 2 and "File exists" in again.stderr
@@ -35,7 +37,7 @@ async def test_a_number_is_exported_and_erased(payk_on_server: Payk) -> None:
     assert await centre.status(done) == status, "an id still answers"
     empty = payk.folder / "empty.jsonl"
     await payk.done("forget", NUMBER, "--export", str(empty))
-    assert empty.read_text() == ""
+    assert [json.loads(line)["kind"] for line in empty.read_text().splitlines()] == ["block"], "it stays opted out"
     await centre.program.stop()
 
 

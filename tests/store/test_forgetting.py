@@ -5,7 +5,9 @@ from __future__ import annotations
 from payk.domain.message import MessageState, SmsType
 from payk.domain.outcome import Accepted, Uncertain
 from payk.store import forgetting
+from payk.store.blocked import What, block_numbers
 from payk.store.forgetting import end_open, erase, find_known, open_messages
+from payk.store.kept_answers import AnswerKey, find_answer, keep_answer
 from tests.store.scene import PHONE, Scene
 
 OTHER = "992900000002"
@@ -26,7 +28,7 @@ async def test_what_identifies_the_number_goes_and_the_record_stays(scene: Scene
     others = await final(scene, phone=OTHER)
     before, untouched = await scene.row(mine), await scene.row(others)
     counts = await erase(scene.db, PHONE, (await open_messages(scene.db, PHONE)).highest, WAYS)
-    assert counts == {"messages": 1, "parked_receipts": 0, "inbound": 0, "counts": 0}
+    assert counts == {"messages": 1, "parked_receipts": 0, "inbound": 0, "counts": 0, "answers": 0}
     after = await scene.row(mine)
     assert (after["phone"], after["text"], after["client_message_id"]) == ("", "", None)
     erased = {"phone", "text", "client_message_id"}
@@ -103,3 +105,43 @@ async def test_all_that_is_known_is_told_and_nothing_of_others(scene: Scene) -> 
     assert [kind for kind, _ in known] == ["message", "submit", "receipt", "parked receipt"]
     assert {row["message_id"] for _, row in known if "message_id" in row} == {mine}
     assert known[0][1]["number"] == PHONE and known[0][1]["text"] == "Code: 12345"
+
+
+async def keep(scene: Scene, digest: bytes, answer: str) -> None:
+    key = AnswerKey(scene.client, digest, b"body")
+    assert await keep_answer(scene.db, key, answer.encode(), timeout=5) is None
+
+
+async def test_answers_that_are_kept_for_repeats_stay_without_the_number(scene: Scene) -> None:
+    named = (
+        f'{{"Added":1,"Rejections":[{{"Index":0,"Detail":"No route leads to {PHONE}."}},{{"Detail":"{PHONE} is Ё"}}]}}'
+    )
+    longer = f'{{"Detail":"No route leads to {PHONE}1, nor to 1{PHONE}."}}'
+    an_id = f'{{"MessageId":"{PHONE}","MessageIds":["{PHONE}",null]}}'
+    for digest, answer in ((b"1", named), (b"2", longer), (b"3", an_id)):
+        await keep(scene, digest, answer)
+    known = [(kind, row["client"]) async for kind, row in find_known(scene.db, PHONE, WAYS)]
+    assert known == [("answer", await scene.value("select name from client where client_id = $1", scene.client))]
+    assert (await erase(scene.db, PHONE, 0, WAYS))["answers"] == 1
+    kept = [(await find_answer(scene.db, AnswerKey(scene.client, digest, b"body"), 5)) for digest in (b"1", b"2", b"3")]
+    assert [answer.octets.decode() for answer in kept if answer] == [named.replace(PHONE, "***"), longer, an_id]
+    assert (await erase(scene.db, PHONE, 0, WAYS))["answers"] == 0
+
+
+async def test_blocks_and_counts_are_told_and_a_block_outlives_the_rest(scene: Scene) -> None:
+    name = await scene.value("select name from client where client_id = $1", scene.client)
+    blocked = {"what": What.BATCH, "reason": "opted out", "author": "test"}
+    await block_numbers(scene.db, [PHONE], client=name, **blocked)
+    await block_numbers(scene.db, [PHONE, OTHER], client=None, **blocked)
+    for phone in (PHONE, PHONE[3:], OTHER):
+        await scene.execute(
+            "insert into number_use (client_id, phone, otp, bucket, count) values ($1, $2, true, now(), 2)",
+            scene.client, phone,
+        )  # fmt: skip
+    known = [(kind, row) async for kind, row in find_known(scene.db, PHONE, WAYS)]
+    assert [kind for kind, _ in known] == ["count", "block", "block"]
+    assert [(row["client"], row.get("messages"), row.get("reason")) for _, row in known] == [
+        (name, 2, None), (name, None, "opted out"), (None, None, "opted out"),
+    ]  # fmt: skip
+    assert (await erase(scene.db, PHONE, 0, WAYS))["counts"] == 1
+    assert [kind async for kind, _ in find_known(scene.db, PHONE, WAYS)] == ["block", "block"]

@@ -21,11 +21,8 @@ SCAN: Final = 600.0
 """Seconds for a look through a table that has no index by number."""
 _OPEN: Final = (MessageState.NONE, MessageState.ENROUTE, MessageState.ACCEPTED)
 
-_ERASE_BESIDE: Final = (
-    ("parked_receipts", "forgetting.erase_parked"),
-    ("inbound", "forgetting.erase_inbound"),
-    ("counts", "forgetting.erase_counts"),
-)
+_ERASE_BESIDE: Final = (("parked_receipts", "forgetting.erase_parked"), ("inbound", "forgetting.erase_inbound"))
+_ERASE_BY_NUMBER: Final = ("counts", "forgetting.erase_counts"), ("answers", "forgetting.redact_answers")
 _OF_MESSAGES: Final = (
     ("submit", "forgetting.export_submits"),
     ("uncertain", "forgetting.export_uncertain"),
@@ -33,8 +30,14 @@ _OF_MESSAGES: Final = (
     ("receipt", "forgetting.export_receipts"),
 )
 _BESIDE: Final = ("parked receipt", "forgetting.export_parked"), ("inbound", "forgetting.export_inbound")
-"""Tables with a number that no message leads to. Who adds one adds it here and to _ERASE_BESIDE; the queries take the
-ways in which the number may be written."""
+"""Tables with a number that no message leads to, as operators wrote it: the queries take the ways in which they may.
+Who adds one adds it here and to _ERASE_BESIDE, or below and to _ERASE_BY_NUMBER."""
+_BY_NUMBER: Final = (
+    ("count", "forgetting.export_counts"),
+    ("answer", "forgetting.export_answers"),
+    ("block", "forgetting.export_blocks"),
+)
+"""The same with a number in its normal form. A block is told and not erased: it would get messages again."""
 
 
 class Known(NamedTuple):
@@ -100,9 +103,12 @@ async def erase(db: Database, phone: str, highest: int, written: Collection[str]
             await connection.execute(sql("forgetting.erase_uncertain"), ids)
             await connection.execute(sql("forgetting.erase_unnamed"), ids)
         counts["messages"] += len(ids)
-    for what, query in _ERASE_BESIDE:
+    for what, query, number in (
+        *((what, query, list(written)) for what, query in _ERASE_BESIDE),
+        *((what, query, phone) for what, query in _ERASE_BY_NUMBER),
+    ):
         async with db.connection(SCAN) as connection:
-            tag = await connection.execute(sql(query), list(written))
+            tag = await connection.execute(sql(query), number)
         counts[what] = int(tag.rsplit(" ", 1)[-1])
     return counts
 
@@ -121,8 +127,11 @@ async def find_known(db: Database, phone: str, written: Collection[str]) -> Asyn
         for kind, rows in [("message", messages), *details]:
             for row in rows:
                 yield kind, dict(row)
-    for kind, query in _BESIDE:
+    for kind, query, number in (
+        *((kind, query, list(written)) for kind, query in _BESIDE),
+        *((kind, query, phone) for kind, query in _BY_NUMBER),
+    ):
         async with db.connection(SCAN) as connection:
-            rows = await connection.fetch(sql(query), list(written))
+            rows = await connection.fetch(sql(query), number)
         for row in rows:
             yield kind, dict(row)

@@ -119,7 +119,7 @@ async def test_a_number_is_forgotten(managed: Managed) -> None:
     assert "1 messages to 992900****01 are still on their way" in refused["Detail"]
     assert await managed.done("POST", "/numbers/forget?force=true", given) == {
         "ended": 1,
-        "erased": {"messages": 1, "parked_receipts": 0, "inbound": 0, "counts": 0},
+        "erased": {"messages": 1, "parked_receipts": 0, "inbound": 0, "counts": 0, "answers": 0},
     }
     shown = await managed.done("GET", f"/messages/{row.message_id}")
     assert (shown["state"], "9000" in shown["number"]) == ("Deleted", False)

@@ -53,7 +53,21 @@ where regexp_replace(source, '[^0-9]', '', 'g') = any($1::text[])
 
 -- name: erase_counts
 -- How many messages it got lately. That it is blocked stays: it would get messages again.
-delete from number_use where phone = any($1::text[]);
+delete from number_use where phone = $1;
+
+-- name: redact_answers
+-- Takes a number out of the sentences of answers that are kept for repeats. The answers stay, for what was taken once must
+-- not be taken again; so does a number that is the whole of a string, for that is a MessageId which looks like it.
+with named as (
+    select client_id, digest from kept_answer
+    where position(convert_to($1, 'UTF8') in answer) > 0
+      and convert_from(answer, 'UTF8') ~ format('([^0-9"]%1$s(?![0-9])|"%1$s(?![0-9"]))', $1)
+    order by client_id, digest for update
+)
+update kept_answer k
+set answer = convert_to(regexp_replace(convert_from(answer, 'UTF8'),
+                                       format('([^0-9"]|"(?=%1$s[^0-9"]))%1$s(?![0-9])', $1), '\1***', 'g'), 'UTF8')
+from named n where k.client_id = n.client_id and k.digest = n.digest;
 
 -- name: export_messages
 -- Messages to a number above id $2, at most $3 of them.
@@ -104,3 +118,20 @@ from inbound i left join operator o using (operator_id)
 where regexp_replace(i.source, '[^0-9]', '', 'g') = any($1::text[])
    or regexp_replace(i.destination, '[^0-9]', '', 'g') = any($1::text[])
 order by i.received_at;
+
+-- name: export_blocks
+-- By whom it gets no messages, and of which kind.
+select b.at, c.name as client, b.what, b.reason
+from blocked_number b left join client c using (client_id) where b.phone = $1 order by b.at, b.blocked_id;
+
+-- name: export_counts
+-- How many messages it got lately, by five minutes.
+select u.bucket as began, c.name as client, u.otp, u.count as messages
+from number_use u left join client c using (client_id) where u.phone = $1 order by u.bucket, u.client_id, u.otp;
+
+-- name: export_answers
+-- The requests whose answer names it, as long as answers are kept for repeats.
+select k.at, c.name as client from kept_answer k left join client c using (client_id)
+where position(convert_to($1, 'UTF8') in k.answer) > 0
+  and convert_from(k.answer, 'UTF8') ~ format('([^0-9"]%1$s(?![0-9])|"%1$s(?![0-9"]))', $1)
+order by k.at;
