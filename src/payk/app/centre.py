@@ -37,6 +37,7 @@ from payk.logs import get_logger
 from payk.maintenance import all_duties, keep
 from payk.maintenance.figures import CentreFigures
 from payk.metrics.family import Readings
+from payk.registry.blocking import NumberDigest
 from payk.registry.follow import Follower
 from payk.registry.follow import load as load_directory
 from payk.registry.key_use import keep_key_use
@@ -239,7 +240,7 @@ async def run_centre(
             HttpServer(
                 ManagementSite(
                     readiness,
-                    _management(settings, db, directory, keys, texts, wait, access, roles),
+                    _management(settings, db, directory, keys, texts, digests, wait, access, roles),
                     MetricsPage(figures.text, access.authenticate, clock, settings.trusted_proxies),
                 ),
                 doors.admin,
@@ -275,6 +276,7 @@ def _management(
     directory: CurrentDirectory,
     keys: KeyRing,
     texts: TextSeal,
+    digests: bytes,
     wait: ReceiptWait,
     access: Access,
     roles: frozenset[Role],
@@ -291,6 +293,7 @@ def _management(
         Users(db, box),
         Tokens(db),
         texts.open,
+        NumberDigest(digests),
         wait,
         access.authenticate,
         settings.trusted_proxies,

@@ -15,8 +15,10 @@ from rich.table import Table
 
 from payk.app.local import local_actor, local_name
 from payk.app.opening import StartError, opened
+from payk.app.secrets import digest_keys, unlocked
 from payk.domain.audit import AuditEntry
 from payk.logs import mask
+from payk.registry.blocking import NumberDigest, recorded
 from payk.registry.value import money_text
 from payk.settings import Settings
 from payk.store.audit import append
@@ -100,6 +102,7 @@ async def block(
 ) -> None:
     """Block numbers, all of them or none."""
     async with _database(settings) as db:
+        detail = {"numbers": len(numbers), "what": what, "reason": reason}
         done = await block_numbers(
             db,
             numbers,
@@ -107,7 +110,7 @@ async def block(
             what=What(what),
             reason=reason,
             author=local_name(),
-            within=_recorded("block.add", client, {"numbers": len(numbers), "what": what, "reason": reason}),
+            within=recorded("block.add", client, detail, local_actor(), await _digest(settings, db)),
             timeout=600.0,
         )
     if as_json:
@@ -130,8 +133,9 @@ async def import_blocked(
 async def unblock(settings: Settings, numbers: Sequence[str], *, client: str | None, as_json: bool) -> None:
     """Numbers take messages again."""
     async with _database(settings) as db:
-        recorded = _recorded("block.remove", client, {"numbers": len(numbers)})
-        count = await unblock_numbers(db, numbers, client=client, within=recorded)
+        digest = await _digest(settings, db)
+        within = recorded("block.remove", client, {"numbers": len(numbers)}, local_actor(), digest)
+        count = await unblock_numbers(db, numbers, client=client, within=within)
     print(json.dumps({"removed": count}) if as_json else f"{count} numbers are blocked no more")
 
 
@@ -157,6 +161,10 @@ async def _database(settings: Settings) -> AsyncIterator[Database]:
     async with opened(settings) as (db, _):
         await check_schema(db)
         yield db
+
+
+async def _digest(settings: Settings, db: Database) -> NumberDigest:
+    return NumberDigest(await digest_keys(db, await unlocked(settings, db)))
 
 
 def _recorded(act: str, client: str | None, detail: Mapping[str, Any]) -> Hook:

@@ -12,10 +12,11 @@ import httpx
 from payk.access import Access, Tokens, Users
 from payk.app.local import local_name
 from payk.app.opening import opened
-from payk.app.secrets import unlocked
+from payk.app.secrets import digest_keys, unlocked
 from payk.domain.access import Principal, PrincipalKind, Role
 from payk.domain.directory import CurrentDirectory
 from payk.domain.receipt import ReceiptWait
+from payk.registry.blocking import NumberDigest
 from payk.registry.follow import load as load_directory
 from payk.registry.secrets import SecretBox
 from payk.sealing import TextSeal
@@ -47,6 +48,7 @@ async def managing(settings: Settings, ask: Callable[[httpx.AsyncBaseTransport],
             Users(db, box),
             Tokens(db),
             TextSeal(keys).open,
+            NumberDigest(await digest_keys(db, keys)),
             ReceiptWait(settings.receipt_wait, settings.receipt_grace),
             authenticate,
             zone=ZoneInfo(settings.timezone),

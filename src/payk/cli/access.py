@@ -209,12 +209,18 @@ def list_entries(
     newest: Annotated[
         int, typer.Option(metavar="N", min=1, max=10_000, envvar="PAYK_AUDIT_NEWEST", help="How many, the newest.")
     ] = 50,
+    number: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NUMBER", envvar="PAYK_AUDIT_NUMBER", help="Only those by which this number was blocked or freed."
+        ),
+    ] = None,
     as_json: AsJson = False,
     url: AdminUrl = None,
     home: Home = None,
 ) -> None:
     """Show the newest entries of the audit log, the newest first."""
-    show(all_pages("audit list", url, home, "/audit", most=newest), _ENTRY, as_json)
+    show(all_pages("audit list", url, home, "/audit", {"number": number}, most=newest), _ENTRY, as_json)
 
 
 @audit.command()

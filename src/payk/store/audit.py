@@ -75,11 +75,19 @@ async def newest(
     object_name: str | None = None,
     actor: str | None = None,
     act: str | None = None,
+    number: str | None = None,
 ) -> list[ChainedEntry]:
-    """The newest entries of what is asked for, the newest first."""
+    """The newest entries of what is asked for, the newest first; `number`: digest of one that they name."""
     async with db.connection() as connection:
         rows = await connection.fetch(
-            sql("audit.newest"), 2**62 if before is None else before, limit, object_kind, object_name, actor, act
+            sql("audit.newest"),
+            2**62 if before is None else before,
+            limit,
+            object_kind,
+            object_name,
+            actor,
+            act,
+            number,
         )
     return [_entry(row) for row in rows]
 

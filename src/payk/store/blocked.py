@@ -2,20 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
 from payk.domain.address import normalise_phone
 from payk.domain.errors import Rejection
-from payk.store.balances import Hook, UnknownClient
+from payk.store.balances import UnknownClient
 from payk.store.database import Connection, Database
 from payk.store.errors import StoreError
 from payk.store.queries import sql
 from payk.store.registry import announce
 
-__all__ = ["BlockedNumber", "Blocking", "NumbersInvalid", "What", "block_numbers", "list_blocked", "unblock_numbers"]
+__all__ = [
+    "BlockedNumber",
+    "Blocking",
+    "Changed",
+    "Noted",
+    "NumbersInvalid",
+    "What",
+    "block_numbers",
+    "list_blocked",
+    "unblock_numbers",
+]
+
+Changed = Mapping[str, Sequence[str]]
+"""Numbers in their normal form, sorted, by what was done to them: added, changed, removed."""
+Noted = Callable[[Connection, Changed], Awaitable[None]]
+"""What is written with a change, in its transaction, as the last thing."""
 
 CHUNK = 5_000
 """Numbers of one statement."""
@@ -69,7 +84,7 @@ async def block_numbers(
     what: What,
     reason: str,
     author: str,
-    within: Hook | None = None,
+    within: Noted | None = None,
     timeout: float = 60.0,
 ) -> Blocking:
     """Block numbers for a client, or for all; in force on every process within a second. All of them or none.
@@ -78,16 +93,16 @@ async def block_numbers(
     """
     async with db.transaction(timeout) as connection:
         client_id, phones = await _read(connection, client, numbers)
-        added = changed = 0
+        added: list[str] = []
+        changed: list[str] = []
         for start in range(0, len(phones), CHUNK):
             chunk = phones[start : start + CHUNK]
-            row = await connection.fetchrow(sql("blocked.block"), client_id, chunk, what, reason, author)
-            assert row is not None  # it is one row whatever there is
-            added, changed = added + row["added"], changed + row["changed"]
+            for row in await connection.fetch(sql("blocked.block"), client_id, chunk, what, reason, author):
+                (changed if row["known"] else added).append(row["phone"])
         if within is not None:
-            await within(connection)
+            await within(connection, {"added": added, "changed": changed})
     await announce(db, 0)
-    return Blocking(added, changed)
+    return Blocking(len(added), len(changed))
 
 
 async def unblock_numbers(
@@ -95,7 +110,7 @@ async def unblock_numbers(
     numbers: Iterable[str],
     *,
     client: str | None,
-    within: Hook | None = None,
+    within: Noted | None = None,
     timeout: float = 60.0,
 ) -> int:
     """Numbers take messages of a client again, or of all where they were blocked for all.
@@ -104,11 +119,11 @@ async def unblock_numbers(
     """
     async with db.transaction(timeout) as connection:
         client_id, phones = await _read(connection, client, numbers)
-        count = int(await connection.fetchval(sql("blocked.unblock"), client_id, phones))
+        removed = [row["phone"] for row in await connection.fetch(sql("blocked.unblock"), client_id, phones)]
         if within is not None:
-            await within(connection)
+            await within(connection, {"removed": removed})
     await announce(db, 0)
-    return count
+    return len(removed)
 
 
 async def list_blocked(

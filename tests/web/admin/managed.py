@@ -16,6 +16,7 @@ from payk.domain.access import Principal
 from payk.domain.directory import CurrentDirectory
 from payk.domain.management_errors import MANAGEMENT_ERRORS, ManagementCode
 from payk.domain.receipt import ReceiptWait
+from payk.registry.blocking import NumberDigest
 from payk.registry.follow import load
 from payk.registry.secrets import SecretBox
 from payk.store.database import Database
@@ -89,6 +90,7 @@ async def managed_on(db: Database, callers: dict[str, Principal]) -> AsyncIterat
     parts = Management(
         *(db, SECRET_BOX, directory, access, Users(db, SECRET_BOX, QUICK), Tokens(db)),
         open_text=lambda stored, phone: stored,
+        number_digest=NumberDigest(b"d" * 64),
         receipt_wait=ReceiptWait(),
         authenticate=authenticate,
     )

@@ -28,7 +28,8 @@ select sequence, at, actor_kind, actor_id, actor_name, address, request_id, act,
 from audit_entry where sequence > $1 order by sequence limit $2;
 
 -- name: newest
--- Entries before $1, the newest first, at most $2, of an object kind, an object, an actor, an act; null = any.
+-- Entries before $1, the newest first, at most $2, of an object kind, an object, an actor, an act, or that name
+-- the number with a digest (payk.registry.blocking); null = any.
 select sequence, at, actor_kind, actor_id, actor_name, address, request_id, act, object_kind, object_name,
        detail::text as detail, previous_hash, hash
 from audit_entry
@@ -37,6 +38,8 @@ where sequence < $1
   and ($4::text is null or object_name = $4)
   and ($5::text is null or actor_name = $5)
   and ($6::text is null or act = $6)
+  and ($7::text is null or act in ('block.add', 'block.remove')
+       and coalesce(detail -> 'added' ->> $7, detail -> 'changed' ->> $7, detail -> 'removed' ->> $7) is not null)
 order by sequence desc limit $2;
 
 -- name: first_since

@@ -4,7 +4,7 @@ select exists (select from blocked_number);
 
 -- name: block
 -- Blocks numbers for a client (null = for all); a number that is blocked already gets what is given now.
--- Answers how many were not blocked before, and how many are blocked otherwise than before.
+-- Answers which were not blocked before, and which are blocked otherwise than before.
 with given as (
     select distinct on (phone) phone from unnest($2::text[]) as g (phone) order by phone
 ), before as (
@@ -18,15 +18,14 @@ with given as (
     where (b.what, b.reason) is distinct from (excluded.what, excluded.reason)
     returning phone
 )
-select (select count(*) from written where phone not in (select phone from before)) as added,
-       (select count(*) from written where phone in (select phone from before)) as changed;
+select phone, b.phone is not null as known from written w left join before b using (phone) order by phone;
 
 -- name: unblock
--- Numbers of a client (null = of all) that take messages again; answers how many were blocked.
+-- Numbers of a client (null = of all) that take messages again; answers which were blocked.
 with gone as (
     delete from blocked_number where client_id is not distinct from $1 and phone = any($2::text[]) returning phone
 )
-select count(*) from gone;
+select phone from gone order by phone;
 
 -- name: list_blocked
 -- Blocked numbers behind $1, $2 at most: of one client ($3; those that are blocked for all with $4), beginning with $5.

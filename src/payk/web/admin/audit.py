@@ -15,6 +15,7 @@ from payk.domain.audit import ANCHOR, ChainedEntry, read_anchor
 from payk.store.audit import entries, newest, verify
 from payk.web.admin.configured import Limit
 from payk.web.admin.management import Known, Parts
+from payk.web.admin.numbers import phone_of
 
 __all__ = ["router"]
 
@@ -52,11 +53,21 @@ async def list_entries(
     object_name: Word = None,
     actor: Word = None,
     act: Word = None,
+    number: Annotated[
+        str | None, Query(min_length=1, max_length=40, description="Those by which this number was blocked or freed.")
+    ] = None,
 ) -> EntriesShown:
     """Entries of what is named."""
     caller.check(Permission.READ_AUDIT)
     found = await newest(
-        parts.db, limit, before=before, object_kind=object_kind, object_name=object_name, actor=actor, act=act
+        parts.db,
+        limit,
+        before=before,
+        object_kind=object_kind,
+        object_name=object_name,
+        actor=actor,
+        act=act,
+        number=None if number is None else parts.number_digest.of(phone_of(number)),
     )
     following = found[-1].sequence if len(found) == limit else None
     return EntriesShown(items=[entry.as_json() for entry in found], next=following)

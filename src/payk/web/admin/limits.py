@@ -11,6 +11,7 @@ from payk.domain.access import Permission
 from payk.domain.audit import AuditEntry
 from payk.domain.management_errors import ManagementCode
 from payk.logs import mask
+from payk.registry.blocking import recorded
 from payk.registry.value import money_text, signed_money
 from payk.store import audit
 from payk.store.balances import BalanceEntry, change_balance, read_balance, read_ledger, read_usage
@@ -247,7 +248,7 @@ async def block(caller: Known, parts: Parts, new: BlockNew) -> Blocked:
         what=new.what,
         reason=new.reason,
         author=caller.author,
-        within=_recorded(caller, "block.add", "client" if new.client else "all", new.client or "", detail),
+        within=recorded("block.add", new.client, detail, caller.actor, parts.number_digest),
     )
     return Blocked(added=done.added, changed=done.changed)
 
@@ -261,6 +262,6 @@ async def unblock(caller: Known, parts: Parts, gone: Unblock) -> Blocked:
         parts.db,
         gone.numbers,
         client=gone.client,
-        within=_recorded(caller, "block.remove", "client" if gone.client else "all", gone.client or "", detail),
+        within=recorded("block.remove", gone.client, detail, caller.actor, parts.number_digest),
     )
     return Blocked(removed=removed)

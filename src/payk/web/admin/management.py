@@ -18,6 +18,7 @@ from payk.domain.management_errors import ManagementCode
 from payk.domain.receipt import ReceiptWait
 from payk.domain.recipient_zone import DUSHANBE
 from payk.outcome_log import OutcomeLog
+from payk.registry.blocking import NumberDigest
 from payk.registry.secrets import SecretBox
 from payk.store.database import Database
 from payk.web.caller import Network, caller_address
@@ -56,6 +57,7 @@ class Management:
     tokens: Tokens
     open_text: Callable[[str, str], str]
     """Makes the text of a message of what is stored and its number (payk.sealing.TextSeal.open)."""
+    number_digest: NumberDigest
     receipt_wait: ReceiptWait
     authenticate: Authenticate
     """As Access does it, unless it is somebody on the database itself."""

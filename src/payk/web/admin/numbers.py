@@ -17,7 +17,7 @@ from payk.web.admin.given import Given
 from payk.web.admin.management import Known, Parts
 from payk.web.problems import Problem
 
-__all__ = ["router"]
+__all__ = ["phone_of", "router"]
 
 router = APIRouter(tags=["messages"])
 
@@ -35,14 +35,19 @@ class NumberForgotten(BaseModel):
     erased: dict[str, int] = Field(description="How much of what.")
 
 
+def phone_of(number: str) -> str:
+    """A number in its normal form. Raises Problem (ValueInvalid)."""
+    try:
+        return normalise_phone(number)
+    except Rejection as error:
+        raise Problem(ManagementCode.VALUE_INVALID, error.detail, errors={"number": [error.detail]}) from error
+
+
 @router.post("/numbers/forget")
 async def forget_number(caller: Known, parts: Parts, given: NumberGiven, force: Force = False) -> NumberForgotten:
     """Erase everything of a number; ids, states and times of its messages stay. While messages to it are on their way
     only by force, which ends them."""
     caller.check(Permission.FORGET_NUMBERS)
-    try:
-        phone = normalise_phone(given.number)
-    except Rejection as error:
-        raise Problem(ManagementCode.VALUE_INVALID, error.detail, errors={"number": [error.detail]}) from error
+    phone = phone_of(given.number)
     done = await forget(parts.db, phone, parts.outcome_log.on_ended, actor=caller.actor, force=force)
     return NumberForgotten(ended=done.ended, erased=dict(done.counts))
