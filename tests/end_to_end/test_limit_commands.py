@@ -58,6 +58,9 @@ async def test_balances_blocks_and_usage_from_the_command_line(payk_on_server: P
     ended = await payk.run("block", "import", str(numbers))
     assert ended.returncode == 2 and "line 2: " in ended.stderr
 
+    found = await payk.done("audit", "list", "--number", "+992 900000001", "--json")
+    assert [json.loads(line)["act"] for line in found.splitlines()] == ["block.remove", "block.add", "block.add"]
+
     connection = await asyncpg.connect(dsn)
     acts = await connection.fetch(
         "select act, object_name, detail from payk.audit_entry where act ~ '^(balance|block)' order by sequence"
@@ -71,3 +74,18 @@ async def test_balances_blocks_and_usage_from_the_command_line(payk_on_server: P
         ("block.remove", "bank"),
     ]
     assert not any("992900" in detail for _, _, detail in acts), "no whole number is recorded"
+
+
+async def test_a_prepaid_client_without_a_reserve_is_warned_of(payk_on_server: Payk) -> None:
+    payk = payk_on_server
+    await payk.apply(registry(1))
+    file = payk.folder / "shop.toml"
+    file.write_text('[[client]]\nname = "shop"\nprepaid = true\n')
+    ended = await payk.run("apply", str(file))
+    [warning] = ended.stderr.splitlines()
+    assert ended.returncode == 0 and warning.startswith('payk: warning: "shop" is prepaid without otp_reserve')
+    checked = (await payk.run("check")).stdout.splitlines()
+    assert any(line.startswith('warn  "shop" is prepaid without otp_reserve') for line in checked)
+    assert "makes its codes fail" in await payk.done("client", "set", "shop", "otp_reserve=0")
+    assert "makes its codes fail" not in await payk.done("client", "set", "shop", "otp_reserve=50")
+    assert "prepaid without" not in (await payk.run("check")).stdout

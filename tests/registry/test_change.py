@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+from typing import Any
 
 import pytest
 
@@ -439,3 +440,18 @@ async def test_what_does_not_move_a_link_needs_no_password(applies: Applies) -> 
     assert await applies({"operator": [{"name": "tcell", "link": [{"name": "tcell-1", **same}]}]}) == [
         "~ link tcell-1 of operator tcell: window 100 -> 5, enabled true -> false"
     ]
+
+
+async def test_a_prepaid_client_that_keeps_nothing_for_codes_is_warned_of(
+    database: Database, secret_box: SecretBox
+) -> None:
+    async def warnings(**client: Any) -> tuple[str, ...]:
+        file = read({"client": [{"name": "shop", **client}]}, "registry.toml", {})
+        return (await apply(database, secret_box, file, author="test")).warnings
+
+    assert await warnings() == ()
+    [warning] = await warnings(prepaid=True)
+    assert warning.startswith('"shop" is prepaid without otp_reserve and otp_overdraft: ')
+    assert await warnings(max_parts=3) == (warning,), "also where something else of it is changed"
+    assert await warnings(otp_reserve="50") == ()
+    assert await warnings(otp_reserve="0", otp_overdraft="10") == ()

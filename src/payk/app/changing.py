@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 from payk.app.local import local_actor, local_name
 from payk.app.opening import opened
 from payk.app.secrets import unlocked
+from payk.printable import printable
 from payk.registry.change import apply as apply_file
 from payk.registry.file import load as load_file
 from payk.registry.secrets import SecretBox
@@ -40,3 +42,5 @@ async def apply(settings: Settings, file: Path, dry_run: bool, *, force: bool = 
         )
     for line in difference.lines():
         print(line)
+    for warning in difference.warnings:
+        print(f"payk: warning: {printable(warning)}", file=sys.stderr)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -142,8 +143,11 @@ def apply(
         except (OSError, UnicodeDecodeError) as error:
             fail(f"{file} cannot be read: {error}")
         params = {"dry_run": dry_run, "force": force}
-        for line in lines_of(ask("apply", url, home, "POST", "/apply", text=text, params=params)["difference"]):
+        done = ask("apply", url, home, "POST", "/apply", text=text, params=params)
+        for line in lines_of(done["difference"]):
             print(line)
+        for line in lines_of(done.get("warnings", [])):
+            print(f"payk: warning: {line}", file=sys.stderr)
         return
     with server_parts("apply"):
         settings = load_settings({"home": home})

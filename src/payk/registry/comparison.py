@@ -15,6 +15,7 @@ from payk.registry.options import DEFAULTS, NamedKey, Sealed
 from payk.registry.resource import password_place
 from payk.registry.route_name import EVERY_NUMBER, route_name
 from payk.registry.secrets import BOUND, SecretBox
+from payk.registry.unwise import lacks_reserve, without_reserve
 from payk.registry.value import shown, suggestion
 from payk.store.registry import ClientRow, KeyRow, LinkRow, OperatorRow, RegistryRows, RouteRow, SenderRow
 
@@ -40,6 +41,7 @@ class Comparison:
         self.problems: list[Problem] = []
         self._secret_box = secret_box
         self._changes: list[Change] = []
+        self._without_reserve: list[str] = []
         self._clients = {row.name: row for row in present.clients}
         self._senders: dict[str, dict[str, SenderRow]] = {}
         for row in present.senders:
@@ -60,7 +62,7 @@ class Comparison:
     @property
     def difference(self) -> Difference:
         """What becomes different."""
-        return Difference(tuple(self._changes))
+        return Difference(tuple(self._changes), tuple(without_reserve(self._without_reserve)))
 
     def _wrong(self, path: str, wrong: str, right: str) -> None:
         self.problems.append(Problem(path, wrong, right))
@@ -75,6 +77,8 @@ class Comparison:
         if present is None or fields:
             self.rows.clients.append(ClientRow(entry.name, options))
             self._changes.append(Change("~" if present else "+", "client", entry.name, fields=fields))
+        if lacks_reserve(options):
+            self._without_reserve.append(entry.name)
         if entry.senders is not None:
             self._compare_senders(entry.name, entry.senders, apart={item.name.lower() for item in entry.sender_entries})
         for sender in entry.sender_entries:

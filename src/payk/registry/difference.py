@@ -43,6 +43,8 @@ class Difference:
     """Everything that a change does, in the order of the file; false when that is nothing."""
 
     changes: tuple[Change, ...] = ()
+    warnings: tuple[str, ...] = ()
+    """Sentences on what it leaves, and had better not be so; no part of what is kept."""
 
     def __bool__(self) -> bool:
         return bool(self.changes)

@@ -322,6 +322,7 @@ async def test_the_registry_as_a_file(managed: Managed) -> None:
     assert await managed.done("POST", "/apply", content=text.content, **how) == {
         "difference": ["nothing changes"],
         "left": [],
+        "warnings": [],
     }
     more = b'[[client]]\nname = "new"\n'
     tried = await managed.done(

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
 from payk.domain.access import Principal, PrincipalKind, Role
+from payk.registry import blocking
 from tests.web.admin.managed import Managed, refusal
 
 
@@ -25,6 +28,19 @@ async def test_a_balance_is_paid_into_and_corrected_once_for_each_reference(mana
     assert (await managed.done("GET", "/clients/bank/usage"))["items"] is not None
 
 
+async def test_a_prepaid_client_without_a_reserve_is_warned_of(managed: Managed) -> None:
+    made = await managed.done("POST", "/clients", {"name": "bank", "prepaid": True})
+    [warning] = made["warnings"]
+    assert "makes its codes fail" in warning and 'such as otp_reserve = "50"' in warning
+    [listed] = (await managed.done("GET", "/clients"))["items"]
+    assert listed["warnings"] == made["warnings"]
+    assert (await managed.done("PATCH", "/clients/bank", {"otp_reserve": "50"}))["warnings"] == []
+    text = b'[[client]]\nname = "bank"\notp_reserve = "0"\n'
+    headers = {"content-type": "application/toml"}
+    applied = await managed("POST", "/apply", content=text, headers=headers)
+    assert applied.json()["warnings"] == made["warnings"]
+
+
 async def test_numbers_are_blocked_for_one_client_and_for_all(managed: Managed) -> None:
     await managed.done("POST", "/clients", {"name": "bank", "default_country": "992"})
     new = {"numbers": ["900000001", "+992 90 000-00-02"], "client": "bank", "what": "batch", "reason": "opted out"}
@@ -40,6 +56,43 @@ async def test_numbers_are_blocked_for_one_client_and_for_all(managed: Managed) 
     refusal(await managed("POST", "/blocks", {"numbers": ["992900000004"], "client": "nobody"}), "ResourceNotFound")
     acts = [entry["act"] for entry in (await managed.done("GET", "/audit?limit=3"))["items"]]
     assert acts == ["block.remove", "block.add", "block.add"]
+
+
+async def test_who_blocked_a_number_is_found_by_the_number_and_no_number_is_in_the_log(managed: Managed) -> None:
+    await managed.done("POST", "/clients", {"name": "bank"})
+    numbers = {"numbers": ["992900000001", "992900000002"], "client": "bank"}
+    await managed.done("POST", "/blocks", {**numbers, "reason": "opted out"})
+    await managed.done("POST", "/blocks", {**numbers, "what": "batch", "numbers": ["992900000001", "992900000003"]})
+    await managed.done("POST", "/blocks/remove", {**numbers, "numbers": ["992900000001", "992900000009"]})
+    await managed.done("POST", "/blocks", {"numbers": ["992900000002"], "client": "bank", "reason": "opted out"})
+
+    async def told(number: str) -> list[tuple[str, str, list[str]]]:
+        found = (await managed.done("GET", "/audit", params={"number": number}))["items"]
+        kinds = ("added", "changed", "removed")
+        return [(row["act"], row["actor_name"], [kind for kind in kinds if kind in row["detail"]]) for row in found]
+
+    assert await told("+992 90 000 00 01") == [
+        ("block.remove", "boss", ["removed"]),
+        ("block.add", "boss", ["added", "changed"]),
+        ("block.add", "boss", ["added"]),
+    ]
+    assert [act for act, _, _ in await told("992900000002")] == ["block.add"], "the second time changed nothing"
+    assert await told("992900000009") == []
+    refusal(await managed("GET", "/audit?number=12"), "ValueInvalid")
+    entries = (await managed.done("GET", "/audit"))["items"]
+    assert entries[0]["act"] == "block.add" and entries[0]["detail"]["numbers"] == 1
+    assert not any(f"99290000000{digit}" in str(entries) for digit in range(10))
+    [masked] = [*entries[1]["detail"]["removed"].values()]
+    assert masked == "992900****01"
+    assert (await managed.done("GET", "/audit/verify"))["whole"]
+
+
+async def test_a_long_list_takes_several_entries(managed: Managed, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(blocking, "SLICE", 3)
+    await managed.done("POST", "/blocks", {"numbers": [f"9929000000{number:02}" for number in range(7)]})
+    entries = (await managed.done("GET", "/audit"))["items"]
+    assert [len(entry["detail"]["added"]) for entry in entries] == [1, 3, 3]
+    assert {entry["detail"]["numbers"] for entry in entries} == {7}
 
 
 async def test_a_bound_caller_sees_its_balance_and_changes_none(managed: Managed) -> None:

@@ -62,6 +62,7 @@ class Done(BaseModel):
 
     difference: list[str] = Field(description="A line for each row that is another one now.")
     left: list[str] = Field(default=[], description="What could not be taken back.")
+    warnings: list[str] = Field(default=[], description="What is so now, and had better not be.")
 
 
 def _shown(change: StoredChange) -> ChangeShown:
@@ -113,7 +114,7 @@ async def revert_change(
         force=force,
         passwords=given.passwords if given else None,
     )
-    return Done(difference=done.difference.lines(), left=list(done.left))
+    return Done(difference=done.difference.lines(), left=list(done.left), warnings=list(done.difference.warnings))
 
 
 def _check_all(caller: Caller) -> None:
@@ -156,4 +157,4 @@ async def apply_file(
         dry_run=dry_run,
         force=force,
     )
-    return Done(difference=difference.lines())
+    return Done(difference=difference.lines(), warnings=list(difference.warnings))

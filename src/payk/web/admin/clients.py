@@ -46,7 +46,14 @@ router = APIRouter(tags=["clients"])
 _LISTS: Final = ("api_keys", "api_key_sha256", "revoked_keys", "senders")
 """Keys and senders have pages of their own."""
 _MOMENT: Final = {"type": ["string", "null"], "format": "date-time"}
-_CLIENT: Final = {"client_id": {"type": "integer"}}
+_CLIENT: Final = {
+    "client_id": {"type": "integer"},
+    "warnings": {
+        "type": "array",
+        "items": {"type": "string"},
+        "description": "Sentences on what is set so, and had better not be.",
+    },
+}
 _KEY: Final = {
     "key_id": {"type": "integer"},
     "client": {"type": "string"},

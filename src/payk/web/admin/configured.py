@@ -17,6 +17,7 @@ from payk.registry.errors import RegistryFileError
 from payk.registry.file import read
 from payk.registry.resource import Identity, Resource, written
 from payk.registry.schema import read_schema, written_schema
+from payk.registry.unwise import lacks_reserve, without_reserve
 from payk.web.admin.management import Caller, Management
 from payk.web.problems import Problem
 
@@ -104,7 +105,14 @@ _NULLS: Final[Mapping[str, Any]] = {"tls": False}
 def shown(resource: Resource) -> dict[str, Any]:
     """A resource as it is answered."""
     named = {"client.key": {}, "route": {"prefix": resource.name}}.get(resource.heading, {"name": resource.name})
-    return {**named, **resource.facts, **written(resource.heading, resource.settings)}
+    return {**named, **resource.facts, **_warnings(resource), **written(resource.heading, resource.settings)}
+
+
+def _warnings(resource: Resource) -> dict[str, list[str]]:
+    """What a client is set to and had better not be; of others there is nothing to tell."""
+    if resource.heading != "client":
+        return {}
+    return {"warnings": without_reserve([resource.name] if lacks_reserve(resource.settings) else [])}
 
 
 def one(resource: Resource, status: int = 200, **more: Any) -> JSONResponse:
