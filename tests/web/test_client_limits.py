@@ -39,6 +39,10 @@ def limit(centre: Centre, client_id: int = 1, **limits: Any) -> None:
     centre.directory.value = replace(directory, clients={**directory.clients, client_id: client}, routes=routes)
 
 
+def standing(answer: Any) -> tuple[str | None, ...]:
+    return tuple(answer.headers.get(f"x-ratelimit-{name}") for name in ("limit", "remaining", "reset"))
+
+
 async def test_a_used_up_quota(centre: Centre) -> None:
     limit(centre, parts_per_day=2, otp_parts_per_month=1)
     assert (await centre.bulk([COMMON] * 2)).json() == {"Added": 2}
@@ -46,6 +50,7 @@ async def test_a_used_up_quota(centre: Centre) -> None:
     refused = problem(answer, "QuotaExceeded")
     assert (answer.status_code, refused["Retryable"], refused["Errors"]) == (429, True, {})
     assert 0 < int(answer.headers["retry-after"]) <= 86_400
+    assert standing(answer) == ("2", "0", answer.headers["retry-after"])
     assert refused["Detail"] == (
         "This client may send 2 parts of all but Otp in a day (UTC), of which 0 are left; this needs 1."
         " Nothing was taken: it is safe to repeat the request."
@@ -57,6 +62,18 @@ async def test_a_used_up_quota(centre: Centre) -> None:
     problem(answer, "QuotaExceeded")
     assert int(answer.headers["retry-after"]) <= 31 * 86_400
     assert await centre.count() == 3
+
+
+async def test_what_refuses_is_what_the_headers_tell_of(centre: Centre) -> None:
+    limit(centre, parts_per_month=3, number_per_hour=2, requests_per_second=100)
+    taken = await centre.bulk([COMMON] * 2)
+    assert standing(taken) == ("100", "99", "1"), "of requests, while nothing else refuses"
+    number = await centre.send(COMMON)
+    assert (problem(number, "NumberLimitExceeded")["Status"], standing(number)[:2]) == (429, ("2", "0"))
+    assert standing(number)[2] == number.headers["retry-after"]
+    quota = await centre.bulk([COMMON | {"PhoneNumber": f"99290000000{number}"} for number in range(2)])
+    assert (problem(quota, "QuotaExceeded")["Status"], standing(quota)[:2]) == (429, ("3", "0"))
+    assert len(quota.headers.get_list("x-ratelimit-limit")) == 1
 
 
 async def test_an_empty_balance(centre: Centre) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import NamedTuple
 
-__all__ = ["ERRORS", "Code", "ErrorKind", "Field", "Rejection", "quoted"]
+__all__ = ["ERRORS", "Code", "ErrorKind", "Field", "Rejection", "Standing", "quoted"]
 
 QUOTED_MAX = 40
 
@@ -138,18 +138,34 @@ ERRORS: Mapping[Code, ErrorKind] = {
 }
 
 
+class Standing(NamedTuple):
+    """Where somebody stands with a limit: how much it is, what is left of it, seconds until there is more."""
+
+    limit: int
+    left: int
+    reset: float
+
+
 class Rejection(Exception):
     """One broken rule. `detail` is a sentence for the integrator and never quotes a text of a message.
 
-    `retry_after`: seconds until the rule would hold, where time alone mends it.
+    `retry_after`: seconds until the rule would hold, where time alone mends it; `standing`: of a limit that counts.
     """
 
-    def __init__(self, code: Code, detail: str, field: Field | None = None, retry_after: float | None = None) -> None:
+    def __init__(
+        self,
+        code: Code,
+        detail: str,
+        field: Field | None = None,
+        retry_after: float | None = None,
+        standing: Standing | None = None,
+    ) -> None:
         super().__init__(code, detail, field)
         self.code = code
         self.detail = detail
         self.field = field
         self.retry_after = retry_after
+        self.standing = standing
 
 
 def quoted(value: str) -> str:

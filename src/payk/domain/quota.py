@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from payk.domain.errors import Code, Field, Rejection
+from payk.domain.errors import Code, Field, Rejection, Standing
 from payk.domain.limits import Limits
 from payk.value import value
 
-__all__ = ["PERIODS", "Demand", "NumberUse", "Totals", "excess", "money_shown", "number_excess"]
+__all__ = ["PERIODS", "Demand", "NumberUse", "Totals", "excess", "money_shown", "number_excess", "quota_of"]
 
 MONEY_UNIT: Final = 10_000
 PERIODS: Final = ("day", "month")
@@ -76,7 +76,7 @@ class _Left:
 
     def take(self, demand: Demand) -> Rejection | None:
         for period in PERIODS:
-            quota = _quota(demand.limits, period, demand.otp)
+            quota = quota_of(demand.limits, period, demand.otp)
             left = quota - self._used[demand.client_id, period, demand.otp]
             if quota and demand.parts > left:
                 return _quota_used_up(demand, period, quota, left, self._now)
@@ -105,7 +105,9 @@ def number_excess(limits: Limits, otp: bool, asked: int, use: NumberUse) -> tupl
             fit = max(0, asked - (got - most))
             if worst is None or fit <= worst[0]:
                 detail = f"This number may get {most} {_kind(otp)} of this client within {span}."
-                worst = fit, Rejection(Code.NUMBER_LIMIT_EXCEEDED, detail, Field.PHONE_NUMBER, max(1.0, frees))
+                after = max(1.0, frees)
+                standing = Standing(most, fit, after)
+                worst = fit, Rejection(Code.NUMBER_LIMIT_EXCEEDED, detail, Field.PHONE_NUMBER, after, standing)
     return worst
 
 
@@ -116,7 +118,8 @@ def money_shown(amount: int) -> str:
     return f"-{text}" if amount < 0 else text
 
 
-def _quota(limits: Limits, period: str, otp: bool) -> int:
+def quota_of(limits: Limits, period: str, otp: bool) -> int:
+    """The parts of a day or a month; 0 = any number."""
     if period == "day":
         return limits.otp_parts_per_day if otp else limits.parts_per_day
     return limits.otp_parts_per_month if otp else limits.parts_per_month
@@ -132,8 +135,8 @@ def _quota_used_up(demand: Demand, period: str, quota: int, left: int, now: date
         f"This client may send {quota} parts of {what} in a {period} (UTC), of which {max(0, left)} are left;"
         f" this needs {demand.parts}. Nothing was taken: it is safe to repeat the request."
     )
-    ends = _end_of(period, now)
-    return Rejection(Code.QUOTA_EXCEEDED, detail, retry_after=max(1.0, (ends - now).total_seconds()))
+    after = max(1.0, (_end_of(period, now) - now).total_seconds())
+    return Rejection(Code.QUOTA_EXCEEDED, detail, retry_after=after, standing=Standing(quota, max(0, left), after))
 
 
 def _end_of(period: str, now: datetime) -> datetime:

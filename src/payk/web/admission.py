@@ -6,7 +6,6 @@ faults of a request this one is told first, unlike the other limits, which come 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 from payk.clock import Clock
@@ -14,7 +13,7 @@ from payk.domain.account import Client
 from payk.domain.errors import Code
 from payk.domain.rate import Allowance, RateKind, request_rate
 from payk.store.rates import SharedRates
-from payk.web.answers import Header
+from payk.web.answers import Header, limit_headers
 from payk.web.auth import Authenticator
 from payk.web.exchange import Exchange
 from payk.web.problems import Problem
@@ -53,8 +52,4 @@ class Admission:
 def _headers(allowance: Allowance, now: float) -> Sequence[Header]:
     """How many requests the bucket holds, how many are left in it, and the seconds until it is full again."""
     rate, remaining = allowance.rate, allowance.remaining(now)
-    return (
-        (b"x-ratelimit-limit", b"%d" % rate.burst),
-        (b"x-ratelimit-remaining", b"%d" % remaining),
-        (b"x-ratelimit-reset", b"%d" % math.ceil((rate.burst - remaining) / rate.per_second)),
-    )
+    return limit_headers(rate.burst, remaining, (rate.burst - remaining) / rate.per_second)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 
-__all__ = ["JSON", "REPEATED", "Answer", "Header", "Stream"]
+__all__ = ["JSON", "LIMIT", "REPEATED", "Answer", "Header", "Stream", "limit_headers"]
 
 Header = tuple[bytes, bytes]
 
@@ -13,6 +14,18 @@ JSON = b"application/json; charset=utf-8"
 
 REPEATED: Sequence[Header] = ((b"x-payk-repeated", b"true"),)
 """Of an answer that an earlier request got."""
+
+
+LIMIT = b"x-ratelimit-limit"
+
+
+def limit_headers(limit: float, left: float, reset: float) -> Sequence[Header]:
+    """How much a limit is, what is left of it, and the seconds until there is more."""
+    return (
+        (LIMIT, b"%d" % limit),
+        (b"x-ratelimit-remaining", b"%d" % left),
+        (b"x-ratelimit-reset", b"%d" % math.ceil(reset)),
+    )
 
 
 @dataclass(slots=True)

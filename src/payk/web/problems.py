@@ -14,7 +14,7 @@ from payk.domain.queue_limit import QueueFull
 from payk.intake import Refused, Unconfirmed
 from payk.registry.errors import TooMuchAtOnce
 from payk.store.errors import HistoryUnknown, KeyReused, StoreUnavailable
-from payk.web.answers import Answer, Header
+from payk.web.answers import Answer, Header, limit_headers
 
 __all__ = ["RETRY_AFTER", "Problem", "problem_answer", "problem_of"]
 
@@ -119,4 +119,6 @@ def problem_answer(problem: Problem, request_id: str, *, is_status: bool = False
 def _refusal(rejections: Sequence[Rejection]) -> Problem:
     detail = " ".join(rejection.detail for rejection in rejections)
     errors = {str(rejection.field): [rejection.code] for rejection in rejections if rejection.field is not None}
-    return Problem(rejections[0].code, detail, errors=errors, retry_after=rejections[0].retry_after)
+    first = rejections[0]
+    headers = () if first.standing is None else limit_headers(*first.standing)
+    return Problem(first.code, detail, errors=errors, retry_after=first.retry_after, headers=headers)

@@ -31,7 +31,7 @@ from payk.store.timeline import TimelineReader
 from payk.web.admin.management import Management
 from payk.web.admin.site import ROOT, ManagementApi
 from payk.web.admission import Admission
-from payk.web.answers import Answer, Stream
+from payk.web.answers import LIMIT, Answer, Stream
 from payk.web.api.commands import CommandReader
 from payk.web.api.control import Control
 from payk.web.api.events import Timelines
@@ -89,7 +89,7 @@ class Site:
             answer = self._refuse(exchange, _given_up(exchange))
         except Exception as error:  # noqa: BLE001 - the last resort: whatever it is, it is logged and answered
             answer = self._refuse(exchange, error)
-        if exchange.rate_headers:
+        if exchange.rate_headers and not any(name == LIMIT for name, _ in answer.headers):  # of what refused it
             answer.headers = (*answer.headers, *exchange.rate_headers)
         if isinstance(answer, Stream):
             await self._pass_on(exchange, answer, send)
