@@ -10,7 +10,7 @@ from bench import centre, loop, promises, reporting, seeing
 from bench.codec import CODEC_PAIRS
 from bench.figure import Reading
 from bench.reference import RAW_STRUCT
-from bench.routing import CHECK_CONDITIONS, CHECK_FEW, CHECK_FEW_CONDITIONS, CHECK_SHARED
+from bench.routing import CHECK_CONDITIONS, CHECK_FEW, CHECK_FEW_CONDITIONS, CHECK_SHARED, many_to_few
 from bench.segmentation import SEGMENT_LONG, SEGMENT_SHORT
 
 __all__ = ["FAMILIES", "Family"]
@@ -25,7 +25,7 @@ class Family:
 
 
 def _loops(seconds: float) -> list[Reading]:
-    return loop.measure(
+    readings = loop.measure(
         (
             RAW_STRUCT,
             CODEC_PAIRS,
@@ -38,12 +38,13 @@ def _loops(seconds: float) -> list[Reading]:
         ),
         seconds,
     )
+    return [*readings, many_to_few(readings)]
 
 
 FAMILIES: Final[Mapping[str, Family]] = {
     "parts": Family(_loops, 10.0),
     "promises": Family(promises.measure, 10.0),
     "reports": Family(reporting.measure, 10.0),
-    "centre": Family(centre.measure, 200.0),
+    "centre": Family(centre.measure, 250.0),
     "seeing": Family(seeing.measure, 40.0),
 }

@@ -68,8 +68,9 @@ def write(readings: Iterable[Reading], path: Path) -> None:
     """
     facts = known(path)
     for reading in readings:
-        facts[reading.figure.name] = round(reading.best, 1)
-        facts[f"{reading.figure.name}_median"] = round(reading.median, 1)
+        digits = max(1, reading.figure.digits)
+        facts[reading.figure.name] = round(reading.best, digits)
+        facts[f"{reading.figure.name}_median"] = round(reading.median, digits)
     facts |= {"python": platform.python_version(), "machine": platform.machine(), "cpus": os.cpu_count()}
     _replace(facts, path)
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from itertools import cycle
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from bench.figure import Figure
+from bench.figure import Figure, Reading
 from bench.loop import Loop
 from payk.clock import Clock
 from payk.domain.account import Client
@@ -21,7 +21,7 @@ from payk.intake import Request
 from payk.intake.checking import Checking
 from payk.intake.digests import Digests
 
-__all__ = ["CHECK_CONDITIONS", "CHECK_FEW", "CHECK_FEW_CONDITIONS", "CHECK_SHARED"]
+__all__ = ["CHECK_CONDITIONS", "CHECK_FEW", "CHECK_FEW_CONDITIONS", "CHECK_SHARED", "MANY_TO_FEW", "many_to_few"]
 
 _OPERATORS: Final = {number: Operator(number, f"operator-{number}") for number in range(1, 6)}
 _NOW: Final = datetime(2026, 1, 1, tzinfo=UTC)
@@ -130,3 +130,13 @@ CHECK_FEW: Final = Loop(Figure("check_ten_routes_per_s", floor=20_000), _checkin
 CHECK_FEW_CONDITIONS: Final = Loop(Figure("check_ten_conditions_per_s", floor=20_000), _checking(_few_with_conditions))
 CHECK_CONDITIONS: Final = Loop(Figure("check_5000_conditions_per_s", floor=20_000), _checking(_many))
 CHECK_SHARED: Final = Loop(Figure("check_shared_per_s", floor=20_000), _checking(_shared))
+MANY_TO_FEW: Final = Figure("check_5000_to_ten_conditions", 1.2, less_is_better=True, digits=2)
+
+
+def many_to_few(readings: Sequence[Reading]) -> Reading:
+    """How much longer a check takes with all that a large centre has than with ten of each."""
+    few, many = (
+        next(reading for reading in readings if reading.figure is loop.figure)
+        for loop in (CHECK_FEW_CONDITIONS, CHECK_CONDITIONS)
+    )
+    return Reading(MANY_TO_FEW, few.best / many.best, few.median / many.median)

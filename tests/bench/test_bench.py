@@ -14,12 +14,14 @@ from bench.__main__ import main
 from bench.families import Family
 from bench.figure import CannotRun, Figure, Reading
 from bench.reference import RAW_STRUCT
+from bench.routing import CHECK_CONDITIONS, CHECK_FEW_CONDITIONS, MANY_TO_FEW, many_to_few
 from bench.segmentation import LONG_TEXTS, SHORT_TEXTS
 from payk.text import Encoding, segment
 
 ROOT = Path(__file__).parents[2]
 LOOPS = {"raw_struct_per_s", "codec_pairs_per_s", "segment_short_per_s", "segment_long_per_s"}
 LOOPS |= {"check_ten_routes_per_s", "check_ten_conditions_per_s", "check_5000_conditions_per_s", "check_shared_per_s"}
+LOOPS |= {"check_5000_to_ten_conditions"}
 FIGURES = LOOPS | {figure.name for figure in promises.FIGURES}
 
 
@@ -84,6 +86,13 @@ def test_what_cannot_run_says_why_in_one_line_and_tells_no_figure(
 @pytest.mark.parametrize(("value", "missed"), [(24.0, False), (26.0, True)])
 def test_of_milliseconds_fewer_are_better(value: float, missed: bool) -> None:
     assert Reading(Figure("otp_ms", 25, less_is_better=True), value, value).missed is missed
+
+
+def test_a_large_centre_is_compared_with_a_small_one() -> None:
+    readings = [Reading(CHECK_FEW_CONDITIONS.figure, 100.0, 90.0), Reading(CHECK_CONDITIONS.figure, 80.0, 75.0)]
+    ratio = many_to_few(readings)
+    assert ratio == Reading(MANY_TO_FEW, 1.25, 1.2) and ratio.missed
+    assert not many_to_few([*readings[:1], Reading(CHECK_CONDITIONS.figure, 90.0, 75.0)]).missed
 
 
 def test_the_texts_are_what_their_figures_say() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import product
 
 import pytest
 from hypothesis import given
@@ -153,3 +154,21 @@ def test_every_list_that_a_message_may_get_is_known_before(
         assert set(left.operators) <= set(operators)
     assert all(set(found) <= set(operators) and len(found) == len(set(found)) for found in known)
     assert () not in known
+
+
+@pytest.mark.parametrize("count", [1, 4, 5, 12])
+def test_few_rules_of_a_client_choose_as_many_do(count: int) -> None:
+    """Whether they are gone through or looked up, of those that fit the one with the highest precedence wins."""
+    every = [
+        Route(number, prefix, (1,), 1, client_id=7, sender=sender, sms_type=sms_type)
+        for number, (prefix, sender, sms_type) in enumerate(
+            product(("", "992", "99290"), (None, "bank"), (None, SmsType.OTP)), start=1
+        )
+    ]
+    routes = [*every[-count:], Route(99, "", (1,), 1)]
+    table = RouteTable(routes)
+    for phone, client_id, sender, sms_type in product(
+        ("992900000001", "992930000001", "79000000001"), (7, 8), ("Bank", "Shop"), SmsType
+    ):
+        fitting = [route for route in routes if route.fits(phone, client_id, sender.casefold(), sms_type)]
+        assert table.choose(phone, client_id, sender, sms_type) is max(fitting, key=lambda route: route.precedence)
