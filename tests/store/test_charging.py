@@ -16,10 +16,12 @@ from payk.domain.message import MessageState, SmsType
 from payk.domain.outcome import Accepted, Refused, Uncertain
 from payk.domain.outcome import RefusalKind as Kind
 from payk.maintenance import ledgers
+from payk.store import accept
 from payk.store.accept import Inserted, Keyed, NewMessage, NewRequest, Row, Withheld, insert_requests
 from payk.store.balances import change_balance, prune_ledgers, read_balance, read_ledger, read_usage
 from payk.store.blocked import What, block_numbers
 from payk.store.charging import refund
+from payk.store.counting import Counting
 from payk.store.database import Database
 from payk.store.errors import StoreError, StoreUnavailable
 from payk.store.holds import cancel_messages
@@ -542,3 +544,83 @@ async def test_a_client_becomes_prepaid_between_two_requests_of_a_batch(demo: Da
     assert codes(rows) == [None, None, Code.BALANCE_INSUFFICIENT]
     assert (await read_balance(demo, "demo"), await used(demo)) == (5, 2)
     await assert_ledger_is_right(demo)
+
+
+EVERY_LIMIT = Limits(
+    parts_per_day=10,
+    parts_per_month=10,
+    otp_parts_per_day=10,
+    otp_parts_per_month=10,
+    number_per_hour=3,
+    number_per_day=3,
+    otp_number_per_hour=3,
+    otp_number_per_day=3,
+    prepaid=True,
+    otp_overdraft=100,
+)
+
+
+def of_every_kind() -> list[NewMessage]:
+    """Messages of a client with every limit, of one with none and of one that only has a block list to pass."""
+    return [
+        limited(EVERY_LIMIT, price=10, phone="992900000001", repeat_digest=b"1" * 16, repeat_window=60),
+        limited(EVERY_LIMIT, price=10, phone="992900000001", parts=2),
+        limited(EVERY_LIMIT, price=10, phone="992900000002", sms_type=OTP),
+        limited(NO_LIMITS, price=None, client_id=2),
+        new_message(client_id=2),
+    ]
+
+
+async def test_what_fits_is_counted_at_once(demo: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    def by_steps(*_: object) -> None:
+        raise AssertionError("it went by steps")
+
+    await add_client(demo, "other")
+    await change_balance(demo, "demo", 1_000, author="anna")
+    await block_numbers(demo, ["992900000009"], client=None, what=What.EVERYTHING, reason="", author="anna")
+    monkeypatch.setattr(accept, "_StoringBySteps", by_steps)
+    assert codes(await take(demo, *of_every_kind())) == [None] * 5
+    assert (await used(demo), await used(demo, "month"), await used(demo, otp=True)) == (3, 3, 1)
+    assert await read_balance(demo, "demo") == 1_000 - 40
+    [charge] = [entry for entry in await read_ledger(demo, "demo", limit=5) if entry.kind == "charge"]
+    assert (charge.amount, charge.messages) == (-40, 3)
+    counts = "select array_agg(n order by phone) from (select phone, sum(count) n from number_use group by phone) s"
+    assert [int(count) for count in await value(demo, counts)] == [2, 1]
+    await assert_ledger_is_right(demo)
+
+
+@pytest.mark.parametrize(
+    ("others", "refused"),
+    [
+        (limited(EVERY_LIMIT, parts=8), [None, Code.QUOTA_EXCEEDED, None]),
+        (limited(EVERY_LIMIT, sms_type=OTP, parts=10), [None, None, Code.QUOTA_EXCEEDED]),
+        (limited(EVERY_LIMIT, price=985), [None, Code.BALANCE_INSUFFICIENT, None]),
+        (limited(EVERY_LIMIT, price=1_085, sms_type=OTP), [Code.BALANCE_INSUFFICIENT] * 2 + [None]),
+        (limited(EVERY_LIMIT, phone="992900000001"), [None, None, None]),
+    ],
+)
+async def test_what_others_take_between_the_look_and_the_count_is_found(
+    demo: Database, monkeypatch: pytest.MonkeyPatch, others: NewMessage, refused: list[Code | None]
+) -> None:
+    fits = Counting.fits
+
+    async def overtaken(counting: Counting) -> bool:
+        found = await fits(counting)
+        monkeypatch.setattr(Counting, "fits", fits)
+        assert found and codes(await take(demo, others)) == [None]
+        return found
+
+    await add_client(demo, "other")
+    await change_balance(demo, "demo", 1_000, author="anna")
+    monkeypatch.setattr(Counting, "fits", overtaken)
+    found = codes(await take(demo, *of_every_kind()))
+    assert found == [*refused, None, None]
+    taken = found.count(None) + 1
+    assert await value(demo, "select count(*) from message") == taken
+    assert await value(demo, "select coalesce(sum(count), 0) from number_use") == taken - 2
+    await assert_ledger_is_right(demo)
+
+
+async def test_limits_that_change_between_two_messages_are_each_judged_by_their_own(demo: Database) -> None:
+    rows = await take(demo, limited(Limits(parts_per_day=1)), limited(Limits(parts_per_day=2)), limited(Limits()))
+    assert codes(rows) == [None, None, None]

@@ -18,6 +18,7 @@ from payk.store.arrays import CHUNK, chunks, columns
 from payk.store.batching import LEAST_TIME, MANY, Batcher
 from payk.store.charging import Asked, Charging, find_blocked
 from payk.store.commits import was_committed
+from payk.store.counting import Counting
 from payk.store.database import Connection, Database, lock_timeout
 from payk.store.errors import HistoryUnknown, OutcomeUnknown, StoreBusy, StoreUnavailable
 from payk.store.kept_answers import AnswerKey, KeptAnswer, claim_keys, find_answers, rewrite_answers
@@ -102,23 +103,28 @@ async def insert_requests(
     """
     deadline = asyncio.get_running_loop().time() + timeout
     messages = [message for request in requests for message in request.messages]
-    keyed = any(request.keyed for request in requests)
+    by_steps = len(messages) > CHUNK or any(request.keyed for request in requests)
+    counted = any(message.is_counted for message in messages)
     wait = timeout * 0.9 if lock_wait is None else lock_wait
     stored = _Stored(write_texts)
     try:
-        if keyed or len(messages) > CHUNK or any(message.is_counted for message in messages):
+        if by_steps or (counted and any(request.bulk is not None for request in requests)):
             async with db.transaction(timeout, lock_wait=wait) as connection:
                 taken = await _StoringBySteps(connection, requests, stored, wait, give_way).run()
         else:
             if give_way is not None:
                 await give_way()
             async with db.transaction(timeout, ahead=ahead) as connection:
-                if await _meets_block_list(connection, messages):
+                rows: Sequence[Row] | None = None
+                if counted:
+                    rows = await _store_counted(connection, messages, stored, wait)
+                elif not await _meets_block_list(connection, messages):
+                    rows = await _store_at_once(connection, messages, stored, wait)
+                if rows is None:
                     await connection.execute(f"set local lock_timeout = {lock_timeout(wait)}")
                     taken = await _StoringBySteps(connection, requests, stored, wait, None).run()
                 else:
-                    rows: list[Row] = [*await _store_at_once(connection, messages, stored, wait)]
-                    taken = [*_of_requests(requests, rows)]
+                    taken = [*_of_requests(requests, [*rows])]
     except OutcomeUnknown as error:
         # Without a new message nothing was stored: there was nothing but repeats.
         if not stored.new or not await was_committed(db, stored.mark, deadline, is_there=_is_stored(stored)):
@@ -156,6 +162,12 @@ class _Stored:
         """Flows of messages that may go now, each with its first id."""
         self.mark = ""
 
+    async def undo(self, connection: Connection) -> None:
+        """Take everything back, and begin the transaction anew."""
+        await connection.execute(_BEGIN_ANEW)
+        self.new.clear()
+        self.flows.clear()
+
 
 async def _store_at_once(
     connection: Connection, messages: Sequence[NewMessage], stored: _Stored, wait: float
@@ -181,6 +193,24 @@ async def _store_at_once(
     return [
         by_place.get(place) or Inserted(by_place[repeats_of[place]].message_id, True) for place in range(len(messages))
     ]
+
+
+async def _store_counted(
+    connection: Connection, messages: Sequence[NewMessage], stored: _Stored, wait: float
+) -> list[Inserted] | None:
+    """The same of clients with limits, by three statements; None, and nothing of it is there, where not all fits or any
+    is a repeat.
+    """
+    firsts, repeats_of = alike(messages)
+    counting = Counting(connection, messages)
+    if repeats_of or not await counting.fits():
+        return None
+    digests = [message.repeat_digest for message in messages] if firsts else []
+    ids, held = await _take(connection, messages, stored, digests=digests, wait=wait)
+    if held or not await counting.count(wait):
+        await stored.undo(connection)
+        return None
+    return [Inserted(own, False) for own in ids]
 
 
 class _StoringBySteps:
@@ -324,9 +354,7 @@ class _StoringBySteps:
         return Withheld(whole, {place: self._refused[own] for place, own in enumerate(ids) if own in self._refused})
 
     async def _undo(self, withheld: Withheld) -> Withheld:
-        await self._connection.execute(_BEGIN_ANEW)
-        self._stored.new.clear()
-        self._stored.flows.clear()
+        await self._stored.undo(self._connection)
         return withheld
 
     async def _give_back_digests(self, drawn: Sequence[Drawn]) -> None:

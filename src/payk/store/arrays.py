@@ -17,9 +17,9 @@ def chunks(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
     return (items[start : start + CHUNK] for start in range(0, len(items), CHUNK))
 
 
-def columns(rows: Iterable[tuple[object, ...]]) -> list[list[object]]:
-    """Rows turned into one list per column; at least one row."""
-    return [list(column) for column in zip(*rows, strict=True)]
+def columns(rows: Iterable[tuple[object, ...]], width: int = 0) -> list[list[object]]:
+    """Rows turned into one list per column; at least one row, or `width` empty ones."""
+    return [list(column) for column in zip(*rows, strict=True)] or [[] for _ in range(width)]
 
 
 def by_kind(rows: Iterable[tuple[object, ...]], width: int) -> list[list[object]]:
@@ -30,7 +30,7 @@ def by_kind(rows: Iterable[tuple[object, ...]], width: int) -> list[list[object]
     """
     numbers: dict[tuple[object, ...], int] = {}
     of_rows: list[object] = [numbers.setdefault(row, len(numbers) + 1) for row in rows]
-    return [of_rows, *(columns(numbers) if numbers else [[] for _ in range(width)])]
+    return [of_rows, *columns(numbers, width)]
 
 
 def array_literal(numbers: Iterable[int]) -> str:

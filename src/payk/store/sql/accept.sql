@@ -142,7 +142,7 @@ with moment as materialized (
     select message_id, at, scheduled_at, expires_at, client_id, queue_id, sms_type, priority,
            parts, case when parts > 1 then array_fill(0::smallint, array[parts]) end,
            phone, sender, label, client_message_id, text, demoted,
-           case when price is not null then (at at time zone 'utc')::date end, case when price is not null then parts end,
+           case when price is not null then (now() at time zone 'utc')::date end, case when price is not null then parts end,
            parts * price, request_id, trace
     from fresh
 ), queued as (
