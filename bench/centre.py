@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Final
 
-from bench import latency, queueing, raw, throughput
+from bench import latency, limiting, queueing, raw, throughput
 from bench.figure import Figure, Reading
 from bench.report import told
 from bench.rig import Link, Operator, Rig
@@ -17,7 +17,7 @@ from bench.wrk import find_wrk
 
 __all__ = ["measure"]
 
-_USUAL: Final = 200.0
+_USUAL: Final = 250.0
 """Seconds of a run whose phases last as long as stands below; another length scales them."""
 
 _MAIN, _QUICK, _SLOW, _CLIENTS, _LABELS = "992", "993", "994", "995", "996"
@@ -28,6 +28,10 @@ RAW_INSERTS: Final = Figure("raw_inserts_per_s")
 RAW_HTTP: Final = Figure("raw_http_per_s")
 END_TO_END: Final = Figure("end_to_end_per_s", 5_000, 7_000)
 END_TO_END_ACCEPTED: Final = Figure("end_to_end_accepted_per_s")
+LIMITED: Final = Figure("end_to_end_limited_per_s", 5_000)
+UNLIMITED: Final = Figure("end_to_end_unlimited_per_s")
+LIMITS_COST: Final = Figure("limits_cost_percent", None, 15, less_is_better=True, digits=1)
+"""Of the processor time that a message takes in all processes of a centre."""
 ACCEPT_SINGLE: Final = Figure("accept_single_per_s")
 ACCEPT_BULK: Final = Figure("accept_bulk_per_s", 40_000)
 DISPATCH: Final = Figure("dispatch_per_s", 8_000, 12_000)
@@ -108,6 +112,10 @@ class _Run:
         for name, size in way.memory_mb.items():
             self.read(Figure(f"rss_mb_{name}", _MEMORY.get(name), less_is_better=True), size)
         await rig.empty()
+        limits = await limiting.limited(rig, self.url, self.late, _MAIN, 48 * scale)
+        self.read(LIMITED, limits.limited)
+        self.read(UNLIMITED, limits.unlimited)
+        self.read(LIMITS_COST, limits.costs)
 
     async def codes(self) -> None:
         """One-time passwords: alone, beside a mailing that is sent, beside mailings that come in."""

@@ -161,8 +161,12 @@ class Rig:
                 f"window = {link.window}", f"rate = {link.rate}", "[[route]]", f'prefix = "{link.prefix}"',
                 f'operators = ["operator-{link.prefix}"]',
             ]  # fmt: skip
+        await self.configure("\n".join([*lines, ""]))
+
+    async def configure(self, text: str) -> None:
+        """Make the registry be as a file with this text says."""
         file = self.home.parent / "centre.toml"
-        file.write_text("\n".join([*lines, ""]))
+        file.write_text(text)
         command = [sys.executable, "-m", "payk", "apply", str(file)]
         child = await asyncio.create_subprocess_exec(
             *command, env=self.environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from bench.figure import CannotRun
-from bench.rig import Operator, Rig
+from bench.rig import BANK, Operator, Rig
 from bench.traffic import bulks, polls, singles, store_backlog
 from bench.wrk import Load, run_wrk
 
@@ -33,18 +33,19 @@ class EndToEnd:
     memory_mb: dict[str, float] = field(default_factory=dict)
 
 
-async def end_to_end(rig: Rig, url: str, operator: Operator, prefix: str, seconds: float) -> EndToEnd:
+async def end_to_end(rig: Rig, url: str, operator: Operator, prefix: str, seconds: float, key: str = BANK) -> EndToEnd:
     """Single messages, each recognised when it is repeated, until the operator was told that their receipts are stored.
 
     Where receipts keep up with requests the rate is that of the receipts while the load lasts, else all of them by the
     time that all took.
     """
     folder = rig.home.parent
-    await run_wrk(f"{url}/api/v1/sms", _WARM_UP, singles(folder, prefix, f"warm-{time.time_ns()}"))
+    await run_wrk(f"{url}/api/v1/sms", _WARM_UP, singles(folder, prefix, f"warm-{time.time_ns()}", key))
     await _all_confirmed(operator)
     first = await operator.ask("counts")
     began = time.monotonic()
-    load = asyncio.create_task(run_wrk(f"{url}/api/v1/sms", seconds, singles(folder, prefix, f"e2e-{time.time_ns()}")))
+    script = singles(folder, prefix, f"e2e-{time.time_ns()}", key)
+    load = asyncio.create_task(run_wrk(f"{url}/api/v1/sms", seconds, script))
     await asyncio.sleep(seconds * 0.3)
     early, used = await operator.ask("counts"), rig.usage(operator=operator.pid)
     early_at = time.monotonic()

@@ -71,10 +71,10 @@ def bulk_body(count: int, prefix: str, label: str, sender: str = SENDER) -> byte
     return json.dumps([item | {"SenderAddress": sender} for item in items], ensure_ascii=False).encode()
 
 
-def singles(folder: Path, prefix: str, run: str) -> Path:
+def singles(folder: Path, prefix: str, run: str, key: str = BANK) -> Path:
     """A script that sends single messages, each to a number and with a ClientMessageId of its own; `run` names them."""
     body = single_body(f"{prefix}90%07d", SmsType.COMMON, f"{run}-%d", "codes")
-    return _script(folder, "singles", _SINGLES.format(key=BANK, body=body))
+    return _script(folder, "singles", _SINGLES.format(key=key, body=body))
 
 
 def bulks(folder: Path, count: int, prefix: str) -> Path:
