@@ -146,6 +146,22 @@ async def test_a_drain_that_strands_what_waits_says_so(centre: Centre) -> None:
     await centre.applied(enabled("tcell"))  # which leaves nobody without an operator either
 
 
+async def test_what_carries_nothing_any_more_is_drained_without_force(centre: Centre) -> None:
+    await centre.applied({"route": [{"prefix": "", "operators": ["tcell"]}]})
+    await centre.takes()
+    link, operator = {"link": "tcell-1"}, {"operator": "tcell"}
+    await drain(centre.database, centre.box, author="test", force=True, **link)
+    assert await drain(centre.database, centre.box, author="test", **operator)
+    await resume(centre.database, centre.box, author="test", **link)
+    assert await drain(centre.database, centre.box, author="test", **link)  # its operator is
+    await resume(centre.database, centre.box, author="test", **operator)
+    assert await centre.applied(enabled("tcell"))
+    both = {"operator": [{"name": "tcell", "draining": True, "link": [{"name": "tcell-1", "draining": True}]}]}
+    back = {"operator": [{"name": "tcell", "enabled": True, "link": [{"name": "tcell-1", "draining": False}]}]}
+    await centre.applied(back)
+    await centre.refused(both, waits_for("tcell"))
+
+
 def no_route(*clients: str) -> str:
     names = ", ".join(f'"{name}"' for name in clients)
     return f"No route would be left for messages as they came in the last 24 hours, of {names}."

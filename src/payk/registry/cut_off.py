@@ -97,8 +97,10 @@ def _carries(options: Mapping[str, Any]) -> bool:
 async def _operators_with_queues(change: RegistryChange, present: RegistryRows, rows: RegistryRows) -> list[str]:
     operators_on = {row.name for row in present.operators if _carries(row.options)}
     links_on = {row.name for row in present.links if _carries(row.options)}
-    operators = {row.name for row in rows.operators if not _carries(row.options)}
-    operators |= {row.operator for row in rows.links if not _carries(row.options) and row.name in links_on}
+    by_links = {row.operator for row in rows.links if not _carries(row.options) and row.name in links_on}
+    by_itself = {row.name for row in rows.operators if not _carries(row.options)} - by_links
+    # One without a link that carries was given nothing before either.
+    operators = by_links.union(await change.operators_with_links(sorted(by_itself & operators_on)))
     gone = sorted(operators & operators_on)
     if not gone:
         return []

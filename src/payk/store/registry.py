@@ -257,6 +257,10 @@ class RegistryChange:
         found = await self._connection.fetch(sql("registry.clients_without_routes"), _keys_as_json(routes))
         return [row[0] for row in found]
 
+    async def operators_with_links(self, operators: Sequence[str]) -> list[str]:
+        """Which of these have a link that carries: enabled, and not drained."""
+        return [row[0] for row in await self._connection.fetch(sql("registry.operators_with_links"), operators)]
+
     async def operators_with_queues(self, operators: Sequence[str]) -> list[str]:
         """Which of these have messages that wait, or are scheduled, while no operator of their queue carries."""
         return [row[0] for row in await self._connection.fetch(sql("registry.operators_with_queues"), operators)]

@@ -256,6 +256,13 @@ where c.client_id in (
 )
 order by c.name;
 
+-- name: operators_with_links
+-- Which of these operators have a link that is enabled and not drained.
+select o.name from operator o
+where o.name = any($1::text[])
+  and exists (select from link l where l.operator_id = o.operator_id and l.enabled
+                                   and coalesce(l.options ->> 'draining', 'false') <> 'true');
+
 -- name: operators_with_queues
 -- Which of these operators messages wait for, now or scheduled, while no operator of their queue carries: enabled, not
 -- drained, with a link that is so too. Scheduled ones are looked for in the order they are due, and to the end only where
