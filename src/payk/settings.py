@@ -68,6 +68,7 @@ COMMAND_VARIABLES = frozenset(
             "IF_MATCH",
             "REVERT_PASSWORD_OF",
             "MESSAGE_TEXT",
+            "BLOCK_WHOLE_NUMBERS",
             "TOP_INTERVAL",
             "TOP_ONCE",
             "REASON",

@@ -18,6 +18,7 @@ import typer
 
 from payk import __version__
 from payk.cli import command_line
+from payk.cli.entry import PARTS
 from payk.settings import COMMAND_VARIABLES, Settings
 from tests.client.fake_centre import Answer, FakeCentre, running_centre
 
@@ -176,7 +177,7 @@ def commands(group: Any, before: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def options() -> Iterator[tuple[str, Any]]:
-    for name, command in commands(typer.main.get_command(command_line)):
+    for name, command in commands(typer.main.get_command(command_line())):
         for parameter in command.params:
             if parameter.param_type_name == "option" and parameter.name not in ("help", "list_"):
                 yield name, parameter
@@ -192,6 +193,18 @@ def test_every_option_is_an_environment_variable(command: str, option: Any) -> N
         assert f"[PAYK_{setting.upper()}: " in option.help
     else:
         assert option.envvar in COMMAND_VARIABLES | {f"PAYK_{name.upper()}" for name in Settings.model_fields}
+
+
+def test_a_command_is_the_same_whether_all_are_loaded_or_its_own_module() -> None:
+    whole = typer.main.get_command(command_line()).commands  # type: ignore[attr-defined]
+    assert list(whole) == [word for part in PARTS for word in part.words]
+    for word, command in whole.items():
+        alone = typer.main.get_command(command_line(word)).commands[word]  # type: ignore[attr-defined]
+        assert (alone.help, list(getattr(alone, "commands", ()))) == (
+            command.help,
+            list(getattr(command, "commands", ())),
+        )
+    assert len(typer.main.get_command(command_line("qeue")).commands) == len(whole)  # type: ignore[attr-defined]
 
 
 def test_no_variable_is_known_that_no_option_reads() -> None:
@@ -523,12 +536,35 @@ def test_a_reader_that_has_seen_enough(centre: FakeCentre, place: dict[str, str]
     assert (process.returncode, errors) == (1, b"")
 
 
-def test_help_is_quick() -> None:
-    """Nothing of the server is loaded to parse a command line."""
-    done = payk("send", "--help", python=("-X", "importtime"))
-    assert "payk.client" in done.stderr
-    for library in ("pydantic_settings", "asyncpg", "starlette", "payk.settings", "payk.app"):
-        assert f" {library}\n" not in done.stderr
+HEAVY = {"pydantic_settings", "asyncpg", "starlette", "fastapi", "httpx", "payk.settings", "payk.app", "payk.client"}
+TOLD = "import atexit, sys\natexit.register(lambda: print(*sys.modules, file=sys.stderr))\n"
+
+
+def loaded(*arguments: str, environment: dict[str, str]) -> set[str]:
+    """The modules that a command has loaded by its end."""
+    done = subprocess.run(
+        [sys.executable, "-c", f"{TOLD}from payk.cli import main\nsys.exit(main())", *arguments],
+        env=environment, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    return set(done.stderr.split())
+
+
+def test_help_is_quick(place: dict[str, str]) -> None:
+    """Nothing is loaded to parse a command line but what it says."""
+    for command, module in (("send", "messages"), ("queue", "traffic")):
+        found = loaded(command, "--help", environment=place)
+        assert f"payk.cli.{module}" in found and "payk.cli.top" not in found
+        assert not found & HEAVY
+
+
+@pytest.mark.parametrize("where", ["server", "database"])
+def test_a_name_is_completed_without_the_server_and_its_libraries(where: str, place: dict[str, str]) -> None:
+    asked = {"PAYK_ADMIN_URL": "http://127.0.0.1:1"} if where == "server" else {"PAYK_DATABASE_URL": "postgresql:///x"}
+    line = {"_PAYK_COMPLETE": "complete_bash", "COMP_WORDS": "payk client show b", "COMP_CWORD": "3"}
+    found = loaded(environment=place | asked | line)
+    assert "payk.cli.registry" in found and "payk.cli.access" not in found
+    assert ("asyncpg" in found) is (where == "database")
+    assert not found & (HEAVY - {"asyncpg"})
 
 
 # -- preview ---------------------------------------------------------------------------------------------------------

@@ -101,7 +101,7 @@ def _shown(default: object) -> str:
 
 
 def _parameters() -> Iterator[tuple[str, Any]]:
-    for name, command in _commands(typer.main.get_command(command_line)):
+    for name, command in _commands(typer.main.get_command(command_line())):
         for parameter in command.params:
             if parameter.param_type_name == "option" and parameter.envvar:
                 yield name, parameter

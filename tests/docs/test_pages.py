@@ -70,7 +70,7 @@ def commands_of(page: Path) -> Iterator[list[str]]:
 
 def options_of(words: list[str]) -> set[str]:
     """Of the command that these words begin with, which may be one of a group: `message search`."""
-    command: Any = typer.main.get_command(command_line)
+    command: Any = typer.main.get_command(command_line())
     for word in words:
         if not hasattr(command, "commands"):
             break

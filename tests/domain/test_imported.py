@@ -16,14 +16,16 @@ ROW = "123861959,demo,Delivered,2025-02-17T10:20:30,2025-02-17T10:22:00\n"
 MESSAGE = ImportedMessage(123_861_959, 7, MessageState.DELIVERED, AT, DONE)
 
 
-def reader(*lines: str) -> ImportReader:
-    return ImportReader(iter(lines), {"demo": 7, "Алиф": 8, 'a "quoted", one': 9}, 200_000_000, NOW)
+def reader() -> ImportReader:
+    return ImportReader({"demo": 7, "Алиф": 8, 'a "quoted", one': 9}, 200_000_000, NOW)
 
 
 def read(*lines: str) -> tuple[list[ImportedMessage], list[str]]:
     """Messages and problems."""
-    rows = reader(*lines)
-    return [row.message for row in rows.batch(1_000).values()], list(rows.problems.lines())
+    rows = reader()
+    found = rows.read(lines)
+    rows.end()
+    return [row.message for row in found.values()], list(rows.problems.lines())
 
 
 @pytest.mark.parametrize(
@@ -132,7 +134,7 @@ def test_a_bad_row_is_told_by_its_line_and_spoils_no_other(row: str, problem: st
 )
 def test_a_file_without_its_heading_is_refused_as_a_whole(lines: tuple[str, ...], told: str) -> None:
     with pytest.raises(ImportRefused) as refused:
-        reader(*lines)
+        read(*lines)
     assert told in str(refused.value)
 
 
@@ -164,7 +166,14 @@ def test_of_many_problems_a_hundred_are_told() -> None:
     assert told[-1] == "and 1800 rows more"
 
 
-def test_batches() -> None:
-    rows = reader(HEADING, *(f"{number},demo,2,2025-02-17T10:20:30,\n" for number in range(1, 26)))
-    assert [len(rows.batch(10)) for _ in range(4)] == [10, 10, 5, 0]
-    assert (rows.rows, rows.line) == (25, 26)
+def test_lines_come_a_few_at_a_time() -> None:
+    rows, lines = (
+        reader(),
+        ["sep=,\n", HEADING, *(f"{number},demo,2,2025-02-17T10:20:30,\n" for number in range(1, 26))],
+    )
+    found = [len(rows.read(lines[start : start + 10])) for start in range(0, 40, 10)]
+    rows.end()
+    assert found == [8, 10, 7, 0]
+    assert (rows.rows, rows.line) == (25, 27)
+    rows.read([ROW, "x\n"])
+    assert list(rows.problems.lines()) == ["line 29: 1 fields where the heading has 5"]

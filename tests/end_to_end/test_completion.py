@@ -82,4 +82,4 @@ async def test_nothing_is_offered_where_nobody_answers_and_nobody_waits_for_it(p
         for url in (f"{scheme}://127.0.0.1:{port}", f"{scheme}://127.0.0.1:9", "nonsense"):
             began = time.monotonic()
             assert await offered(payk, "payk client show ", {variable: url}) == []
-            assert time.monotonic() - began < 2 * start + 1.5, "0.4 s, and what it takes to start"
+            assert time.monotonic() - began < 4 * start + 1.5, "0.4 s, and what it takes to start"

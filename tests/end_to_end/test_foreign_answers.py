@@ -43,6 +43,17 @@ COMMANDS = (
     ("route", "explain", "992900000001"),
     ("message", "show", "1", "--text"),
     ("forget", "992900000001"),
+    ("forget", "992900000001", "--export", "known.jsonl"),
+    ("balance", "show", "bank"),
+    ("balance", "add", "bank", "5"),
+    ("block", "add", "992900000001"),
+    ("block", "list"),
+    ("usage", "bank"),
+    ("processes",),
+    ("message", "search"),
+    ("message", "import", "/dev/null"),
+    ("message", "import", "--drop-before", "2026-01-01"),
+    ("operator", "health"),
     ("queue", "show"),
     ("queue", "cancel", "--label", "sale"),
     ("queue", "holds"),
@@ -64,8 +75,9 @@ ANSWERS = {
 
 @pytest.mark.parametrize("answer", ANSWERS)
 async def test_a_foreign_answer_is_one_line(
-    answer: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    answer: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
+    monkeypatch.chdir(tmp_path)
     async with answering(*ANSWERS[answer]) as url:
         monkeypatch.setenv("PAYK_ADMIN_URL", url)
         monkeypatch.setenv("PAYK_ADMIN_TOKEN", "x")
@@ -76,6 +88,7 @@ async def test_a_foreign_answer_is_one_line(
                 continue  # it shows whatever there is of a client
             assert (code, told.count("\n")) == (2, 1), (command, told)
             assert told.startswith("payk: ") and "Payk" in told, (command, told)
+    assert list(tmp_path.iterdir()) == [], "no half of an export is left"
 
 
 async def test_what_steers_a_terminal_is_not_printed(

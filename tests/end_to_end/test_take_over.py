@@ -48,8 +48,8 @@ async def two_engines(payk: Payk, tap: Tap, *, script: Path | None = None, **env
 async def census(payk: Payk) -> dict[int, dict[str, Any]]:
     """The live processes by pid, as `payk processes` tells them."""
     found = json.loads(await payk.done("processes", "--json"))
-    assert found["HeldByNobody"] == []
-    return {process["Pid"]: process for process in found["Processes"]}
+    assert found["held_by_nobody"] == []
+    return {process["pid"]: process for process in found["processes"]}
 
 
 async def test_who_stood_still_closes_first_and_sends_nothing(payk_on_server: Payk, tap: Tap) -> None:
@@ -74,11 +74,11 @@ async def test_who_stood_still_closes_first_and_sends_nothing(payk_on_server: Pa
     assert len(tap.sessions) == 2, "it stands by"
     processes = await census(payk_on_server)
     assert set(processes) == {door.program.process.pid, first.process.pid, second.process.pid}
-    assert processes[first.process.pid]["Binds"] == processes[door.program.process.pid]["Binds"] == []
-    [bind] = processes[second.process.pid]["Binds"]
-    assert (bind["Link"], bind["Number"], bind["WaitingFor"]) == ("tcell-1", 1, None)
-    assert bind["BoundSince"]
-    assert processes[second.process.pid]["Roles"] == ["dispatch", "maintenance"]
+    assert processes[first.process.pid]["binds"] == processes[door.program.process.pid]["binds"] == []
+    [bind] = processes[second.process.pid]["binds"]
+    assert (bind["link"], bind["number"], bind["waiting_for"]) == ("tcell-1", 1, None)
+    assert bind["bound_at"]
+    assert processes[second.process.pid]["roles"] == ["dispatch", "maintenance"]
 
 
 @pytest.mark.parametrize("script", [None, ELSEWHERE], ids=["of this machine", "of another machine"])

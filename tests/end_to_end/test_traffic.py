@@ -28,9 +28,9 @@ async def test_the_queue_from_the_command_line(payk_on_server: Payk) -> None:
 
     assert await rows_of(payk, "queue", "hold", "--label", "sale", "--reason", "wrong text") == [{"hold": 1}]
     [placed] = await rows_of(payk, "queue", "holds")
-    assert placed | {"since": "", "author": ""} == {
-        "hold": 1, "since": "", "client": None, "label": "sale", "type": None, "operator": None, "author": "",
-        "reason": "wrong text", "cancels": False,
+    assert placed | {"placed_at": "", "author": ""} == {
+        "hold_id": 1, "client": None, "label": "sale", "sms_type": None, "operator": None, "placed_at": "",
+        "author": "", "reason": "wrong text", "cancels": False,
     }  # fmt: skip
     assert "wrong text" in await payk.done("queue", "holds")
     await asyncio.sleep(1)
@@ -46,17 +46,17 @@ async def test_the_queue_from_the_command_line(payk_on_server: Payk) -> None:
     for message_id in held:
         await centre.wait_for(message_id, "Delivered")
     again = await payk.run("queue", "release", "1")
-    assert (again.returncode, again.stderr.count("\n")) == (2, 1)
+    assert (again.returncode, again.stderr.count("\n")) == (1, 1)
 
     await payk.done("queue", "hold", "--type", "batch")
     await asyncio.sleep(1)
     doomed = [await centre.send(SmsType=3, SmsLabel="sale") for _ in range(3)]
-    assert await rows_of(payk, "queue", "cancel", "--client", "bank") == [{"cancelled": 3, "too_late": 0}]
+    assert await rows_of(payk, "queue", "cancel", "--client", "bank") == [{"cancelled": 3, "too_late": 0, "done": True}]
     assert {await centre.state(message_id) for message_id in doomed} == {"Deleted"}
 
     for wrong in (["hold"], ["hold", "--client", "bnk"], ["cancel", "--operator", "nobody"]):
         ended = await payk.run("queue", *wrong)
-        assert (ended.returncode, ended.stderr.count("\n")) == (2, 1), ended.stderr
+        assert (ended.returncode, ended.stderr.count("\n")) == (1, 1), ended.stderr
 
 
 async def test_drained_from_the_command_line_and_seen(payk_on_server: Payk) -> None:
@@ -69,22 +69,18 @@ async def test_drained_from_the_command_line_and_seen(payk_on_server: Payk) -> N
     await asyncio.sleep(1.2)
     waits = await centre.send()
     found = json.loads(await payk.done("processes", "--json"))
-    [link] = found["Links"]
-    assert (link["Link"], link["Draining"], link["InFlight"]) == ("tcell-1", True, {"1": 0})
+    [link] = found["links"]
+    assert (link["link"], link["draining"], [bind["in_flight"] for bind in link["binds"]]) == ("tcell-1", True, [0])
     assert "draining" in await payk.done("processes")
     assert await centre.state(waits) == "None"
-    refused = await payk.run("operator", "drain", "tcell")
-    assert (refused.returncode, "no other one could take them" in refused.stderr, "--force" in refused.stderr) == (
-        2, True, True,
-    )  # fmt: skip
-    assert "draining" in await payk.done("operator", "drain", "tcell", "--force")
+    assert "draining" in await payk.done("operator", "drain", "tcell")  # nothing more is cut off
     assert "draining" in await payk.done("operator", "resume", "tcell")
     assert await payk.done("link", "resume", "tcell-1") == "~ link tcell-1 of operator tcell: draining true -> false\n"
     await centre.wait_for(waits, "Delivered")
     assert "draining" in await payk.done("operator", "drain", "tcell")
     assert "draining" in await payk.done("operator", "resume", "tcell")
     unknown = await payk.run("operator", "drain", "tcel")
-    assert (unknown.returncode, "did you mean" in unknown.stderr) == (2, True)
+    assert (unknown.returncode, "did you mean" in unknown.stderr) == (1, True)
     assert await payk.done("receipt", "parked") == "nothing is parked\n"
     assert await payk.done("receipt", "forget", "--all") == "0 forgotten\n"
     assert (await payk.run("receipt", "retry")).returncode == 2
@@ -92,49 +88,16 @@ async def test_drained_from_the_command_line_and_seen(payk_on_server: Payk) -> N
 
 async def test_a_server_is_asked_where_one_is_named(payk_on_server: Payk) -> None:
     """The commands change the centre that PAYK_ADMIN_URL names, or none: never the database of the machine instead."""
-    payk = payk_on_server
-    await payk.apply(registry(2775))
-    centre = await payk.serve("--roles", "api,admin")
-    token = (await payk.done("token", "create", "test", "--role", "admin")).strip()
-    asked = {"PAYK_ADMIN_URL": str(centre.admin.base_url), "PAYK_ADMIN_TOKEN": token}
-    held = [await centre.send(SmsType=3, SmsLabel="sale") for _ in range(3)]
-
-    async def rows(*command: str) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in (await payk.done(*command, "--json", **asked)).splitlines()]
-
-    [placed] = await rows("queue", "hold", "--label", "sale", "--type", "batch", "--reason", "wrong text")
-    [hold] = await rows("queue", "holds")
-    assert (hold["hold_id"], hold["label"], hold["sms_type"], hold["author"]) == (
-        placed["hold"],
-        "sale",
-        "batch",
-        "test",
-    )
-    [depth] = await rows("queue", "show")
-    assert (depth["operators"], depth["lane"], depth["client"], depth["waiting"]) == (["tcell"], "batch", "bank", 3)
-    assert f"hold {placed['hold']} is released" in await payk.done("queue", "release", str(placed["hold"]), **asked)
-    assert (await payk.run("queue", "release", str(placed["hold"]), **asked)).returncode == 1
-    assert await rows("queue", "cancel", "--client", "bank") == [{"cancelled": 3, "too_late": 0, "done": True}]
-    assert {await centre.state(message_id) for message_id in held} == {"Deleted"}
-    for kind, name in (("operator", "tcell"), ("link", "tcell-1")):
-        assert "draining false -> true" in await payk.done(kind, "drain", name, "--force", **asked)
-        assert "draining true -> false" in await payk.done(kind, "resume", name, **asked)
-    assert await rows("receipt", "parked") == await rows("operator", "shifts") == []
-    assert await payk.done("receipt", "retry", "--all", **asked) == "0 will be tried at once\n"
-    assert await payk.done("receipt", "forget", "--operator", "tcell", **asked) == "0 forgotten\n"
-    away = await payk.run("queue", "hold", "--label", "sale", PAYK_ADMIN_URL="http://127.0.0.1:9", PAYK_ADMIN_TOKEN="x")
-    assert (away.returncode, away.stdout) == (2, "")
-    for alone in (
-        ("queue", "hold", "--label", "sale", "--dry-run"),
-        ("processes",),
-        ("balance", "show", "bank"),
+    away = {"PAYK_ADMIN_URL": "http://127.0.0.1:9", "PAYK_ADMIN_TOKEN": "x"}
+    await payk_on_server.apply(registry(2775))
+    for command in (
+        ("queue", "hold", "--label", "sale"),
         ("block", "add", "992900000001"),
-        ("message", "search"),
+        ("balance", "add", "bank", "5"),
     ):
-        ended = await payk.run(*alone, **asked)
-        assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (2, "", 1), alone
-        assert "database alone" in ended.stderr
-    assert await rows("queue", "holds") == []
+        ended = await payk_on_server.run(*command, **away)
+        assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (2, "", 1)
+    assert await rows_of(payk_on_server, "queue", "holds") == await rows_of(payk_on_server, "block", "list") == []
 
 
 async def test_a_sick_operator_is_passed_over_and_seen(payk_on_server: Payk) -> None:
@@ -182,7 +145,7 @@ async def until(connection: asyncpg.Connection, query: str, within: float = 60.0
             await asyncio.sleep(0.01)
 
 
-async def test_a_cancel_and_a_release_that_are_killed_are_finished(payk_on_server: Payk, dsn: str) -> None:
+async def test_a_release_and_a_cancel_that_are_killed_are_finished(payk_on_server: Payk, dsn: str) -> None:
     """No operator is there: what waits is only held, deleted, or moved on."""
     payk = payk_on_server
     await payk.apply(registry(1))
@@ -191,9 +154,10 @@ async def test_a_cancel_and_a_release_that_are_killed_are_finished(payk_on_serve
     before = await connection.fetchval("select min(expires_at) from waiting")
     await payk.done("queue", "hold", "--label", "sale")
     await asyncio.sleep(2)
-    release = payk.start("queue", "release", "1")
+    await payk.done("queue", "release", "1")
+    settling = await payk.serve()
     await until(connection, "select walked_to > 0 from hold where hold_id = 1")
-    release.kill()
+    settling.program.kill()
     assert await connection.fetchval("select settled_at is null from hold")
     await payk.serve()
     await until(connection, "select settled_at is not null from hold where hold_id = 1")

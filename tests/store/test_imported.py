@@ -93,8 +93,10 @@ async def test_what_is_old_is_dropped_by_its_time(scene: Scene) -> None:
     young = [imported(number)._replace(submitted_at=AT + timedelta(days=9)) for number in (2, 15_000)]
     await add_imported(scene.db, young)
     await add_imported(scene.db, [imported(number) for number in (1, *range(3, 12_000))])
-    assert await drop_imported(scene.db, AT) == 0
-    assert await drop_imported(scene.db, AT + timedelta(days=1)) == 11_998
+    assert await drop_imported(scene.db, AT) == (0, None)
+    dropped, following = await drop_imported(scene.db, AT + timedelta(days=1), patience=1e-9)
+    assert (dropped, following) == (9_999, 10_000)
+    assert await drop_imported(scene.db, AT + timedelta(days=1), after=10_000) == (1_999, None)
     assert await scene.ids("imported_message") == [2, 15_000]
 
 

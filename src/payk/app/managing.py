@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 import httpx
 
+from payk import tracing
 from payk.access import Access, Tokens, Users
 from payk.app.local import local_name
 from payk.app.opening import opened
@@ -40,29 +41,43 @@ async def managing(settings: Settings, ask: Callable[[httpx.AsyncBaseTransport],
         async def authenticate(token: str, address: str) -> Principal | None:
             return local
 
-        parts = Management(
-            db,
-            box,
-            CurrentDirectory(await load_directory(db)),
-            Access(db, box),
-            Users(db, box),
-            Tokens(db),
-            TextSeal(keys).open,
-            NumberDigest(await digest_keys(db, keys)),
-            ReceiptWait(settings.receipt_wait, settings.receipt_grace),
-            authenticate,
-            zone=ZoneInfo(settings.timezone),
-        )
-        return await ask(_transport(ManagementApi(parts)))
+        tracing.begin()  # of messages that a command ends, the traces are told where the environment asks for them
+        try:
+            parts = Management(
+                db,
+                box,
+                CurrentDirectory(await load_directory(db)),
+                Access(db, box),
+                Users(db, box),
+                Tokens(db),
+                TextSeal(keys).open,
+                NumberDigest(await digest_keys(db, keys)),
+                ReceiptWait(settings.receipt_wait, settings.receipt_grace),
+                authenticate,
+                zone=ZoneInfo(settings.timezone),
+                room="app",
+            )
+            return await ask(_transport(ManagementApi(parts)))
+        finally:
+            tracing.end()
 
 
 def _transport(api: ManagementApi) -> httpx.AsyncBaseTransport:
     """Requests go to the API as they are, without a socket."""
 
     async def application(scope: Any, receive: Any, send: Any) -> None:
-        await api({**scope, "state": {"local": True}, "client": None}, receive, send, secrets.token_hex(6))
+        whole = False
 
-    return httpx.ASGITransport(application, raise_app_exceptions=False)
+        async def noted(event: Any) -> None:
+            nonlocal whole
+            await send(event)
+            whole = event["type"] == "http.response.body" and not event.get("more_body", False)
+
+        await api({**scope, "state": {"local": True}, "client": None}, receive, noted, secrets.token_hex(6))
+        if not whole:  # as a server closes the connection
+            raise httpx.RemoteProtocolError("the answer ended early, and is not whole")
+
+    return httpx.ASGITransport(application)
 
 
 def _local() -> Principal:

@@ -9,15 +9,29 @@ import re
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import httpx
 import typer
 
 from payk.cli import completion
 from payk.cli.command_line import AsJson, Home, fail, finite
-from payk.cli.managing import PAGE, ROOT, AdminUrl, all_pages, ask, exchanged, path, rows_of, show, told_lines
+from payk.cli.managing import (
+    PAGE,
+    ROOT,
+    AdminUrl,
+    all_pages,
+    ask,
+    exchanged,
+    path,
+    read_time,
+    rows_of,
+    show,
+    told_lines,
+)
 from payk.printable import printable
+
+if TYPE_CHECKING:
+    import httpx
 
 __all__ = ["audit", "sessions", "tokens", "users"]
 
@@ -281,7 +295,7 @@ def export(
     """Print the audit log, one line of JSON an entry with its hashes; the anchor of its end on standard error."""
     span = {
         name: at.isoformat()
-        for name, at in (("since", _time("--from", since)), ("until", _time("--to", until)))
+        for name, at in (("since", read_time("--from", since)), ("until", read_time("--to", until)))
         if at is not None
     }
 
@@ -349,13 +363,3 @@ def _check_anchor(given: str | None) -> None:
 
 def _anchor_of(verdict: dict[str, Any]) -> str:
     return f"{verdict['sequence']}:{verdict['hash']}"
-
-
-def _time(option: str, given: str | None) -> datetime | None:
-    if given is None:
-        return None
-    try:
-        at = datetime.fromisoformat(given)
-    except ValueError:
-        fail(f"{option} should be a time such as 2026-11-26T10:30:00+05:00, not {given!r}")
-    return at if at.tzinfo else at.replace(tzinfo=UTC)

@@ -2,20 +2,36 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Coroutine
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import typer
 
 from payk.cli.command_line import Home, fail, finite, load_settings, server_parts
-from payk.cli.managing import AdminUrl, Force, ask, lines_of, on_the_database
+from payk.cli.managing import (
+    ROOT,
+    AdminUrl,
+    Force,
+    ask,
+    check_lines,
+    exchanged,
+    lines_of,
+    on_the_database,
+)
 from payk.printable import printable
+
+if TYPE_CHECKING:
+    import httpx
 
 __all__ = ["commands"]
 
 commands = typer.Typer()
+
+LOOKING: Final = 900.0
+"""Seconds that looking through all tables for a number may take."""
 
 Host = Annotated[str | None, typer.Option(metavar="ADDRESS", help="Address to listen on. [PAYK_HOST: 127.0.0.1]")]
 Port = Annotated[str | None, typer.Option(metavar="N", help="Port of the API, 0 = a free one. [PAYK_PORT: 8080]")]
@@ -66,6 +82,7 @@ def migrate(
     ] = None,
 ) -> None:
     """Bring the database's schema up to this version."""
+    on_the_database("migrate", "for no server of this version runs before its schema is there")
     with server_parts("migrate"):
         settings = load_settings({"home": home})
         from payk import app
@@ -90,6 +107,7 @@ def backup(
     home: Home = None,
 ) -> None:
     """Back the embedded database up while it serves; from then on its log is streamed to the backup."""
+    on_the_database("backup", "for it copies the files of one that is embedded")
     with server_parts("backup", "server,embedded"):
         settings = load_settings({"home": home})
         from payk import app
@@ -119,6 +137,7 @@ def restore(
     home: Home = None,
 ) -> None:
     """Make the embedded database what a backup holds; then nothing is sent until `payk recover`."""
+    on_the_database("restore", "for it writes the files of one that is embedded")
     with server_parts("restore", "server,embedded"):
         settings = load_settings({"home": home})
         from payk import app
@@ -143,7 +162,7 @@ def apply(
         except (OSError, UnicodeDecodeError) as error:
             fail(f"{file} cannot be read: {error}")
         params = {"dry_run": dry_run, "force": force}
-        done = ask("apply", url, home, "POST", "/apply", text=text, params=params)
+        done = ask("apply", url, home, "POST", "/apply", params=params, content=text.encode(), kind="application/toml")
         for line in lines_of(done["difference"]):
             print(line)
         for line in lines_of(done.get("warnings", [])):
@@ -196,33 +215,46 @@ def forget(
     home: Home = None,
 ) -> None:
     """Erase everything of one number, or export it. Ids, states and times of its messages stay."""
-    if url:
-        if export is not None:
-            fail("--export works on the database itself: leave PAYK_ADMIN_URL and --admin-url out")
-        done = ask("forget", url, home, "POST", "/numbers/forget", {"number": number}, params={"force": force})
-        if done["ended"]:
-            print(f"ended: {done['ended']} messages")
-        print(printable(f"forgotten, in {', '.join(f'{count} {what}' for what, count in done['erased'].items())}"))
+    if export is not None:
+        _export(number, export, url, home)
         return
-    with server_parts("forget"):
-        settings = load_settings({"home": home})
-        from payk import app
+    done = ask(
+        *("forget", url, home, "POST", "/numbers/forget", {"number": number}),
+        params={"force": force}, patience=LOOKING,
+    )  # fmt: skip
+    if done["ended"]:
+        print(f"ended: {done['ended']} messages")
+    erased = ", ".join(f"{count} {what}" for what, count in done["erased"].items())
+    print(printable(f"forgotten: {done['number']}, in {erased}"))
 
-        app.run(app.forget(settings, number, export=export, force=force))
 
+def _export(number: str, file: Path, url: str | None, home: str | None) -> None:
+    """Everything of a number to a new file; no file where it could not be had, or not all of it."""
+    try:
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except OSError as error:
+        fail(f"{file}: {error.strerror}")
+    lines = 0
 
-@commands.command()
-def processes(
-    as_json: Annotated[bool, typer.Option("--json", envvar="PAYK_JSON", help="Print one line of JSON.")] = False,
-    home: Home = None,
-) -> None:
-    """Show the live processes with their roles and duties, and who holds which bind in what state."""
-    on_the_database("processes")
-    with server_parts("processes"):
-        settings = load_settings({"home": home})
-        from payk import app
+    async def exchange(client: httpx.AsyncClient) -> httpx.Response | None:
+        nonlocal lines
+        async with client.stream("POST", f"{ROOT}/numbers/export", json={"number": number}) as response:
+            if response.status_code != 200:
+                await response.aread()
+                return response
+            check_lines(response)
+            async for piece in response.aiter_bytes():
+                opened.write(piece)
+                lines += piece.count(b"\n")
+        return None
 
-        app.run(app.processes(settings, as_json))
+    try:
+        with os.fdopen(descriptor, "wb") as opened:
+            exchanged("forget", url, home, exchange, patience=LOOKING)
+    except BaseException:
+        file.unlink(missing_ok=True)
+        raise
+    print(f"{lines} lines on it were written to {file}; nothing was erased")
 
 
 @commands.command()
@@ -278,6 +310,7 @@ def recover(
     home: Home = None,
 ) -> None:
     """Go on after a restore, or a failover that lost commits: what may have been sent is set aside until released."""
+    on_the_database("recover", "for a server answers nothing before that is decided")
     with server_parts("recover"):
         settings = load_settings({"home": home})
         from payk import app

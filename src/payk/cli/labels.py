@@ -5,19 +5,17 @@ from __future__ import annotations
 import json
 import sys
 import time
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
-from rich.console import Console, Group
-from rich.live import Live
-from rich.padding import Padding
-from rich.progress_bar import ProgressBar
-from rich.table import Table
-from rich.text import Text
 
 from payk.cli.command_line import Home, fail
 from payk.cli.messages import ApiKey, AsJson, Url, connected, shown
-from payk.client import Client, LabelProgress
+
+if TYPE_CHECKING:
+    from rich.console import Group
+
+    from payk.client import Client, LabelProgress
 
 __all__ = ["commands"]
 
@@ -58,6 +56,8 @@ def label(
         if as_json:
             print(json.dumps(progress.body))
         else:
+            from rich.console import Console
+
             Console(highlight=False, width=None if sys.stdout.isatty() else 100).print(_picture(progress))
 
 
@@ -90,6 +90,8 @@ def _watch(centre: Client, name: str, as_json: bool) -> None:
                 fail(_UNKNOWN_END, 1)
             last = line
             time.sleep(EVERY)
+    from rich.live import Live
+
     progress = centre.label(name)
     try:
         with Live(_picture(progress), auto_refresh=False) as live:
@@ -117,6 +119,12 @@ def _planned(progress: LabelProgress) -> str:
 
 def _picture(progress: LabelProgress) -> Group:
     """The bar shows what has come to an end."""
+    from rich.console import Group
+    from rich.padding import Padding
+    from rich.progress_bar import ProgressBar
+    from rich.table import Table
+    from rich.text import Text
+
     over = progress.delivered + progress.failed
     head = Text.assemble(shown(progress.label), f"  {over:,} of {_planned(progress)} came to an end")
     table = Table("Scheduled", "Held", "Queued", "Submitted", "Delivered", "Failed", box=None, pad_edge=False)

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
-from decimal import Decimal, InvalidOperation
+import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
 from payk.cli import completion
-from payk.cli.command_line import AsJson, Home, load_settings, server_parts
-from payk.cli.managing import on_the_database
-
-if TYPE_CHECKING:
-    from payk.settings import Settings
+from payk.cli.command_line import AsJson, Home, fail
+from payk.cli.managing import AdminUrl, all_pages, ask, path, rows_of, show, show_one
+from payk.printable import printable
 
 __all__ = ["balance", "block", "commands"]
 
@@ -22,8 +19,14 @@ commands = typer.Typer()
 balance = typer.Typer(no_args_is_help=True)
 block = typer.Typer(no_args_is_help=True)
 
-UNIT = 10_000
-MOST = 10**15
+SHOWN = 20
+"""Entries of a ledger that are shown."""
+PATIENCE = 600.0
+"""Seconds for a file of numbers."""
+
+_ENTRY = ("at", "kind", "amount", "messages", "reference", "author", "note")
+_USAGE = ("period", "since", "messages", "parts")
+_BLOCKED = ("number", "client", "what", "reason", "author", "at")
 
 ClientName = Annotated[
     str,
@@ -48,9 +51,14 @@ Reason = Annotated[str, typer.Option("--reason", envvar="PAYK_BLOCK_REASON", met
 
 
 @balance.command("show")
-def show_balance(client: ClientName, home: Home = None, as_json: AsJson = False) -> None:
+def show_balance(client: ClientName, as_json: AsJson = False, url: AdminUrl = None, home: Home = None) -> None:
     """What a prepaid client has left, and the newest entries of its ledger."""
-    _run("balance show", home, lambda app, settings: app.show_balance(settings, client, as_json=as_json))
+    found = ask("balance show", url, home, "GET", path("clients", client, "balance"), params={"limit": SHOWN})
+    if as_json:
+        show_one(found, as_json)
+        return
+    print(printable(f"{found['client']} has {found['balance']}"))
+    show(rows_of(found["entries"]), _ENTRY, as_json, nothing="nothing was entered")
 
 
 @balance.command("add", context_settings={"ignore_unknown_options": True})
@@ -68,24 +76,30 @@ def add_to_balance(
     note: Annotated[
         str | None, typer.Option(envvar="PAYK_BALANCE_NOTE", metavar="TEXT", help="For the ledger.")
     ] = None,
-    home: Home = None,
     as_json: AsJson = False,
+    url: AdminUrl = None,
+    home: Home = None,
 ) -> None:
     """Top up a balance, or take away what was entered by mistake; not below zero."""
-    units = _units(amount)
-    _run(
-        "balance add",
-        home,
-        lambda app, settings: app.add_to_balance(
-            settings, client, units, reference=reference, note=note, as_json=as_json
-        ),
-    )
+    body = {"amount": amount, "reference": reference, "note": note}
+    done = ask("balance add", url, home, "POST", path("clients", client, "balance"), body)
+    if as_json:
+        show_one({"client": client, "balance": done["balance"], "repeated": done["repeated"]}, as_json)
+    elif done["repeated"]:
+        print(printable(f"reference {reference} was entered before; {client} has {done['balance']}"))
+    else:
+        print(printable(f"{client} has {done['balance']}"))
 
 
 @commands.command("usage")
-def usage(client: ClientName, home: Home = None, as_json: AsJson = False) -> None:
+def usage(client: ClientName, as_json: AsJson = False, url: AdminUrl = None, home: Home = None) -> None:
     """The parts that were taken of a client today and in this month (UTC), Otp apart."""
-    _run("usage", home, lambda app, settings: app.show_usage(settings, client, as_json=as_json))
+    rows = rows_of(ask("usage", url, home, "GET", path("clients", client, "usage"))["items"])
+    if as_json:
+        rows = [{"client": client, **row} for row in rows]
+    else:
+        rows = [{**row, "messages": "Otp" if row["otp"] else "all but Otp"} for row in rows]
+    show(rows, _USAGE, as_json)
 
 
 @block.command("add")
@@ -94,15 +108,13 @@ def add_blocked(
     client: OfClient = None,
     what: What = "everything",
     reason: Reason = "",
-    home: Home = None,
     as_json: AsJson = False,
+    url: AdminUrl = None,
+    home: Home = None,
 ) -> None:
     """Block numbers, for one client or for all, in force within a second."""
-    _run(
-        "block add",
-        home,
-        lambda app, settings: app.block(settings, numbers, client=client, what=what, reason=reason, as_json=as_json),
-    )
+    body = {"numbers": numbers, "client": client, "what": what, "reason": reason}
+    _tell_blocked(ask("block add", url, home, "POST", "/blocks", body), as_json)
 
 
 @block.command("import")
@@ -111,23 +123,39 @@ def import_blocked(
     client: OfClient = None,
     what: What = "everything",
     reason: Reason = "",
-    home: Home = None,
     as_json: AsJson = False,
+    url: AdminUrl = None,
+    home: Home = None,
 ) -> None:
     """Block the numbers of a file; all of them, or none where a line is no number."""
-    _run(
-        "block import",
-        home,
-        lambda app, settings: app.import_blocked(
-            settings, file, client=client, what=what, reason=reason, as_json=as_json
-        ),
-    )
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        fail(f"{file} cannot be read as lines of text: {error}")
+    params = {"client": client, "what": what, "reason": reason}
+    done = ask(
+        *("block import", url, home, "POST", "/blocks/import"),
+        params=params, content=text.encode(), kind="text/plain", patience=PATIENCE, options={"numbers": str(file)},
+    )  # fmt: skip
+    _tell_blocked(done, as_json)
+
+
+def _tell_blocked(done: dict[str, Any], as_json: bool) -> None:
+    added, changed = done["added"], done["changed"]
+    if as_json:
+        print(json.dumps({"added": added, "changed": changed}))
+    else:
+        print(f"{added} numbers are blocked, {changed} that were blocked are so otherwise")
 
 
 @block.command("remove")
-def remove_blocked(numbers: Numbers, client: OfClient = None, home: Home = None, as_json: AsJson = False) -> None:
+def remove_blocked(
+    numbers: Numbers, client: OfClient = None, as_json: AsJson = False, url: AdminUrl = None, home: Home = None
+) -> None:
     """Numbers take messages again: of that client, or where they were blocked for all, of all."""
-    _run("block remove", home, lambda app, settings: app.unblock(settings, numbers, client=client, as_json=as_json))
+    done = ask("block remove", url, home, "POST", "/blocks/remove", {"numbers": numbers, "client": client})
+    removed = done["removed"]
+    print(json.dumps({"removed": removed}) if as_json else f"{removed} numbers are blocked no more")
 
 
 @block.command("list")
@@ -137,33 +165,19 @@ def list_blocked(
         str | None,
         typer.Option(envvar="PAYK_BLOCK_BEGINS", metavar="DIGITS", help="Only numbers that begin with these digits."),
     ] = None,
-    home: Home = None,
+    whole_numbers: Annotated[
+        bool,
+        typer.Option(
+            "--whole-numbers",
+            envvar="PAYK_BLOCK_WHOLE_NUMBERS",
+            help="Show numbers whole instead of masked; the audit log says so.",
+        ),
+    ] = False,
     as_json: AsJson = False,
+    url: AdminUrl = None,
+    home: Home = None,
 ) -> None:
-    """Blocked numbers, masked but with --json."""
-    _run(
-        "block list",
-        home,
-        lambda app, settings: app.show_blocked(settings, client=client, begins=begins, as_json=as_json),
-    )
-
-
-def _run(name: str, home: str | None, command: Callable[[Any, Settings], Coroutine[Any, Any, None]]) -> None:
-    """Run what `command` makes of the room `app`, which is loaded now."""
-    on_the_database(name)
-    with server_parts(name):
-        settings = load_settings({"home": home})
-        from payk import app
-
-        app.run(command(app, settings))
-
-
-def _units(amount: str) -> int:
-    """An amount of money in 1/10,000 of the unit."""
-    try:
-        units = Decimal(amount) * UNIT
-        if units and units == int(units) and abs(units) < MOST:
-            return int(units)
-    except (InvalidOperation, ValueError, OverflowError):
-        pass
-    raise typer.BadParameter("write an amount other than 0, with at most four decimals, such as 250 or -0.12")
+    """Blocked numbers, masked."""
+    params = {"client": client, "begins": begins, "whole_numbers": whole_numbers or None}
+    rows = all_pages("block list", url, home, "/blocks", params)
+    show([{**row, "client": row["client"] or "all"} for row in rows] if not as_json else rows, _BLOCKED, as_json)

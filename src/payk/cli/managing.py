@@ -8,22 +8,22 @@ import os
 import stat
 import sys
 import tomllib
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 from urllib.parse import quote
 
-import httpx
 import typer
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from payk.cli.command_line import fail, load_settings, server_parts
 from payk.printable import printable
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # loaded where something is asked or shown: whoever completes a word waits for what is loaded
+    import httpx
+    from rich.table import Table
+
     from payk.settings import Settings
 
 __all__ = [
@@ -36,15 +36,19 @@ __all__ = [
     "Settings_",
     "all_pages",
     "ask",
+    "ask_all",
+    "check_lines",
     "exchanged",
     "lines_of",
     "on_the_database",
     "opened_for_us",
     "path",
     "read_settings",
+    "read_time",
     "rows_of",
     "show",
     "show_one",
+    "to_the_second",
     "told_lines",
     "written_to",
 ]
@@ -85,12 +89,15 @@ def path(*names: str) -> str:
     return "".join(f"/{quote(name, safe='')}".replace("/.", "/%2E") for name in names)
 
 
-def on_the_database(command: str) -> None:
-    """Ends a command that works on the database alone where a server is named: the two may be different centres."""
+def on_the_database(command: str, why: str) -> None:
+    """Ends a command that works on the database alone where a server is named: the two may be different centres.
+
+    `why` it does, as the end of a sentence.
+    """
     if os.environ.get("PAYK_ADMIN_URL"):
         fail(
-            f"payk {command} works on the database alone, and PAYK_ADMIN_URL names a server:"
-            " unset PAYK_ADMIN_URL where the database of this machine is meant"
+            f"payk {command} works on the database alone, {why}; and PAYK_ADMIN_URL names a server:"
+            " unset it where the database of this machine is meant"
         )
 
 
@@ -103,27 +110,56 @@ def ask(
     body: Any = None,
     *,
     params: Mapping[str, Any] | None = None,
-    text: str | None = None,
+    content: str | bytes | AsyncIterator[bytes] | None = None,
+    kind: str | None = None,
     if_match: str | None = None,
+    patience: float = PATIENCE,
+    options: Mapping[str, str] | None = None,
 ) -> Answer:
-    """One request; what is answered. Ends the command where the answer is no: 1, or where there is none: 2."""
+    """One request; what is answered. Ends the command where the answer is no: 1, or where there is none: 2.
+
+    `content`: a body that is no JSON, of this `kind`. `patience` in seconds for the answer of a server. `options`: by
+    what names the command line has the fields that a refusal names.
+    """
     headers = {} if if_match is None else {"if-match": f'"{if_match}"' if if_match != "*" else "*"}
-    if text is not None:
-        headers["content-type"] = "application/toml"
-    request: dict[str, Any] = {"params": {k: v for k, v in (params or {}).items() if v is not None}, "headers": headers}
-    request |= {"content": text.encode()} if text is not None else {} if body is None else {"json": body}
+    if kind is not None:
+        headers["content-type"] = kind
+    request: dict[str, Any] = {"params": _given(params), "headers": headers}
+    request |= {"content": content} if content is not None else {} if body is None else {"json": body}
 
     async def exchange(client: httpx.AsyncClient) -> httpx.Response:
         return await client.request(method, ROOT + where, **request)
 
-    return _answer(_run(command, url, home, exchange))
+    return _answer(_run(command, url, home, exchange, patience), options)
+
+
+def _given(params: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {name: value for name, value in (params or {}).items() if value is not None}
+
+
+def ask_all(
+    command: str, url: str | None, home: str | None, *questions: tuple[str, Mapping[str, Any] | None]
+) -> list[Answer]:
+    """What is answered to several questions, each a path and what its query says."""
+
+    async def exchange(client: httpx.AsyncClient) -> list[httpx.Response]:
+        return [await client.get(ROOT + where, params=_given(params)) for where, params in questions]
+
+    return [_answer(response) for response in _run(command, url, home, exchange)]
 
 
 def exchanged(
-    command: str, url: str | None, home: str | None, exchange: Callable[[httpx.AsyncClient], Awaitable[Any]]
+    command: str,
+    url: str | None,
+    home: str | None,
+    exchange: Callable[[httpx.AsyncClient], Awaitable[Any]],
+    *,
+    patience: float = PATIENCE,
 ) -> Any:
     """What several requests come to; an answer that is no ends the command, as `ask` does."""
-    found = _run(command, url, home, exchange)
+    import httpx
+
+    found = _run(command, url, home, exchange, patience)
     return _answer(found) if isinstance(found, httpx.Response) else found
 
 
@@ -137,7 +173,7 @@ def all_pages(
     most: int | None = None,
 ) -> list[dict[str, Any]]:
     """Every item of a list, or the first `most`, page by page."""
-    given = {k: v for k, v in (params or {}).items() if v is not None}
+    given = _given(params)
 
     async def exchange(client: httpx.AsyncClient) -> list[dict[str, Any]] | httpx.Response:
         items: list[dict[str, Any]] = []
@@ -157,12 +193,18 @@ def all_pages(
 
 
 def _run(
-    command: str, url: str | None, home: str | None, exchange: Callable[[httpx.AsyncClient], Awaitable[Any]]
+    command: str,
+    url: str | None,
+    home: str | None,
+    exchange: Callable[[httpx.AsyncClient], Awaitable[Any]],
+    patience: float = PATIENCE,
 ) -> Any:
     if url:
-        return _over_http(url, exchange)
+        return _over_http(url, exchange, patience)
     with server_parts(command):
         settings: Settings = load_settings({"home": home})
+        import httpx
+
         from payk import app
 
         found: list[Any] = []
@@ -172,12 +214,17 @@ def _run(
             async with httpx.AsyncClient(transport=transport, base_url="http://payk", headers=headers) as client:
                 found.append(await exchange(client))
 
-        app.run(app.managing(settings, inside))
+        try:
+            app.run(app.managing(settings, inside))
+        except httpx.HTTPError as error:
+            fail(str(error) or type(error).__name__)
         return found[0]
 
 
-def _over_http(url: str, exchange: Callable[[httpx.AsyncClient], Awaitable[Any]]) -> Any:
+def _over_http(url: str, exchange: Callable[[httpx.AsyncClient], Awaitable[Any]], patience: float) -> Any:
     import asyncio
+
+    import httpx
 
     token = os.environ.get("PAYK_ADMIN_TOKEN", "")
     if not token:
@@ -188,7 +235,7 @@ def _over_http(url: str, exchange: Callable[[httpx.AsyncClient], Awaitable[Any]]
 
     async def outside() -> Any:
         headers = {"authorization": f"Bearer {token}"}
-        async with httpx.AsyncClient(base_url=url, headers=headers, timeout=PATIENCE) as client:
+        async with httpx.AsyncClient(base_url=url, headers=headers, timeout=patience) as client:
             return await exchange(client)
 
     try:
@@ -197,7 +244,7 @@ def _over_http(url: str, exchange: Callable[[httpx.AsyncClient], Awaitable[Any]]
         fail(f"{url} cannot be asked: {str(error) or type(error).__name__}")
 
 
-def _answer(response: httpx.Response) -> Answer:
+def _answer(response: httpx.Response, options: Mapping[str, str] | None = None) -> Answer:
     if response.status_code == 204:
         return ""
     if response.is_success:
@@ -209,9 +256,11 @@ def _answer(response: httpx.Response) -> Answer:
         _foreign(response)
     try:
         problem = response.json()
-        lines = [f"{field}: {wrong}" for field, found in problem["Errors"].items() for wrong in found] or problem[
-            "Detail"
-        ].splitlines()
+        lines = [
+            f"{(options or {}).get(field, field)}: {wrong}"
+            for field, found in problem["Errors"].items()
+            for wrong in found
+        ] or problem["Detail"].splitlines()
     except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
         _foreign(response)
     for line in lines:
@@ -241,11 +290,16 @@ def _told(response: httpx.Response) -> Any:
 
 def told_lines(response: httpx.Response) -> list[dict[str, Any]]:
     """The objects of an answer that has one a line."""
-    if not response.headers.get("content-type", "").startswith("application/x-ndjson"):
-        _foreign(response)
+    check_lines(response)
     try:
         return rows_of([json.loads(line, object_hook=_Told) for line in response.content.split(b"\n") if line])
     except (ValueError, RecursionError):
+        _foreign(response)
+
+
+def check_lines(response: httpx.Response) -> None:
+    """Ends the command where an answer does not have one object a line."""
+    if not response.headers.get("content-type", "").startswith("application/x-ndjson"):
         _foreign(response)
 
 
@@ -294,17 +348,38 @@ def _json(value: Any) -> Any:
     return value if isinstance(value, str | int | float | bool) else str(value)
 
 
-def show(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], as_json: bool) -> None:
-    """Rows: as a table of some columns, or whole, as JSON, one a line."""
+def read_time(option: str, given: str | None) -> datetime | None:
+    """A time as ISO 8601 has it, or a day; UTC unless it says otherwise. Ends the command where it is none."""
+    if given is None:
+        return None
+    try:
+        at = datetime.fromisoformat(given.strip())
+    except ValueError:
+        fail(f"{option} should be a time such as 2026-11-26T10:30:00+05:00, not {given!r}")
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+def to_the_second(at: Any) -> str:
+    """A time of an answer, `2026-11-26T10:30:00.250Z`, for a table."""
+    return str(at).partition(".")[0].replace("T", " ")
+
+
+def show(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], as_json: bool, *, nothing: str = "") -> None:
+    """Rows: as a table of some columns, `nothing` in place of an empty one, or whole, as JSON, one a line."""
     if as_json:
         for row in rows:
             print(json.dumps(row, ensure_ascii=False))
         return
+    if nothing and not rows:
+        print(nothing)
+        return
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table(*columns, box=None, pad_edge=False)
     for row in rows_of(rows):
         table.add_row(*(Text(_shown(row.get(column))) for column in columns))
-    # Rows that no terminal has to hold are not broken.
-    Console(highlight=False, width=None if sys.stdout.isatty() else WIDE).print(table)
+    _print(table)
 
 
 def show_one(row: Mapping[str, Any], as_json: bool) -> None:
@@ -312,9 +387,19 @@ def show_one(row: Mapping[str, Any], as_json: bool) -> None:
     if as_json:
         print(json.dumps(row, ensure_ascii=False))
         return
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table(show_header=False, box=None, pad_edge=False)
     for name, value in row.items():
         table.add_row(name, Text(_shown(value)))
+    _print(table)
+
+
+def _print(table: Table) -> None:
+    from rich.console import Console
+
+    # Rows that no terminal has to hold are not broken.
     Console(highlight=False, width=None if sys.stdout.isatty() else WIDE).print(table)
 
 

@@ -2,28 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, BinaryIO, Final, Literal
 
 import typer
 
-from payk.cli.command_line import AsJson, Home, fail, load_settings, server_parts
-from payk.cli.managing import AdminUrl, ask, on_the_database, path, show_one
+from payk.cli.command_line import AsJson, Home, fail
+from payk.cli.managing import AdminUrl, ask, ask_all, lines_of, path, read_time, rows_of, show_one, to_the_second
 from payk.cli.managing import show as show_rows
+from payk.printable import printable
 
 __all__ = ["commands"]
 
 commands = typer.Typer(no_args_is_help=True)
 
+PIECE: Final = 65_536
+"""Octets of a file that are sent at a time."""
+PROGRESS_EVERY: Final = 5.0
+"""Seconds."""
 _EVENT = ("at", "event", "part", "attempt", "operator")
+_FOUND: Final = {
+    "MessageId": "message_id",
+    "Accepted (UTC)": "accepted_at",
+    "State": "state",
+    "Client": "client",
+    "Number": "number",
+    "Sender": "sender",
+    "Type": "sms_type",
+    "Operator": "operator",
+    "Label": "label",
+}
+"""Columns of what is found, and what they show."""
+_OPTIONS: Final = {
+    "accepted_from": "--from",
+    "accepted_before": "--to",
+    "sms_type": "--type",
+    "number_ends": "--number-ends",
+    "client_message_id": "--client-message-id",
+    **{name: f"--{name}" for name in ("number", "client", "label", "sender", "state", "operator", "limit")},
+}
+"""What a refusal names, as the command line does."""
 
 State = Literal[
     "none", "enroute", "delivered", "expired", "deleted", "undeliverable", "accepted", "unknown", "rejected"
 ]
 WholeNumbers = Annotated[
     bool,
-    typer.Option("--whole-numbers", envvar="PAYK_MESSAGE_WHOLE_NUMBERS", help="Show numbers whole instead of masked."),
+    typer.Option(
+        "--whole-numbers",
+        envvar="PAYK_MESSAGE_WHOLE_NUMBERS",
+        help="Show numbers whole instead of masked; the audit log says so.",
+    ),
 ]
 
 
@@ -67,33 +100,45 @@ def search(
     ] = None,
     whole_numbers: WholeNumbers = False,
     as_json: AsJson = False,
+    url: AdminUrl = None,
     home: Home = None,
 ) -> None:
     """Find messages, newest first: all those that fit every option."""
-    on_the_database("message search")
-    with server_parts("message"):
-        settings = load_settings({"home": home})
-        from payk import app
-        from payk.domain.message import MessageState, SmsType
-        from payk.domain.search import MessageSearch
-
-        wanted = MessageSearch(
-            number=number,
-            number_ends=number_ends,
-            client=client,
-            label=label,
-            sender=sender,
-            sms_type=None if type_ is None else SmsType[type_.upper()],
-            state=None if state is None else MessageState[state.upper()],
-            operator=operator,
-            client_message_id=client_message_id,
-            accepted_from=app.instant("--from", from_),
-            accepted_before=app.instant("--to", to),
-        )
-        page = app.search_messages(
-            settings, wanted, limit=limit, cursor=cursor, whole_numbers=whole_numbers, as_json=as_json
-        )
-        app.run(page)
+    since, until = read_time("--from", from_), read_time("--to", to)
+    params = {
+        "number": number,
+        "number_ends": number_ends,
+        "client": client,
+        "label": label,
+        "sender": sender,
+        "sms_type": type_,
+        "state": state,
+        "operator": operator,
+        "client_message_id": client_message_id,
+        "accepted_from": None if since is None else since.isoformat(),
+        "accepted_before": None if until is None else until.isoformat(),
+        "before": cursor,
+        "limit": limit,
+        "whole_numbers": whole_numbers or None,
+    }
+    page = ask("message search", url, home, "GET", "/messages", params=params, options=_OPTIONS)
+    if as_json:
+        show_one(page, as_json)
+        return
+    rows = rows_of(page["items"])
+    if rows:
+        found = [
+            {**row, "accepted_at": to_the_second(row["accepted_at"]), "sms_type": str(row["sms_type"]).capitalize()}
+            for row in rows
+        ]
+        show_rows([{title: row[name] for title, name in _FOUND.items()} for row in found], tuple(_FOUND), as_json)
+    if page["looked_back_to"] is not None:
+        moment = printable(str(page["looked_back_to"]))
+        print(f"looked back to {moment}; what is older: --cursor {printable(str(page['next']))}", file=sys.stderr)
+    elif page["next"] is not None:
+        print(f"there may be more: --cursor {printable(str(page['next']))}", file=sys.stderr)
+    elif not rows:
+        print("no such message", file=sys.stderr)
 
 
 @commands.command()
@@ -109,47 +154,32 @@ def show(
     home: Home = None,
 ) -> None:
     """Show what became of a message, why it is not delivered yet, and what happened to it."""
-    if url and whole_numbers:
-        fail("--whole-numbers works on the database itself: leave PAYK_ADMIN_URL and --admin-url out")
     where = path("messages", str(message_id))
-    if url:
-        told = ask("message show", url, home, "GET", where)
-        if text:
-            told["text"] = ask("message show", url, home, "GET", f"{where}/text")["text"]
-        _show_told(told, as_json)
-        return
-    with server_parts("message"):
-        settings = load_settings({"home": home})
-        from payk import app
-
-        found = _answer(app.show_message(settings, message_id, whole_numbers=whole_numbers, as_json=as_json))
-    if not found:
-        fail(f"there is no message {message_id}", 1)
+    questions: list[tuple[str, Any]] = [(where, {"whole_numbers": whole_numbers or None})]
     if text:
-        read = ask("message show", None, home, "GET", f"{where}/text")
-        if not as_json:
-            print()
-        show_one(read if as_json else {"text": _text(read["text"])}, as_json)
-
-
-def _text(text: str | None) -> str:
-    return "(wiped)" if text is None else text
-
-
-def _show_told(told: dict[str, Any], as_json: bool) -> None:
+        questions.append((f"{where}/text", None))
+    told, *read = ask_all("message show", url, home, *questions)
+    for found in read:
+        told["text"] = found["text"]
     if as_json:
         show_one(told, as_json)
-        return
-    events = told.pop("events")
+    else:
+        _print_told(told)
+
+
+def _print_told(told: dict[str, Any]) -> None:
+    events = rows_of(told.pop("events", []))
     if "text" in told:
-        told["text"] = _text(told["text"])
-    show_one({name: value for name, value in told.items() if value is not None}, as_json)
+        told["text"] = "(wiped)" if told["text"] is None else told["text"]
+    show_one({name: value for name, value in told.items() if value is not None}, False)
+    if not events:
+        return
     print()
     rows = [
         {**event, "details": ", ".join(f"{name} {value}" for name, value in event.items() if name not in _EVENT)}
         for event in events
     ]
-    show_rows(rows, (*_EVENT, "details"), as_json)
+    show_rows(rows, (*_EVENT, "details"), False)
 
 
 @commands.command(name="import")
@@ -180,35 +210,72 @@ def import_(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", envvar="PAYK_DRY_RUN", help="Check every row and change nothing.")
     ] = False,
+    url: AdminUrl = None,
     home: Home = None,
 ) -> None:
     """Take over statuses of messages that another centre sent; exit code 1 if a row was refused."""
     if (file is None) == (drop_before is None):
         fail("name the file to import, or --drop-before TIME")
-    if drop_before is not None and dry_run:
+    if file is not None:
+        _import(file, encoding, dry_run, url, home)
+        return
+    if dry_run:
         fail("--dry-run goes with a file, not with --drop-before")
-    on_the_database("message import")
-    with server_parts("message"):
-        settings = load_settings({"home": home})
-        from payk import app
+    before = read_time("--drop-before", drop_before)
+    assert before is not None  # one of both is given
+    _drop(before.isoformat(), url, home)
 
-        if drop_before is not None:
-            app.run(app.drop_imported_messages(settings, drop_before))
-            return
-        assert file is not None
-        whole = _answer(app.import_messages(settings, file, encoding=encoding, dry_run=dry_run))
-    if not whole:
+
+def _import(file: Path, encoding: str | None, dry_run: bool, url: str | None, home: str | None) -> None:
+    params = {"name": _shown_name(file), "encoding": encoding, "dry_run": dry_run}
+    with _opened(file) as opened:
+        done = ask(
+            *("message import", url, home, "POST", "/imported-messages"),
+            params=params, content=_octets(opened), kind="text/csv", options={"file": str(file)},
+        )  # fmt: skip
+    for problem in lines_of(done["problems"]):
+        print(problem, file=sys.stderr)
+    counts = f"{done['added']} added, {done['completed']} completed, {done['known']} known already"
+    told = f"{done['rows']} rows: {counts}, {done['refused']} refused"
+    print(f"{told} (a dry run: nothing changed)" if dry_run else told)
+    if done["refused"]:
         raise typer.Exit(1)
 
 
-def _answer(work: Coroutine[Any, Any, bool]) -> bool:
-    """Run a command that says whether all is well."""
-    from payk import app
+def _shown_name(file: Path) -> str:
+    return file.name.encode("utf-8", "replace").decode()[:200]
 
-    answers = []
 
-    async def answered() -> None:
-        answers.append(await work)
+@contextmanager
+def _opened(file: Path) -> Iterator[BinaryIO]:
+    if str(file) == "-":
+        yield sys.stdin.buffer
+        return
+    try:
+        with file.open("rb") as opened:
+            yield opened
+    except OSError as error:
+        fail(f"{file}: {error.strerror}")
 
-    app.run(answered())
-    return answers[0]
+
+async def _octets(opened: BinaryIO) -> AsyncIterator[bytes]:
+    """The file piece by piece; how far it is, on standard error, while that takes long."""
+    began = told = time.monotonic()
+    lines = 0
+    while piece := opened.read(PIECE):
+        yield piece
+        lines += piece.count(b"\n")
+        if time.monotonic() - told > PROGRESS_EVERY:
+            told = time.monotonic()
+            print(f"line {lines}: {lines / (told - began):.0f} a second", file=sys.stderr, flush=True)
+
+
+def _drop(before: str, url: str | None, home: str | None) -> None:
+    """A request after another: each ends before anybody takes it for lost."""
+    dropped = 0
+    after: int | None = 0
+    while after is not None:
+        wish = {"submitted_before": before, "after": after}
+        done = ask("message import", url, home, "POST", "/imported-messages/drop", wish)
+        dropped, after = dropped + done["dropped"], done["next"]
+    print(f"{dropped} imported messages dropped")

@@ -12,28 +12,17 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from payk.cli.command_line import PROGRAM, Home, fail, server_parts
-from payk.client import (
-    ApiError,
-    Client,
-    Message,
-    MessageState,
-    PaykError,
-    Preview,
-    Priority,
-    SmsType,
-    Status,
-    Timeline,
-    TimelineEvent,
-)
 from payk.printable import printable
+
+if TYPE_CHECKING:  # loaded by the command that runs: no other one waits for it
+    from rich.text import Text
+
+    from payk.client import Client, Preview, Status, Timeline, TimelineEvent
 
 __all__ = ["ApiKey", "AsJson", "Url", "commands", "connected", "shown"]
 
@@ -91,6 +80,8 @@ def send(
     home: Home = None,
 ) -> None:
     """Send one message and print its id."""
+    from payk.client import Message, MessageState, Priority, SmsType
+
     message = Message(
         to,
         text,
@@ -124,6 +115,8 @@ def status(
     home: Home = None,
 ) -> None:
     """Show what became of messages; exit code 1 if one is not known."""
+    from payk.client import ApiError
+
     found: list[Status] = []
     timelines: list[Timeline] = []
     refusals = []
@@ -180,6 +173,8 @@ def preview(
     if to is None and sender is None:
         found = _preview_here(text)
     else:
+        from payk.client import Message, SmsType
+
         with connected(url, api_key, home) as centre:
             found = centre.preview(Message(to or "", text, sender or "", SmsType[type_.upper()]))
     if as_json:
@@ -206,6 +201,9 @@ def _preview_here(text: str) -> Preview:
 
 
 def _print_preview(found: Preview, *, asked: bool) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
     table = Table(box=None, pad_edge=False, show_header=False)
     for name, cell in _preview_rows(found, asked=asked):
         table.add_row(name, shown(cell))
@@ -257,6 +255,9 @@ def _status_line(status: Status) -> str:
 
 
 def _print_table(rows: Sequence[Status]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
     table = Table("MessageId", "MessageState", "DateSubmitted (UTC)", "DateDone (UTC)", box=None, pad_edge=False)
     for row in rows:
         done = f"{row.done_at:%Y-%m-%d %H:%M:%S}" if row.done_at else ""
@@ -265,6 +266,9 @@ def _print_table(rows: Sequence[Status]) -> None:
 
 
 def _print_timelines(timelines: Sequence[Timeline]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
     # Rows that no terminal has to hold are not broken.
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 250)
     for place, timeline in enumerate(timelines):
@@ -306,12 +310,16 @@ def _moment(at: datetime) -> str:
 
 def shown(cell: str) -> Text:
     """A word of a peer as a terminal may show it: no markup of ours, nothing that steers a terminal."""
+    from rich.text import Text
+
     return Text(printable(cell))
 
 
 @contextmanager
 def connected(url: str | None, api_key: str | None, home: str | None) -> Iterator[Client]:
     """The SDK towards the centre that was named, else the one of `payk up` here; its errors as one line each."""
+    from payk.client import ApiError, Client, PaykError
+
     try:
         with Client(url or _own_address(), api_key or _demo_key(home), retries=RETRIES) as client:
             yield client

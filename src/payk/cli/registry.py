@@ -30,7 +30,7 @@ from payk.cli.traffic import link as links
 from payk.cli.traffic import operator as operators
 from payk.printable import printable
 
-__all__ = ["changes", "clients", "commands", "keys", "routes", "senders"]
+__all__ = ["changes", "clients", "commands", "keys", "links", "operators", "routes", "senders"]
 
 clients = typer.Typer(no_args_is_help=True)
 keys = typer.Typer(no_args_is_help=True)

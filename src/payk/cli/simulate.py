@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -128,4 +127,6 @@ def simulate(
             record=record,
         )
         load_settings({})  # for the log
+        import asyncio
+
         asyncio.run(run(options))

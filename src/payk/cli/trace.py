@@ -9,14 +9,16 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
-import httpx
 import typer
 
 from payk.cli.command_line import Home, fail
 from payk.cli.managing import ROOT, AdminUrl, exchanged, opened_for_us
 from payk.cli.pcap import Capture, Seen
+
+if TYPE_CHECKING:
+    import httpx
 
 __all__ = ["commands"]
 

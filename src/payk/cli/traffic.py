@@ -1,7 +1,4 @@
-"""`payk queue`, `payk operator`, `payk link` and `payk receipt`: running traffic seen, held, cancelled and drained.
-
-Of the server at PAYK_ADMIN_URL, else on the database.
-"""
+"""`payk queue`, `payk operator`, `payk link` and `payk receipt`: running traffic seen, held, cancelled and drained."""
 
 from __future__ import annotations
 
@@ -11,8 +8,8 @@ from typing import Annotated, Any, Literal
 import typer
 
 from payk.cli import completion
-from payk.cli.command_line import AsJson, Home, fail, load_settings, server_parts
-from payk.cli.managing import AdminUrl, Force, ask, lines_of, on_the_database, path, rows_of
+from payk.cli.command_line import AsJson, Home, fail
+from payk.cli.managing import AdminUrl, Force, ask, ask_all, lines_of, path, rows_of
 from payk.cli.managing import show as show_rows
 
 __all__ = ["LinkName", "NamedOperator", "link", "operator", "queue", "receipt"]
@@ -76,27 +73,44 @@ OfOperator = Annotated[
         help="Only those of this operator.",
     ),
 ]
-_DEPTH = ("operators", "lane", "client", "waiting", "oldest_age", "in_flight", "staged", "next_due")
-_HOLD = ("hold_id", "placed_at", "client", "label", "sms_type", "operator", "author", "reason")
-_PARKED = ("parked_id", "received_at", "operator", "link", "smsc_id", "raw_state", "error", "source", "tries")
 # No variable stands for this one: it is meant once.
 All = Annotated[bool, typer.Option("--all", help="Every one.")]
+
+LISTED = 50
+"""Parked receipts that are listed at once."""
+_DEPTH = ("operators", "lane", "client", "waiting", "oldest", "in flight", "for later", "held")
+_HOLD = ("hold_id", "placed_at", "client", "label", "sms_type", "operator", "author", "reason")
+_HEALTH = ("operator", "state", "since", "probed_until", "reason")
+_SHIFT = ("at", "operator", "from_state", "to_state", "reason")
+_PARKED = ("parked_id", "received_at", "link", "smsc_id", "raw_state", "error", "source", "tries")
 
 
 @queue.command()
 def show(as_json: AsJson = False, url: AdminUrl = None, home: Home = None) -> None:
     """Show what waits by operators, lane and client, and since when."""
-    if url is not None:
-        rows = rows_of(ask("queue show", url, home, "GET", "/queues")["items"])
-        for row in rows:
-            row["lane"] = str(row.get("lane")).replace("_", "-")
-        show_rows(rows, _DEPTH, as_json)
-        return
-    with server_parts("queue show"):
-        settings = load_settings({"home": home})
-        from payk import app
+    rows = [
+        {**row, "lane": str(row["lane"]).replace("_", "-")}
+        for row in rows_of(ask("queue show", url, home, "GET", "/queues")["items"])
+    ]
+    if not as_json:
+        rows = [
+            {
+                **row,
+                "waiting": f"{'about ' if row['estimated'] else ''}{row['waiting']}",
+                "oldest": None if row["oldest_age"] is None else _age(row["oldest_age"]),
+                "in flight": row["in_flight"],
+                "for later": row["staged"],
+            }
+            for row in rows
+        ]
+    show_rows(rows, _DEPTH, as_json, nothing="nothing waits")
 
-        app.run(app.traffic.show_queue(settings, as_json))
+
+def _age(seconds: float) -> str:
+    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"
 
 
 @queue.command()
@@ -112,19 +126,12 @@ def hold(
     home: Home = None,
 ) -> None:
     """Hold back what waits, and what will, until it is released."""
-    if url is not None:
-        _not_dry(dry_run)
-        placed = ask("queue hold", url, home, "POST", "/holds", _choice(client, label, type_, operator, reason))
-        number = placed["hold_id"]
-        told = f"hold {number} stands; release it: payk queue release {number}"
-        _tell({"hold": number}, told, as_json)
+    choice = _choice(client, label, type_, operator, reason)
+    if dry_run:
+        _tell_matching("queue hold", choice, as_json, url, home)
         return
-    with server_parts("queue hold"):
-        settings = load_settings({"home": home})
-        from payk import app
-
-        which = app.traffic.chosen(client, label, type_, operator)
-        app.run(app.traffic.hold_queue(settings, which, reason, dry_run=dry_run, as_json=as_json))
+    number = ask("queue hold", url, home, "POST", "/holds", choice)["hold_id"]
+    _tell({"hold": number}, f"hold {number} stands; release it: payk queue release {number}", as_json)
 
 
 @queue.command()
@@ -135,15 +142,8 @@ def release(
     home: Home = None,
 ) -> None:
     """Let go what a hold keeps; its ExpiresIn counts from now."""
-    if url is not None:
-        ask("queue release", url, home, "POST", f"/holds/{hold_id}/release")
-        _tell({"released": hold_id}, f"hold {hold_id} is released", as_json)
-        return
-    with server_parts("queue release"):
-        settings = load_settings({"home": home})
-        from payk import app
-
-        app.run(app.traffic.release_queue(settings, hold_id, as_json=as_json))
+    ask("queue release", url, home, "POST", f"/holds/{hold_id}/release")
+    _tell({"released": hold_id}, f"hold {hold_id} is released", as_json)
 
 
 @queue.command()
@@ -159,39 +159,24 @@ def cancel(
     home: Home = None,
 ) -> None:
     """Delete what waits and no operator can have, for good."""
-    if url is not None:
-        _not_dry(dry_run)
-        done = ask("queue cancel", url, home, "POST", "/cancel", _choice(client, label, type_, operator, reason))
-        told = f"cancelled: {done['cancelled']}; too late for: {done['too_late']}"
-        if not done["done"]:
-            told += "; it goes on, and what is left is held until it is done"
-        _tell({name: done[name] for name in ("cancelled", "too_late", "done")}, told, as_json)
+    choice = _choice(client, label, type_, operator, reason)
+    if dry_run:
+        _tell_matching("queue cancel", choice, as_json, url, home)
         return
-    with server_parts("queue cancel"):
-        settings = load_settings({"home": home})
-        from payk import app
-
-        which = app.traffic.chosen(client, label, type_, operator)
-        app.run(app.traffic.cancel_queue(settings, which, reason, dry_run=dry_run, as_json=as_json))
+    done = ask("queue cancel", url, home, "POST", "/cancel", choice)
+    told = f"cancelled: {done['cancelled']}; too late for: {done['too_late']}"
+    if not done["done"]:
+        told += "; it goes on, and what is left is held until it is done"
+    _tell({name: done[name] for name in ("cancelled", "too_late", "done")}, told, as_json)
 
 
 @queue.command()
 def holds(as_json: AsJson = False, url: AdminUrl = None, home: Home = None) -> None:
     """Show the holds that stand."""
-    if url is not None:
-        rows = rows_of(ask("queue holds", url, home, "GET", "/holds")["items"])
-        show_rows(rows, _HOLD, as_json)
-        return
-    with server_parts("queue holds"):
-        settings = load_settings({"home": home})
-        from payk import app
-
-        app.run(app.traffic.show_holds(settings, as_json))
-
-
-def _not_dry(dry_run: bool) -> None:
-    if dry_run:
-        fail("--dry-run counts on the database alone; a server shows what waits: payk queue show")
+    rows = rows_of(ask("queue holds", url, home, "GET", "/holds")["items"])
+    if not as_json:
+        rows = [{**row, "reason": "cancels" if row["cancels"] else row["reason"]} for row in rows]
+    show_rows(rows, _HOLD, as_json, nothing="nothing is held")
 
 
 def _choice(
@@ -199,6 +184,13 @@ def _choice(
 ) -> dict[str, Any]:
     named = {"client": client, "label": label, "sms_type": type_, "operator": operator, "reason": reason or None}
     return {name: value for name, value in named.items() if value is not None}
+
+
+def _tell_matching(command: str, choice: dict[str, Any], as_json: bool, url: str | None, home: str | None) -> None:
+    found = ask(command, url, home, "POST", "/queues/matching", choice)
+    least = "at least " if found["at_least"] else ""
+    told = f"{least}{found['waiting']} messages wait that are meant; nothing was changed"
+    _tell({name: found[name] for name in ("waiting", "at_least")}, told, as_json)
 
 
 def _tell(row: dict[str, Any], told: str, as_json: bool) -> None:
@@ -214,18 +206,11 @@ def _set_draining(
     *,
     force: bool = False,
 ) -> None:
-    if url is not None:
-        word = "drain" if draining else "resume"
-        params = {"force": "true"} if force else None
-        done = ask(f"{kind} {word}", url, home, "POST", f"{path(f'{kind}s', name)}/{word}", params=params)
-        for line in lines_of(done["difference"]):
-            print(line)
-        return
-    with server_parts(f"{kind} {'drain' if draining else 'resume'}"):
-        settings = load_settings({"home": home})
-        from payk import app
-
-        app.run(app.traffic.set_draining(settings, kind, name, draining, force=force))
+    word = "drain" if draining else "resume"
+    params = {"force": "true"} if force else None
+    done = ask(f"{kind} {word}", url, home, "POST", f"{path(f'{kind}s', name)}/{word}", params=params)
+    for line in lines_of(done["difference"]):
+        print(line)
 
 
 @operator.command("drain")
@@ -241,14 +226,10 @@ def resume_operator(name: NamedOperator, url: AdminUrl = None, home: Home = None
 
 
 @operator.command("health")
-def show_health(as_json: AsJson = False, home: Home = None) -> None:
+def show_health(as_json: AsJson = False, url: AdminUrl = None, home: Home = None) -> None:
     """Show which operators are sick, why and since when."""
-    on_the_database("operator health")
-    with server_parts("operator health"):
-        settings = load_settings({"home": home})
-        from payk import app
-
-        app.run(app.health.show_health(settings, as_json))
+    rows = rows_of(ask("operator health", url, home, "GET", "/operator-health")["items"])
+    show_rows(rows, _HEALTH, as_json, nothing="no operators")
 
 
 @operator.command("shifts")
@@ -262,16 +243,8 @@ def show_shifts(
     home: Home = None,
 ) -> None:
     """Show when operators fell sick and returned, the newest first."""
-    if url is not None:
-        params = {"operator": name}
-        rows = rows_of(ask("operator shifts", url, home, "GET", "/operator-shifts", params=params)["items"])
-        show_rows(rows, ("at", "operator", "from_state", "to_state", "reason"), as_json)
-        return
-    with server_parts("operator shifts"):
-        settings = load_settings({"home": home})
-        from payk import app
-
-        app.run(app.health.show_shifts(settings, name, as_json))
+    found = ask("operator shifts", url, home, "GET", "/operator-shifts", params={"operator": name})
+    show_rows(rows_of(found["items"]), _SHIFT, as_json, nothing="no shifts")
 
 
 @link.command("drain")
@@ -296,19 +269,9 @@ def _treat_parked(
 ) -> None:
     if not (ids or operator or all_):
         fail("name receipts by their ids, an operator by --operator, or every one by --all")
-    if url is not None:
-        if all_ and not (ids or operator) and action == "forget":
-            fail("a server drops those that are named: give their ids, or --operator")
-        body = {"parked_ids": ids or None, "operator": operator}
-        body = {name: value for name, value in body.items() if value is not None}
-        done = ask(f"receipt {action}", url, home, "POST", f"/receipts/parked/{action}", body)
-        print(f"{done['receipts']} {'will be tried at once' if action == 'retry' else 'forgotten'}")
-        return
-    with server_parts(f"receipt {action}"):
-        settings = load_settings({"home": home})
-        from payk import app
-
-        app.run(app.traffic.treat_parked(settings, action, ids or [], operator))
+    body = {"parked_ids": ids or None, "operator": operator, "all": all_ and not (ids or operator)}
+    done = ask(f"receipt {action}", url, home, "POST", f"/receipts/parked/{action}", body)
+    print(f"{done['receipts']} {'will be tried at once' if action == 'retry' else 'forgotten'}")
 
 
 @receipt.command()
@@ -322,16 +285,23 @@ def parked(
     home: Home = None,
 ) -> None:
     """Show receipts that no submit is known for, the oldest first."""
-    if url is not None:
-        params = {"operator": operator, "after": after}
-        rows = rows_of(ask("receipt parked", url, home, "GET", "/receipts/parked", params=params)["items"])
-        show_rows(rows, _PARKED, as_json)
-        return
-    with server_parts("receipt parked"):
-        settings = load_settings({"home": home})
-        from payk import app
-
-        app.run(app.traffic.show_parked(settings, operator, after, as_json))
+    params = {"operator": operator, "after": after, "limit": LISTED}
+    counted, listed = ask_all(
+        *("receipt parked", url, home), ("/receipts/parked/counts", None), ("/receipts/parked", params)
+    )
+    rows = rows_of(listed["items"])
+    if not as_json:
+        counts = [
+            {**row, "parked": f"{'at least ' if row['at_least'] else ''}{row['count']}"}
+            for row in rows_of(counted["items"])
+        ]
+        show_rows(counts, ("operator", "parked", "oldest"), as_json, nothing="nothing is parked")
+        if not rows:
+            return
+        print()
+    show_rows(rows, _PARKED, as_json)
+    if not as_json and len(rows) == LISTED:
+        print(f"more: payk receipt parked --after {rows[-1]['parked_id']}")
 
 
 @receipt.command()

@@ -34,6 +34,8 @@ class Permission(StrEnum):
     READ_TEXTS = "read-texts"
     """Read a text; each time is recorded."""
     FORGET_NUMBERS = "forget-numbers"
+    IMPORT_MESSAGES = "import-messages"
+    """Take over statuses of messages that another centre sent, and drop them."""
     MANAGE_USERS = "manage-users"
     """Users, their sessions and tokens."""
     READ_AUDIT = "read-audit"

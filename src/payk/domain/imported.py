@@ -7,7 +7,7 @@ or tab; other columns are passed over. A row that cannot be taken spoils no othe
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
@@ -31,6 +31,14 @@ _TOLERANCE = timedelta(days=1)
 """That clocks may differ, of an operator's minute and of a zone that was taken for another."""
 
 _STATES = {state.label.casefold(): state for state in MessageState} | {str(int(state)): state for state in MessageState}
+
+
+class _Heading(NamedTuple):
+    """How rows are written: with how many fields, and at which places those of COLUMNS stand."""
+
+    separator: str
+    width: int
+    places: list[int]
 
 
 class ImportRefused(Exception):
@@ -93,45 +101,52 @@ class ImportProblems:
 
 
 class ImportReader:
-    """Reads rows from `lines` (with their ends); `line` is the number of the last one read.
+    """Reads rows from the lines that it is given; `line` is the number of the last one.
 
     `clients` are all there are: name -> id. Ids from `first_id` on are this centre's own.
-    Raises ImportRefused where the first line is no heading.
     """
 
-    def __init__(self, lines: Iterator[str], clients: Mapping[str, int], first_id: int, now: datetime) -> None:
-        self._lines = lines
+    def __init__(self, clients: Mapping[str, int], first_id: int, now: datetime) -> None:
         self._clients = clients
         self._first_id = first_id
         self._latest = now + _TOLERANCE
         self.line = 0
         self.rows = 0
         self.problems = ImportProblems()
-        self._separator, self._width, self._places = self._heading()
+        self._heading: _Heading | None = None
 
-    def batch(self, size: int) -> dict[int, NumberedRow]:
-        """Up to `size` more rows by their ids, fewer only at the end of the file; those refused are in `problems`."""
+    def read(self, lines: Iterable[str]) -> dict[int, NumberedRow]:
+        """The rows of the next lines (with their ends) by their ids; those refused are in `problems`.
+
+        Raises ImportRefused where the first line of all is no heading.
+        """
         found: dict[int, NumberedRow] = {}
-        for written in self._lines:
+        for written in lines:
             self.line += 1
+            if self._heading is None:
+                self._heading = self._heading_in(written)
+                continue
             if not written.strip():
                 continue
             self.rows += 1
-            message = self._message(written)
+            message = self._message(written, self._heading)
             if message is None:
                 continue
             before = found.setdefault(message.message_id, NumberedRow(self.line, message))
             if before.message != message:
                 rule = f"line {before.line} says otherwise of MessageId {message.message_id}"
                 self.problems.note(self.line, rule)
-            if len(found) == size:
-                break
         return found
 
-    def _heading(self) -> tuple[str, int, list[int]]:
-        written = self._next()
-        if written.strip().casefold().startswith("sep="):  # for Excel
-            written = self._next()
+    def end(self) -> None:
+        """No more lines come. Raises ImportRefused where there was no heading among them."""
+        if self._heading is None:
+            raise ImportRefused(f"the file is empty; its first line must name {', '.join(COLUMNS)}")
+
+    def _heading_in(self, written: str) -> _Heading | None:
+        """What the first line says of all others; None of a line for Excel, behind which the heading comes."""
+        if self.line == 1 and written.strip().casefold().startswith("sep="):
+            return None
         best: list[str] | None = None
         for separator in _SEPARATORS:
             names = _names(written, separator)
@@ -140,7 +155,7 @@ class ImportReader:
                 twice = [column for column in COLUMNS if names.count(column.casefold()) > 1]
                 if twice:
                     raise ImportRefused(f"line {self.line}: the heading names {twice[0]} more than once")
-                return separator, len(names), [names.index(column.casefold()) for column in COLUMNS]
+                return _Heading(separator, len(names), [names.index(column.casefold()) for column in COLUMNS])
             if best is None or len(missing) < len(best):
                 best = missing
         raise ImportRefused(
@@ -148,19 +163,12 @@ class ImportReader:
             f" it lacks {', '.join(best or COLUMNS)}"
         )
 
-    def _next(self) -> str:
-        self.line += 1
+    def _message(self, written: str, heading: _Heading) -> ImportedMessage | None:
         try:
-            return next(self._lines)
-        except StopIteration:
-            raise ImportRefused(f"the file is empty; its first line must name {', '.join(COLUMNS)}") from None
-
-    def _message(self, written: str) -> ImportedMessage | None:
-        try:
-            fields = _fields(written, self._separator)
-            if len(fields) != self._width:
-                raise _RowRefused(f"{len(fields)} fields where the heading has {self._width}")
-            message_id, client, state, submitted, done = (fields[place].strip() for place in self._places)
+            fields = _fields(written, heading.separator)
+            if len(fields) != heading.width:
+                raise _RowRefused(f"{len(fields)} fields where the heading has {heading.width}")
+            message_id, client, state, submitted, done = (fields[place].strip() for place in heading.places)
             own_id = self._id(message_id)
             client_id = self._clients.get(client)
             if client_id is None and client:

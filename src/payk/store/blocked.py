@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -149,6 +150,11 @@ async def list_blocked(
 async def _read(connection: Connection, client: str | None, numbers: Iterable[str]) -> tuple[int | None, list[str]]:
     """The client's id and the numbers in their normal form, sorted; blank lines are passed over."""
     client_id, country = (None, None) if client is None else await _client(connection, client)
+    # Apart from the loop: a file may hold a million of them.
+    return client_id, await asyncio.to_thread(_phones, numbers, country)
+
+
+def _phones(numbers: Iterable[str], country: str | None) -> list[str]:
     phones: set[str] = set()
     invalid: list[tuple[int, str]] = []
     for line, number in enumerate(numbers, start=1):
@@ -160,7 +166,7 @@ async def _read(connection: Connection, client: str | None, numbers: Iterable[st
             invalid.append((line, error.detail.rpartition(": ")[2].rstrip(".")))  # without the number
     if invalid:
         raise NumbersInvalid(invalid)
-    return client_id, sorted(phones)
+    return sorted(phones)
 
 
 async def _client(connection: Connection, name: str) -> tuple[int, str | None]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -72,12 +74,18 @@ async def read_imported(db: Database, message_id: int) -> tuple[str, ImportedMes
     return row["client"], ImportedMessage(message_id, row["client_id"], state, row["submitted_at"], row["done_at"])
 
 
-async def drop_imported(db: Database, before: datetime) -> int:
-    """Drop those that were submitted before that time, ten thousand at a time; returns how many."""
-    last: int | None = 0
+async def drop_imported(
+    db: Database, before: datetime, *, after: int = 0, patience: float = math.inf
+) -> tuple[int, int | None]:
+    """Drop those that were submitted before that time, of ids above `after`, ten thousand at a time.
+
+    Returns how many, and above which id to go on where it took longer than `patience` seconds; None where it is done.
+    """
+    began = time.monotonic()
+    last: int | None = after
     dropped = 0
-    while last is not None:
+    while last is not None and (last == after or time.monotonic() - began < patience):
         async with db.connection(timeout=30.0) as connection:
             [row] = await connection.fetch(sql("imported.drop"), last, _DROPPED_AT_ONCE, before)
         last, dropped = row["last"], dropped + row["dropped"]
-    return dropped
+    return dropped, last

@@ -9,7 +9,7 @@ import pytest
 
 from payk.web.admin.site import ROOT
 from tests.web.admin.managed import Managed
-from tests.web.admin.test_matrix import ALL, BODIES, EVERYBODY, OWN, Stage
+from tests.web.admin.test_matrix import ALL, BODIES, EVERYBODY, FILES, OWN, Stage
 from tests.web.description import Described, ask_everything
 
 ADMIN = {"Authorization": "Bearer admin"}
@@ -47,8 +47,9 @@ async def test_everything_succeeds_with_what_is_there_and_as_described(managed: 
         if operation in ("DELETE /sessions/{session_id}", "DELETE /tokens/{name}"):
             continue  # below, with one that is there
         how: dict[str, Any] = {"json": BODIES[operation]} if operation in BODIES else {}
-        if operation == "POST /apply":
-            how = {"data": b'[[client]]\nname = "applied"\n', "headers": {"content-type": "application/toml"}}
+        if operation in FILES:
+            content, kind = FILES[operation]
+            how = {"data": content, "headers": {"content-type": kind}}
         answer = await ask(operation, stage.path(operation, places)[1], params=QUERIES.get(operation), **how)
         places |= {name: str(answer[name]) for name in ("hold_id", "trace_id") if answer and name in answer}
     await ask("DELETE /tokens/{name}", f"/tokens/{BODIES['POST /tokens']['name']}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import httpx
 import pytest
 
 from payk.domain.access import Principal, PrincipalKind, Role
@@ -93,6 +94,40 @@ async def test_a_long_list_takes_several_entries(managed: Managed, monkeypatch: 
     entries = (await managed.done("GET", "/audit"))["items"]
     assert [len(entry["detail"]["added"]) for entry in entries] == [1, 3, 3]
     assert {entry["detail"]["numbers"] for entry in entries} == {7}
+
+
+async def test_numbers_of_a_file_are_blocked_all_or_none(managed: Managed) -> None:
+    await managed.done("POST", "/clients", {"name": "bank", "default_country": "992"})
+
+    async def sent(content: bytes, **params: str) -> httpx.Response:
+        kind = {"content-type": "text/plain"}
+        return await managed("POST", "/blocks/import", content=content, headers=kind, params=params)
+
+    text = "\ufeff+992 900 00 00 01\r\n992900000002\n\n".encode()
+    assert (await sent(text, reason="complaint")).json() == {"added": 2, "changed": 0, "removed": 0}
+    of_bank = (await sent(b"900000003\r900000001", client="bank", what="batch")).json()
+    assert of_bank == {"added": 2, "changed": 0, "removed": 0}
+    body = refusal(await sent(b"992900000004\n\nhello\n"), "ValueInvalid")
+    assert [line.partition(":")[0] for line in body["Errors"]["numbers"]] == ["line 3"]
+    refusal(await sent(b"992900000004", client="nobody"), "ResourceNotFound")
+    refusal(await sent(b"\xff\xfe"), "RequestInvalid")
+    refusal(await sent(b"992900000005\n" * 2_700_000), "PayloadTooLarge")
+    assert len((await managed.done("GET", "/blocks"))["items"]) == 4
+    [entry, _] = (await managed.done("GET", "/audit?act=block.add"))["items"]
+    assert (entry["object_name"], entry["detail"]["numbers"]) == ("bank", 2)
+
+
+async def test_whole_numbers_are_shown_to_whoever_may_read_texts_and_that_is_recorded(managed: Managed) -> None:
+    await managed.done("POST", "/blocks", {"numbers": ["992900000001"]})
+    managed.callers["night"] = Principal(PrincipalKind.USER, 4, "night", Role.OPERATOR)
+    [row] = (await managed.done("GET", "/blocks", token="night"))["items"]
+    assert row["number"] == "992900****01"
+    refusal(await managed("GET", "/blocks?whole_numbers=true", token="night"), "Forbidden")
+    assert (await managed.done("GET", "/audit?act=numbers.read"))["items"] == []
+    [row] = (await managed.done("GET", "/blocks?whole_numbers=true"))["items"]
+    assert row["number"] == "992900000001"
+    [entry] = (await managed.done("GET", "/audit?act=numbers.read"))["items"]
+    assert (entry["object_kind"], "992900" in str(entry["detail"])) == ("blocked numbers", False)
 
 
 async def test_a_bound_caller_sees_its_balance_and_changes_none(managed: Managed) -> None:

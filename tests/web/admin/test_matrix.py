@@ -54,6 +54,7 @@ ALL: dict[str, Permission | tuple[Permission, ...]] = {
     "POST /clients": P.CHANGE_CLIENTS,
     "GET /blocks": P.READ_REGISTRY,
     "POST /blocks": P.CHANGE_LIMITS,
+    "POST /blocks/import": P.CHANGE_LIMITS,
     "POST /blocks/remove": P.CHANGE_LIMITS,
     "GET /operators": P.READ_REGISTRY,
     "POST /operators": P.CHANGE_OPERATORS,
@@ -85,6 +86,7 @@ ALL: dict[str, Permission | tuple[Permission, ...]] = {
     "GET /links/{name}/state": P.READ_TRAFFIC,
     "GET /link-states": P.READ_TRAFFIC,
     "GET /rates": P.READ_TRAFFIC,
+    "POST /queues/matching": P.READ_TRAFFIC,
     "GET /receipts/parked": P.READ_TRAFFIC,
     "GET /receipts/parked/counts": P.READ_TRAFFIC,
     "POST /receipts/parked/retry": P.CONTROL_TRAFFIC,
@@ -93,8 +95,12 @@ ALL: dict[str, Permission | tuple[Permission, ...]] = {
     "GET /traces/{trace_id}": P.CONTROL_TRAFFIC,
     "DELETE /traces/{trace_id}": P.CONTROL_TRAFFIC,
     "GET /operators/{name}/health": P.READ_TRAFFIC,
+    "GET /operator-health": P.READ_TRAFFIC,
     "GET /operator-shifts": P.READ_TRAFFIC,
     "POST /numbers/forget": P.FORGET_NUMBERS,
+    "POST /numbers/export": (P.FORGET_NUMBERS, P.READ_TEXTS),
+    "POST /imported-messages": P.IMPORT_MESSAGES,
+    "POST /imported-messages/drop": P.IMPORT_MESSAGES,
     "GET /users": P.MANAGE_USERS,
     "POST /users": P.MANAGE_USERS,
     "GET /users/{name}": P.MANAGE_USERS,
@@ -142,12 +148,22 @@ BODIES: dict[str, Any] = {
     "POST /receipts/parked/retry": {},
     "POST /receipts/parked/forget": {"parked_ids": [1]},
     "POST /traces": {"link": "tcell-1"},
+    "POST /queues/matching": {"label": "none"},
     "POST /numbers/forget": {"number": "992900000009"},
+    "POST /numbers/export": {"number": "992900000009"},
+    "POST /imported-messages/drop": {"submitted_before": "2025-02-01T00:00:00Z"},
     "POST /users": {"name": "somebody", "role": "operator"},
     "PATCH /users/{name}": {},
     "PUT /users/{name}/password": {"password": "a long enough one"},
     "POST /tokens": {"name": "matrix", "role": "operator"},
 }
+
+FILES: dict[str, tuple[bytes, str]] = {
+    "POST /apply": (b'[[client]]\nname = "applied"\n', "application/toml"),
+    "POST /blocks/import": (b"992900000009\n", "text/plain"),
+    "POST /imported-messages": (b"MessageId,Client,MessageState,DateSubmitted,DateDone\n", "text/csv"),
+}
+"""What takes a file in place of JSON: one, and its kind."""
 
 MARK = "ZEBRA"
 """Stands in everything that is of the other client."""
@@ -210,8 +226,9 @@ class Stage:
     async def ask(self, operation: str, places: dict[str, str], token: str) -> tuple[int, str]:
         method, path = self.path(operation, places)
         how: dict[str, Any] = {}
-        if operation == "POST /apply":
-            how = {"content": b"x = 1", "headers": {"content-type": "application/toml"}}
+        if operation in FILES:
+            content, kind = FILES[operation]
+            how = {"content": content, "headers": {"content-type": kind}}
         answer = await self.managed(method, path, BODIES.get(operation), token=token, **how)
         return answer.status_code, f"{answer.text} {dict(answer.headers)}"
 

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+
 from payk.domain.access import Permission, Principal, PrincipalKind, Role
 from payk.domain.message import Priority, SmsType
 from payk.store.accept import NewMessage, insert_messages
+from payk.store.errors import StoreUnavailable
 from tests.web.admin.managed import Managed, refusal
 
 SECRET = "your code is 4711"
@@ -107,6 +114,57 @@ async def test_a_text_is_read_by_who_may_and_that_is_recorded(managed: Managed) 
     assert SECRET not in str(entry)
 
 
+async def test_whole_numbers_are_shown_to_whoever_may_read_texts_and_that_is_recorded(managed: Managed) -> None:
+    await _two_clients(managed)
+    own, foreign = await _stored(managed, "bank"), await _stored(managed, "shop")
+    client_id = (await managed.done("GET", "/clients/bank"))["client_id"]
+    managed.callers["own"] = Principal(PrincipalKind.USER, 2, "own", Role.CLIENT_MANAGER, client_id=client_id)
+    managed.callers["viewer"] = Principal(PrincipalKind.USER, 3, "viewer", Role.CLIENT_VIEWER, client_id=client_id)
+    managed.callers["night"] = Principal(PrincipalKind.USER, 4, "night", Role.OPERATOR)
+    for token in ("viewer", "night"):
+        for path in ("/messages", f"/messages/{own}"):
+            refusal(await managed("GET", f"{path}?whole_numbers=true", token=token), "Forbidden")
+    refusal(await managed("GET", f"/messages/{foreign}?whole_numbers=true", token="own"), "ResourceNotFound")
+    assert (await managed.done("GET", "/audit?act=numbers.read"))["items"] == []
+    [found] = (await managed.done("GET", "/messages?whole_numbers=true", token="own"))["items"]
+    told = await managed.done("GET", f"/messages/{own}?whole_numbers=true", token="own")
+    assert found["number"] == told["number"] == "992900000001"
+    entries = (await managed.done("GET", "/audit?act=numbers.read"))["items"]
+    assert [(entry["actor_name"], entry["object_kind"], entry["object_name"]) for entry in entries] == [
+        ("own", "message", own),
+        ("own", "messages", "bank"),
+    ]
+
+
+async def test_all_that_is_known_of_a_number_is_told_to_whoever_may_read_it(managed: Managed) -> None:
+    await _two_clients(managed)
+    ids = [await _stored(managed, "bank"), await _stored(managed, "shop")]
+    await _stored(managed, "bank", "992900000002")
+    answer = await managed("POST", "/numbers/export", {"number": "+992 900 000 001"})
+    assert answer.headers["content-type"].startswith("application/x-ndjson")
+    lines = [json.loads(line) for line in answer.content.splitlines()]
+    assert [(line["kind"], str(line["message_id"]), line["text"]) for line in lines] == [
+        ("message", message_id, SECRET) for message_id in ids
+    ]
+    [entry] = (await managed.done("GET", "/audit?act=number.export"))["items"]
+    assert (entry["actor_name"], entry["object_name"]) == ("boss", "992900****01")
+    assert (await managed("POST", "/numbers/export", {"number": "992900000009"})).content == b""
+    refusal(await managed("POST", "/numbers/export", {"number": "call me"}), "ValueInvalid")
+    for scope in (Permission.FORGET_NUMBERS, Permission.READ_TEXTS):
+        managed.callers["half"] = Principal(PrincipalKind.TOKEN, 3, "half", Role.ADMIN, scopes=frozenset({scope}))
+        refusal(await managed("POST", "/numbers/export", {"number": "992900000001"}, token="half"), "Forbidden")
+
+
+async def test_an_export_that_ends_early_does_not_look_whole(managed: Managed, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def known(*_: object) -> AsyncIterator[dict[str, object]]:
+        yield {"kind": "message"}
+        raise StoreUnavailable("the database went away")
+
+    monkeypatch.setattr("payk.web.admin.numbers.known", known)
+    with pytest.raises(httpx.RemoteProtocolError):
+        await managed("POST", "/numbers/export", {"number": "992900000001"})
+
+
 async def test_a_number_is_forgotten(managed: Managed) -> None:
     await managed.done("POST", "/clients", {"name": "bank"})
     await managed.done("POST", "/operators", {"name": "tcell"})
@@ -118,6 +176,7 @@ async def test_a_number_is_forgotten(managed: Managed) -> None:
     refused = refusal(await managed("POST", "/numbers/forget", given), "ForceRequired")
     assert "1 messages to 992900****01 are still on their way" in refused["Detail"]
     assert await managed.done("POST", "/numbers/forget?force=true", given) == {
+        "number": "992900****01",
         "ended": 1,
         "erased": {"messages": 1, "parked_receipts": 0, "inbound": 0, "counts": 0, "answers": 0},
     }

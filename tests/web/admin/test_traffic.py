@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from payk.clock import Clock
@@ -10,6 +12,7 @@ from payk.domain.message import Priority, SmsType
 from payk.store.accept import NewMessage, insert_messages
 from payk.store.health import look
 from payk.store.incarnation import Incarnation
+from payk.web.admin.site import ROOT
 from tests.web.admin.managed import Managed, refusal
 
 LINK = {"name": "tcell-1", "host": "127.0.0.1", "port": 2775, "system_id": "payk", "password": "secret"}
@@ -48,8 +51,38 @@ async def test_what_waits_is_held_released_and_cancelled(running: Managed) -> No
     }
     [depth] = (await running.done("GET", "/queues"))["items"]
     assert (depth["client"], depth["lane"], depth["waiting"], depth["operators"]) == ("bank", "batch", 2, ["tcell"])
+    assert depth["held"] is False
     authors = [change["author"] for change in (await running.done("GET", "/changes"))["items"]]
     assert authors[:2] == ["payk", "boss"]
+
+
+async def test_what_a_hold_or_a_cancel_would_mean_is_counted(running: Managed) -> None:
+    await _waiting(running, 3, label="sale")
+    await _waiting(running, 2)
+    count = await running.done("POST", "/queues/matching", {"client": "bank", "label": "sale"})
+    assert count == {"waiting": 3, "at_least": False}
+    refusal(await running("POST", "/queues/matching", {}), "ValueInvalid")
+    assert (await running.done("GET", "/holds"))["items"] == []
+    for choice, held in (({"label": "sale"}, False), ({"client": "shop"}, False), ({"operator": "tcell"}, True)):
+        placed = await running.done("POST", "/holds", choice)
+        [depth] = (await running.done("GET", "/queues"))["items"]
+        assert depth["held"] is held, choice
+        await running("POST", f"/holds/{placed['hold_id']}/release")
+        await running.follow()
+
+
+async def test_an_answer_without_a_body_has_no_type_of_it(running: Managed) -> None:
+    placed = await running.done("POST", "/holds", {"label": "sale"})
+    reader, writer = await asyncio.open_connection("127.0.0.1", running.server.port)
+    head = f"POST {ROOT}/holds/{placed['hold_id']}/release HTTP/1.1\r\nHost: payk\r\nConnection: close\r\n"
+    writer.write(f"{head}Authorization: Bearer admin\r\n\r\n".encode())
+    answer = await reader.read()
+    writer.close()
+    status, *headers = answer.removesuffix(b"\r\n\r\n").lower().split(b"\r\n")
+    assert status == b"http/1.1 204 no content"
+    names = {header.partition(b":")[0] for header in headers}
+    assert not names & {b"content-type", b"content-length", b"transfer-encoding"}, headers
+    assert {b"x-request-id", b"cache-control"} <= names
 
 
 async def test_what_is_meant_must_be_said_and_be_there(running: Managed) -> None:
@@ -104,6 +137,14 @@ async def test_processes_and_parked_receipts(running: Managed) -> None:
     await incarnation.begin()
     [process] = (await running.done("GET", "/processes"))["items"]
     assert (process["roles"], process["binds"]) == (["api"], [])
+    assert (await running.done("GET", "/processes"))["held_by_nobody"] == [{"link": "tcell-1", "number": 1}]
+    async with running.db.connection() as connection:
+        await connection.execute(
+            "insert into bind_lease (link_id, number, incarnation) select link_id, 1, $1 from link", incarnation.number
+        )
+    found = await running.done("GET", "/processes")
+    assert [(bind["link"], bind["number"]) for bind in found["items"][0]["binds"]] == [("tcell-1", 1)]
+    assert found["held_by_nobody"] == []
     assert (await running.done("GET", "/links/tcell-1/state"))["items"] == []
     assert (await running.done("GET", "/link-states"))["items"] == []
     assert (await running.done("GET", "/receipts/parked"))["items"] == []
@@ -111,6 +152,7 @@ async def test_processes_and_parked_receipts(running: Managed) -> None:
     assert (await running.done("POST", "/receipts/parked/retry", {}))["receipts"] == 0
     assert (await running.done("POST", "/receipts/parked/forget", {"parked_ids": [1]}))["receipts"] == 0
     refusal(await running("POST", "/receipts/parked/forget", {}), "ValueInvalid")  # not all of them, by an oversight
+    assert (await running.done("POST", "/receipts/parked/forget", {"all": True}))["receipts"] == 0
 
 
 async def test_whoever_is_bound_to_a_client_sees_its_queues_and_controls_nothing(running: Managed) -> None:
@@ -126,6 +168,8 @@ async def test_whoever_is_bound_to_a_client_sees_its_queues_and_controls_nothing
         ("GET", "/processes", None),
         ("GET", "/link-states", None),
         ("GET", "/operator-shifts", None),
+        ("GET", "/operator-health", None),
+        ("POST", "/queues/matching", {"client": "shop"}),
         ("GET", "/operators/tcell/health", None),
         ("GET", "/receipts/parked", None),
         ("POST", "/receipts/parked/forget", {}),
@@ -140,6 +184,7 @@ async def test_how_an_operator_is_and_when_that_changed(running: Managed) -> Non
     assert (shown["operator"], shown["state"], shown["probed_until"], shown["watched"]) == (
         "tcell", "healthy", None, True,
     )  # fmt: skip
+    assert (await running.done("GET", "/operator-health"))["items"] == [shown]
     assert (await running.done("GET", "/operator-shifts"))["items"] == []
     async with running.db.connection() as connection:
         await connection.execute("update operator_health set sick = true, since = now() - interval '1 hour'")

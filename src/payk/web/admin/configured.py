@@ -27,6 +27,7 @@ __all__ = [
     "Force",
     "IfMatch",
     "Limit",
+    "WholeNumbers",
     "change",
     "expected_etag",
     "not_found",
@@ -42,6 +43,9 @@ __all__ = [
 Limit = Annotated[int, Query(ge=1, le=1_000, description="How many at most.")]
 After = Annotated[str, Query(max_length=1_000, description="`next` of the page before.")]
 Force = Annotated[bool, Query(description="Whether running traffic may be cut off.")]
+WholeNumbers = Annotated[
+    bool, Query(description="Numbers as they are; it takes the permission read-texts as well, and is recorded.")
+]
 IfMatch = Annotated[
     str | None, Header(description="The ETag of what the change is made for; without it, whatever it is.")
 ]

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from payk.domain.access import Permission
-from payk.store.health import OperatorShift, operator_health, operator_shifts
+from payk.store.health import OperatorHealth, OperatorShift, operator_health, operator_shifts
 from payk.web.admin.configured import Limit, not_found
 from payk.web.admin.management import Known, Name, Parts
 from payk.web.admin.times import moment
@@ -30,6 +30,12 @@ class HealthShown(BaseModel):
     watched: bool = Field(description="false: its key health is false.")
 
 
+class HealthOfAll(BaseModel):
+    """Of every operator, by name."""
+
+    items: list[HealthShown]
+
+
 class Shifts(BaseModel):
     """The newest first."""
 
@@ -42,9 +48,20 @@ async def show_health(caller: Known, parts: Parts, name: Name) -> HealthShown:
     caller.check(Permission.READ_TRAFFIC)
     for found in await operator_health(parts.db):
         if found.operator == name:
-            shown = asdict(found)
-            return HealthShown(**{**shown, **{key: moment(shown[key]) for key in ("since", "probed_until")}})
+            return _health(found)
     raise not_found("operator", name)
+
+
+@router.get("/operator-health")
+async def list_health(caller: Known, parts: Parts) -> HealthOfAll:
+    """How every operator stands."""
+    caller.check(Permission.READ_TRAFFIC)
+    return HealthOfAll(items=[_health(found) for found in await operator_health(parts.db)])
+
+
+def _health(found: OperatorHealth) -> HealthShown:
+    shown = asdict(found)
+    return HealthShown(**{**shown, **{key: moment(shown[key]) for key in ("since", "probed_until")}})
 
 
 @router.get("/operator-shifts")

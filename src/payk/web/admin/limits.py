@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+import io
+from collections.abc import Iterable
+from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Body, Query
 from pydantic import BaseModel, Field
 
 from payk.domain.access import Permission
@@ -15,12 +17,12 @@ from payk.registry.blocking import recorded
 from payk.registry.value import money_text, signed_money
 from payk.store import audit
 from payk.store.balances import BalanceEntry, change_balance, read_balance, read_ledger, read_usage
-from payk.store.blocked import BlockedNumber, What, block_numbers, list_blocked, unblock_numbers
+from payk.store.blocked import BlockedNumber, NumbersInvalid, What, block_numbers, list_blocked, unblock_numbers
 from payk.store.database import Connection
 from payk.web.admin.clients import client_named
-from payk.web.admin.configured import Limit
+from payk.web.admin.configured import Limit, WholeNumbers
 from payk.web.admin.given import Given
-from payk.web.admin.management import Caller, Known, Name, Parts
+from payk.web.admin.management import Caller, Known, Management, Name, Parts
 from payk.web.admin.times import moment
 from payk.web.problems import Problem
 
@@ -28,6 +30,11 @@ __all__ = ["router"]
 
 router = APIRouter(tags=["limits"])
 
+PLAIN: Final = "text/plain"
+BLOCKING: Final = 600.0
+"""Seconds for the numbers of a file."""
+SHOWN: Final = 20
+"""Wrong lines that are told of a file."""
 Number = Annotated[str, Field(min_length=1, max_length=40)]
 Before = Annotated[int | None, Query(ge=1, lt=2**62)]
 
@@ -87,11 +94,11 @@ class Usages(BaseModel):
 
 
 class BlockedShown(BaseModel):
-    """A blocked number, masked."""
+    """A blocked number."""
 
     blocked_id: int
     client: str | None = Field(description="null: for all of them.")
-    number: str
+    number: str = Field(description="Masked, unless whole numbers were asked for.")
     what: str
     reason: str
     author: str
@@ -215,20 +222,28 @@ async def list_blocks(
     begins: Annotated[str | None, Query(pattern="^[0-9]{1,15}$", description="The first digits.")] = None,
     after: Annotated[int, Query(ge=0, lt=2**62)] = 0,
     limit: Limit = 100,
+    whole_numbers: WholeNumbers = False,
 ) -> BlockedPage:
     """Numbers that are blocked."""
     caller.check(Permission.READ_REGISTRY)
+    if whole_numbers:
+        caller.check(Permission.READ_TEXTS)
+        detail = {"begins": begins, "after": after}
+        await audit.record(
+            parts.db, [AuditEntry(caller.actor, "numbers.read", "blocked numbers", client or "", detail)]
+        )
     found = await list_blocked(parts.db, client=client, of_all=of_all, begins=begins, behind=after, limit=limit)
     return BlockedPage(
-        items=[_blocked(row) for row in found], next=found[-1].blocked_id if len(found) == limit else None
+        items=[_blocked(row, whole=whole_numbers) for row in found],
+        next=found[-1].blocked_id if len(found) == limit else None,
     )
 
 
-def _blocked(row: BlockedNumber) -> BlockedShown:
+def _blocked(row: BlockedNumber, *, whole: bool) -> BlockedShown:
     return BlockedShown(
         blocked_id=row.blocked_id,
         client=row.client,
-        number=mask(row.number),
+        number=row.number if whole else mask(row.number),
         what=str(row.what),
         reason=row.reason,
         author=row.author,
@@ -240,15 +255,43 @@ def _blocked(row: BlockedNumber) -> BlockedShown:
 async def block(caller: Known, parts: Parts, new: BlockNew) -> Blocked:
     """Block numbers; in force on every process within a second."""
     await _may_block(caller, parts, new.client)
-    detail = {"numbers": len(new.numbers), "what": str(new.what), "reason": new.reason}
+    return await _blocked_now(caller, parts, new.numbers, len(new.numbers), new.client, new.what, new.reason)
+
+
+@router.post("/blocks/import")
+async def import_blocks(
+    caller: Known,
+    parts: Parts,
+    text: Annotated[str, Body(media_type=PLAIN, description="A number a line; blank lines are passed over.")],
+    client: Annotated[str | None, Query(max_length=64, description="For this client; without it for all.")] = None,
+    what: What = What.EVERYTHING,
+    reason: Annotated[str, Query(max_length=255)] = "",
+) -> Blocked:
+    """Block the numbers of a file: all of them or, where a line is none, nothing."""
+    await _may_block(caller, parts, client)
+    lines = text.removeprefix("\N{BYTE ORDER MARK}").replace("\r\n", "\n").replace("\r", "\n")
+    try:
+        return await _blocked_now(
+            caller, parts, io.StringIO(lines), lines.strip().count("\n") + 1, client, what, reason
+        )
+    except NumbersInvalid as error:
+        wrong = [f"line {line}: {why}" for line, why in error.lines[:SHOWN]]
+        raise Problem(ManagementCode.VALUE_INVALID, f"numbers: {error}.", errors={"numbers": wrong}) from error
+
+
+async def _blocked_now(
+    caller: Caller, parts: Management, numbers: Iterable[str], count: int, client: str | None, what: What, reason: str
+) -> Blocked:
+    detail = {"numbers": count, "what": str(what), "reason": reason}
     done = await block_numbers(
         parts.db,
-        new.numbers,
-        client=new.client,
-        what=new.what,
-        reason=new.reason,
+        numbers,
+        client=client,
+        what=what,
+        reason=reason,
         author=caller.author,
-        within=recorded("block.add", new.client, detail, caller.actor, parts.number_digest),
+        within=recorded("block.add", client, detail, caller.actor, parts.number_digest),
+        timeout=BLOCKING,
     )
     return Blocked(added=done.added, changed=done.changed)
 

@@ -64,12 +64,14 @@ class Management:
     trusted_proxies: tuple[Network, ...] = ()
     zone: ZoneInfo = DUSHANBE
     """Where recipients live whose number does not tell."""
+    room: str = "web"
+    """Whom the log names of messages that end."""
     reports: Reports = field(init=False)
     outcome_log: OutcomeLog = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "reports", Reports(self.db))
-        object.__setattr__(self, "outcome_log", OutcomeLog(self.directory, "web"))
+        object.__setattr__(self, "outcome_log", OutcomeLog(self.directory, self.room))
 
 
 def management(request: Request) -> Management:

@@ -14,10 +14,11 @@ from payk.domain.management_errors import ManagementCode
 from payk.domain.search import MessageSearch, SearchRefused
 from payk.domain.whereabouts import Cause, cause_of, why, why_for_client
 from payk.store import audit
+from payk.store.imported import read_imported
 from payk.store.record import MessageRecord, read_record
 from payk.store.search import FoundMessage, read_text, search_messages
 from payk.store.timeline import TimelineEvent
-from payk.web.admin.configured import Limit, not_found
+from payk.web.admin.configured import Limit, WholeNumbers, not_found
 from payk.web.admin.management import Caller, Known, Management, Parts
 from payk.web.admin.times import moment
 from payk.web.kinds import sms_type_of, state_of
@@ -70,6 +71,17 @@ class TextShown(BaseModel):
     text: str | None = Field(description="null: it was wiped.")
 
 
+class ImportedTold(BaseModel):
+    """All that is known of a message of another centre."""
+
+    message_id: str
+    client: str
+    accepted_at: str | None
+    done_at: str | None
+    state: str
+    why: str
+
+
 class MessageTold(MessageShown):
     """All that is known of one message."""
 
@@ -114,6 +126,7 @@ def _event(event: TimelineEvent) -> dict[str, Any]:
         "state": None if event.state is None else event.state.label,
         "raw_state": event.raw_state,
         "error": event.error,
+        "network_error": None if event.network_error is None else event.network_error.hex(),
     }
     return {name: value for name, value in members.items() if value is not None}
 
@@ -159,6 +172,7 @@ async def list_messages(
     accepted_before: AwareDatetime | None = None,
     before: MessageId | None = None,
     limit: Limit = 100,
+    whole_numbers: WholeNumbers = False,
 ) -> MessagesShown:
     """Messages that are all of what is named, newest first."""
     search = MessageSearch(
@@ -174,8 +188,10 @@ async def list_messages(
         accepted_from=accepted_from,
         accepted_before=accepted_before,
     )
+    if whole_numbers:
+        await _record_numbers(caller, parts, "messages", search.client or "")
     try:
-        found = await search_messages(parts.db, search, cursor=before, limit=limit)
+        found = await search_messages(parts.db, search, cursor=before, limit=limit, whole_numbers=whole_numbers)
     except SearchRefused as error:
         raise _wrong(error.field, error.rule) from error
     return MessagesShown(
@@ -185,10 +201,22 @@ async def list_messages(
     )
 
 
+async def _record_numbers(caller: Caller, parts: Management, kind: str, name: str) -> None:
+    """Raise Problem (Forbidden) unless the caller may see whole numbers; that it does is recorded."""
+    caller.check_kind(Permission.READ_TEXTS)
+    await audit.record(parts.db, [AuditEntry(caller.actor, "numbers.read", kind, name)])
+
+
 @router.get("/messages/{message_id}")
-async def show_message(caller: Known, parts: Parts, message_id: int) -> MessageTold:
-    """One message: what happened to it, and why it is where it is."""
-    record = await _record(caller, parts, message_id)
+async def show_message(
+    caller: Known, parts: Parts, message_id: int, whole_numbers: WholeNumbers = False
+) -> MessageTold | ImportedTold:
+    """One message: what happened to it, and why it is where it is. Of another centre's, as it was imported."""
+    record = await _record(caller, parts, message_id, whole_numbers=whole_numbers)
+    if record is None:
+        return await _imported(caller, parts, message_id)
+    if whole_numbers:
+        await _record_numbers(caller, parts, "message", str(message_id))
     events = [_event(event) for event in record.timeline.events]
     whereabouts = record.timeline.whereabouts
     # Links, processes and people are not for those who belong to a client.
@@ -200,7 +228,8 @@ async def show_message(caller: Known, parts: Parts, message_id: int) -> MessageT
 async def show_text(caller: Known, parts: Parts, message_id: int) -> TextShown:
     """The text of a message. That it was read is recorded before it is shown."""
     caller.check_kind(Permission.READ_TEXTS)
-    await _record(caller, parts, message_id)
+    if await _record(caller, parts, message_id) is None:
+        raise not_found("message", message_id)
     await audit.record(parts.db, [AuditEntry(caller.actor, "text.read", "message", str(message_id))])
     text = await read_text(parts.db, message_id, parts.open_text)
     if text is None:
@@ -208,11 +237,28 @@ async def show_text(caller: Known, parts: Parts, message_id: int) -> TextShown:
     return TextShown(message_id=str(message_id), text=text or None)
 
 
-async def _record(caller: Caller, parts: Management, message_id: int) -> MessageRecord:
+async def _record(
+    caller: Caller, parts: Management, message_id: int, *, whole_numbers: bool = False
+) -> MessageRecord | None:
     client = own_client(caller, parts, None)
-    record = None
-    if 0 <= message_id < 2**62:
-        record = await read_record(parts.db, message_id, zone=parts.zone, client=client)
-    if record is None:
+    if whole_numbers:
+        caller.check_kind(Permission.READ_TEXTS)
+    if not 0 <= message_id < 2**62:
+        return None
+    return await read_record(parts.db, message_id, zone=parts.zone, client=client, whole_numbers=whole_numbers)
+
+
+async def _imported(caller: Caller, parts: Management, message_id: int) -> ImportedTold:
+    own = own_client(caller, parts, None)
+    found = await read_imported(parts.db, message_id) if 0 <= message_id < 2**62 else None
+    if found is None or own not in (None, found[0]):
         raise not_found("message", message_id)
-    return record
+    client, message = found
+    return ImportedTold(
+        message_id=str(message_id),
+        client=client,
+        accepted_at=moment(message.submitted_at),
+        done_at=moment(message.done_at),
+        state=message.state.label,
+        why="It was sent by another centre, and its state was imported.",
+    )

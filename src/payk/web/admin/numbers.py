@@ -1,17 +1,24 @@
-"""Numbers of subscribers: what is known of one is erased."""
+"""Numbers of subscribers: what is known of one is erased, or told."""
 
 from __future__ import annotations
 
-from typing import Annotated
+import json
+from collections.abc import AsyncIterator
+from datetime import datetime
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter
+from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 
 from payk.domain.access import Permission
 from payk.domain.address import normalise_phone
+from payk.domain.audit import AuditEntry
 from payk.domain.errors import Rejection
 from payk.domain.management_errors import ManagementCode
-from payk.registry.forgetting import forget
+from payk.logs import mask
+from payk.registry.forgetting import forget, known
+from payk.store.audit import record
 from payk.web.admin.configured import Force
 from payk.web.admin.given import Given
 from payk.web.admin.management import Known, Parts
@@ -20,6 +27,8 @@ from payk.web.problems import Problem
 __all__ = ["phone_of", "router"]
 
 router = APIRouter(tags=["messages"])
+
+_LINES: Final = "application/x-ndjson"
 
 
 class NumberGiven(Given):
@@ -31,6 +40,7 @@ class NumberGiven(Given):
 class NumberForgotten(BaseModel):
     """What was done."""
 
+    number: str = Field(description="Masked.")
     ended: int = Field(description="Messages that were on their way.")
     erased: dict[str, int] = Field(description="How much of what.")
 
@@ -50,4 +60,28 @@ async def forget_number(caller: Known, parts: Parts, given: NumberGiven, force: 
     caller.check(Permission.FORGET_NUMBERS)
     phone = phone_of(given.number)
     done = await forget(parts.db, phone, parts.outcome_log.on_ended, actor=caller.actor, force=force)
-    return NumberForgotten(ended=done.ended, erased=dict(done.counts))
+    return NumberForgotten(number=mask(phone), ended=done.ended, erased=dict(done.counts))
+
+
+@router.post("/numbers/export", response_class=StreamingResponse, responses={200: {"content": {_LINES: {}}}})
+async def export_number(caller: Known, parts: Parts, given: NumberGiven) -> StreamingResponse:
+    """Everything that is known of a number, texts included, one JSON object a line; it takes read-texts as well. That
+    it was read is recorded before it is shown."""
+    caller.check(Permission.FORGET_NUMBERS)
+    caller.check(Permission.READ_TEXTS)
+    phone = phone_of(given.number)
+    await record(parts.db, [AuditEntry(caller.actor, "number.export", "number", mask(phone))])
+    return StreamingResponse(_lines(known(parts.db, phone, parts.open_text)), media_type=_LINES)
+
+
+async def _lines(found: AsyncIterator[dict[str, Any]]) -> AsyncIterator[bytes]:
+    async for row in found:
+        yield json.dumps(row, ensure_ascii=False, default=_plain).encode("utf-8", "replace") + b"\n"
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, bytes):
+        return value.hex()
+    raise TypeError(f"{type(value).__name__} in an export")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, Final
 
@@ -16,6 +17,7 @@ from payk.web.admin import (
     changes,
     clients,
     health,
+    imported,
     limits,
     messages,
     numbers,
@@ -35,8 +37,12 @@ __all__ = ["ROOT", "ManagementApi"]
 ROOT: Final = "/api/admin/v1"
 BODY_MAX: Final = 2**20
 """Octets of a body."""
-FILE_MAX: Final = 64 * 2**20
-"""Octets of a file to apply."""
+FILES: Final[Mapping[str, int | None]] = {
+    f"{ROOT}/apply": 64 * 2**20,
+    f"{ROOT}/blocks/import": 32 * 2**20,
+    f"{ROOT}{imported.PATH}": None,
+}
+"""What takes a file in place of JSON, and its octets at most; None: it is worked on while it comes."""
 _NOT_KEPT: Final = (b"cache-control", b"no-store")
 
 _PROBLEM: dict[str, Any] = {
@@ -86,8 +92,8 @@ class ManagementApi:
         )
         self.application.state.management = parts
         pages = (
-            *(clients, limits, operators, routes, changes, messages, numbers, reports, traffic, traces, health),
-            *(users, audit),
+            *(clients, limits, operators, routes, changes, messages, imported, numbers, reports, traffic, traces),
+            *(health, users, audit),
         )
         for page in pages:
             self.application.include_router(page.router, prefix=ROOT, dependencies=[Depends(takes_no_body)])
@@ -109,20 +115,23 @@ class ManagementApi:
         # Paths as they were written: a name may hold a slash (payk.web.admin.management.Name).
         path = scope["raw_path"].decode("latin-1").partition("?")[0]
         own = {**scope, "path": path, "state": {**scope["state"], "request_id": request_id}}
-        most = BODY_MAX
-        if path == f"{ROOT}/apply":
-            most = FILE_MAX
+        most: int | None = BODY_MAX
+        if path in FILES:
+            most = FILES[path]
         else:  # the body is JSON whatever Content-Type says, as on the other site
             kept = [(name, value) for name, value in scope["headers"] if name != b"content-type"]
             own["headers"] = [*kept, (b"content-type", b"application/json")]
 
         async def answer(event: Message) -> None:
             if event["type"] == "http.response.start":
-                event["headers"] = [*event["headers"], (b"x-request-id", request_id.encode()), _NOT_KEPT]
+                own_headers = [*event["headers"], (b"x-request-id", request_id.encode()), _NOT_KEPT]
+                if event["status"] == 204:  # there is nothing to have a type
+                    own_headers = [(name, value) for name, value in own_headers if name != b"content-type"]
+                event["headers"] = own_headers
             await send(event)
 
         with suppress(Exception):  # ServerErrorMiddleware raises again what it has answered
-            await self.application(own, _bounded(receive, most), answer)
+            await self.application(own, receive if most is None else _bounded(receive, most), answer)
 
 
 class _KnownFirst:

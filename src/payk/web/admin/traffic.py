@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any
@@ -10,17 +11,18 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from payk.domain.access import Permission
+from payk.domain.directory import CurrentDirectory, Directory
 from payk.domain.hold import Hold
 from payk.domain.management_errors import ManagementCode
 from payk.domain.message import SmsType
 from payk.logs import mask
-from payk.registry.traffic import Chosen, cancel, drain, hold, release, resume
-from payk.store.census import live_processes
+from payk.registry.traffic import Chosen, cancel, drain, hold, matching, release, resume
+from payk.store.census import LeasedBind, LiveProcess, live_processes
 from payk.store.holds import Counts, read_holds
 from payk.store.incoming import incoming
 from payk.store.link_states import link_states
-from payk.store.parked import forget_parked, parked_counts, parked_page, retry_parked
-from payk.store.queues import queue_depths
+from payk.store.parked import COUNTED, forget_parked, parked_counts, parked_page, retry_parked
+from payk.store.queues import Depth, queue_depths
 from payk.web.admin.changes import Done
 from payk.web.admin.configured import Force, Limit, not_found
 from payk.web.admin.given import Given
@@ -77,6 +79,27 @@ class Cancellation(BaseModel):
     cancelled: int
     too_late: int = Field(description="Parts of them are with an operator, or on their way.")
     done: bool = Field(description="false: it goes on, and the hold stands until it is done.")
+
+
+class Matching(BaseModel):
+    """How many messages are meant."""
+
+    waiting: int = Field(description="Now or for later, and not on their way.")
+    at_least: bool = Field(description="There may be more: no more were counted.")
+
+
+class BindNamed(BaseModel):
+    """A bind by its link and its number."""
+
+    link: str
+    number: int
+
+
+class Processes(BaseModel):
+    """Who is alive, and the binds that somebody should hold and nobody does."""
+
+    items: list[Any]
+    held_by_nobody: list[BindNamed]
 
 
 def _hold(parts: Management, found: Hold) -> HoldShown:
@@ -170,11 +193,30 @@ async def resume_link(caller: Known, parts: Parts, name: Name) -> Done:
 
 
 @router.get("/processes")
-async def list_processes(caller: Known, parts: Parts) -> Many:
+async def list_processes(caller: Known, parts: Parts) -> Processes:
     """Who is alive, in which roles, with which duties and binds."""
     caller.check(Permission.READ_TRAFFIC)
     found = await live_processes(parts.db)
-    return Many(items=[_plain(asdict(process)) for process in found])
+    items = [
+        {**_plain(asdict(process)), "binds": [_bind(parts.directory, bind) for bind in process.binds]}
+        for process in found
+    ]
+    return Processes(items=items, held_by_nobody=_unheld(parts.directory.value, found))
+
+
+def _bind(directory: CurrentDirectory, bind: LeasedBind) -> dict[str, Any]:
+    link = directory.link_of(bind.link_id)
+    return {"link": f"link {bind.link_id}" if link is None else link.name, **_plain(asdict(bind))}
+
+
+def _unheld(directory: Directory, alive: Sequence[LiveProcess]) -> list[BindNamed]:
+    held = {(bind.link_id, bind.number) for process in alive for bind in process.binds}
+    return [
+        BindNamed(link=link.name, number=number)
+        for link in directory.links().values()
+        for number in range(1, link.binds + 1)
+        if (link.link_id, number) not in held
+    ]
 
 
 @router.get("/links/{name}/state", tags=["operators"])
@@ -229,8 +271,30 @@ async def list_queues(caller: Known, parts: Parts) -> Many:
     caller.check_kind(Permission.READ_TRAFFIC)
     depths = await queue_depths(parts.db)
     own = caller.principal.client_id
-    shown = [depth for depth in depths if own is None or depth.client_id == own]
-    return Many(items=[{**_plain(asdict(depth)), "lane": depth.lane.name.lower()} for depth in shown])
+    return Many(
+        items=[
+            {**_plain(asdict(depth)), "lane": depth.lane.name.lower(), "held": _held(parts.directory.value, depth)}
+            for depth in depths
+            if own is None or depth.client_id == own
+        ]
+    )
+
+
+def _held(directory: Directory, depth: Depth) -> bool:
+    """Whether all of it is held back, whatever its label."""
+    first = next(iter(directory.queues.get(depth.queue_id, ())), None)
+    return any(
+        hold.selection.label is None and hold.selection.covers(depth.client_id, depth.lane, 0, first)
+        for hold in directory.holds.all
+    )
+
+
+@router.post("/queues/matching")
+async def count_matching(caller: Known, parts: Parts, choice: Choice) -> Matching:
+    """How many messages a hold or a cancel would mean; nothing is changed."""
+    caller.check(Permission.READ_TRAFFIC)
+    waiting, whole = await matching(parts.db, choice.chosen())
+    return Matching(waiting=waiting, at_least=not whole)
 
 
 @router.get("/receipts/parked")
@@ -256,7 +320,9 @@ async def list_parked(
 async def count_parked(caller: Known, parts: Parts) -> Many:
     """How many there are, by operator."""
     caller.check(Permission.READ_TRAFFIC)
-    return Many(items=[_plain(asdict(count)) for count in await parked_counts(parts.db)])
+    return Many(
+        items=[{**_plain(asdict(count)), "at_least": count.count >= COUNTED} for count in await parked_counts(parts.db)]
+    )
 
 
 class ParkedChoice(Given):
@@ -264,6 +330,7 @@ class ParkedChoice(Given):
 
     parked_ids: list[Annotated[int, Field(ge=0, lt=2**62)]] | None = Field(None, max_length=10_000)
     operator: str | None = Field(None, max_length=64)
+    all: bool = Field(False, description="Every one is meant to be dropped; only without parked_ids and operator.")
 
 
 class Affected(BaseModel):
@@ -283,8 +350,8 @@ async def retry(caller: Known, parts: Parts, choice: ParkedChoice) -> Affected:
 async def forget(caller: Known, parts: Parts, choice: ParkedChoice) -> Affected:
     """Drop them for good; which ones must be said."""
     caller.check(Permission.CONTROL_TRAFFIC)
-    if choice.parked_ids is None and choice.operator is None:
-        rule = "name receipts by parked_ids, or an operator"
+    if choice.parked_ids is None and choice.operator is None and not choice.all:
+        rule = "name receipts by parked_ids, or an operator, or all of them"
         raise Problem(ManagementCode.VALUE_INVALID, f"parked_ids: {rule}.", errors={"parked_ids": [rule]})
     return Affected(receipts=await forget_parked(parts.db, choice.parked_ids, choice.operator, actor=caller.actor))
 
