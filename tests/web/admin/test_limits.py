@@ -128,6 +128,9 @@ async def test_whole_numbers_are_shown_to_whoever_may_read_texts_and_that_is_rec
     assert row["number"] == "992900000001"
     [entry] = (await managed.done("GET", "/audit?act=numbers.read"))["items"]
     assert (entry["object_kind"], "992900" in str(entry["detail"])) == ("blocked numbers", False)
+    await managed.done("GET", "/blocks?whole_numbers=true&begins=992900000001")
+    [entry, _] = (await managed.done("GET", "/audit?act=numbers.read"))["items"]
+    assert entry["detail"] == {"begins": "992900****01", "after": 0}
 
 
 async def test_a_bound_caller_sees_its_balance_and_changes_none(managed: Managed) -> None:

@@ -136,6 +136,31 @@ async def test_whole_numbers_are_shown_to_whoever_may_read_texts_and_that_is_rec
     ]
 
 
+async def test_the_audit_log_says_whose_whole_numbers_were_asked_for_with_masked_ones(managed: Managed) -> None:
+    await _two_clients(managed)
+    day = {"accepted_from": "2026-11-27T05:00:00+05:00", "accepted_before": "2026-11-28T00:00:00Z"}
+    searches: list[dict[str, str]] = [
+        {"number": "+992 900 000 001"},
+        {"client": "bank", "label": "sale-7"},
+        {"client": "bank", "number_ends": "900000001", **day},
+    ]
+    for asked in searches:
+        await managed.done("GET", "/messages", params={"whole_numbers": "true", **asked})
+    entries = (await managed.done("GET", "/audit?act=numbers.read"))["items"]
+    assert [(entry["object_name"], entry["detail"]) for entry in entries] == [
+        (
+            "bank",
+            {
+                "number_ends": "900****01",
+                "accepted_from": "2026-11-27T00:00:00.000Z",
+                "accepted_before": "2026-11-28T00:00:00.000Z",
+            },
+        ),
+        ("bank", {"label": "sale-7"}),
+        ("", {"number": "992900****01"}),
+    ]
+
+
 async def test_all_that_is_known_of_a_number_is_told_to_whoever_may_read_it(managed: Managed) -> None:
     await _two_clients(managed)
     ids = [await _stored(managed, "bank"), await _stored(managed, "shop")]

@@ -228,7 +228,7 @@ async def list_blocks(
     caller.check(Permission.READ_REGISTRY)
     if whole_numbers:
         caller.check(Permission.READ_TEXTS)
-        detail = {"begins": begins, "after": after}
+        detail = {"begins": None if begins is None else mask(begins), "after": after}
         await audit.record(
             parts.db, [AuditEntry(caller.actor, "numbers.read", "blocked numbers", client or "", detail)]
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Query
@@ -13,6 +13,7 @@ from payk.domain.audit import AuditEntry
 from payk.domain.management_errors import ManagementCode
 from payk.domain.search import MessageSearch, SearchRefused
 from payk.domain.whereabouts import Cause, cause_of, why, why_for_client
+from payk.logs import mask
 from payk.store import audit
 from payk.store.imported import read_imported
 from payk.store.record import MessageRecord, read_record
@@ -189,7 +190,7 @@ async def list_messages(
         accepted_before=accepted_before,
     )
     if whole_numbers:
-        await _record_numbers(caller, parts, "messages", search.client or "")
+        await _record_numbers(caller, parts, "messages", search.client or "", _asked_for(search))
     try:
         found = await search_messages(parts.db, search, cursor=before, limit=limit, whole_numbers=whole_numbers)
     except SearchRefused as error:
@@ -201,10 +202,28 @@ async def list_messages(
     )
 
 
-async def _record_numbers(caller: Caller, parts: Management, kind: str, name: str) -> None:
+async def _record_numbers(
+    caller: Caller, parts: Management, kind: str, name: str, detail: Mapping[str, Any] | None = None
+) -> None:
     """Raise Problem (Forbidden) unless the caller may see whole numbers; that it does is recorded."""
     caller.check_kind(Permission.READ_TEXTS)
-    await audit.record(parts.db, [AuditEntry(caller.actor, "numbers.read", kind, name)])
+    await audit.record(parts.db, [AuditEntry(caller.actor, "numbers.read", kind, name, detail or {})])
+
+
+def _asked_for(search: MessageSearch) -> dict[str, str]:
+    """Whose numbers a search looks for, as the audit log may have it: numbers masked, as they are everywhere there."""
+    given = {
+        "number": _masked(search.number),
+        "number_ends": _masked(search.number_ends),
+        "label": search.label,
+        "accepted_from": moment(search.accepted_from),
+        "accepted_before": moment(search.accepted_before),
+    }
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _masked(number: str | None) -> str | None:
+    return None if number is None else mask("".join(filter(str.isdecimal, number)))
 
 
 @router.get("/messages/{message_id}")
