@@ -621,6 +621,32 @@ async def test_what_others_take_between_the_look_and_the_count_is_found(
     await assert_ledger_is_right(demo)
 
 
+@pytest.mark.parametrize("quota", [0, 1], ids=["without a quota", "over a quota"])
+async def test_balances_are_locked_behind_usage(demo: Database, quota: int) -> None:
+    """Whoever waits for the usage of the last client holds no balance yet."""
+    limits = Limits(prepaid=True, parts_per_day=quota)
+    other = await add_client(demo, "other")
+    for name in ("demo", "other"):
+        await change_balance(demo, name, 1_000, author="anna")
+    clients = (1, other)
+    await take(demo, *(limited(limits, client_id=client_id, price=10) for client_id in clients))  # rows to lock
+
+    async def counted() -> bool:
+        async with demo.connection() as connection, connection.transaction():
+            return await Counting(
+                connection, [limited(limits, client_id=client_id, price=10) for client_id in clients]
+            ).count(10)
+
+    async with demo.transaction() as connection:
+        await connection.execute("update client_usage set parts = parts where client_id = $1", other)
+        counting = asyncio.create_task(counted())
+        waiting = "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
+        while not await value(demo, f"select exists ({waiting})"):
+            await asyncio.sleep(0.01)
+        await connection.execute("select from client_balance for update nowait")
+    assert await counting is not bool(quota)
+
+
 async def test_limits_that_change_between_two_messages_are_each_judged_by_their_own(demo: Database) -> None:
     rows = await take(demo, limited(Limits(parts_per_day=1)), limited(Limits(parts_per_day=2)), limited(Limits()))
     assert codes(rows) == [None, None, None]

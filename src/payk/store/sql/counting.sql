@@ -86,12 +86,12 @@ with moment as materialized (
     on conflict (client_id, kind, period, otp) do update set parts = u.parts + excluded.parts
     returning client_id, kind, otp, parts
 ), over as materialized (
-    select exists (
-        select from used u
-        join unnest($7::integer[], $8::boolean[], $10::bigint[], $11::bigint[]) as g (client_id, otp, of_day, of_month)
-            using (client_id, otp)
-        where u.kind = 'day' and g.of_day > 0 and u.parts > g.of_day
-           or u.kind = 'month' and g.of_month > 0 and u.parts > g.of_month) as quota
+    -- All of `used` is read, whoever is over: what is not read of it would be counted last, behind the balances.
+    select coalesce(bool_or(u.kind = 'day' and g.of_day > 0 and u.parts > g.of_day
+                            or u.kind = 'month' and g.of_month > 0 and u.parts > g.of_month), false) as quota
+    from used u
+    join unnest($7::integer[], $8::boolean[], $10::bigint[], $11::bigint[]) as g (client_id, otp, of_day, of_month)
+        using (client_id, otp)
 ), paid as (
     insert into client_balance as b (client_id, amount)
     select g.client_id, -g.cost
