@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
+
+import pytest
+
 from payk.domain.message import MessageState, SmsType
 from payk.domain.outcome import Accepted, Uncertain
 from payk.store import forgetting
 from payk.store.blocked import What, block_numbers
+from payk.store.database import SESSION, Database
 from payk.store.forgetting import end_open, erase, find_known, open_messages
 from payk.store.kept_answers import AnswerKey, find_answer, keep_answer
+from payk.store.queries import sql
 from tests.store.scene import PHONE, Scene
 
 OTHER = "992900000002"
@@ -145,3 +151,47 @@ async def test_blocks_and_counts_are_told_and_a_block_outlives_the_rest(scene: S
     ]  # fmt: skip
     assert (await erase(scene.db, PHONE, 0, WAYS))["counts"] == 1
     assert [kind async for kind, _ in find_known(scene.db, PHONE, WAYS)] == ["block", "block"]
+
+
+async def test_it_ends_however_much_is_kept_where_a_number_has_no_index(
+    scene: Scene, dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Answers to bulks, of which all together would take several times as long as one statement may."""
+    await scene.execute(
+        "insert into kept_answer (client_id, digest, body_digest, answer) select $1, int8send(number), 'body',"
+        " convert_to(repeat('\"12345678901234567890\",', 8000)"
+        " || case when number % 300 = 0 then ' to ' || $2 else '' end, 'UTF8') from generate_series(1, 1200) number",
+        scene.client, PHONE,
+    )  # fmt: skip
+    for place in ("source", "destination"):
+        number = {"source": "'4545'", "destination": "'4545'"} | {place: f"'+{PHONE}'"}
+        await scene.execute(
+            "insert into inbound (operator_id, link_id, source, destination, pdu)"
+            f" select $1, $2, {number['source']}, {number['destination']}, 'x' from generate_series(1, 600)",
+            scene.operator, scene.link,
+        )  # fmt: skip
+    monkeypatch.setitem(SESSION, "statement_timeout", "500ms")
+    monkeypatch.setattr(forgetting, "SLICE", 20)
+    hurried = await Database.open(dsn)
+    try:
+        known = [kind async for kind, _ in find_known(hurried, PHONE, WAYS)]
+        counts = await erase(hurried, PHONE, 0, WAYS)
+        assert [kind async for kind, _ in find_known(hurried, PHONE, WAYS)] == []
+    finally:
+        await hurried.close()
+    assert (known.count("answer"), known.count("inbound")) == (4, 1200)
+    assert (counts["answers"], counts["inbound"]) == (4, 1200)
+
+
+@pytest.mark.parametrize("query", ["forgetting.erase_counts", "forgetting.export_counts"])
+async def test_counts_are_looked_up_for_each_client_and_not_read_through(scene: Scene, query: str) -> None:
+    await scene.execute(
+        "insert into number_use (client_id, phone, otp, bucket, count)"
+        " select $1 + number % 5000, (992900000000 + number)::text, true, now(), 1"
+        " from generate_series(0, 50000) number",
+        scene.client,
+    )
+    async with scene.db.connection() as connection:
+        plan = await connection.fetchval(f"explain (analyze, buffers, format json) {sql(query)}", PHONE)
+    [told] = json.loads(plan)
+    assert told["Plan"]["Shared Hit Blocks"] + told["Plan"]["Shared Read Blocks"] < 50

@@ -17,27 +17,63 @@ from payk.store.queries import sql
 __all__ = ["Known", "end_open", "erase", "find_known", "open_messages"]
 
 BATCH: Final = 1_000
-SCAN: Final = 600.0
-"""Seconds for a look through a table that has no index by number."""
+SLICE: Final = 500
+"""Rows of a table without an index by number that one statement looks at; an answer to a bulk may have a megabyte."""
+LONG: Final = 600.0
+"""Seconds that the count of all messages to a number may take."""
 _OPEN: Final = (MessageState.NONE, MessageState.ENROUTE, MessageState.ACCEPTED)
 
-_ERASE_BESIDE: Final = (("parked_receipts", "forgetting.erase_parked"), ("inbound", "forgetting.erase_inbound"))
-_ERASE_BY_NUMBER: Final = ("counts", "forgetting.erase_counts"), ("answers", "forgetting.redact_answers")
 _OF_MESSAGES: Final = (
     ("submit", "forgetting.export_submits"),
     ("uncertain", "forgetting.export_uncertain"),
     ("refusal", "forgetting.export_refusals"),
     ("receipt", "forgetting.export_receipts"),
 )
-_BESIDE: Final = ("parked receipt", "forgetting.export_parked"), ("inbound", "forgetting.export_inbound")
-"""Tables with a number that no message leads to, as operators wrote it: the queries take the ways in which they may.
-Who adds one adds it here and to _ERASE_BESIDE, or below and to _ERASE_BY_NUMBER."""
-_BY_NUMBER: Final = (
-    ("count", "forgetting.export_counts"),
-    ("answer", "forgetting.export_answers"),
-    ("block", "forgetting.export_blocks"),
+
+
+_Key = tuple[int | bytes, ...]
+
+
+class _Walked(NamedTuple):
+    """A table that has no index by number: it is gone through by its primary key, a slice by statements of its own."""
+
+    kind: str
+    """Of its rows in an export."""
+    erased: str
+    """What is counted of them."""
+    first: _Key
+    """A key before all others."""
+    slice: str
+    export: str
+    erase: str
+    written: bool
+    """Whether a number stands in it as operators wrote it: then it is looked for in the ways in which they may."""
+
+    def number(self, phone: str, written: Collection[str]) -> str | list[str]:
+        """By what its statements look for a number."""
+        return list(written) if self.written else phone
+
+
+_WALKED: Final = (
+    _Walked(
+        *("parked receipt", "parked_receipts", (0,)),
+        *("forgetting.parked_slice", "forgetting.export_parked", "forgetting.erase_parked"),
+        written=True,
+    ),
+    _Walked(
+        *("inbound", "inbound", (0,)),
+        *("forgetting.inbound_slice", "forgetting.export_inbound", "forgetting.erase_inbound"),
+        written=True,
+    ),
+    _Walked(
+        *("answer", "answers", (0, b"")),
+        *("forgetting.answer_slice", "forgetting.export_answers", "forgetting.redact_answers"),
+        written=False,
+    ),
 )
-"""The same with a number in its normal form. A block is told and not erased: it would get messages again."""
+"""Tables with a number that no message and no index leads to. Who adds one adds it here, or below and to erase."""
+_BY_NUMBER: Final = ("count", "forgetting.export_counts"), ("block", "forgetting.export_blocks")
+"""The same that have an index by it. A block is told and not erased: it would get messages again."""
 
 
 class Known(NamedTuple):
@@ -52,7 +88,8 @@ class Known(NamedTuple):
 
 async def open_messages(db: Database, phone: str) -> Known:
     """How much there is of a number."""
-    async with db.connection(SCAN) as connection:
+    async with db.transaction(LONG) as connection:
+        await connection.execute("set local statement_timeout = 0")
         row = await connection.fetchrow(sql("forgetting.open_messages"), phone)
     assert row is not None  # it is one row of counts
     return Known(*row)
@@ -103,13 +140,14 @@ async def erase(db: Database, phone: str, highest: int, written: Collection[str]
             await connection.execute(sql("forgetting.erase_uncertain"), ids)
             await connection.execute(sql("forgetting.erase_unnamed"), ids)
         counts["messages"] += len(ids)
-    for what, query, number in (
-        *((what, query, list(written)) for what, query in _ERASE_BESIDE),
-        *((what, query, phone) for what, query in _ERASE_BY_NUMBER),
-    ):
-        async with db.connection(SCAN) as connection:
-            tag = await connection.execute(sql(query), number)
-        counts[what] = int(tag.rsplit(" ", 1)[-1])
+    async with db.connection(60.0) as connection:
+        counts["counts"] = _affected(await connection.execute(sql("forgetting.erase_counts"), phone))
+    for table in _WALKED:
+        counts[table.erased] = 0
+        async for behind, last in _slices(db, table):
+            async with db.connection(60.0) as connection:
+                tag = await connection.execute(sql(table.erase), table.number(phone, written), *behind, *last)
+            counts[table.erased] += _affected(tag)
     return counts
 
 
@@ -127,11 +165,32 @@ async def find_known(db: Database, phone: str, written: Collection[str]) -> Asyn
         for kind, rows in [("message", messages), *details]:
             for row in rows:
                 yield kind, dict(row)
-    for kind, query, number in (
-        *((kind, query, list(written)) for kind, query in _BESIDE),
-        *((kind, query, phone) for kind, query in _BY_NUMBER),
-    ):
-        async with db.connection(SCAN) as connection:
-            rows = await connection.fetch(sql(query), number)
+    for table in _WALKED:
+        async for behind, last in _slices(db, table):
+            async with db.connection(60.0) as connection:
+                rows = await connection.fetch(sql(table.export), table.number(phone, written), *behind, *last)
+            for row in rows:
+                yield table.kind, dict(row)
+    for kind, query in _BY_NUMBER:
+        async with db.connection(60.0) as connection:
+            rows = await connection.fetch(sql(query), phone)
         for row in rows:
             yield kind, dict(row)
+
+
+async def _slices(db: Database, table: _Walked) -> AsyncIterator[tuple[_Key, _Key]]:
+    """A table from end to end: slice by slice the key behind which it begins, and its last one."""
+    above = table.first
+    while True:
+        async with db.connection(60.0) as connection:
+            row = await connection.fetchrow(sql(table.slice), *above, SLICE)
+        if row is None:
+            return
+        last = tuple(row)
+        yield above, last
+        above = last
+
+
+def _affected(tag: str) -> int:
+    """How many rows a statement changed, by what the server said of it."""
+    return int(tag.rsplit(" ", 1)[-1])

@@ -1,5 +1,6 @@
 -- Forgetting a number. A number that stands in what an operator wrote may be written in its way, so it is compared by its
--- digits, and by those of the national number alone.
+-- digits, and by those of the national number alone. Tables that have no index by number are gone through a slice at a time,
+-- behind one key up to another: a statement may take 30 seconds.
 
 -- name: open_messages
 -- How many messages to a number are not final, and how many there are up to which id.
@@ -39,28 +40,48 @@ update uncertain_part set phone = '' where message_id = any($1::bigint[]);
 -- Parts that an operator gave no id to are found by number alone.
 delete from unnamed_part where message_id = any($1::bigint[]);
 
+-- name: parked_slice
+-- The key that ends the next $2 receipts behind $1; none where there are no more.
+select parked_id from (select parked_id from parked_receipt where parked_id > $1 order by parked_id limit $2) s
+order by parked_id desc limit 1;
+
+-- name: inbound_slice
+-- The same of what subscribers sent.
+select inbound_id from (select inbound_id from inbound where inbound_id > $1 order by inbound_id limit $2) s
+order by inbound_id desc limit 1;
+
+-- name: answer_slice
+-- The same of answers that are kept for repeats, behind ($1, $2).
+select client_id, digest
+from (select client_id, digest from kept_answer where (client_id, digest) > ($1, $2) order by client_id, digest limit $3) s
+order by client_id desc, digest desc limit 1;
+
 -- name: erase_parked
 -- Receipts that no message is known for.
 delete from parked_receipt
-where regexp_replace(source, '[^0-9]', '', 'g') = any($1::text[])
-   or regexp_replace(destination, '[^0-9]', '', 'g') = any($1::text[]);
+where parked_id > $2 and parked_id <= $3
+  and (regexp_replace(source, '[^0-9]', '', 'g') = any($1::text[])
+       or regexp_replace(destination, '[^0-9]', '', 'g') = any($1::text[]));
 
 -- name: erase_inbound
 -- What the subscriber sent.
 delete from inbound
-where regexp_replace(source, '[^0-9]', '', 'g') = any($1::text[])
-   or regexp_replace(destination, '[^0-9]', '', 'g') = any($1::text[]);
+where inbound_id > $2 and inbound_id <= $3
+  and (regexp_replace(source, '[^0-9]', '', 'g') = any($1::text[])
+       or regexp_replace(destination, '[^0-9]', '', 'g') = any($1::text[]));
 
 -- name: erase_counts
 -- How many messages it got lately. That it is blocked stays: it would get messages again.
-delete from number_use where phone = $1;
+-- For each client apart: the key begins with it.
+delete from number_use where client_id = any(array(select client_id from client)) and phone = $1;
 
 -- name: redact_answers
 -- Takes a number out of the sentences of answers that are kept for repeats. The answers stay, for what was taken once must
 -- not be taken again; so does a number that is the whole of a string, for that is a MessageId which looks like it.
 with named as (
     select client_id, digest from kept_answer
-    where position(convert_to($1, 'UTF8') in answer) > 0
+    where (client_id, digest) > ($2, $3) and (client_id, digest) <= ($4, $5)
+      and position(convert_to($1, 'UTF8') in answer) > 0
       and convert_from(answer, 'UTF8') ~ format('([^0-9"]%1$s(?![0-9])|"%1$s(?![0-9"]))', $1)
     order by client_id, digest for update
 )
@@ -107,17 +128,19 @@ where r.message_id = any($1::bigint[]) order by r.message_id, r.received_at;
 select p.received_at, o.name as operator, p.source, p.destination, p.state, p.raw_state, p.error, p.network_error,
        p.done_date, p.smsc_id
 from parked_receipt p left join operator o using (operator_id)
-where regexp_replace(p.source, '[^0-9]', '', 'g') = any($1::text[])
-   or regexp_replace(p.destination, '[^0-9]', '', 'g') = any($1::text[])
-order by p.received_at;
+where p.parked_id > $2 and p.parked_id <= $3
+  and (regexp_replace(p.source, '[^0-9]', '', 'g') = any($1::text[])
+       or regexp_replace(p.destination, '[^0-9]', '', 'g') = any($1::text[]))
+order by p.parked_id;
 
 -- name: export_inbound
 -- What the subscriber sent.
 select i.received_at, o.name as operator, i.source, i.destination, i.pdu
 from inbound i left join operator o using (operator_id)
-where regexp_replace(i.source, '[^0-9]', '', 'g') = any($1::text[])
-   or regexp_replace(i.destination, '[^0-9]', '', 'g') = any($1::text[])
-order by i.received_at;
+where i.inbound_id > $2 and i.inbound_id <= $3
+  and (regexp_replace(i.source, '[^0-9]', '', 'g') = any($1::text[])
+       or regexp_replace(i.destination, '[^0-9]', '', 'g') = any($1::text[]))
+order by i.inbound_id;
 
 -- name: export_blocks
 -- By whom it gets no messages, and of which kind.
@@ -127,11 +150,14 @@ from blocked_number b left join client c using (client_id) where b.phone = $1 or
 -- name: export_counts
 -- How many messages it got lately, by five minutes.
 select u.bucket as began, c.name as client, u.otp, u.count as messages
-from number_use u left join client c using (client_id) where u.phone = $1 order by u.bucket, u.client_id, u.otp;
+from number_use u join client c using (client_id)
+where u.client_id = any(array(select client_id from client)) and u.phone = $1
+order by u.bucket, u.client_id, u.otp;
 
 -- name: export_answers
 -- The requests whose answer names it, as long as answers are kept for repeats.
 select k.at, c.name as client from kept_answer k left join client c using (client_id)
-where position(convert_to($1, 'UTF8') in k.answer) > 0
+where (k.client_id, k.digest) > ($2, $3) and (k.client_id, k.digest) <= ($4, $5)
+  and position(convert_to($1, 'UTF8') in k.answer) > 0
   and convert_from(k.answer, 'UTF8') ~ format('([^0-9"]%1$s(?![0-9])|"%1$s(?![0-9"]))', $1)
 order by k.at;
