@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+import threading
+from collections.abc import Iterator
 
 import pytest
 
@@ -16,7 +19,15 @@ from payk.store.balances import (
     read_balance,
     read_ledger,
 )
-from payk.store.blocked import Blocking, NumbersInvalid, What, block_numbers, list_blocked, unblock_numbers
+from payk.store.blocked import (
+    WRONG_MOST,
+    Blocking,
+    NumbersInvalid,
+    What,
+    block_numbers,
+    list_blocked,
+    unblock_numbers,
+)
 from payk.store.database import Connection, Database
 from tests.store.rows import add_client
 
@@ -59,6 +70,37 @@ async def test_a_list_with_a_wrong_line_blocks_nothing_and_quotes_no_number(data
     assert await list_blocked(database) == []
     with pytest.raises(UnknownClient, match="there is no client 'nobody'"):
         await unblock_numbers(database, [], client="nobody")
+
+
+async def test_of_a_file_that_holds_no_numbers_no_more_is_read_than_a_thousand_lines(database: Database) -> None:
+    lines = itertools.repeat("x", WRONG_MOST + 500)
+    with pytest.raises(NumbersInvalid, match=r"line 5: .*; and 995 more, behind which nothing was read$") as refused:
+        await block_numbers(database, lines, client=None, what=What.BATCH, reason="", author="anna")
+    assert len(refused.value.lines) == WRONG_MOST
+    assert len(list(lines)) == 500
+
+
+async def test_no_transaction_waits_while_the_numbers_are_read(database: Database) -> None:
+    await add_client(database, "demo")
+    reading, go_on = threading.Event(), threading.Event()
+
+    def numbers() -> Iterator[str]:
+        reading.set()
+        go_on.wait(30)
+        yield "992900000001"
+
+    blocking = asyncio.create_task(
+        block_numbers(database, numbers(), client="demo", what=What.BATCH, reason="", author="anna")
+    )
+    assert await asyncio.to_thread(reading.wait, 30)
+    async with database.connection() as connection:
+        own = "datname = current_database() and pid <> pg_backend_pid()"
+        open_ones = await connection.fetchval(
+            f"select count(*) from pg_stat_activity where {own} and xact_start < now()"
+        )
+    go_on.set()
+    assert await blocking == Blocking(1, 0)
+    assert open_ones == 0
 
 
 async def test_processes_know_within_a_second_whether_any_number_is_blocked(database: Database) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,6 +18,7 @@ from payk.store.queries import sql
 from payk.store.registry import announce
 
 __all__ = [
+    "WRONG_MOST",
     "BlockedNumber",
     "Blocking",
     "Changed",
@@ -37,6 +39,10 @@ CHUNK = 5_000
 """Numbers of one statement."""
 SHOWN = 5
 """Lines that an error names."""
+BEGINNING = 8
+"""Digits by which numbers are parted before they are sorted: no thread of the process gets a turn while a sort runs."""
+WRONG_MOST = 1_000
+"""Wrong lines after which no more are read: it is another kind of file."""
 
 
 class What(StrEnum):
@@ -47,11 +53,13 @@ class What(StrEnum):
 
 
 class NumbersInvalid(StoreError):
-    """Lines that are no numbers, counted from 1, each with why; nothing was changed."""
+    """Lines that are no numbers, counted from 1, each with why; nothing was changed. No more than WRONG_MOST: what
+    follows them was not read."""
 
     def __init__(self, lines: list[tuple[int, str]]) -> None:
         told = "; ".join(f"line {line}: {why}" for line, why in lines[:SHOWN])
         more = f"; and {len(lines) - SHOWN} more" if len(lines) > SHOWN else ""
+        more += ", behind which nothing was read" if len(lines) >= WRONG_MOST else ""
         super().__init__(told + more)
         self.lines = lines
 
@@ -92,8 +100,8 @@ async def block_numbers(
 
     Raises NumbersInvalid, UnknownClient and StoreUnavailable.
     """
+    client_id, phones = await _read(db, client, numbers)
     async with db.transaction(timeout) as connection:
-        client_id, phones = await _read(connection, client, numbers)
         added: list[str] = []
         changed: list[str] = []
         for start in range(0, len(phones), CHUNK):
@@ -118,8 +126,8 @@ async def unblock_numbers(
 
     Returns how many were blocked. Raises as block_numbers.
     """
+    client_id, phones = await _read(db, client, numbers)
     async with db.transaction(timeout) as connection:
-        client_id, phones = await _read(connection, client, numbers)
         removed = [row["phone"] for row in await connection.fetch(sql("blocked.unblock"), client_id, phones)]
         if within is not None:
             await within(connection, {"removed": removed})
@@ -147,26 +155,34 @@ async def list_blocked(
     return [BlockedNumber(**dict(row) | {"what": What(row["what"])}) for row in rows]
 
 
-async def _read(connection: Connection, client: str | None, numbers: Iterable[str]) -> tuple[int | None, list[str]]:
+async def _read(db: Database, client: str | None, numbers: Iterable[str]) -> tuple[int | None, list[str]]:
     """The client's id and the numbers in their normal form, sorted; blank lines are passed over."""
-    client_id, country = (None, None) if client is None else await _client(connection, client)
-    # Apart from the loop: a file may hold a million of them.
+    client_id: int | None = None
+    country: str | None = None
+    if client is not None:
+        async with db.connection() as connection:
+            client_id, country = await _client(connection, client)
+    # Apart from the loop, and before a transaction waits for it: a file may hold two million of them.
     return client_id, await asyncio.to_thread(_phones, numbers, country)
 
 
 def _phones(numbers: Iterable[str], country: str | None) -> list[str]:
-    phones: set[str] = set()
+    by_beginning: defaultdict[str, set[str]] = defaultdict(set)
     invalid: list[tuple[int, str]] = []
     for line, number in enumerate(numbers, start=1):
         if not number.strip():
             continue
         try:
-            phones.add(normalise_phone(number.strip(), country))
+            phone = normalise_phone(number.strip(), country)
         except Rejection as error:
             invalid.append((line, error.detail.rpartition(": ")[2].rstrip(".")))  # without the number
+            if len(invalid) == WRONG_MOST:
+                break
+        else:
+            by_beginning[phone[:BEGINNING]].add(phone)
     if invalid:
         raise NumbersInvalid(invalid)
-    return sorted(phones)
+    return [phone for beginning in sorted(by_beginning) for phone in sorted(by_beginning[beginning])]
 
 
 async def _client(connection: Connection, name: str) -> tuple[int, str | None]:
