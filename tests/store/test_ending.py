@@ -14,7 +14,7 @@ from payk.domain.outcome import Accepted, RefusalKind, Refused, Uncertain
 from payk.metrics.catalogue import MESSAGES_ENDED, OUTCOMES
 from payk.registry.traffic import Chosen, cancel, carry_out, continue_holds
 from payk.store import ending as endings_module
-from payk.store.database import Database
+from payk.store.database import Connection, Database
 from payk.store.ending import Cause, Ended, Endings, ending
 from payk.store.errors import OutcomeUnknown
 from payk.store.forgetting import end_open
@@ -204,6 +204,68 @@ async def test_a_commit_that_nobody_confirmed_is_looked_up(scene: Scene, dsn: st
     assert [await scene.state(message_id) for message_id in ids] == [S.DELETED if ended else S.NONE] * 2
     assert [message_id for message_id, *_ in told.all] == (ids if ended else [])
     assert counted() - before == ({("deleted", "cancelled"): 2} if ended else {})
+
+
+async def cancelled_through(dsn: str, cut: Cut, scene: Scene, ids: Sequence[int], told: Told | None) -> None:
+    """Cancel them where the answer to COMMIT does not come."""
+    async with network_to(dsn) as network:
+        through = await Database.open(network.dsn)
+        network.on("commit", cut)
+        with pytest.raises(OutcomeUnknown):
+            await cancel_messages(through, scene.client, ids, scene.wait, told, timeout=1.5)
+        await through.close()
+
+
+async def test_a_commit_that_timed_out_is_looked_up_too(scene: Scene, dsn: str) -> None:
+    """It has used up all the time that there was."""
+    ids = await scene.accept(2)
+    told, before = Told(), counted()
+    await cancelled_through(dsn, Cut.SILENCE, scene, ids, told)
+    assert told.states == dict.fromkeys(ids, S.DELETED)
+    assert counted() - before == {("deleted", "cancelled"): 2}
+
+
+@pytest.mark.parametrize("cut", [Cut.BEFORE, Cut.AFTER])
+async def test_a_commit_that_nobody_confirmed_counts_where_nobody_wants_to_know(
+    scene: Scene, dsn: str, cut: Cut
+) -> None:
+    ids = await scene.accept(2)
+    before = counted()
+    await cancelled_through(dsn, cut, scene, ids, None)
+    assert counted() - before == ({("deleted", "cancelled"): 2} if cut is Cut.AFTER else {})
+
+
+async def another_life(_: Connection) -> str:
+    """The mark of a transaction whose server has crashed since."""
+    return "another life@1"
+
+
+@pytest.mark.parametrize("cut", [Cut.BEFORE, Cut.AFTER])
+async def test_in_another_life_of_the_server_a_message_that_changed_tells(
+    scene: Scene, dsn: str, monkeypatch: pytest.MonkeyPatch, cut: Cut
+) -> None:
+    """One that stays Enroute, whatever came of the transaction, tells nothing."""
+    monkeypatch.setattr(endings_module, "transaction_mark", another_life)
+    doubtful = await scene.claimed()
+    await scene.record(doubtful, Uncertain(1, "time-out"))
+    ids = await scene.accept(2)
+    told, before = Told(), counted()
+    await cancelled_through(dsn, cut, scene, [doubtful.message_id, *ids], told)
+    ended = cut is Cut.AFTER
+    assert [await scene.state(message_id) for message_id in ids] == [S.DELETED if ended else S.NONE] * 2
+    assert told.states == ({doubtful.message_id: S.ENROUTE, **dict.fromkeys(ids, S.DELETED)} if ended else {})
+    assert counted() - before == ({("deleted", "cancelled"): 2} if ended else {})
+
+
+async def test_in_another_life_of_the_server_nothing_is_told_of_what_did_not_change(
+    scene: Scene, dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(endings_module, "transaction_mark", another_life)
+    doubtful = await scene.claimed()
+    await scene.record(doubtful, Uncertain(1, "time-out"))
+    told = Told()
+    await cancelled_through(dsn, Cut.BEFORE, scene, [doubtful.message_id], told)
+    assert told.all == []
 
 
 async def test_whoever_is_cancelled_meanwhile_tells_the_rest(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:

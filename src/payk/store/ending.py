@@ -31,6 +31,8 @@ __all__ = ["Cause", "Ended", "Endings", "OnEnded", "count_ended", "ending"]
 
 TOLD: Final = 200
 """Messages that are told of at once; between, the event loop is others'."""
+LOOKED_UP: Final = 2.0
+"""Seconds, at the least, to find out whether a COMMIT took place: one that timed out has used up what there was."""
 _UNSENT: Final = (MessageState.EXPIRED, MessageState.DELETED)
 """Endings of messages that nobody was to send any more."""
 
@@ -74,6 +76,8 @@ class Endings:
         self.why = why
         self.became: dict[int, MessageState] = {}
         """What became of those that were not final, by message_id."""
+        self._was: dict[int, MessageState] = {}
+        """What they were when they were locked first."""
         self._connection = connection
 
     async def finish(
@@ -99,15 +103,23 @@ class Endings:
                 new = folded if is_final(folded) else advance(state, folded)
             if not is_final(state):
                 self.became[row["message_id"]] = new
+                self._was.setdefault(row["message_id"], state)
                 reason = by_ending(ending) if new is ending else None  # else a part that failed before says why
                 changes.append((row["message_id"], int(state), int(new), array, is_final(new), reason))
         if changes:
             charged = await self._connection.fetchval(sql("ending.finish"), *columns(changes))
             await refund(self._connection, sorted(unsent.intersection(charged)))
 
+    async def is_there(self, connection: Connection) -> bool:
+        """Whether this was written, by a message whose state is another since; where there is none nobody can tell."""
+        for message_id, new in self.became.items():
+            if new is not self._was[message_id]:
+                return bool(await connection.fetchval(sql("ending.is_there"), message_id, int(new)))
+        return False
+
     async def told(self) -> list[asyncpg.Record]:
         """What is told of them, in the order of their ids."""
-        return await self._connection.fetch(sql("ending.told"), list(self.became)) if self.became else []
+        return await self._connection.fetch(sql("ending.told"), list(self.became))
 
 
 @asynccontextmanager
@@ -116,7 +128,8 @@ async def ending(
 ) -> AsyncIterator[tuple[Connection, Endings]]:
     """A transaction that ends messages. Once it is committed they are counted, and `on_ended` is told of them.
 
-    Where COMMIT got no answer it is asked whether it took place, within `timeout`, before OutcomeUnknown is raised.
+    Where COMMIT got no answer it is asked whether it took place, within what is left of `timeout` and LOOKED_UP seconds
+    at the least, before OutcomeUnknown is raised.
     """
     ends_at = asyncio.get_running_loop().time() + timeout
     rows: list[asyncpg.Record] = []
@@ -125,23 +138,20 @@ async def ending(
         async with db.transaction(timeout) as connection:
             endings = Endings(connection, why)
             yield connection, endings
-            if on_ended is not None and endings.became:
-                mark, rows = await transaction_mark(connection), await endings.told()
+            if endings.became:
+                mark = await transaction_mark(connection)
+                rows = [] if on_ended is None else await endings.told()
     except OutcomeUnknown:
-        if rows and await _took_place(db, mark, endings.became, ends_at):
+        if mark and await _took_place(db, mark, endings, ends_at):
             await _tell(endings, rows, cause, on_ended)
         raise
     await _tell(endings, rows, cause, on_ended)
 
 
-async def _took_place(db: Database, mark: str, became: Mapping[int, MessageState], ends_at: float) -> bool:
-    message_id, state = next(iter(became.items()))
-
-    async def is_there(connection: Connection) -> bool:
-        return bool(await connection.fetchval(sql("ending.is_there"), message_id, int(state)))
-
+async def _took_place(db: Database, mark: str, endings: Endings, ends_at: float) -> bool:
+    deadline = max(ends_at, asyncio.get_running_loop().time() + LOOKED_UP)
     try:
-        return await was_committed(db, mark, ends_at, is_there=is_there)
+        return await was_committed(db, mark, deadline, is_there=endings.is_there)
     except StoreError:
         return False
 
