@@ -123,6 +123,25 @@ async def test_a_round_that_failed_is_tried_again_long_before_its_interval(
     assert len(rounds.by) == 3
 
 
+async def test_rounds_that_fail_slowly_are_tried_again_as_soon(
+    database: Database, incarnation_of: Begins, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pause that follows from how long they took would be minutes."""
+    monkeypatch.setattr(duties, "AGAIN", 0.01)
+    monkeypatch.setattr(duties, "LEISURE", 1_000.0)
+    more = asyncio.Semaphore(0)
+
+    async def run_once() -> int:
+        more.release()
+        await asyncio.sleep(0.1)
+        raise StoreUnavailable("slow")
+
+    async with keeping(Duty("test", 0.01, run_once), database, await incarnation_of("a")):
+        async with asyncio.timeout(5):
+            for _ in range(4):
+                await more.acquire()
+
+
 async def test_a_duty_whose_table_was_changed_says_so_and_harms_nobody_else(
     database: Database, incarnation_of: Begins
 ) -> None:

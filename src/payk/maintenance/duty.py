@@ -20,7 +20,7 @@ log = get_logger("maintenance")
 LEISURE = 10.0
 """Of the time that a round took in vain."""
 AGAIN = 60.0
-"""Seconds after which a round that failed is tried again at the latest, whatever the interval."""
+"""Seconds after which a round that failed is tried again at the latest, whatever the interval, however long it took."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,19 +45,20 @@ async def keep(duty: Duty, db: Database, incarnation: Incarnation) -> None:
     DUTY_FAILURES.add(duty.name, amount=0)
     before = 0.0
     while True:
-        done, began, interval = 0, loop.time(), duty.interval
+        done, failed, began = 0, False, loop.time()
         try:
             if incarnation.held() and await lease_duty(db, incarnation.number, duty.name):
                 done = await duty.run_once()
         except StoreError as error:
             DUTY_FAILURES.add(duty.name)
-            interval = min(interval, AGAIN)
+            failed = True
             if not db.away:  # of that the watch tells (payk.store.watch)
                 log.warning("duty failed", duty=duty.name, error=str(error))
         except Exception:  # a defect in one duty must not stop the others
             DUTY_FAILURES.add(duty.name)
-            interval = min(interval, AGAIN)
+            failed = True
             log.exception("duty failed", duty=duty.name)
         took = loop.time() - began
-        await asyncio.sleep(0 if done > 0 else max(interval, LEISURE * min(took, before)))
+        pause = 0.0 if done > 0 else max(duty.interval, LEISURE * min(took, before))
+        await asyncio.sleep(min(pause, AGAIN) if failed else pause)
         before = took
