@@ -77,3 +77,34 @@ async def test_where_nothing_was_lost_there_is_nothing_to_recover(payk_on_server
     assert (wrong.returncode, wrong.stderr.count("\n")) == (2, 1) and "--release" in wrong.stderr
     both = await payk_on_server.run("recover", "--release", "--give-up")
     assert (both.returncode, both.stderr.count("\n")) == (2, 1)
+
+
+async def test_messages_are_ended_also_where_the_registry_is_not_understood(payk_on_server: Payk) -> None:
+    """As by an old binary beside a newer registry: lines have no names then, and what needs the registry says why."""
+    payk = payk_on_server
+    await payk.apply(registry(1))
+    doors = await payk.serve("--roles", "api")
+    sale = await doors.send(NOTICE, SmsType=1, SmsLabel="sale")
+    forgotten, aside = await doors.send(FRESH), await doors.send(CODE)
+    connection = await asyncpg.connect(payk.environment["PAYK_DATABASE_URL"])
+    await connection.execute("""update payk.client set uncertain = '{"otp": "guess"}'""")
+
+    async def ended(*command: str) -> tuple[str, str, str, str, bool]:
+        done = await payk.run(*command)
+        assert done.returncode == 0, done.stderr
+        line = json.loads(done.stderr)
+        return line["outcome"], str(line["message_id"]), line["state"], line["room"], "client" in line
+
+    assert await ended("queue", "cancel", "--label", "sale") == ("cancelled", sale, "Deleted", "app", False)
+    assert await ended("forget", FRESH, "--force") == ("forgotten", forgotten, "Deleted", "app", False)
+    await payk.done("queue", "hold", "--client", "bank")
+    assert json.loads(await payk.done("queue", "holds", "--json"))["client"].startswith("client ")
+    for command in (("queue", "show"), ("route", "explain", CODE)):
+        refused = await payk.run(*command)
+        assert (refused.returncode, refused.stdout) == (1, "")
+        assert refused.stderr == "payk: client bank: uncertain {'otp': 'guess'} is not known to this Payk\n"
+    await doors.program.stop()
+    await restored(payk)
+    assert "set aside: 1 messages" in await payk.done("recover")
+    assert await ended("recover", "--give-up") == ("given_up", aside, "Unknown", "app", False)
+    await connection.close()

@@ -9,14 +9,16 @@ from random import Random
 
 import pytest
 
+from payk.app.ending import ends_told
 from payk.domain.message import MessageState
 from payk.domain.outcome import Accepted, RefusalKind, Refused, Uncertain
 from payk.metrics.catalogue import MESSAGES_ENDED, OUTCOMES
+from payk.outcome_log import OutcomeLog
 from payk.registry.traffic import Chosen, cancel, carry_out, continue_holds
 from payk.store import ending as endings_module
 from payk.store.database import Connection, Database
 from payk.store.ending import Cause, Ended, Endings, ending
-from payk.store.errors import OutcomeUnknown
+from payk.store.errors import OutcomeUnknown, StoreUnavailable
 from payk.store.forgetting import end_open
 from payk.store.holds import cancel_messages
 from payk.store.outcomes import record_outcomes
@@ -294,6 +296,23 @@ async def test_where_nobody_wants_to_know_nothing_is_read(scene: Scene, monkeypa
     before = counted()
     await cancel_messages(scene.db, scene.client, ids, scene.wait)
     assert counted() - before == {("deleted", "cancelled"): 3}
+
+
+@pytest.mark.parametrize("on", [False, True])
+async def test_a_command_loads_names_where_it_tells_them_and_does_without(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, on: bool
+) -> None:
+    loads = []
+
+    async def load(db: Database) -> None:
+        loads.append(db)
+        raise StoreUnavailable("slow")
+
+    monkeypatch.setattr("payk.app.ending.load_directory", load)
+    monkeypatch.setattr(OutcomeLog, "on", on)
+    async with ends_told(scene.db) as told:
+        assert (told is not None) is on
+    assert len(loads) == on
 
 
 async def test_what_is_counted_adds_up_to_the_messages_that_ended(scene: Scene) -> None:

@@ -3,23 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from payk import tracing
 from payk.domain.directory import CurrentDirectory
 from payk.outcome_log import OutcomeLog
+from payk.registry.errors import RegistryError
 from payk.registry.follow import load as load_directory
 from payk.store.database import Database
 from payk.store.ending import OnEnded
+from payk.store.errors import StoreError
 
 __all__ = ["ends_told"]
 
 
 @asynccontextmanager
 async def ends_told(db: Database) -> AsyncIterator[OnEnded | None]:
-    """Whom to tell of messages that end: the log of this command, and traces where the environment asks for them."""
+    """Whom to tell of messages that end: the log of this command, and traces where the environment asks for them.
+
+    A registry that cannot be had, or understood, keeps nobody from ending them: then the lines name no client and no
+    operator.
+    """
     tracing.begin()
     try:
-        yield OutcomeLog(CurrentDirectory(await load_directory(db)), "app").on_ended
+        names = CurrentDirectory()
+        told = OutcomeLog(names, "app").on_ended
+        if told is not None:
+            with suppress(RegistryError, StoreError):
+                names.value = await load_directory(db)
+        yield told
     finally:
         tracing.end()

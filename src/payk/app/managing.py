@@ -18,10 +18,13 @@ from payk.domain.access import Principal, PrincipalKind, Role
 from payk.domain.directory import CurrentDirectory
 from payk.domain.receipt import ReceiptWait
 from payk.registry.blocking import NumberDigest
+from payk.registry.errors import RegistryError
 from payk.registry.follow import load as load_directory
 from payk.registry.secrets import SecretBox
 from payk.sealing import TextSeal
 from payk.settings import Settings
+from payk.store.database import Database
+from payk.store.errors import StoreError
 from payk.store.migrations import check_schema
 from payk.web.admin.management import Management
 from payk.web.admin.site import ManagementApi
@@ -35,6 +38,7 @@ async def managing(settings: Settings, ask: Callable[[httpx.AsyncBaseTransport],
     """What `ask` makes of a transport whose requests are answered here, in the name of whoever runs the command."""
     async with opened(settings) as (db, _):
         await check_schema(db)
+        names, not_loaded = await _directory(db)
         keys = await unlocked(settings, db)
         box, local = SecretBox(keys), _local()
 
@@ -46,7 +50,7 @@ async def managing(settings: Settings, ask: Callable[[httpx.AsyncBaseTransport],
             parts = Management(
                 db,
                 box,
-                CurrentDirectory(await load_directory(db)),
+                names,
                 Access(db, box),
                 Users(db, box),
                 Tokens(db),
@@ -56,10 +60,20 @@ async def managing(settings: Settings, ask: Callable[[httpx.AsyncBaseTransport],
                 authenticate,
                 zone=ZoneInfo(settings.timezone),
                 room="app",
+                not_loaded=not_loaded,
             )
             return await ask(_transport(ManagementApi(parts)))
         finally:
             tracing.end()
+
+
+async def _directory(db: Database) -> tuple[CurrentDirectory, RegistryError | StoreError | None]:
+    """The directory; an empty one with what kept it from being loaded: most commands, such as those that end messages,
+    need no more of it than names."""
+    try:
+        return CurrentDirectory(await load_directory(db)), None
+    except (RegistryError, StoreError) as error:
+        return CurrentDirectory(), error
 
 
 def _transport(api: ManagementApi) -> httpx.AsyncBaseTransport:

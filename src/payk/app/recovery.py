@@ -57,10 +57,9 @@ async def recover(
                 print(f"ids go on above {above}; messages taken from now on are sent")
         if not dry_run and (releases or gives_up):
             chosen = {**asdict(choice), "sms_type": choice.sms_type and choice.sms_type.name.lower()}
-            await _record(db, "recovery.release" if releases else "recovery.give-up", chosen)
-        if not dry_run and (releases or gives_up):
             wait = ReceiptWait(settings.receipt_wait, settings.receipt_grace)
             async with ends_told(db) as told:
+                await _record(db, "recovery.release" if releases else "recovery.give-up", chosen)
                 _tell(await (release(db, choice, wait, told) if releases else give_up(db, choice, told)))
         _show(await at_risk(db, known=history.known or not dry_run), aside=history.known or not dry_run)
 

@@ -18,6 +18,7 @@ from payk.registry.errors import (
     AlreadyThere,
     ChangedMeanwhile,
     ChangeRefused,
+    DirectoryError,
     ForceRequired,
     NotThere,
     RegistryFileError,
@@ -53,7 +54,7 @@ def management_problem(error: Exception) -> Problem:
             return Problem(ManagementCode.RESOURCE_NOT_FOUND, str(error))
         case ChangedMeanwhile():
             return Problem(ManagementCode.PRECONDITION_FAILED, str(error))
-        case ChangeRefused():
+        case ChangeRefused() | DirectoryError():
             return Problem(ManagementCode.CONFLICT, str(error))
         case RequestValidationError():
             return _request(error.errors())

@@ -19,8 +19,10 @@ from payk.domain.receipt import ReceiptWait
 from payk.domain.recipient_zone import DUSHANBE
 from payk.outcome_log import OutcomeLog
 from payk.registry.blocking import NumberDigest
+from payk.registry.errors import RegistryError
 from payk.registry.secrets import SecretBox
 from payk.store.database import Database
+from payk.store.errors import StoreError
 from payk.web.caller import Network, caller_address
 from payk.web.problems import Problem
 from payk.web.reports import Reports
@@ -51,7 +53,8 @@ class Management:
 
     db: Database
     secret_box: SecretBox
-    directory: CurrentDirectory
+    names: CurrentDirectory
+    """The directory, for what clients, operators and links are called; empty in a command that could not load it."""
     access: Access
     users: Users
     tokens: Tokens
@@ -66,12 +69,21 @@ class Management:
     """Where recipients live whose number does not tell."""
     room: str = "web"
     """Whom the log names of messages that end."""
+    not_loaded: RegistryError | StoreError | None = None
+    """Why a command could not load the directory."""
     reports: Reports = field(init=False)
     outcome_log: OutcomeLog = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "reports", Reports(self.db))
-        object.__setattr__(self, "outcome_log", OutcomeLog(self.directory, self.room))
+        object.__setattr__(self, "outcome_log", OutcomeLog(self.names, self.room))
+
+    @property
+    def directory(self) -> CurrentDirectory:
+        """The directory in force. Raises whatever kept a command from loading it."""
+        if self.not_loaded is not None:
+            raise self.not_loaded
+        return self.names
 
 
 def management(request: Request) -> Management:

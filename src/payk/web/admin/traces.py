@@ -154,7 +154,7 @@ def _entry(parts: Management, caller: Caller, act: str, of: TraceOf) -> AuditEnt
 
 
 def _link_name(parts: Management, link_id: int | None) -> str:
-    link = None if link_id is None else parts.directory.link_of(link_id)
+    link = None if link_id is None else parts.names.link_of(link_id)
     return str(link_id) if link is None else link.name
 
 

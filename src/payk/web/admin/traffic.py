@@ -103,7 +103,7 @@ class Processes(BaseModel):
 
 
 def _hold(parts: Management, found: Hold) -> HoldShown:
-    directory, chosen = parts.directory.value, found.selection
+    directory, chosen = parts.names.value, found.selection
     client = None if chosen.client_id is None else directory.clients.get(chosen.client_id)
     operator = None if chosen.operator_id is None else directory.operators.get(chosen.operator_id)
     return HoldShown(
@@ -198,8 +198,7 @@ async def list_processes(caller: Known, parts: Parts) -> Processes:
     caller.check(Permission.READ_TRAFFIC)
     found = await live_processes(parts.db)
     items = [
-        {**_plain(asdict(process)), "binds": [_bind(parts.directory, bind) for bind in process.binds]}
-        for process in found
+        {**_plain(asdict(process)), "binds": [_bind(parts.names, bind) for bind in process.binds]} for process in found
     ]
     return Processes(items=items, held_by_nobody=_unheld(parts.directory.value, found))
 
