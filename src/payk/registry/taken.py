@@ -6,7 +6,7 @@ operator or link of which nothing but `draining` was changed is as it was but fo
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import TypeVar
@@ -15,7 +15,6 @@ from payk.domain.account import ApiKey, Client
 from payk.domain.directory import Directory
 from payk.domain.hold import Holds
 from payk.domain.operator import Link, Operator
-from payk.domain.route import RouteTable
 from payk.registry.errors import DirectoryError
 from payk.registry.value import decode_networks
 from payk.store.registry import ChangedCarrier, ChangedKey, ChangedSender, StoredKey, Taken
@@ -41,7 +40,7 @@ def without(directory: Directory, taken: Taken) -> Directory:
         keys=_keys(directory.keys, taken.keys),
         clients=_clients(directory.clients, taken.clients, taken.senders),
         operators=_operators(directory.operators, taken.carriers),
-        routes=_routes(directory.routes, {row.number for row in taken.carriers if row.kind == "route"}),
+        routes=directory.routes.without({row.number for row in taken.carriers if row.kind == "route"}),
         holds=Holds(taken.holds),
     )
 
@@ -101,9 +100,3 @@ def _shut(present: Carrier, now: ChangedCarrier | None) -> Carrier:
         return present
     draining = now.draining or (present.draining and not now.draining_alone)
     return replace(present, enabled=present.enabled and now.enabled, draining=draining)
-
-
-def _routes(present: RouteTable, disabled: Collection[int]) -> RouteTable:
-    if not disabled:
-        return present
-    return RouteTable(replace(route, enabled=False) if route.route_id in disabled else route for route in present)
