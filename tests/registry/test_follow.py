@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from ipaddress import ip_network
 from typing import Any
 
 import asyncpg
 import pytest
+from structlog.testing import capture_logs
 
 from payk.domain.account import Client
 from payk.domain.directory import CurrentDirectory, Directory
+from payk.domain.message import SmsType
 from payk.domain.operator import Link, Operator
 from payk.metrics.catalogue import REGISTRY_NOT_UNDERSTOOD
 from payk.registry import follow
@@ -23,7 +27,9 @@ from payk.registry.errors import DirectoryError
 from payk.registry.follow import Follower, load
 from payk.registry.taken import without
 from payk.store.database import Database
-from payk.store.registry import read_taken
+from payk.store.errors import StoreUnavailable
+from payk.store.queries import sql
+from payk.store.registry import EVERY_NUMBER, read_taken
 
 from .conftest import Applies
 
@@ -329,6 +335,93 @@ async def test_operators_links_and_routes_are_left_within_a_second_however_large
         await within_a_second(lambda: not carried("992900000001", "client 6000", "sender 2"))
     assert carried("100021")
     assert sum(1 for _ in in_force().routes) == 10_001
+
+
+async def test_what_was_disabled_is_told_of_routes_of_every_kind_and_of_nothing_else(
+    database: Database, applies: Applies
+) -> None:
+    conditions: list[dict[str, Any]] = [
+        {"prefix": "992", "client": "demo"},
+        {"prefix": "992", "client": "demo", "sender": "Shop", "sms_type": "otp"},
+        {"prefix": "992", "sender": "Shop"},
+        {"prefix": "", "sms_type": "otp"},
+    ]
+    plain: list[dict[str, Any]] = [{"prefix": ""}, {"prefix": "992"}, {"prefix": "7"}, {"prefix": "48"}]
+    routes = [{**route, "operators": ["tcell"]} for route in (*plain, *conditions)]
+    await applies({"client": [{"name": "demo"}], "operator": [{"name": "tcell"}], "route": routes})
+    await applies({"route": [{"prefix": "48", "enabled": False}]})
+    known = await load(database)
+    number = {(route.prefix, *route.conditions): route.route_id for route in known.routes}
+    await applies({"route": [{"prefix": "", "enabled": False}, {"prefix": "7", "price": "0.01"}]})
+    gone = [conditions[1], {**conditions[2], "sender": "SHOP"}, conditions[3]]
+    await applies({"route": [{**route, "enabled": False} for route in gone]})
+    [client_id] = known.clients
+    assert {row.number for row in (await read_taken(database, known.version)).carriers} == {
+        number["", None, None, None],
+        number["992", client_id, "shop", SmsType.OTP],
+        number["992", None, "shop", None],
+        number["", None, None, SmsType.OTP],
+    }
+
+
+async def test_the_lines_of_a_change_are_gone_through_once_however_many_they_are(database: Database) -> None:
+    await large_registry(database)
+    async with database.transaction() as connection:
+        await connection.execute(
+            "insert into registry_change (version, author, difference) select 1, 'test', jsonb_build_object('changes',"
+            " jsonb_agg(jsonb_build_object('sign', '~', 'kind', 'route', 'name', prefix))) from route"
+        )
+        await connection.execute("update registry_version set version = 1")
+        await connection.execute("update route set enabled = false where prefix = '10007'")
+        statement = sql("registry.taken_away").replace("$1", "0").replace("$2", f"'{EVERY_NUMBER}'")
+        plan = [row[0] for row in await connection.fetch(f"explain (analyze, costs off, timing off) {statement}")]
+        [lines] = [line for line in plan if "Function Scan" in line]
+        assert "rows=5000.00 loops=1)" in lines
+        assert not [line for line in plan if re.search(r"Scan .* on route .*loops=\d{3}", line)]
+        [gone] = await connection.fetch("select route_id from route where not enabled")
+    assert [row.number for row in (await read_taken(database, 0)).carriers] == [gone["route_id"]]
+
+
+async def test_what_cannot_be_read_in_time_is_loaded_with_the_whole(
+    database: Database, dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody can read the changes for as long as it takes; the rest of the registry everybody can."""
+    monkeypatch.setattr(follow, "read_taken", partial(read_taken, timeout=0.05))
+    outside = await asyncpg.connect(dsn)
+    with capture_logs() as lines:
+        async with following(database) as changes, outside.transaction():
+            await outside.execute("lock table payk.registry_change in access exclusive mode")
+            async with database.transaction() as connection:
+                await connection.execute("insert into client (name) values ('new')")
+                await connection.execute("update registry_version set version = version + 1")
+            assert [client.name for client in (await changes.next()).clients.values()] == ["new"]
+    await outside.close()
+    assert {"log_level": "warning", "version": 1} in [
+        {name: line.get(name) for name in ("log_level", "version")}
+        for line in lines
+        if line["event"] == "what was taken away could not be read"
+    ]
+
+
+async def test_a_whole_that_cannot_be_read_is_told_of(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    follower = Follower(database, CurrentDirectory(await load(database)))
+
+    async def fails(db: Database) -> Directory:
+        raise StoreUnavailable("canceling statement due to statement timeout")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(follow, "load", fails)
+        following = asyncio.create_task(follower.run())
+        async with database.transaction() as connection:
+            await connection.execute("update registry_version set version = version + 1")
+        with capture_logs() as lines:
+            await within_a_second(lambda: follower.warnings() != [])
+        assert "registry could not be loaded" in [line["event"] for line in lines]
+        assert "version 1 of the registry could not be read yet by this Payk" in follower.warnings()[0]
+        assert follower.figures() == {REGISTRY_NOT_UNDERSTOOD: {(): True}}
+    await within_a_second(lambda: follower.warnings() == [])
+    following.cancel()
+    await asyncio.gather(following, return_exceptions=True)
 
 
 async def test_what_is_resumed_with_other_settings_waits_for_the_whole(database: Database, applies: Applies) -> None:

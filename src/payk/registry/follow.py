@@ -105,17 +105,23 @@ class Follower:
         self._loaded: Directory | None = None
         """A directory that is not in force yet."""
         self._not_understood: int | None = None
+        self._not_loaded: int | None = None
+        """A version that could not be read; it is tried again."""
 
     def warnings(self) -> list[str]:
         """What is worth knowing of this process: that it cannot follow the registry."""
-        if self._not_understood is None:
+        if self._not_understood is not None:
+            why = f"version {self._not_understood} of the registry is not known to this Payk"
+        elif self._not_loaded is not None:
+            why = f"version {self._not_loaded} of the registry could not be read yet by this Payk"
+        else:
             return []
-        told = f"version {self._not_understood} of the registry is not known to this Payk, which works by version"
-        return [f"{told} {self._base.version}, without what was taken away since; its log says why"]
+        taken = f"without what was taken away up to version {self._followed}"
+        return [f"{why}, which works by version {self._base.version}, {taken}; its log says why"]
 
     def figures(self) -> Readings:
         """The same as a figure."""
-        return {REGISTRY_NOT_UNDERSTOOD: {(): self._not_understood is not None}}
+        return {REGISTRY_NOT_UNDERSTOOD: {(): bool(self.warnings())}}
 
     async def run(self) -> None:
         """Follow until cancelled."""
@@ -133,7 +139,10 @@ class Follower:
                 version, block_list = await registry_version(self._db)
                 if block_list is not self._current.value.block_list:
                     self._current.value = replace(self._current.value, block_list=block_list)
-                await self._follow(version)
+                try:
+                    await self._follow(version)
+                except StoreError as error:  # too much for a look: the whole, which has longer, says it too
+                    log.warning("what was taken away could not be read", version=version, error=str(error))
                 if not self._loading and version not in (self._base.version, self._not_understood):
                     self._loading = True
                     group.create_task(self._load(version), name="registry-load")
@@ -146,8 +155,9 @@ class Follower:
         try:
             self._loaded = await load(self._db)
             self._announced.set()
-        except StoreError:
-            pass  # the next look begins anew
+        except StoreError as error:  # the next look begins anew
+            log.warning("registry could not be loaded", version=version, error=str(error))
+            self._not_loaded = version
         except DirectoryError as error:
             log.error("registry_not_understood", version=version, kept=self._base.version, error=str(error))
             self._not_understood = version
@@ -167,7 +177,7 @@ class Follower:
         )
         self._base, self._followed = base, version
         if loaded is not None:
-            self._loaded = self._not_understood = None
+            self._loaded = self._not_understood = self._not_loaded = None
             log.info("registry_changed", version=loaded.version)
             for tell in self.on_change:
                 tell(self._current.value)

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Literal, NamedTuple
 
+import asyncpg
+
 from payk.domain.audit import AuditEntry
 from payk.domain.hold import Hold
 from payk.store.audit import append
@@ -486,11 +488,24 @@ async def read_snapshot(db: Database, *, timeout: float = 30.0) -> Snapshot:
 async def read_taken(db: Database, since: int, *, timeout: float = 2.0) -> Taken:
     """What the changes after version `since` may have taken away, as it is now."""
     async with db.connection(timeout) as connection:
-        fetch = connection.fetch
-        return Taken(
-            [ChangedKey(StoredKey(*row[:5]), row[5]) for row in await fetch(sql("registry.keys_changed"), since)],
-            [row[0] for row in await fetch(sql("registry.clients_disabled"), since)],
-            [ChangedSender(*row) for row in await fetch(sql("registry.senders_changed"), since)],
-            [ChangedCarrier(*row) for row in await fetch(sql("registry.carriers_changed"), since, EVERY_NUMBER)],
-            await holds_in_force(connection),
-        )
+        rows = await connection.fetch(sql("registry.taken_away"), since, EVERY_NUMBER)
+        holds = await holds_in_force(connection)
+    by_kind: dict[str, list[asyncpg.Record]] = {}
+    for row in rows:
+        by_kind.setdefault(row["kind"], []).append(row)
+    return Taken(
+        [
+            ChangedKey(
+                StoredKey(row["sha256"], row["number"], row["client_id"], row["expires_at"], row["allow_from"]),
+                revoked=not row["enabled"],
+            )
+            for row in by_kind.get("api key", ())
+        ],
+        [row["number"] for row in by_kind.get("client", ())],
+        [
+            ChangedSender(row["client_id"], row["name"], row["enabled"], row["expires_at"])
+            for row in by_kind.get("sender", ())
+        ],
+        [ChangedCarrier(*row[:5]) for kind in ("operator", "link", "route") for row in by_kind.get(kind, ())],
+        holds,
+    )

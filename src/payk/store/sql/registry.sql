@@ -289,65 +289,61 @@ with moved as (update registry_version set version = version + 1 returning versi
 insert into registry_change (version, author, difference)
 select version, $1, $2::text::jsonb from moved returning version;
 
--- name: keys_changed
--- Every key that was changed after version $1, as it is now; a change names it by the first digits of its digest.
-select distinct k.sha256, k.key_id, k.client_id, k.expires_at, k.allow_from, k.revoked_at is not null as revoked
-from registry_change r
-cross join lateral jsonb_array_elements(r.difference -> 'changes') line
-cross join lateral (
-    select case when line ->> 'kind' = 'api key' and line ->> 'sign' = '~' and line ->> 'name' ~ '^[0-9a-f]{8}$'
-                then line ->> 'name' end as digits
-) f
-join api_key k on k.sha256 between decode(f.digits || repeat('0', 56), 'hex')
-                           and decode(f.digits || repeat('f', 56), 'hex')
-where r.version > $1;
-
--- name: clients_disabled
--- Every client that was changed after version $1 and is not enabled now.
-select distinct c.client_id
-from registry_change r
-cross join lateral jsonb_array_elements(r.difference -> 'changes') line
-join client c on c.name = line ->> 'name'
-where r.version > $1 and line ->> 'kind' = 'client' and line ->> 'sign' = '~' and not c.enabled;
-
--- name: senders_changed
--- Every sender that was changed after version $1, as it is now.
-select distinct s.client_id, s.name, s.enabled, s.expires_at
-from registry_change r
-cross join lateral jsonb_array_elements(r.difference -> 'changes') line
-join client c on c.name = substr(line ->> 'of', length('client ') + 1)
-join sender s on s.client_id = c.client_id and lower(s.name) = lower(line ->> 'name')
-where r.version > $1 and line ->> 'kind' = 'sender' and line ->> 'sign' = '~';
-
--- name: carriers_changed
--- Every operator and link that was changed after version $1, as it is now, and whether nothing of it but `draining` was;
--- and every route that was changed since and is not enabled now. A change names routes with conditions by what they
--- match, the others by their prefix ($2: those of every number).
-with line as materialized (
-    select line ->> 'kind' as kind, line ->> 'name' as name, line -> 'identity' as identity,
-           coalesce(line -> 'fields', '{}') - 'draining' = '{}' and not line ? 'notes' as draining_alone
+-- name: taken_away
+-- What the changes after version $1 may have taken away, as it is now: every key, sender, operator and link that they
+-- changed, and of the clients and routes those that are disabled. `draining_alone`: nothing of it but `draining` was
+-- changed. A change may have a million lines: they are gone through once, and no route is looked up for each. It names
+-- keys by the first digits of the digest, routes with conditions by what they match, the others by their prefix ($2:
+-- those of every number).
+with changed as materialized (
+    select line ->> 'kind' as kind, line ->> 'name' as name, line
     from registry_change r
     cross join lateral jsonb_array_elements(r.difference -> 'changes') line
-    where r.version > $1 and line ->> 'kind' in ('operator', 'link', 'route') and line ->> 'sign' = '~'
+    where r.version > $1 and line ->> 'sign' = '~'
+      and line ->> 'kind' in ('api key', 'client', 'sender', 'operator', 'link', 'route')
+), key_changed as (
+    select case when name ~ '^[0-9a-f]{8}$' then name end as digits from changed where kind = 'api key'
+), carrier_changed as (
+    select kind, name,
+           bool_and(coalesce(line -> 'fields', '{}') - 'draining' = '{}' and not line ? 'notes') as draining_alone
+    from changed where kind in ('operator', 'link') group by kind, name
+), disabled_or_changed as (  -- a route that is both is there twice, once with its number
+    select r.route_id, r.prefix, r.client_id, lower(r.sender) as sender, r.sms_type
+    from any_route r where not r.enabled and exists (select from changed where kind = 'route')
+    union all
+    select null, coalesce(named ->> 'prefix', case when changed.name = $2 then '' else changed.name end), c.client_id,
+           lower(named ->> 'sender'), (named ->> 'sms_type')::smallint
+    from changed
+    cross join lateral (select line -> 'identity' as named) i
+    left join client c on c.name = named ->> 'client'
+    where kind = 'route'
 )
-select 'operator' as kind, o.operator_id as number, o.enabled, o.draining, bool_and(draining_alone) as draining_alone
-from line join operator o using (name) where kind = 'operator' group by o.operator_id
+select distinct 'api key' as kind, k.key_id as number, k.revoked_at is null as enabled, false as draining,
+                false as draining_alone, k.client_id, null::text as name, k.expires_at, k.sha256, k.allow_from
+from key_changed
+join api_key k on k.sha256 between decode(digits || repeat('0', 56), 'hex') and decode(digits || repeat('f', 56), 'hex')
 union all
-select 'link', l.link_id, l.enabled, coalesce(l.options ->> 'draining', 'false') = 'true', bool_and(draining_alone)
-from line join link l using (name) where kind = 'link' group by l.link_id
+select distinct 'client', c.client_id, false, false, false, c.client_id, null, null::timestamptz, null::bytea,
+                null::text[]
+from changed join client c using (name) where kind = 'client' and not c.enabled
 union all
-select 'route', r.route_id, false, false, false
-from line join route r on r.prefix = case when line.name = $2 then '' else line.name end
-where kind = 'route' and line.identity is null and not r.enabled
+select distinct 'sender', null::integer, s.enabled, false, false, s.client_id, s.name, s.expires_at, null::bytea,
+                null::text[]
+from changed
+join client c on c.name = substr(line ->> 'of', length('client ') + 1)
+join sender s on s.client_id = c.client_id and lower(s.name) = lower(changed.name)
+where kind = 'sender'
 union all
-select 'route', r.route_id, false, false, false
-from line
-left join client c on c.name = line.identity ->> 'client'
-join conditional_route r on r.prefix = line.identity ->> 'prefix'
-                        and r.client_id is not distinct from c.client_id
-                        and lower(r.sender) is not distinct from lower(line.identity ->> 'sender')
-                        and r.sms_type is not distinct from (line.identity ->> 'sms_type')::smallint
-where kind = 'route' and not r.enabled;
+select kind, o.operator_id, o.enabled, o.draining, draining_alone, null, null, null, null, null
+from carrier_changed join operator o using (name) where kind = 'operator'
+union all
+select kind, l.link_id, l.enabled, coalesce(l.options ->> 'draining', 'false') = 'true', draining_alone, null, null, null,
+       null, null
+from carrier_changed join link l using (name) where kind = 'link'
+union all
+select 'route', max(route_id), false, false, false, null, null, null, null, null
+from disabled_or_changed group by prefix, client_id, sender, sms_type
+having count(route_id) > 0 and count(*) > count(route_id);
 
 -- name: announce
 -- Wakes every process that follows the registry.
