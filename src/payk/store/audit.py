@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from payk.domain.audit import FIRST_HASH, AuditEntry, ChainedEntry, chain
 from payk.store.database import Connection, Database
 from payk.store.queries import sql
 
-__all__ = ["Verdict", "append", "entries", "head", "newest", "record", "verify"]
+__all__ = ["DigestList", "Verdict", "append", "entries", "head", "newest", "record", "verify"]
 
-SLICE: Final = 1_000
-"""Entries that are read at a time."""
+SLICE: Final = 50
+"""Entries that are read at a time: some hold a quarter of a megabyte, and codes wait while they are digested."""
 
 
 async def append(connection: Connection, new: Sequence[AuditEntry]) -> None:
@@ -32,6 +34,33 @@ async def append(connection: Connection, new: Sequence[AuditEntry]) -> None:
     columns = [[getattr(entry, name) for entry in chained] for name in ChainedEntry.__slots__]
     await connection.execute(sql("audit.add"), *columns)
     await connection.execute(sql("audit.move_head"), sequence, previous)
+
+
+class DigestList:
+    """Digests of what an entry names, where that is much: in a list beside the log, which the entry names by its id and
+    SHA-256. It is written before the entry, in its transaction."""
+
+    def __init__(self, connection: Connection, list_id: int) -> None:
+        self.id = list_id
+        self._connection = connection
+        self._place = 0
+        self._sum = hashlib.sha256()
+
+    @classmethod
+    async def begin(cls, connection: Connection) -> Self:
+        """A list with nothing in it."""
+        return cls(connection, await connection.fetchval(sql("audit.new_list")))
+
+    async def add(self, digests: bytes) -> None:
+        """Add digests, one behind the other."""
+        self._sum.update(digests)
+        await self._connection.execute(sql("audit.add_to_list"), self.id, self._place, digests)
+        self._place += 1
+
+    @property
+    def sha256(self) -> str:
+        """Of all that was added, in hex."""
+        return self._sum.hexdigest()
 
 
 async def record(db: Database, new: Sequence[AuditEntry]) -> None:
@@ -128,7 +157,7 @@ async def verify(db: Database, *, last: int | None = None, anchor: tuple[int, by
     expected, count = start + 1, 0
     while expected <= sequence and (slice_ := await _slice(db, expected - 1)):
         for entry in slice_:
-            if why := _wrong(entry, expected, previous, anchor):
+            if why := _wrong(entry, expected, previous, anchor) or await _wrong_list(db, entry):
                 return Verdict(count, sequence, newest_hash, expected, why)
             previous, expected, count = entry.hash, expected + 1, count + 1
             if expected > sequence:  # those after it came while we walked
@@ -152,6 +181,20 @@ def _wrong(entry: ChainedEntry, expected: int, previous: bytes, anchor: tuple[in
     if anchor is not None and anchor[0] == entry.sequence and anchor[1] != entry.hash:
         return "the anchor has another hash for it"
     return ""
+
+
+async def _wrong_list(db: Database, entry: ChainedEntry) -> str:
+    """What is wrong with the list beside an entry, if it names one."""
+    if not entry.act.startswith("block.") or (named := json.loads(entry.detail).get("list")) is None:
+        return ""
+    found, place = hashlib.sha256(), 0
+    while True:
+        async with db.connection(30.0) as connection:
+            digests = await connection.fetchval(sql("audit.list_part"), named["id"], place)
+        if digests is None:
+            return "" if found.hexdigest() == named["sha256"] else "the list beside it is not what it was"
+        found.update(digests)
+        place += 1
 
 
 async def _slice(db: Database, after: int, count: int = SLICE) -> list[ChainedEntry]:

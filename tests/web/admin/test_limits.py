@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
+
+import asyncpg
 import httpx
 import pytest
 
 from payk.domain.access import Principal, PrincipalKind, Role
 from payk.registry import blocking
+from payk.registry.blocking import NumberDigest
 from tests.web.admin.managed import Managed, refusal
 
 
@@ -88,12 +93,43 @@ async def test_who_blocked_a_number_is_found_by_the_number_and_no_number_is_in_t
     assert (await managed.done("GET", "/audit/verify"))["whole"]
 
 
-async def test_a_long_list_takes_several_entries(managed: Managed, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(blocking, "SLICE", 3)
-    await managed.done("POST", "/blocks", {"numbers": [f"9929000000{number:02}" for number in range(7)]})
-    entries = (await managed.done("GET", "/audit"))["items"]
-    assert [len(entry["detail"]["added"]) for entry in entries] == [1, 3, 3]
-    assert {entry["detail"]["numbers"] for entry in entries} == {7}
+async def test_a_long_list_takes_one_small_entry_and_each_number_of_it_is_found(
+    managed: Managed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(blocking, "SLICE", 10)
+    numbers = [f"9929000000{number:02}" for number in range(36)]
+    await managed.done("POST", "/blocks", {"numbers": numbers[:5]})
+    await managed.done("POST", "/blocks", {"numbers": numbers[:35], "reason": "opted out"})
+    [entry, _] = (await managed.done("GET", "/audit"))["items"]
+    said = entry["detail"]
+    assert (said["list"]["added"], said["list"]["changed"], said["numbers"]) == (30, 5, 35)
+    assert len(str(entry)) < 1_000
+    found = [len((await managed.done("GET", "/audit", params={"number": number}))["items"]) for number in numbers]
+    assert found == [2] * 5 + [1] * 30 + [0]
+    assert (await managed.done("GET", "/audit/verify"))["whole"]
+    async with managed.db.connection() as connection:
+        with pytest.raises(asyncpg.IntegrityConstraintViolationError):
+            await connection.execute("delete from audit_list")
+        await connection.execute("alter table audit_list disable trigger user")
+        await connection.execute("update audit_list set digests = digests || 'x' where place = 1")
+    verdict = await managed.done("GET", "/audit/verify")
+    assert (verdict["broken"], verdict["why"]) == (entry["sequence"], "the list beside it is not what it was")
+
+
+async def test_nobody_waits_to_be_recorded_while_a_long_list_is_digested(
+    managed: Managed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop, of_all = asyncio.get_running_loop(), NumberDigest.of_all
+
+    def digested(self: NumberDigest, phones: Sequence[str]) -> bytes:
+        looked_at = managed.done("GET", "/blocks?whole_numbers=true")  # which is recorded before it is answered
+        asyncio.run_coroutine_threadsafe(looked_at, loop).result(30)
+        return of_all(self, phones)
+
+    monkeypatch.setattr(NumberDigest, "of_all", digested)
+    await managed.done("POST", "/blocks", {"numbers": [f"9929000000{number:02}" for number in range(21)]})
+    acts = [entry["act"] for entry in (await managed.done("GET", "/audit"))["items"]]
+    assert acts == ["block.add", "numbers.read"]
 
 
 async def test_numbers_of_a_file_are_blocked_all_or_none(managed: Managed) -> None:

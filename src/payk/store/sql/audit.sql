@@ -29,7 +29,7 @@ from audit_entry where sequence > $1 order by sequence limit $2;
 
 -- name: newest
 -- Entries before $1, the newest first, at most $2, of an object kind, an object, an actor, an act, or that name
--- the number with a digest (payk.registry.blocking); null = any.
+-- the number with a digest (payk.registry.blocking), themselves or in the list beside them; null = any.
 select sequence, at, actor_kind, actor_id, actor_name, address, request_id, act, object_kind, object_name,
        detail::text as detail, previous_hash, hash
 from audit_entry
@@ -39,9 +39,23 @@ where sequence < $1
   and ($5::text is null or actor_name = $5)
   and ($6::text is null or act = $6)
   and ($7::text is null or act in ('block.add', 'block.remove')
-       and coalesce(detail -> 'added' ->> $7, detail -> 'changed' ->> $7, detail -> 'removed' ->> $7) is not null)
+       and (coalesce(detail -> 'added' ->> $7, detail -> 'changed' ->> $7, detail -> 'removed' ->> $7) is not null
+            or (detail -> 'list' ->> 'id')::bigint = any(array(
+                select list_id from audit_list where position(decode($7, 'hex') in digests) % 16 = 1))))
 order by sequence desc limit $2;
 
 -- name: first_since
 -- The first entry at or after a moment; null where there is none.
 select min(sequence) from audit_entry where at >= $1;
+
+-- name: new_list
+-- The id of a list of digests.
+select nextval('audit_list_id');
+
+-- name: add_to_list
+-- Adds digests to a list.
+insert into audit_list (list_id, place, digests) values ($1, $2, $3);
+
+-- name: list_part
+-- Digests of a list at a place.
+select digests from audit_list where list_id = $1 and place = $2;
