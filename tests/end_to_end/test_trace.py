@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import signal
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -248,3 +249,76 @@ async def test_ctrl_c_ends_it_in_order_and_leaves_nothing(payk_on_server: Payk, 
     left = "select (select count(*) from payk.link_trace) + (select count(*) from payk.link_trace_piece)"
     assert await connection.fetchval(left) == 0
     await connection.close()
+
+
+class Scripted:
+    """A management API with one trace. The first question for a page waits until it is `released`; then there is one
+    PDU on each of so many `pages`, and none on those behind."""
+
+    def __init__(self, pages: int) -> None:
+        self.asked, self.released = asyncio.Event(), asyncio.Event()
+        self._left = pages
+
+    async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            request = await reader.readuntil(b"\r\n\r\n")
+            if request.startswith(b"POST"):
+                await reader.readexactly(int(re.findall(rb"(?i)content-length: (\d+)", request)[0]))
+                status, body = 201, {"trace_id": 1, "held_by": 1}
+            else:
+                self.asked.set()
+                await self.released.wait()
+                status, body = 200, self._page()
+            octets = json.dumps(body).encode()
+            head = f"HTTP/1.1 {status} x\r\nContent-Type: application/json\r\nContent-Length: {len(octets)}\r\n"
+            writer.write(head.encode() + b"Connection: close\r\n\r\n" + octets)
+            await writer.drain()
+        writer.close()
+
+    def _page(self) -> dict[str, object]:
+        seen = {"at": 1, "link": "tcell-1", "stream": "1", "sent": True, "pdu": "00000010000000150000000000000001"}
+        seen |= {"ours": ["127.0.0.1", 1], "theirs": ["127.0.0.1", 2775]}
+        self._left -= 1
+        return {"items": [seen] * (self._left >= 0), "next": 1, "goes_on": True, "lost": 0, "full": False}
+
+
+@asynccontextmanager
+async def traced_by(payk: Payk, scripted: Scripted) -> AsyncIterator[Program]:
+    """The command, that waits for its first page."""
+    server = await asyncio.start_server(scripted.answer, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    trace = payk.start(
+        *("trace", "--link", "tcell-1", "-o", "scripted.pcap"), PAYK_ADMIN_URL=url, PAYK_ADMIN_TOKEN="payk_x"
+    )
+    await asyncio.wait_for(scripted.asked.wait(), 60)
+    yield trace
+    scripted.released.set()
+    server.close()
+
+
+async def test_all_that_was_seen_before_ctrl_c_is_in_the_file(payk: Payk) -> None:
+    scripted = Scripted(pages=5)
+    async with traced_by(payk, scripted) as trace:
+        trace.process.send_signal(signal.SIGINT)
+        scripted.released.set()
+        assert await asyncio.to_thread(trace.process.wait, 30) == 0, trace.stderr
+        assert trace.stdout == "5 PDUs in scripted.pcap\n"
+
+
+async def test_it_can_be_ended_while_the_server_does_not_answer(payk: Payk) -> None:
+    async with traced_by(payk, Scripted(pages=0)) as trace:
+        trace.process.send_signal(signal.SIGINT)
+        assert await asyncio.to_thread(trace.process.wait, 30) == 2
+        assert trace.stderr == "payk: no answer within 10 s: what was not told by then is missing in scripted.pcap\n"
+
+
+async def test_a_second_signal_ends_it_at_once(payk: Payk) -> None:
+    for second in (signal.SIGTERM, signal.SIGINT):
+        async with traced_by(payk, Scripted(pages=0)) as trace:
+            trace.process.send_signal(signal.SIGINT)
+            deadline = time.monotonic() + 8
+            while trace.runs:  # the first one may not be taken yet when the second comes
+                assert time.monotonic() < deadline
+                await asyncio.sleep(0.2)
+                trace.process.send_signal(second)
+            assert trace.process.returncode != 0 and "Traceback" not in trace.stderr

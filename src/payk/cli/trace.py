@@ -6,8 +6,8 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
@@ -24,6 +24,11 @@ __all__ = ["commands"]
 
 PAUSE = 0.5
 """Seconds between two questions; and what was seen is there to be read within them."""
+TAIL = 5.0
+"""Seconds in which what was seen before it was told to end is read."""
+END = 10.0
+"""Seconds that a server has for all of the end."""
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 commands = typer.Typer()
 
@@ -70,38 +75,52 @@ def trace(
             return begun
         if not begun.json()["held_by"]:
             print("payk: no process holds it now; what it does once one does is traced", file=sys.stderr)
-        with os.fdopen(opened_for_us(output), "wb") as file, _told_to_end() as ended:
-            return await _follow(client, f"{ROOT}/traces/{begun.json()['trace_id']}", file, ended)
+        where = f"{ROOT}/traces/{begun.json()['trace_id']}"
+        try:
+            async with asyncio.timeout(None) as limit:
+                with os.fdopen(opened_for_us(output), "wb") as file, _told_to_end(limit) as ended:
+                    return await _follow(client, where, file, ended)
+        except TimeoutError:
+            fail(f"no answer within {END:g} s: what was not told by then is missing in {output}")
 
     written = exchanged("trace", admin_url, home, exchange)
     print(f"{written} PDUs in {output}")
 
 
 @contextmanager
-def _told_to_end() -> Iterator[asyncio.Event]:
-    """Set by Ctrl-C, and by SIGTERM."""
+def _told_to_end(limit: asyncio.Timeout) -> Iterator[asyncio.Event]:
+    """Set by Ctrl-C, and by SIGTERM; all that follows has END seconds then. A second signal acts as usual."""
     loop, ended = asyncio.get_running_loop(), asyncio.Event()
-    signals = (signal.SIGINT, signal.SIGTERM)
-    for number in signals:
-        loop.add_signal_handler(number, ended.set)
+
+    def as_usual() -> None:
+        for number in SIGNALS:
+            loop.remove_signal_handler(number)
+
+    def end() -> None:
+        as_usual()
+        ended.set()
+        limit.reschedule(loop.time() + END)
+
+    for number in SIGNALS:
+        loop.add_signal_handler(number, end)
     try:
         yield ended
     finally:
-        for number in signals:
-            loop.remove_signal_handler(number)
+        as_usual()
 
 
 async def _follow(client: httpx.AsyncClient, where: str, file: BinaryIO, ended: asyncio.Event) -> httpx.Response | int:
     """Write what comes until nothing more does, or it is `ended`, with what was seen by then; how many PDUs."""
-    capture, written, after = Capture(), 0, 0
+    loop, capture, written, after = asyncio.get_running_loop(), Capture(), 0, 0
     file.write(capture.head)
     file.flush()
     page: dict[str, Any] = {"goes_on": True, "lost": 0, "full": False}
-    try:
-        over = False
-        while page["goes_on"] and not over:
-            if over := ended.is_set():
+    until: float | None = None
+    async with _dropped_behind(client, where):
+        while page["goes_on"]:
+            if until is None and ended.is_set():
                 await asyncio.sleep(PAUSE)  # what was seen by now is there then
+                until = loop.time() + TAIL
             answer = await client.get(where, params={"after": after})
             if answer.status_code != 200:
                 return answer
@@ -109,15 +128,28 @@ async def _follow(client: httpx.AsyncClient, where: str, file: BinaryIO, ended: 
             file.writelines(capture.add(_seen(item)) for item in page["items"])
             written, after = written + len(page["items"]), page["next"]
             file.flush()
-            if not page["items"] and page["goes_on"] and not over:
+            if until is not None and (not page["items"] or loop.time() >= until):
+                break
+            if not page["items"] and page["goes_on"]:
                 await _passed(PAUSE, ended)
-    finally:
-        await client.delete(where)
     if page["lost"]:
         print(f"payk: {page['lost']} PDUs more are not in it: they came too fast", file=sys.stderr)
     if page["full"]:
         print("payk: it ended early, for it became too large", file=sys.stderr)
     return written
+
+
+@asynccontextmanager
+async def _dropped_behind(client: httpx.AsyncClient, where: str) -> AsyncIterator[None]:
+    """The trace is ended behind it; where nobody waits for that any more it ends by itself, because nobody reads it."""
+    try:
+        yield
+    except asyncio.CancelledError:
+        raise
+    except Exception:
+        await client.delete(where)
+        raise
+    await client.delete(where)
 
 
 async def _passed(seconds: float, ended: asyncio.Event) -> None:
