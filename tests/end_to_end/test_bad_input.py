@@ -127,7 +127,10 @@ async def test_a_database_newer_than_the_code(payk: Payk, dsn: str, command: str
 
 async def test_a_database_of_the_users_own_without_a_secret_key(payk: Payk, dsn: str) -> None:
     line = await refused(payk, "serve", PAYK_DATABASE_URL=dsn, **FREE)
-    assert line == f"no secret key: set PAYK_SECRET_KEY to 64 hex digits, or write them to {payk.home / 'secret-key'}"
+    assert line.startswith(
+        f"no secret key: set PAYK_SECRET_KEY to 64 hex digits, or write them to {payk.home / 'secret-key'}; "
+    )
+    assert "the key of that centre" in line and line.endswith("or ask its server by PAYK_ADMIN_URL")
 
 
 async def test_a_secret_key_file_that_holds_something_else(payk: Payk, dsn: str) -> None:

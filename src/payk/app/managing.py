@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
@@ -17,17 +18,19 @@ from payk.app.secrets import digest_keys, unlocked
 from payk.domain.access import Principal, PrincipalKind, Role
 from payk.domain.directory import CurrentDirectory
 from payk.domain.receipt import ReceiptWait
+from payk.intake.digests import derive_digest_keys
 from payk.registry.blocking import NumberDigest
 from payk.registry.errors import RegistryError
 from payk.registry.follow import load as load_directory
 from payk.registry.secrets import SecretBox
-from payk.sealing import TextSeal
+from payk.sealing import KeyRing, TextSeal
+from payk.sealing.keys import KEY_SIZE
 from payk.settings import Settings
 from payk.store.database import Database
 from payk.store.errors import StoreError
 from payk.store.migrations import check_schema
 from payk.web.admin.management import Management
-from payk.web.admin.site import ManagementApi
+from payk.web.admin.site import ROOT, ManagementApi
 
 __all__ = ["managing"]
 
@@ -38,16 +41,46 @@ async def managing(settings: Settings, ask: Callable[[httpx.AsyncBaseTransport],
     """What `ask` makes of a transport whose requests are answered here, in the name of whoever runs the command."""
     async with opened(settings) as (db, _):
         await check_schema(db)
+        tracing.begin()  # of messages that a command ends, the traces are told where the environment asks for them
+        try:
+            return await ask(_transport(_Inside(settings, db)))
+        finally:
+            tracing.end()
+
+
+class _Inside:
+    """The API on the database: whole, which takes the secret key of the centre; or for requests that only read.
+
+    These need no key, for nothing that they show is sealed, and leave no word of one.
+    """
+
+    def __init__(self, settings: Settings, db: Database) -> None:
+        self._settings = settings
+        self._db = db
+        self._whole: ManagementApi | None = None
+        self._reading: ManagementApi | None = None
+
+    async def api(self, scope: Any) -> ManagementApi:
+        """The one that answers a request. StartError, StoreError."""
+        if self._whole is None and _only_reads(scope):
+            if self._reading is None:
+                keys = KeyRing([os.urandom(KEY_SIZE)])  # nothing is sealed under it, and nothing to be read needs it
+                self._reading = await self._made(keys, derive_digest_keys(keys.current.octets))
+            return self._reading
+        if self._whole is None:
+            keys = await unlocked(self._settings, self._db)
+            self._whole = await self._made(keys, await digest_keys(self._db, keys))
+        return self._whole
+
+    async def _made(self, keys: KeyRing, digests: bytes) -> ManagementApi:
+        settings, db, box, local = self._settings, self._db, SecretBox(keys), _local()
         names, not_loaded = await _directory(db)
-        keys = await unlocked(settings, db)
-        box, local = SecretBox(keys), _local()
 
         async def authenticate(token: str, address: str) -> Principal | None:
             return local
 
-        tracing.begin()  # of messages that a command ends, the traces are told where the environment asks for them
-        try:
-            parts = Management(
+        return ManagementApi(
+            Management(
                 db,
                 box,
                 names,
@@ -55,16 +88,26 @@ async def managing(settings: Settings, ask: Callable[[httpx.AsyncBaseTransport],
                 Users(db, box),
                 Tokens(db),
                 TextSeal(keys).open,
-                NumberDigest(await digest_keys(db, keys)),
+                NumberDigest(digests),
                 ReceiptWait(settings.receipt_wait, settings.receipt_grace),
                 authenticate,
                 zone=ZoneInfo(settings.timezone),
                 room="app",
                 not_loaded=not_loaded,
             )
-            return await ask(_transport(ManagementApi(parts)))
-        finally:
-            tracing.end()
+        )
+
+
+def _only_reads(scope: Any) -> bool:
+    """Whether a request shows what stands in the database as it is: nothing sealed, and nothing found by a key."""
+    path = scope["path"].removeprefix(ROOT)
+    return (
+        scope["method"] == "GET"
+        and path != "/export"
+        and not path.startswith("/traces/")
+        and not (path.startswith("/messages/") and path.endswith("/text"))
+        and not (path.startswith("/audit") and b"number=" in scope["query_string"])
+    )
 
 
 async def _directory(db: Database) -> tuple[CurrentDirectory, RegistryError | StoreError | None]:
@@ -76,7 +119,7 @@ async def _directory(db: Database) -> tuple[CurrentDirectory, RegistryError | St
         return CurrentDirectory(), error
 
 
-def _transport(api: ManagementApi) -> httpx.AsyncBaseTransport:
+def _transport(inside: _Inside) -> httpx.AsyncBaseTransport:
     """Requests go to the API as they are, without a socket."""
 
     async def application(scope: Any, receive: Any, send: Any) -> None:
@@ -87,6 +130,7 @@ def _transport(api: ManagementApi) -> httpx.AsyncBaseTransport:
             await send(event)
             whole = event["type"] == "http.response.body" and not event.get("more_body", False)
 
+        api = await inside.api(scope)
         await api({**scope, "state": {"local": True}, "client": None}, receive, noted, secrets.token_hex(6))
         if not whole:  # as a server closes the connection
             raise httpx.RemoteProtocolError("the answer ended early, and is not whole")

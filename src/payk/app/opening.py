@@ -91,7 +91,11 @@ def _secret_key(settings: Settings, *, trying: bool) -> bytes:
     try:
         key = bytes.fromhex(file.read_text(encoding="ascii").strip())
     except FileNotFoundError:
-        raise StartError(f"no secret key: set PAYK_SECRET_KEY to 64 hex digits, or write them to {file}") from None
+        raise StartError(
+            f"no secret key: set PAYK_SECRET_KEY to 64 hex digits, or write them to {file}; where a centre runs, it is"
+            " the key of that centre (its environment, or the secret-key file of its PAYK_HOME); or ask its server by"
+            " PAYK_ADMIN_URL"
+        ) from None
     except (OSError, ValueError) as error:
         raise StartError(f"{file} cannot be read as 64 hex digits: {error}") from error
     if len(key) != KEY_SIZE:
