@@ -55,15 +55,36 @@ def test_of_a_line_without_an_end_little_is_kept() -> None:
     assert cut([b"x" * LINE_MAX, b"\r", b"\nnext"]) == ["x" * LINE_MAX, "next"]
 
 
-@pytest.mark.parametrize("encoding", ["klingon", "base64", "rot13", "undefined", "a\0b", ""])
-def test_what_is_no_encoding_of_text_is_refused(encoding: str) -> None:
-    with pytest.raises(ImportRefused, match="no such encoding; utf-8 and cp1251 are some"):
+@pytest.mark.parametrize(
+    "encoding",
+    [
+        "klingon",
+        "base64",
+        "rot13",
+        "undefined",
+        "a\0b",
+        "",
+        "utf-7",
+        "unicode_escape",
+        "raw_unicode_escape",
+        "idna",
+        "punycode",
+        "iso2022_jp",
+    ],
+)
+def test_what_is_no_encoding_of_files_is_refused(encoding: str) -> None:
+    with pytest.raises(ImportRefused, match="no such encoding here; utf-8, utf-16 and cp1251 are some"):
         ImportLines(encoding)
 
 
 def test_what_cannot_be_read_so_is_refused_behind_what_could() -> None:
     lines = ImportLines("utf-8-sig")
     assert lines.feed(b"a\n") == ["a\n"]
-    other = ImportLines("idna")
+    other = ImportLines("utf-16-le")
     with pytest.raises(ImportRefused, match="behind line 0 it cannot be read: "):
-        other.feed("Алиф\n".encode())
+        other.feed(b"a", final=True)
+
+
+@pytest.mark.parametrize("name", ["windows-1251", "CP866", "koi8-r", "mac_cyrillic", "latin1", "utf8", "UTF-16LE"])
+def test_encodings_go_by_any_of_their_names(name: str) -> None:
+    assert cut(one_by_one("a\nb\n".encode(name)), name) == ["a\n", "b\n"]

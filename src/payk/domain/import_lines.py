@@ -1,9 +1,13 @@
-"""Octets of a file as they come, as lines of text: UTF-8, UTF-16 with its mark, or an encoding that is named."""
+"""Octets of a file as they come, as lines of text: UTF-8, UTF-16 with its mark, or an encoding that is named.
+
+Which are named is limited to those of files of text: others, such as utf-7, may hold back all that comes.
+"""
 
 from __future__ import annotations
 
 import codecs
 import io
+import re
 
 from payk.domain.imported import ImportRefused
 
@@ -11,6 +15,10 @@ __all__ = ["LINE_MAX", "ImportLines"]
 
 LINE_MAX = 65_536
 """Characters: no file of rows has longer lines."""
+_ENCODINGS = re.compile(
+    r"ascii|utf-8|utf-8-sig|utf-(16|32)(-[bl]e)?|(cp|iso8859-)\d+|koi8-[rtu]|mac-[a-z0-9]+|kz1048|ptcp154"
+)
+"""By the names that Python has for them. Each holds back a few octets at the most."""
 _MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
@@ -18,7 +26,7 @@ class ImportLines:
     """Cuts octets into lines with their ends. Of one that is longer than LINE_MAX no more than that is kept, and it is
     no row. What cannot be decoded is kept apart (surrogateescape), and told where it is needed.
 
-    Raises ImportRefused where there is no such encoding, or where the octets cannot be read as it.
+    Raises ImportRefused where it is no encoding of files, or where the octets cannot be read as it.
     """
 
     def __init__(self, encoding: str | None = None) -> None:
@@ -30,11 +38,7 @@ class ImportLines:
         """Of the line that has not ended, no more than LINE_MAX of it."""
         self._count = 0
         if encoding is not None:
-            try:
-                "".encode(encoding)  # LookupError, of what is none of text too
-            except (LookupError, UnicodeError, ValueError) as error:
-                rule = "no such encoding; utf-8 and cp1251 are some"
-                raise ImportRefused(f"encoding {encoding[:40]}: {rule}") from error
+            _check(encoding)
 
     def feed(self, octets: bytes, *, final: bool = False) -> list[str]:
         """The lines that end in `octets`; with `final` the last one too."""
@@ -64,3 +68,13 @@ class ImportLines:
                 self._left = self._left[:LINE_MAX] + self._left[-1:]
         self._count += len(lines)
         return [line if len(line) <= LINE_MAX else line[:LINE_MAX] for line in lines]
+
+
+def _check(encoding: str) -> None:
+    try:
+        known = _ENCODINGS.fullmatch(codecs.lookup(encoding).name)
+    except (LookupError, ValueError):  # ValueError: it holds NUL
+        known = None
+    if known is None:
+        rule = "no such encoding here; utf-8, utf-16 and cp1251 are some"
+        raise ImportRefused(f"encoding {encoding[:40]}: {rule}")
