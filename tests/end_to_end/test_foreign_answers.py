@@ -91,6 +91,84 @@ async def test_a_foreign_answer_is_one_line(
     assert list(tmp_path.iterdir()) == [], "no half of an export is left"
 
 
+def problem(code: str, **errors: list[str]) -> bytes:
+    return json.dumps({"MessageResult": code, "Detail": "There is nothing at this path.", "Errors": errors}).encode()
+
+
+MASKED = {"items": [{"number": "992900****01"}], "next": None}
+OTHER_ACTS = {"items": [{"act": "block.add"}, {"act": "client.set"}], "next": None}
+_JSON = "application/json"
+
+
+@pytest.mark.parametrize(
+    ("command", "answer", "code", "told"),
+    [
+        ("client list", (problem("RequestTimeout"), _JSON, "408 Request Timeout"), 2, "There is nothing at this path."),
+        ("client list", (problem("ServiceUnavailable"), _JSON, "503 x"), 2, "There is nothing at this path."),
+        ("client list", (problem("PathNotFound"), _JSON, "404 x"), 2, "the server has nothing there; it is of another"),
+        ("client show x", (problem("ResourceNotFound"), _JSON, "404 x"), 1, "There is nothing at this path."),
+        ("block list", (problem("ValueInvalid", begins=["no"]), _JSON, "400 x"), 1, "begins: no"),
+        ("message import {file}", (problem("ValueInvalid", file=["no"]), _JSON, "400 x"), 2, "old.csv: no"),
+        ("block list --whole-numbers", (json.dumps(MASKED).encode(), _JSON, "200 OK"), 2, "shows numbers masked alone"),
+        ("message search --whole-numbers", (json.dumps(MASKED).encode(), _JSON, "200 OK"), 2, "masked alone"),
+        ("message search --whole-numbers --json", (json.dumps(MASKED).encode(), _JSON, "200 OK"), 2, "masked alone"),
+        (
+            "message show 1 --whole-numbers",
+            (json.dumps(MASKED["items"][0]).encode(), _JSON, "200 OK"),
+            2,
+            "masked alone",
+        ),
+        (
+            "audit list --number 992900000001",
+            (json.dumps(OTHER_ACTS).encode(), _JSON, "200 OK"),
+            2,
+            "not of this number",
+        ),
+    ],
+)
+async def test_what_an_older_server_or_none_answers_is_told_apart(
+    command: str,
+    answer: tuple[bytes, str, str],
+    code: int,
+    told: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "old.csv").touch()
+    async with answering(*answer) as url:
+        monkeypatch.setenv("PAYK_ADMIN_URL", url)
+        monkeypatch.setenv("PAYK_ADMIN_TOKEN", "x")
+        ended = await asyncio.to_thread(main, command.format(file=tmp_path / "old.csv").split())
+    printed = capsys.readouterr()
+    assert (ended, printed.out, printed.err.count("\n")) == (code, "", 1), printed.err
+    assert told in printed.err
+
+
+@pytest.mark.parametrize(
+    ("command", "sent"),
+    [
+        ("receipt retry 1", {"parked_ids": [1], "operator": None}),
+        ("receipt retry --all", {"parked_ids": None, "operator": None}),
+        ("receipt forget 1", {"parked_ids": [1], "operator": None}),
+        ("receipt forget --operator tcell", {"parked_ids": None, "operator": "tcell"}),
+        ("receipt forget --all", {"parked_ids": None, "operator": None, "all": True}),
+    ],
+)
+def test_what_older_servers_do_not_know_is_sent_where_it_is_needed(
+    command: str, sent: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[object] = []
+
+    def ask(*request: object) -> dict[str, int]:
+        asked.append(request[-1])
+        return {"receipts": 1}
+
+    monkeypatch.setattr("payk.cli.traffic.ask", ask)
+    assert main(command.split()) == 0
+    assert asked == [sent]
+
+
 async def test_what_steers_a_terminal_is_not_printed(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

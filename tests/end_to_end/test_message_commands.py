@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import codecs
+import io
 import json
 import re
 from typing import Any
 
 import pytest
 
+from payk.cli.message import _octets
 from payk.store.database import Database
 from tests.end_to_end.payk import KEY, Payk, registry
 
@@ -227,7 +229,7 @@ async def test_files_of_other_programs(payk_on_server: Payk, content: bytes, opt
 )
 async def test_files_that_are_none(payk_on_server: Payk, content: bytes, line: str) -> None:
     ended = await payk_on_server.run("message", "import", file(payk_on_server, content))
-    assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (1, "", 1)
+    assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (2, "", 1)
     assert ended.stderr.startswith("payk: old.csv: ") and line in ended.stderr
 
 
@@ -244,8 +246,29 @@ async def test_an_unknown_encoding(payk_on_server: Payk) -> None:
     name = file(payk_on_server, HEADING)
     ended = await payk_on_server.run("message", "import", name, "--encoding", "klingon")
     assert (ended.returncode, ended.stderr) == (
-        1, "payk: old.csv: encoding klingon: no such encoding; utf-8 and cp1251 are some\n",
-    )  # fmt: skip
+        2,
+        "payk: old.csv: encoding klingon: no such encoding here; utf-8, utf-16 and cp1251 are some\n",
+    )
+
+
+class Trickle(io.RawIOBase):
+    """A pipe of which one row has come; whoever waits for more waits for ever."""
+
+    def __init__(self) -> None:
+        self._asked = False
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        assert not self._asked, "it waits for more"
+        self._asked = True
+        buffer[: len(HEADING)] = HEADING.encode()
+        return len(HEADING)
+
+
+async def test_what_comes_slowly_is_sent_on_as_it_comes() -> None:
+    assert await anext(_octets(io.BufferedReader(Trickle()))) == HEADING.encode()
 
 
 async def test_a_hundred_thousand_rows_in_batches(payk_on_server: Payk, database: Database) -> None:

@@ -234,7 +234,10 @@ def list_entries(
     home: Home = None,
 ) -> None:
     """Show the newest entries of the audit log, the newest first."""
-    show(all_pages("audit list", url, home, "/audit", {"number": number}, most=newest), _ENTRY, as_json)
+    rows = all_pages("audit list", url, home, "/audit", {"number": number}, most=newest)
+    if number is not None and not all(str(row.get("act")).startswith("block.") for row in rows):
+        fail("the server gave entries that are not of this number: it is of an older version")
+    show(rows, _ENTRY, as_json)
 
 
 @audit.command()

@@ -10,7 +10,7 @@ import typer
 
 from payk.cli import completion
 from payk.cli.command_line import AsJson, Home, fail
-from payk.cli.managing import AdminUrl, all_pages, ask, path, rows_of, show, show_one
+from payk.cli.managing import AdminUrl, all_pages, ask, check_whole, path, rows_of, show, show_one
 from payk.printable import printable
 
 __all__ = ["balance", "block", "commands"]
@@ -180,4 +180,6 @@ def list_blocked(
     """Blocked numbers, masked."""
     params = {"client": client, "begins": begins, "whole_numbers": whole_numbers or None}
     rows = all_pages("block list", url, home, "/blocks", params)
+    if whole_numbers:
+        check_whole(rows)
     show([{**row, "client": row["client"] or "all"} for row in rows] if not as_json else rows, _BLOCKED, as_json)

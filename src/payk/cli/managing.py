@@ -38,6 +38,7 @@ __all__ = [
     "ask",
     "ask_all",
     "check_lines",
+    "check_whole",
     "exchanged",
     "lines_of",
     "on_the_database",
@@ -57,6 +58,8 @@ ROOT = "/api/admin/v1"
 PATIENCE = 120.0
 """Seconds for one answer: a cancel, or a file of 100,000 senders."""
 PAGE = 1_000
+_NOBODY_ASKED = frozenset({408, 503})
+"""Statuses that are no answer of the centre: it did not get the request whole, or has no database."""
 WIDE = 250
 """Columns where no terminal has to hold the rows."""
 
@@ -115,8 +118,9 @@ def ask(
     if_match: str | None = None,
     patience: float = PATIENCE,
     options: Mapping[str, str] | None = None,
+    refused: int = 1,
 ) -> Answer:
-    """One request; what is answered. Ends the command where the answer is no: 1, or where there is none: 2.
+    """One request; what is answered. Ends the command where the answer is no: `refused`, or where there is none: 2.
 
     `content`: a body that is no JSON, of this `kind`. `patience` in seconds for the answer of a server. `options`: by
     what names the command line has the fields that a refusal names.
@@ -130,7 +134,7 @@ def ask(
     async def exchange(client: httpx.AsyncClient) -> httpx.Response:
         return await client.request(method, ROOT + where, **request)
 
-    return _answer(_run(command, url, home, exchange, patience), options)
+    return _answer(_run(command, url, home, exchange, patience), options, refused)
 
 
 def _given(params: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -244,7 +248,7 @@ def _over_http(url: str, exchange: Callable[[httpx.AsyncClient], Awaitable[Any]]
         fail(f"{url} cannot be asked: {str(error) or type(error).__name__}")
 
 
-def _answer(response: httpx.Response, options: Mapping[str, str] | None = None) -> Answer:
+def _answer(response: httpx.Response, options: Mapping[str, str] | None = None, refused: int = 1) -> Answer:
     if response.status_code == 204:
         return ""
     if response.is_success:
@@ -263,9 +267,12 @@ def _answer(response: httpx.Response, options: Mapping[str, str] | None = None) 
         ] or problem["Detail"].splitlines()
     except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
         _foreign(response)
+    if problem.get("MessageResult") == "PathNotFound":
+        lines = [f"{response.request.url.path}: the server has nothing there; it is of another version"]
     for line in lines:
         print(f"payk: {printable(line.replace('?force=true', '--force'))}", file=sys.stderr)
-    raise typer.Exit(1)
+    nobody = response.status_code in _NOBODY_ASKED or problem.get("MessageResult") == "PathNotFound"
+    raise typer.Exit(2 if nobody else refused)
 
 
 class _Told(dict[str, Any]):
@@ -312,6 +319,12 @@ def rows_of(found: Any) -> list[dict[str, Any]]:
     if not isinstance(found, list) or not all(isinstance(row, dict) for row in found):
         fail("the server answered not as Payk does: is this its management API?")
     return found
+
+
+def check_whole(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Ends the command where numbers that should be whole are masked: an older server passes over what it is asked."""
+    if any("*" in str(row.get("number")) for row in rows):
+        fail("the server shows numbers masked alone: it is of an older version")
 
 
 def lines_of(found: Any) -> list[str]:

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import io
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import typer
 
 from payk.cli.command_line import AsJson, Home, fail
-from payk.cli.managing import AdminUrl, ask, ask_all, lines_of, path, read_time, rows_of, show_one, to_the_second
+from payk.cli.managing import (
+    AdminUrl,
+    ask,
+    ask_all,
+    check_whole,
+    lines_of,
+    path,
+    read_time,
+    rows_of,
+    show_one,
+    to_the_second,
+)
 from payk.cli.managing import show as show_rows
 from payk.printable import printable
 
@@ -122,10 +134,12 @@ def search(
         "whole_numbers": whole_numbers or None,
     }
     page = ask("message search", url, home, "GET", "/messages", params=params, options=_OPTIONS)
+    rows = rows_of(page["items"])
+    if whole_numbers:
+        check_whole(rows)
     if as_json:
         show_one(page, as_json)
         return
-    rows = rows_of(page["items"])
     if rows:
         found = [
             {**row, "accepted_at": to_the_second(row["accepted_at"]), "sms_type": str(row["sms_type"]).capitalize()}
@@ -159,6 +173,8 @@ def show(
     if text:
         questions.append((f"{where}/text", None))
     told, *read = ask_all("message show", url, home, *questions)
+    if whole_numbers:
+        check_whole([told])
     for found in read:
         told["text"] = found["text"]
     if as_json:
@@ -213,7 +229,7 @@ def import_(
     url: AdminUrl = None,
     home: Home = None,
 ) -> None:
-    """Take over statuses of messages that another centre sent; exit code 1 if a row was refused."""
+    """Take over statuses of messages that another centre sent; exit code 1 if a row was refused, 2 if the file."""
     if (file is None) == (drop_before is None):
         fail("name the file to import, or --drop-before TIME")
     if file is not None:
@@ -231,7 +247,7 @@ def _import(file: Path, encoding: str | None, dry_run: bool, url: str | None, ho
     with _opened(file) as opened:
         done = ask(
             *("message import", url, home, "POST", "/imported-messages"),
-            params=params, content=_octets(opened), kind="text/csv", options={"file": str(file)},
+            params=params, content=_octets(opened), kind="text/csv", options={"file": str(file)}, refused=2,
         )  # fmt: skip
     for problem in lines_of(done["problems"]):
         print(problem, file=sys.stderr)
@@ -247,8 +263,9 @@ def _shown_name(file: Path) -> str:
 
 
 @contextmanager
-def _opened(file: Path) -> Iterator[BinaryIO]:
+def _opened(file: Path) -> Iterator[io.BufferedIOBase]:
     if str(file) == "-":
+        assert isinstance(sys.stdin.buffer, io.BufferedIOBase)
         yield sys.stdin.buffer
         return
     try:
@@ -258,11 +275,11 @@ def _opened(file: Path) -> Iterator[BinaryIO]:
         fail(f"{file}: {error.strerror}")
 
 
-async def _octets(opened: BinaryIO) -> AsyncIterator[bytes]:
-    """The file piece by piece; how far it is, on standard error, while that takes long."""
+async def _octets(opened: io.BufferedIOBase) -> AsyncIterator[bytes]:
+    """The file piece by piece, of a pipe what there is; how far it is, on standard error, while that takes long."""
     began = told = time.monotonic()
     lines = 0
-    while piece := opened.read(PIECE):
+    while piece := opened.read1(PIECE):  # read would wait for the whole of it
         yield piece
         lines += piece.count(b"\n")
         if time.monotonic() - told > PROGRESS_EVERY:

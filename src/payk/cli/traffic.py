@@ -269,7 +269,9 @@ def _treat_parked(
 ) -> None:
     if not (ids or operator or all_):
         fail("name receipts by their ids, an operator by --operator, or every one by --all")
-    body = {"parked_ids": ids or None, "operator": operator, "all": all_ and not (ids or operator)}
+    body: dict[str, Any] = {"parked_ids": ids or None, "operator": operator}
+    if action == "forget" and all_ and not (ids or operator):
+        body["all"] = True  # sent where it is needed alone: servers of the version before do not know it
     done = ask(f"receipt {action}", url, home, "POST", f"/receipts/parked/{action}", body)
     print(f"{done['receipts']} {'will be tried at once' if action == 'retry' else 'forgotten'}")
 

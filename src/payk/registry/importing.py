@@ -54,7 +54,7 @@ async def import_statuses(
     try:
         await _import(db, octets, lines, reader, counted, dry_run=dry_run)
         reader.end()
-    except Exception:
+    except BaseException:  # cancelled too, where the server stops
         if not dry_run:
             await _record(db, actor, "import.end", name, {**counted.told(reader), "broken_off": True})
         raise

@@ -16,10 +16,13 @@ from payk.domain.failure_limit import network_of
 from payk.logs import get_logger
 from payk.web.caller import Network, is_within
 
-__all__ = ["Doorkeeper", "HttpLimits", "Phase", "Slowness", "Watched"]
+__all__ = ["IF_SLOW", "Doorkeeper", "HttpLimits", "Phase", "Slowness", "Watched"]
 
 TELL_AGAIN: Final = 60.0
 """Seconds between two lines of the log about connections that were refused."""
+
+IF_SLOW: Final = "payk.if_slow"
+"""Member of a request's scope: what was done of it where its body comes too slowly; without it that is nothing."""
 
 log = get_logger("web")
 

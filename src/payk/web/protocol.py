@@ -19,7 +19,7 @@ from uvicorn.server import ServerState
 from payk.domain.errors import Code
 from payk.web.answers import Answer
 from payk.web.caller import Caller, peer_address
-from payk.web.limits import Doorkeeper, Phase, Slowness
+from payk.web.limits import IF_SLOW, Doorkeeper, Phase, Slowness
 from payk.web.problems import Problem, problem_answer
 
 __all__ = ["HttpProtocol", "HttpState"]
@@ -199,7 +199,8 @@ class HttpProtocol(HttpToolsProtocol):
             self.transport.abort()
             return
         what = "headers" if phase is Phase.HEAD else "body"
-        problem = Problem(Code.REQUEST_TIMEOUT, f"The {what} of the request came too slowly. Nothing was taken.")
+        taken = "Nothing was taken." if phase is Phase.HEAD else self.scope.get(IF_SLOW, "Nothing was taken.")
+        problem = Problem(Code.REQUEST_TIMEOUT, f"The {what} of the request came too slowly. {taken}")
         if phase is Phase.HEAD:
             self._close_with(problem)
             return

@@ -9,10 +9,13 @@ from typing import Any
 import httpx
 import pytest
 
-from payk.domain.access import Principal, PrincipalKind, Role
-from payk.registry.importing import BLOCK
+from payk.domain.access import Actor, Principal, PrincipalKind, Role
+from payk.registry.importing import BLOCK, import_statuses
+from payk.store.errors import OutcomeUnknown, StoreError, StoreUnavailable
 from payk.web.admin import imported
+from payk.web.admin.imported import TAKEN_STAYS
 from payk.web.admin.site import BODY_MAX, ROOT
+from payk.web.limits import HttpLimits
 from tests.web.admin.managed import Managed, refusal
 
 HEADING = "MessageId,Client,MessageState,DateSubmitted,DateDone\n"
@@ -136,6 +139,60 @@ async def test_what_was_taken_of_a_file_that_is_broken_off_is_known_when_it_come
     assert detail["added"] == taken < 30_000
     again = (await sent(bank, HEADING.encode() + rows)).json()
     assert (again["rows"], again["added"], again["known"]) == (30_000, 30_000 - taken, taken)
+
+
+@pytest.mark.parametrize("error", [StoreUnavailable("away"), OutcomeUnknown()])
+async def test_where_the_store_goes_away_amid_it_the_answer_says_what_stays(
+    bank: Managed, monkeypatch: pytest.MonkeyPatch, error: StoreError
+) -> None:
+    async def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr("payk.registry.importing.add_imported", fail)
+    monkeypatch.setattr("payk.web.admin.imported.drop", fail)
+    monkeypatch.setattr("payk.web.admin.numbers.forget", fail)
+    number = {"number": "992900000001"}
+    for asked, told in (
+        (sent(bank, HEADING + ROWS), "Rows that were stored stay, and are known already when the file is sent again."),
+        (bank("POST", "/imported-messages/drop", {"submitted_before": "2025-12-31T00:00:00Z"}), "it drops the rest."),
+        (bank("POST", "/numbers/forget", number), "it erases the rest."),
+    ):
+        answer = await asked
+        body = refusal(answer, "ServiceUnavailable")
+        assert told in body["Detail"] and "Nothing was taken" not in body["Detail"]
+        assert answer.headers["retry-after"]
+
+
+async def test_a_file_that_comes_too_slowly_is_told_that_what_was_taken_stays(
+    bank: Managed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bank.server._server._doorkeeper, "limits", HttpLimits(body_grace=0.1))
+    reader, writer = await asyncio.open_connection("127.0.0.1", bank.server.port)
+    head = f"POST {ROOT}/imported-messages HTTP/1.1\r\nHost: payk\r\nAuthorization: Bearer admin\r\n"
+    writer.write(f"{head}Content-Length: 100000\r\n\r\n{HEADING}".encode())
+    answer = (await asyncio.wait_for(reader.read(), 20)).decode()
+    writer.close()
+    assert answer.startswith("HTTP/1.1 408 ") and TAKEN_STAYS in answer and "Nothing was taken" not in answer
+
+
+async def test_that_an_import_was_cancelled_is_in_the_log(bank: Managed) -> None:
+    begun = asyncio.Event()
+
+    async def octets() -> AsyncIterator[bytes]:
+        yield HEADING.encode()
+        begun.set()
+        await asyncio.Event().wait()
+
+    actor = Actor(PrincipalKind.LOCAL, "anna")
+    importing = asyncio.create_task(import_statuses(bank.db, octets(), name="old.csv", encoding=None, actor=actor))
+    await begun.wait()
+    importing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await importing
+    assert [(act, detail.get("broken_off")) for act, _, detail in await acts(bank)] == [
+        ("import.begin", None),
+        ("import.end", True),
+    ]
 
 
 async def test_they_are_dropped_by_their_time(bank: Managed, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Final
 
 from fastapi import FastAPI, Request, Response
@@ -27,10 +28,10 @@ from payk.registry.errors import (
 from payk.registry.errors import Problem as RegistryProblem
 from payk.store.balances import BalanceBelowZero, ReferenceReused, UnknownClient
 from payk.store.blocked import NumbersInvalid
-from payk.store.errors import StoreRefused
-from payk.web.problems import Problem, problem_answer, problem_of
+from payk.store.errors import OutcomeUnknown, StoreRefused, StoreUnavailable
+from payk.web.problems import RETRY_AFTER, Problem, problem_answer, problem_of
 
-__all__ = ["answer_errors", "management_problem"]
+__all__ = ["answer_errors", "done_in_parts", "management_problem"]
 
 log = get_logger("management")
 
@@ -96,6 +97,16 @@ def management_problem(error: Exception) -> Problem:
             return Problem(ManagementCode.REQUEST_INVALID, detail)
         case _:
             return problem_of(error)
+
+
+@contextmanager
+def done_in_parts(what_stays: str) -> Iterator[None]:
+    """Around what is stored part by part: where the store goes away amid it, the answer says `what_stays`."""
+    try:
+        yield
+    except (StoreUnavailable, OutcomeUnknown) as error:
+        detail = f"The store cannot be reached just now. {what_stays}"
+        raise Problem(Code.SERVICE_UNAVAILABLE, detail, retry_after=RETRY_AFTER) from error
 
 
 def _values(problems: Sequence[RegistryProblem]) -> Problem:

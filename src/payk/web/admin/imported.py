@@ -12,17 +12,19 @@ from payk.domain.access import Permission
 from payk.domain.imported import ImportRefused
 from payk.domain.management_errors import ManagementCode
 from payk.registry.importing import drop, import_statuses
+from payk.web.admin.errors import done_in_parts
 from payk.web.admin.given import Given
 from payk.web.admin.management import Known, Parts
 from payk.web.problems import Problem
 
-__all__ = ["PATH", "router"]
+__all__ = ["PATH", "TAKEN_STAYS", "router"]
 
 router = APIRouter(tags=["messages"])
 
 PATH: Final = "/imported-messages"
 PATIENCE: Final = 20.0
 """Seconds after which a drop that is not done answers where to go on."""
+TAKEN_STAYS: Final = "Rows that were stored stay, and are known already when the file is sent again."
 _FILE: Final[dict[str, Any]] = {
     "requestBody": {
         "required": True,
@@ -72,9 +74,10 @@ async def import_messages(
     were taken stay where it is broken off; sending it again adds the rest, and changes nothing else."""
     caller.check(Permission.IMPORT_MESSAGES)
     try:
-        done = await import_statuses(
-            parts.db, request.stream(), name=name, encoding=encoding, actor=caller.actor, dry_run=dry_run
-        )
+        with done_in_parts(TAKEN_STAYS):
+            done = await import_statuses(
+                parts.db, request.stream(), name=name, encoding=encoding, actor=caller.actor, dry_run=dry_run
+            )
     except ImportRefused as error:
         raise Problem(ManagementCode.VALUE_INVALID, f"file: {error}.", errors={"file": [str(error)]}) from error
     except ClientDisconnect as error:
@@ -93,7 +96,8 @@ async def import_messages(
 async def drop_messages(caller: Known, parts: Parts, wish: DropWish) -> Dropped:
     """Drop imported messages that were submitted before a time: their ids answer no more."""
     caller.check(Permission.IMPORT_MESSAGES)
-    dropped, following = await drop(
-        parts.db, wish.submitted_before, after=wish.after, patience=PATIENCE, actor=caller.actor
-    )
+    with done_in_parts("Some may be dropped already: repeat the request, it drops the rest."):
+        dropped, following = await drop(
+            parts.db, wish.submitted_before, after=wish.after, patience=PATIENCE, actor=caller.actor
+        )
     return Dropped(dropped=dropped, next=following)

@@ -20,6 +20,7 @@ from payk.logs import mask
 from payk.registry.forgetting import forget, known
 from payk.store.audit import record
 from payk.web.admin.configured import Force
+from payk.web.admin.errors import done_in_parts
 from payk.web.admin.given import Given
 from payk.web.admin.management import Known, Parts
 from payk.web.problems import Problem
@@ -59,7 +60,8 @@ async def forget_number(caller: Known, parts: Parts, given: NumberGiven, force: 
     only by force, which ends them."""
     caller.check(Permission.FORGET_NUMBERS)
     phone = phone_of(given.number)
-    done = await forget(parts.db, phone, parts.outcome_log.on_ended, actor=caller.actor, force=force)
+    with done_in_parts("Some of it may be erased already: repeat the request, it erases the rest."):
+        done = await forget(parts.db, phone, parts.outcome_log.on_ended, actor=caller.actor, force=force)
     return NumberForgotten(number=mask(phone), ended=done.ended, erased=dict(done.counts))
 
 

@@ -31,6 +31,7 @@ from payk.web.admin import (
 from payk.web.admin.errors import answer_errors
 from payk.web.admin.given import takes_no_body
 from payk.web.admin.management import Management, known_principal
+from payk.web.limits import IF_SLOW
 
 __all__ = ["ROOT", "ManagementApi"]
 
@@ -71,7 +72,7 @@ _REFUSALS: dict[int | str, dict[str, Any]] = {
         412: "It has changed since it was read (If-Match).",
         413: "The body is too large.",
         429: "Too many attempts, or an earlier report of the caller is still being made.",
-        503: "The database cannot be reached, or too many reports are being made; nothing was changed.",
+        503: "The database cannot be reached, or too many reports are being made; Detail says what stays, if anything.",
     }.items()
 }
 
@@ -116,6 +117,8 @@ class ManagementApi:
         path = scope["raw_path"].decode("latin-1").partition("?")[0]
         own = {**scope, "path": path, "state": {**scope["state"], "request_id": request_id}}
         most: int | None = BODY_MAX
+        if path == f"{ROOT}{imported.PATH}":
+            scope[IF_SLOW] = imported.TAKEN_STAYS
         if path in FILES:
             most = FILES[path]
         else:  # the body is JSON whatever Content-Type says, as on the other site
