@@ -93,8 +93,9 @@ def _watch(centre: Client, name: str, as_json: bool) -> None:
     from rich.live import Live
 
     progress = centre.label(name)
+    live = Live(_picture(progress), auto_refresh=False)
     try:
-        with Live(_picture(progress), auto_refresh=False) as live:
+        with live:
             while not progress.is_over:
                 if progress.at_least:
                     fail(_UNKNOWN_END, 1)
@@ -102,6 +103,8 @@ def _watch(centre: Client, name: str, as_json: bool) -> None:
                 progress = centre.label(name)
                 live.update(_picture(progress), refresh=True)
     except KeyboardInterrupt:
+        live.stop()  # it may have come while the picture began or ended, and the cursor was hidden
+        live.console.show_cursor(True)
         fail("no longer watched; it goes on", 130)
 
 

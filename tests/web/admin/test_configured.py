@@ -286,7 +286,7 @@ async def test_changes_say_who_and_can_be_taken_back(managed: Managed) -> None:
     change = await managed.done("GET", "/changes/2")
     assert (change["author"], change["changes"][0]["fields"]) == ("boss", {"max_parts": [20, 3]})
     done = await managed.done("POST", "/changes/2/revert")
-    assert done == {"difference": ["~ client bank: max_parts 3 -> 20"], "left": []}
+    assert done == {"difference": ["~ client bank: max_parts 3 -> 20"], "left": [], "warnings": []}
     refusal(await managed("POST", "/changes/99/revert"), "ResourceNotFound")
     refusal(await managed("GET", "/changes/99"), "ResourceNotFound")
 
