@@ -32,7 +32,9 @@ __all__ = ["Cause", "Ended", "Endings", "OnEnded", "count_ended", "ending"]
 TOLD: Final = 200
 """Messages that are told of at once; between, the event loop is others'."""
 LOOKED_UP: Final = 2.0
-"""Seconds, at the least, to find out whether a COMMIT took place: one that timed out has used up what there was."""
+"""Seconds to find out whether a COMMIT took place that timed out: it has used up what there was. One whose connection
+broke is looked up in what is left, for somebody waits for the answer.
+"""
 _UNSENT: Final = (MessageState.EXPIRED, MessageState.DELETED)
 """Endings of messages that nobody was to send any more."""
 
@@ -128,8 +130,8 @@ async def ending(
 ) -> AsyncIterator[tuple[Connection, Endings]]:
     """A transaction that ends messages. Once it is committed they are counted, and `on_ended` is told of them.
 
-    Where COMMIT got no answer it is asked whether it took place, within what is left of `timeout` and LOOKED_UP seconds
-    at the least, before OutcomeUnknown is raised.
+    Where COMMIT got no answer it is asked whether it took place, within what is left of `timeout`, or LOOKED_UP seconds
+    where nothing is, before OutcomeUnknown is raised.
     """
     ends_at = asyncio.get_running_loop().time() + timeout
     rows: list[asyncpg.Record] = []
@@ -149,7 +151,8 @@ async def ending(
 
 
 async def _took_place(db: Database, mark: str, endings: Endings, ends_at: float) -> bool:
-    deadline = max(ends_at, asyncio.get_running_loop().time() + LOOKED_UP)
+    now = asyncio.get_running_loop().time()
+    deadline = ends_at if ends_at > now else now + LOOKED_UP
     try:
         return await was_committed(db, mark, deadline, is_there=endings.is_there)
     except StoreError:
