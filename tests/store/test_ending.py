@@ -196,25 +196,22 @@ async def test_a_commit_that_nobody_confirmed_is_looked_up(scene: Scene, dsn: st
     """What it ended is told if it took place, and only then."""
     ids = await scene.accept(2)
     told, before = Told(), counted()
-    async with network_to(dsn) as network:
-        through = await Database.open(network.dsn)
-        network.on("commit", cut)
-        with pytest.raises(OutcomeUnknown):
-            await cancel_messages(through, scene.client, ids, scene.wait, told, timeout=5.0)
-        await through.close()
+    await cancelled_through(dsn, cut, scene, ids, told, timeout=5.0)
     ended = cut is Cut.AFTER
     assert [await scene.state(message_id) for message_id in ids] == [S.DELETED if ended else S.NONE] * 2
     assert [message_id for message_id, *_ in told.all] == (ids if ended else [])
     assert counted() - before == ({("deleted", "cancelled"): 2} if ended else {})
 
 
-async def cancelled_through(dsn: str, cut: Cut, scene: Scene, ids: Sequence[int], told: Told | None) -> None:
+async def cancelled_through(
+    dsn: str, cut: Cut, scene: Scene, ids: Sequence[int], told: Told | None, timeout: float = 1.5
+) -> None:
     """Cancel them where the answer to COMMIT does not come."""
     async with network_to(dsn) as network:
         through = await Database.open(network.dsn)
         network.on("commit", cut)
         with pytest.raises(OutcomeUnknown):
-            await cancel_messages(through, scene.client, ids, scene.wait, told, timeout=1.5)
+            await cancel_messages(through, scene.client, ids, scene.wait, told, timeout=timeout)
         await through.close()
 
 
@@ -308,7 +305,7 @@ async def test_a_command_loads_names_where_it_tells_them_and_does_without(
         loads.append(db)
         raise StoreUnavailable("slow")
 
-    monkeypatch.setattr("payk.app.ending.load_directory", load)
+    monkeypatch.setattr("payk.app.names.load", load)
     monkeypatch.setattr(OutcomeLog, "on", on)
     async with ends_told(scene.db) as told:
         assert (told is not None) is on

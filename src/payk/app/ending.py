@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 from payk import tracing
+from payk.app.names import load_names
 from payk.domain.directory import CurrentDirectory
 from payk.outcome_log import OutcomeLog
-from payk.registry.errors import RegistryError
-from payk.registry.follow import load as load_directory
 from payk.store.database import Database
 from payk.store.ending import OnEnded
-from payk.store.errors import StoreError
 
 __all__ = ["ends_told"]
 
@@ -29,8 +27,7 @@ async def ends_told(db: Database) -> AsyncIterator[OnEnded | None]:
         names = CurrentDirectory()
         told = OutcomeLog(names, "app").on_ended
         if told is not None:
-            with suppress(RegistryError, StoreError):
-                names.value = await load_directory(db)
+            await load_names(db, names)
         yield told
     finally:
         tracing.end()

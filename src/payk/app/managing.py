@@ -13,6 +13,7 @@ import httpx
 from payk import tracing
 from payk.access import Access, Tokens, Users
 from payk.app.local import local_name
+from payk.app.names import load_names
 from payk.app.opening import opened
 from payk.app.secrets import digest_keys, unlocked
 from payk.domain.access import Principal, PrincipalKind, Role
@@ -20,14 +21,11 @@ from payk.domain.directory import CurrentDirectory
 from payk.domain.receipt import ReceiptWait
 from payk.intake.digests import derive_digest_keys
 from payk.registry.blocking import NumberDigest
-from payk.registry.errors import RegistryError
-from payk.registry.follow import load as load_directory
 from payk.registry.secrets import SecretBox
 from payk.sealing import KeyRing, TextSeal
 from payk.sealing.keys import KEY_SIZE
 from payk.settings import Settings
 from payk.store.database import Database
-from payk.store.errors import StoreError
 from payk.store.migrations import check_schema
 from payk.web.admin.management import Management
 from payk.web.admin.site import ROOT, ManagementApi
@@ -74,7 +72,8 @@ class _Inside:
 
     async def _made(self, keys: KeyRing, digests: bytes) -> ManagementApi:
         settings, db, box, local = self._settings, self._db, SecretBox(keys), _local()
-        names, not_loaded = await _directory(db)
+        names = CurrentDirectory()
+        not_loaded = await load_names(db, names)
 
         async def authenticate(token: str, address: str) -> Principal | None:
             return local
@@ -108,15 +107,6 @@ def _only_reads(scope: Any) -> bool:
         and not (path.startswith("/messages/") and path.endswith("/text"))
         and not (path.startswith("/audit") and b"number=" in scope["query_string"])
     )
-
-
-async def _directory(db: Database) -> tuple[CurrentDirectory, RegistryError | StoreError | None]:
-    """The directory; an empty one with what kept it from being loaded: most commands, such as those that end messages,
-    need no more of it than names."""
-    try:
-        return CurrentDirectory(await load_directory(db)), None
-    except (RegistryError, StoreError) as error:
-        return CurrentDirectory(), error
 
 
 def _transport(inside: _Inside) -> httpx.AsyncBaseTransport:

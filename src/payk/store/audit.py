@@ -16,7 +16,7 @@ from payk.store.queries import sql
 __all__ = ["DigestList", "Verdict", "append", "entries", "head", "newest", "record", "verify"]
 
 SLICE: Final = 50
-"""Entries that are read at a time: some hold a quarter of a megabyte, and codes wait while they are digested."""
+"""Entries that are read at a time: codes wait while they are digested."""
 
 
 async def append(connection: Connection, new: Sequence[AuditEntry]) -> None:

@@ -21,7 +21,7 @@ from payk.store.errors import OutcomeUnknown, StoreBusy, StoreRefused, StoreUnav
 from payk.store.last_commits import LastCommits
 from payk.store.wakeups import Wakeups
 
-__all__ = ["Connection", "Database", "lock_timeout"]
+__all__ = ["Connection", "Database", "affected", "lock_timeout"]
 
 Connection = asyncpg.pool.PoolConnectionProxy
 
@@ -109,6 +109,11 @@ def _told(error: Exception) -> str:
     """What may be told of an error: not its DETAIL, nor the value after an argument's number, for those quote texts."""
     first = (str(error) or type(error).__name__).splitlines()[0]
     return first.partition(": ")[0] if isinstance(error, ValueError) else first
+
+
+def affected(tag: str) -> int:
+    """How many rows a statement changed, by what the server said of it (`DELETE 7`)."""
+    return int(tag.rsplit(" ", 1)[-1])
 
 
 def lock_timeout(wait: float | None) -> int:

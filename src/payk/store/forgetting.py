@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Collection
 from typing import Any, Final, NamedTuple
 
 from payk.domain.message import MessageState
-from payk.store.database import Database
+from payk.store.database import Database, affected
 from payk.store.ending import Cause, OnEnded, ending
 from payk.store.queries import sql
 
@@ -141,13 +141,13 @@ async def erase(db: Database, phone: str, highest: int, written: Collection[str]
             await connection.execute(sql("forgetting.erase_unnamed"), ids)
         counts["messages"] += len(ids)
     async with db.connection(60.0) as connection:
-        counts["counts"] = _affected(await connection.execute(sql("forgetting.erase_counts"), phone))
+        counts["counts"] = affected(await connection.execute(sql("forgetting.erase_counts"), phone))
     for table in _WALKED:
         counts[table.erased] = 0
         async for behind, last in _slices(db, table):
             async with db.connection(60.0) as connection:
                 tag = await connection.execute(sql(table.erase), table.number(phone, written), *behind, *last)
-            counts[table.erased] += _affected(tag)
+            counts[table.erased] += affected(tag)
     return counts
 
 
@@ -189,8 +189,3 @@ async def _slices(db: Database, table: _Walked) -> AsyncIterator[tuple[_Key, _Ke
         last = tuple(row)
         yield above, last
         above = last
-
-
-def _affected(tag: str) -> int:
-    """How many rows a statement changed, by what the server said of it."""
-    return int(tag.rsplit(" ", 1)[-1])

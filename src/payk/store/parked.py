@@ -10,7 +10,7 @@ from typing import Final
 from payk.domain.access import Actor
 from payk.domain.audit import AuditEntry
 from payk.store.audit import append
-from payk.store.database import Connection, Database
+from payk.store.database import Connection, Database, affected
 from payk.store.queries import sql
 
 __all__ = ["COUNTED", "Parked", "ParkedCount", "forget_parked", "parked_counts", "parked_page", "retry_parked"]
@@ -73,7 +73,7 @@ async def retry_parked(
     """
     async with db.transaction(timeout=60.0) as connection:
         tag = await connection.execute(sql("parked.retry"), _numbers(parked_ids), operator)
-        return await _recorded(connection, actor, "receipt.retry", operator, int(tag.rsplit(" ", 1)[-1]))
+        return await _recorded(connection, actor, "receipt.retry", operator, affected(tag))
 
 
 async def forget_parked(
@@ -91,7 +91,7 @@ async def forget_parked(
     while True:
         async with db.transaction() as connection:
             tag = await connection.execute(sql("parked.forget"), _numbers(parked_ids), operator, SLICE)
-            gone = await _recorded(connection, actor, "receipt.forget", operator, int(tag.rsplit(" ", 1)[-1]))
+            gone = await _recorded(connection, actor, "receipt.forget", operator, affected(tag))
         total += gone
         if gone < SLICE:
             return total

@@ -16,7 +16,7 @@ import asyncpg
 
 from payk.domain.latency import written
 from payk.store.arrays import columns
-from payk.store.database import Connection, Database
+from payk.store.database import Connection, Database, affected
 from payk.store.errors import StoreBusy
 from payk.store.queries import sql
 
@@ -214,7 +214,7 @@ async def drop_empty(db: Database, age: timedelta = timedelta(days=1)) -> int:
         dropped += await _in_steps(db, f"reports.drop_empty_{kind}", before)
     async with db.connection(timeout=30.0) as connection:
         for query in ("reports.prune_due", "reports.prune_pace"):
-            dropped += int((await connection.execute(sql(query))).rsplit(" ", 1)[-1])
+            dropped += affected(await connection.execute(sql(query)))
     return dropped
 
 
@@ -235,7 +235,7 @@ async def _keys_dropped(db: Database) -> bool:
     """Drop some of the keys that nothing is counted under; whether there may be more."""
     async with db.transaction(timeout=30.0) as connection:
         await connection.execute(sql("reports.fold_lock"))
-        return int((await connection.execute(sql("reports.prune_keys"), ROWS)).rsplit(" ", 1)[-1]) == ROWS
+        return affected(await connection.execute(sql("reports.prune_keys"), ROWS)) == ROWS
 
 
 async def _in_steps(db: Database, query: str, limit: object) -> int:
@@ -243,7 +243,7 @@ async def _in_steps(db: Database, query: str, limit: object) -> int:
     while True:
         async with db.transaction(timeout=30.0) as connection:
             await connection.execute(sql("reports.fold_lock"))  # who folds changes the same rows
-            count = int((await connection.execute(sql(query), limit, ROWS)).rsplit(" ", 1)[-1])
+            count = affected(await connection.execute(sql(query), limit, ROWS))
         dropped += count
         if count < ROWS:
             return dropped

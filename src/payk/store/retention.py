@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from payk.store.database import Connection, Database
+from payk.store.database import Connection, Database, affected
 from payk.store.queries import sql
 
 __all__ = [
@@ -143,4 +143,4 @@ async def prune_inbound(db: Database, before: datetime, limit: int) -> int:
 
 
 async def _prune(connection: Connection, query: str, *arguments: object) -> int:
-    return int((await connection.execute(sql(query), *arguments)).rsplit(" ", 1)[-1])
+    return affected(await connection.execute(sql(query), *arguments))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from payk.domain.message import MessageState
 from payk.domain.receipt import ReceiptWait
-from payk.store.database import Database
+from payk.store.database import Database, affected
 from payk.store.ending import Cause, OnEnded, ending
 from payk.store.leaving import drop_partitions
 from payk.store.queries import sql
@@ -77,27 +77,23 @@ async def prune(db: Database) -> dict[str, int]:
         shifts = await connection.execute(sql("health.prune_shifts"))
     return {
         "partitions": len(left.dropped),
-        "parked": _affected(parked),
-        "unnamed": _affected(unnamed),
-        "processes": _affected(processes),
-        "usage": _affected(usage),
-        "set_aside": _affected(set_aside),
-        "holds": _affected(holds),
-        "shifts": _affected(shifts),
+        "parked": affected(parked),
+        "unnamed": affected(unnamed),
+        "processes": affected(processes),
+        "usage": affected(usage),
+        "set_aside": affected(set_aside),
+        "holds": affected(holds),
+        "shifts": affected(shifts),
     }
 
 
 async def prune_kept_answers(db: Database, limit: int) -> int:
     """Drop answers to repeated requests whose time is over, `limit` of them; returns how many."""
     async with db.connection() as connection:
-        return _affected(await connection.execute(sql("upkeep.prune_kept_answers"), limit))
+        return affected(await connection.execute(sql("upkeep.prune_kept_answers"), limit))
 
 
 async def prune_number_use(db: Database, limit: int) -> int:
     """Drop counts of messages to numbers that no limit looks at any more, `limit` of them; returns how many."""
     async with db.connection() as connection:
-        return _affected(await connection.execute(sql("charging.prune_number_use"), limit))
-
-
-def _affected(tag: str) -> int:
-    return int(tag.rsplit(" ", 1)[-1])
+        return affected(await connection.execute(sql("charging.prune_number_use"), limit))
