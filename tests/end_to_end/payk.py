@@ -22,7 +22,7 @@ from tests.end_to_end.program import Ended, Program, run
 from tests.end_to_end.record import Record
 from tests.homes import remove_home
 
-__all__ = ["FINAL", "KEY", "MESSAGE", "Centre", "Operator", "Payk", "registry"]
+__all__ = ["FINAL", "KEY", "MESSAGE", "Centre", "Operator", "Payk", "of_operator", "registry"]
 
 _END = "end of the command"
 
@@ -33,27 +33,30 @@ MESSAGE = {"PhoneNumber": "992900900900", "Text": "Ваш код: 12345", "Sende
 
 def registry(port: int, *, client: str = "", link: str = "", prefix: str = "") -> str:
     """A registry file: client `bank` with KEY, one operator at `port`, one route; more keys for client and link."""
+    carried_by = of_operator("tcell", port, link=f"response_timeout = 5\n{link}", prefix=prefix)
     return f"""
 [[client]]
 name = "bank"
 api_keys = ["{KEY}"]
 senders = ["AlifBank", "AlifSarmoya"]
 {client}
+{carried_by}"""
 
+
+def of_operator(name: str, port: int, *, link: str = "", prefix: str | None = None) -> str:
+    """What a registry file says of an operator with one link; with `prefix` also of a route to it."""
+    route = "" if prefix is None else f'[[route]]\nprefix = "{prefix}"\noperators = ["{name}"]\n'
+    return f"""
 [[operator]]
-name = "tcell"
+name = "{name}"
 [[operator.link]]
 host = "127.0.0.1"
 port = {port}
 system_id = "payk"
 password = "payk"
-response_timeout = 5
 {link}
 
-[[route]]
-prefix = "{prefix}"
-operators = ["tcell"]
-"""
+{route}"""
 
 
 @dataclass(frozen=True, slots=True)

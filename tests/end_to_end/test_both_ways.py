@@ -16,7 +16,7 @@ from payk.app.local import local_name
 from payk.cli import command_line, main
 from payk.store.database import Database
 from payk.store.errors import StoreUnavailable
-from tests.end_to_end.payk import Payk, registry
+from tests.end_to_end.payk import Payk, of_operator, registry
 
 HEADING = "MessageId,Client,MessageState,DateSubmitted,DateDone\n"
 ROWS = "7,bank,Delivered,2026-01-02T03:04:05,2026-01-02T03:04:06\n8,bank,Enroute,2026-01-02T03:04:05,\n"
@@ -27,15 +27,6 @@ FILES = {
     "numbers.txt": "+992 900 00 00 09\n",
     "bad.txt": "992900000009\nhello\n",
 }
-SECOND = """
-[[operator]]
-name = "megafon"
-[[operator.link]]
-host = "127.0.0.1"
-port = 1
-system_id = "payk"
-password = "payk"
-"""
 
 READING = (
     "client list", "client show bank", "key list bank", "sender list", "sender list --client bank --status approved",
@@ -192,7 +183,7 @@ async def both(
     payk_on_server: Payk, database: Database, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Both:
     payk = payk_on_server
-    for name, content in {**FILES, "centre.toml": registry(2775) + SECOND}.items():
+    for name, content in {**FILES, "centre.toml": registry(2775) + of_operator("megafon", 1)}.items():
         (payk.folder / name).write_text(content)
     monkeypatch.chdir(payk.folder)
     monkeypatch.setattr("payk.logs.configure", lambda *_: None)  # that of this process is the tests'

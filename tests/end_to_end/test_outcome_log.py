@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.end_to_end.payk import MESSAGE, Centre, Payk, registry
+from tests.end_to_end.payk import MESSAGE, Centre, Payk, of_operator, registry
 from tests.end_to_end.program import Program
 
 PAGE = (Path(__file__).parents[2] / "docs" / "observe.md").read_text("utf-8")
@@ -27,19 +27,6 @@ NUMBERS = {
     "two parts": "992900900900",
     "expired": "998900900911",
 }
-DEAD = """
-[[operator]]
-name = "dead"
-[[operator.link]]
-host = "127.0.0.1"
-port = 1
-system_id = "payk"
-password = "payk"
-
-[[route]]
-prefix = "998"
-operators = ["dead"]
-"""
 
 Line = dict[str, Any]
 
@@ -68,7 +55,7 @@ async def send(centre: Centre, number: str, **fields: Any) -> tuple[int, str]:
 
 async def test_every_outcome_has_one_line(payk_on_server: Payk) -> None:
     operator = await payk_on_server.simulate()
-    await payk_on_server.apply(registry(operator.port) + DEAD)
+    await payk_on_server.apply(registry(operator.port) + of_operator("dead", 1, prefix="998"))
     centre = await payk_on_server.serve()
     sent = {}
     for what, number in NUMBERS.items():

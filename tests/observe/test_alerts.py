@@ -19,7 +19,7 @@ import pytest
 from payk.cli.managing import ROOT
 from payk.store.embedded import EmbeddedPostgres
 from tests.certificates import make_certificate
-from tests.end_to_end.payk import KEY, MESSAGE, Payk
+from tests.end_to_end.payk import KEY, MESSAGE, Payk, of_operator
 from tests.end_to_end.program import Program
 from tests.faults.disk import Disk, small_disk
 from tests.observe.expressions import alerts, of_board
@@ -58,20 +58,6 @@ name = "abroad"
 key = "{far}"
 allow_from = ["192.0.2.0/24"]
 {operators}
-"""
-
-OPERATOR = """
-[[operator]]
-name = "{name}"
-[[operator.link]]
-host = "127.0.0.1"
-port = {port}
-system_id = "payk"
-password = "{password}"
-response_timeout = 1
-[[route]]
-prefix = "{prefix}"
-operators = ["{name}"]
 """
 
 
@@ -203,7 +189,7 @@ async def into_trouble(stage: Stage) -> None:
     mute, full = await stage.payk.simulate(), await stage.payk.simulate("--throttle", "1")
     strict = await stage.payk.simulate("--password", "another")
     operators = "".join(
-        OPERATOR.format(name=name, port=port, password="payk", prefix=prefix)
+        of_operator(name, port, link="response_timeout = 1", prefix=prefix)
         for name, port, prefix in (
             ("mute", mute.port, "992000000"),
             ("full", full.port, "99291"),

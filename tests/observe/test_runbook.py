@@ -12,21 +12,12 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from tests.end_to_end.payk import Centre, Payk, registry
+from tests.end_to_end.payk import Centre, Payk, of_operator, registry
 from tests.observe.expressions import alerts
 from tests.observe.pages import commands, statements
 
 SECTIONS = [rule["alert"] for rule in alerts()]
 SHARES = 9
-FALLBACK = """
-[[operator]]
-name = "babilon"
-[[operator.link]]
-host = "127.0.0.1"
-port = {port}
-system_id = "payk"
-password = "payk"
-"""
 NOT_EMBEDDED = {"PAYK_SECRET_KEY": "5a" * 32}
 EMBEDDED = "env -u PAYK_DATABASE_URL -u PAYK_SECRET_KEY payk"
 
@@ -40,7 +31,7 @@ async def test_every_command_of_the_runbook_runs(tmp_path: Path, dsn: str, share
     payk = Payk(tmp_path, NOT_EMBEDDED | {"PAYK_DATABASE_URL": dsn} | ports)
     try:
         operator, other = await payk.simulate(), await payk.simulate()
-        content = registry(operator.port, link='name = "tcell-1"') + FALLBACK.format(port=other.port)
+        content = registry(operator.port, link='name = "tcell-1"') + of_operator("babilon", other.port)
         await payk.apply(content.replace('operators = ["tcell"]', 'operators = ["tcell", "babilon"]'))
         centre = await payk.serve(**ports)
         [connect] = [line for line in commands("observe.md", "Metrics") if "token create" in line]
