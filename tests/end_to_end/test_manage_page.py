@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import socket
 import subprocess
 from pathlib import Path
 
 from tests.end_to_end.payk import Centre, Payk, registry
+from tests.ports import free_port
 
 PAGE = (Path(__file__).parents[2] / "docs" / "manage.md").read_text("utf-8")
 WALK, _, TRAFFIC = PAGE.partition("\n## Running traffic")
@@ -22,12 +22,6 @@ def blocks(language: str, text: str = WALK) -> list[str]:
 
 def commands_of(text: str) -> list[str]:
     return [line for block in blocks("sh", text) for line in block.strip().splitlines()]
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 async def test_every_command_of_the_walk(payk: Payk) -> None:

@@ -34,7 +34,7 @@ def test_pins_have_hashes_and_name_no_place(file: Path) -> None:
     lines = file.read_text().splitlines()
     assert lines[0].startswith("# Pinned from pyproject.toml")
     for number, line in enumerate(lines[1:], 2):
-        pin = re.fullmatch(r"[a-z0-9.-]+==[\w.]+ \\", line)
+        pin = re.fullmatch(r"[a-z0-9.-]+==(\d+!)?[\w.]+ \\", line)
         digest = re.fullmatch(r"    --hash=sha256:[0-9a-f]{64}( \\)?", line)
         assert pin or digest, f"{file.name}:{number}: {line}"
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import socket
 import subprocess
 import time
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 import httpx
 
 from tests.observe.expressions import ALERTS
+from tests.ports import free_port
 from tests.requires import require_program
 
 __all__ = ["QUICK", "Prometheus", "quick"]
@@ -50,9 +50,7 @@ scrape_configs:
     file_sd_configs: [{{files: [targets.json], refresh_interval: 1s}}]
 """
         )
-        with socket.socket() as listener:
-            listener.bind(("127.0.0.1", 0))
-            port = listener.getsockname()[1]
+        port = free_port()
         self._log = (folder / "prometheus.log").open("wb")
         self.process = subprocess.Popen(
             [

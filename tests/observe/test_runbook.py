@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import socket
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -15,6 +14,7 @@ import pytest
 from tests.end_to_end.payk import Centre, Payk, of_operator, registry
 from tests.observe.expressions import alerts
 from tests.observe.pages import commands, statements
+from tests.ports import free_port
 
 SECTIONS = [rule["alert"] for rule in alerts()]
 SHARES = 9
@@ -25,8 +25,8 @@ EMBEDDED = "env -u PAYK_DATABASE_URL -u PAYK_SECRET_KEY payk"
 @pytest.mark.parametrize("share", range(SHARES))
 async def test_every_command_of_the_runbook_runs(tmp_path: Path, dsn: str, share: int) -> None:
     ports = {
-        "PAYK_PORT": free_port(),
-        "PAYK_ADMIN_PORT": free_port(),
+        "PAYK_PORT": str(free_port()),
+        "PAYK_ADMIN_PORT": str(free_port()),
     }  # as they are set on a host: for all its commands
     payk = Payk(tmp_path, NOT_EMBEDDED | {"PAYK_DATABASE_URL": dsn} | ports)
     try:
@@ -79,7 +79,7 @@ async def run_commands(payk: Payk, centre: Centre, lines: list[str], places: dic
     for line in lines:
         if line.startswith("payk serve >"):  # it is missing
             centre.program.kill()
-        [printed, *_] = await payk.outputs([line], places | {"9081": free_port()})
+        [printed, *_] = await payk.outputs([line], places | {"9081": str(free_port())})
         if placed := re.search(r"^hold (\d+) stands", printed, re.MULTILINE):
             places |= {"queue release 1": f"queue release {placed[1]}"}
         if line == "payk key list bank":  # the newest one is that which was made in place of the first
@@ -88,12 +88,6 @@ async def run_commands(payk: Payk, centre: Centre, lines: list[str], places: dic
             }
         if begun := re.search(r"> (\w+\.log) 2>&1 &$", line):
             await until_it_runs(payk.folder / begun[1])
-
-
-def free_port() -> str:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return str(free.getsockname()[1])
 
 
 async def until_it_runs(log: Path) -> None:

@@ -121,6 +121,29 @@ async def test_verbs_of_two_processes_take_turns(scene: Scene, second: Database)
     assert counted() - before == ended
 
 
+async def test_a_message_stays_on_its_page_all_the_way_however_large_the_batches(scene: Scene) -> None:
+    """Where it moves, every index of it is written anew, which costs more than the update."""
+    named = "select array_agg(inhrelid::regclass::text) from pg_inherits where inhparent = 'message'::regclass"
+    for partition in await scene.value(named):
+        await scene.execute(f"alter table {partition} set (autovacuum_enabled = off)")  # it pins the page that it reads
+    texts = ("Ваш код 4711. Никому его не сообщайте!", "Код 1")
+    ids = [one for number in range(16) for one in await scene.accept(60, text=texts[number % 2], expires_in=600)]
+    pages = await pages_of(scene)
+    assert len(set(pages)) > 10
+    claims = await scene.claim(len(ids))
+    await scene.record_all([scene.decided(claim, Accepted(1, f"id-of-{claim.message_id}")) for claim in claims])
+    assert await pages_of(scene) == pages
+    reports = [scene.report(f"id-of-{message_id}", MessageState.DELIVERED) for message_id in ids]
+    assert len(await scene.receive(*reports)) == len(ids)
+    assert await scene.value("select count(*) from message where state = 2") == len(ids)
+    assert await pages_of(scene) == pages
+
+
+async def pages_of(scene: Scene) -> list[int]:
+    """The page of each message, by id."""
+    return list(await scene.value("select array_agg((ctid::text::point)[0]::integer order by message_id) from message"))
+
+
 def counted() -> float:
     """Messages that ended, as figures tell it."""
     return sum(value for (_, by), value in MESSAGES_ENDED.values.items() if by != "correction")
