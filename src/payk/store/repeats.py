@@ -5,6 +5,7 @@ firsts that do not count any more.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 
 import asyncpg
 
@@ -98,7 +99,7 @@ async def _settle_held(
 ) -> list[Key]:
     """Answer held keys with the message that holds them, or take them over; returns the keys still open."""
     rows = await connection.fetch(sql("accept.find_digests"), *_key_columns(keys, keyed)[:3])
-    holders: dict[Key, list[int]] = {key: [] for key in keys}
+    holders: dict[Key, list[tuple[date, int]]] = {key: [] for key in keys}
     for row in rows:
         key = (row["client_id"], row["digest"])
         drawn = keyed[key][0]
@@ -107,15 +108,16 @@ async def _settle_held(
         if is_answer(row):
             repeats.setdefault(drawn, row["message_id"])
         else:
-            holders[key].append(row["message_id"])
+            holders[key].append((row["day"], row["message_id"]))
     still_open = [key for key in keys if keyed[key][0] not in repeats]
     moves = [(key, old) for key in still_open for old in holders[key]]
     if moves:
         moved = await connection.fetch(
             sql("accept.take_over_digests"),
+            [day for _, (day, _) in moves],
             [key[0] for key, _ in moves],
             [key[1] for key, _ in moves],
-            [old for _, old in moves],
+            [old for _, (_, old) in moves],
             [keyed[key][0] for key, _ in moves],
         )
         taken = {row[0] for row in moved}

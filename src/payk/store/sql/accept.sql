@@ -7,20 +7,26 @@ select nextval('message_id') as message_id from generate_series(1, $1::integer) 
 -- Takes the digests nobody holds for these messages, and answers those whose digest is held by another one. $4 and $5
 -- describe kinds: client, window; $6 is the widest window.
 -- Within a minute of midnight a key is written to both days, so that two processes meet at it whatever day each sees.
+-- Days before are looked at one by one, here and below: in a range of days PostgreSQL 15 to 17 read all keys of each. The
+-- range is there besides, so that partitions of other days are left out where the statement begins.
 with given as materialized (
     select g.message_id, g.digest, ($4::integer[])[g.kind] as client_id, ($5::integer[])[g.kind] as repeat_window
     from unnest($1::bigint[], $2::bytea[], $3::integer[]) as g (message_id, digest, kind)
 ), days as (
     select distinct d::date as day
     from unnest(array[now() - interval '1 minute', now(), now() + interval '1 minute']) as d
+), days_before as materialized (
+    select now()::date - back as day
+    from generate_series(1, now()::date - (now() - make_interval(secs => $6))::date) as back
 ), fresh as (
     select g.* from given g
     where not exists (
-        select from idempotency k
-        where k.day >= (now() - make_interval(secs => $6))::date and k.day < now()::date
-          -- not in a form by which partitions are looked for anew for every message
-          and k.day - (now() - make_interval(secs => g.repeat_window))::date >= 0
-          and k.client_id = g.client_id and k.digest = g.digest
+        select from days_before d cross join lateral (
+            select from idempotency k
+            where k.day >= (now() - make_interval(secs => $6))::date and k.day < now()::date
+              and k.day = d.day and k.client_id = g.client_id and k.digest = g.digest limit 1
+        ) k
+        where d.day >= (now() - make_interval(secs => g.repeat_window))::date
     )
 ), claimed as (
     insert into idempotency (day, client_id, digest, message_id)
@@ -35,15 +41,19 @@ with given as materialized (
 select array(select message_id from given except select message_id from whole) as held;
 
 -- name: find_digests
--- The message that holds each digest, with its state, newest key first.
-select k.client_id, k.digest, k.message_id, m.state,
+-- The messages that hold each digest, each with its state and the day of its key, newest key first.
+select k.day, k.client_id, k.digest, k.message_id, m.state,
        k.at > now() - make_interval(secs => g.repeat_window) as in_window
 from unnest($1::integer[], $2::bytea[], $3::integer[]) as g (client_id, digest, repeat_window)
 cross join lateral (
-    select * from idempotency k
-    where k.day >= (now() - make_interval(secs => g.repeat_window) - interval '1 minute')::date
-      and k.day <= (now() + interval '1 minute')::date
-      and k.client_id = g.client_id and k.digest = g.digest
+    select k.*
+    from generate_series(0, (now() + interval '1 minute')::date
+                            - (now() - make_interval(secs => g.repeat_window) - interval '1 minute')::date) as back
+    cross join lateral (
+        select * from idempotency k
+        where k.day = (now() + interval '1 minute')::date - back and k.client_id = g.client_id and k.digest = g.digest
+        limit 1  -- there is no more than one; so the days go first, however the tables look
+    ) k
     order by k.at desc, k.message_id desc
 ) k
 left join message m on m.message_id = k.message_id;
@@ -52,9 +62,9 @@ left join message m on m.message_id = k.message_id;
 -- Takes keys away from messages that no longer count as a first, only while they still hold them.
 with gone as (
     delete from idempotency k
-    using unnest($1::integer[], $2::bytea[], $3::bigint[], $4::bigint[]) as t (client_id, digest, old_id, new_id)
-    where k.client_id = t.client_id and k.digest = t.digest and k.message_id = t.old_id
-      and k.day >= (now() - interval '31 days')::date
+    using unnest($1::date[], $2::integer[], $3::bytea[], $4::bigint[], $5::bigint[])
+              as t (day, client_id, digest, old_id, new_id)
+    where k.day = t.day and k.client_id = t.client_id and k.digest = t.digest and k.message_id = t.old_id
     returning t.new_id
 )
 select distinct new_id from gone;
@@ -100,15 +110,20 @@ with moment as materialized (
     select distinct d::date as day
     from unnest(array[statement_timestamp() - interval '1 minute', statement_timestamp(),
                       statement_timestamp() + interval '1 minute']) as d
+), days_before as materialized (
+    select statement_timestamp()::date - back as day
+    from generate_series(1, statement_timestamp()::date
+                            - (statement_timestamp() - make_interval(secs => $22))::date) as back
 ), unheld as (
     select g.* from given g
     where g.digest is not null and not exists (
-        select from idempotency k
-        where k.day >= (statement_timestamp() - make_interval(secs => $22))::date
-          and k.day < statement_timestamp()::date
-          -- not in a form by which partitions are looked for anew for every message
-          and k.day - (statement_timestamp() - make_interval(secs => ($17::integer[])[g.kind]))::date >= 0
-          and k.client_id = g.client_id and k.digest = g.digest
+        select from days_before d cross join lateral (
+            select from idempotency k
+            where k.day >= (statement_timestamp() - make_interval(secs => $22))::date
+              and k.day < statement_timestamp()::date
+              and k.day = d.day and k.client_id = g.client_id and k.digest = g.digest limit 1
+        ) k
+        where d.day >= (statement_timestamp() - make_interval(secs => ($17::integer[])[g.kind]))::date
     )
 ), claimed as (
     insert into idempotency (day, client_id, digest, message_id, at)

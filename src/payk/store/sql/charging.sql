@@ -87,7 +87,7 @@ from unnest($1::integer[], $2::bigint[], $3::integer[]) as g (client_id, cost, m
 delete from idempotency k
 using unnest($1::integer[], $2::bytea[], $3::bigint[]) as g (client_id, digest, message_id)
 where k.client_id = g.client_id and k.digest = g.digest and k.message_id = g.message_id
-  and k.day >= (now() - interval '1 day')::date;
+  and k.day in (now()::date - 1, now()::date, now()::date + 1);
 
 -- name: give_back_keys
 -- Requests that were refused keep no answer.
