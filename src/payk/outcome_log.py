@@ -7,7 +7,7 @@ Made a batch at a time, after the transaction that stored it. Never the text; th
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, get_args
 
 from payk import tracing
@@ -19,8 +19,8 @@ from payk.domain.retry import Again
 from payk.logs import Head, Kind, Line, ManyLines, mask
 from payk.smpp import status_name
 from payk.store.ending import Cause, Ended, OnEnded
-from payk.store.outcomes import Recorded
-from payk.store.receipts import Settled
+from payk.store.outcomes import LateAnswer, Recorded
+from payk.store.receipts import Settled, Spoken
 
 __all__ = ["OutcomeLog"]
 
@@ -37,6 +37,7 @@ _SAID: Final[dict[MessageState | None, str]] = {
 _ENDS: Final = {Cause.UNANSWERED: "unknown"}
 """What ends without a receipt are called, where it is not by their cause."""
 _ASKED_FOR: Final = frozenset({Cause.CANCELLED, Cause.FORGOTTEN})
+_LATE: Final = "the answer came after its time-out"
 _HOPED_FOR: Final = frozenset({"submitted", "delivered", "accepted", "enroute", "receipt"})
 
 
@@ -121,6 +122,37 @@ class OutcomeLog:
                                  way, submit, answer)
                     )  # fmt: skip
         batch.write()
+
+    def answered_late(self, answers: Sequence[LateAnswer], spoken: Mapping[int, Spoken]) -> None:
+        """Operators took parts that had been told of as uncertain, of these messages."""
+        if not self._lines.on:
+            return
+        lines = []
+        head = self._lines.head("ordinary")
+        for answer in answers:
+            about = spoken.get(answer.message_id)
+            if about is None:  # its partition was dropped meanwhile
+                continue
+            client, operator, link = self._names(about.client_id, answer.operator_id, answer.link_id)
+            lines.append(
+                _Outcome(
+                    *head,
+                    "submitted",
+                    answer.message_id,
+                    answer.part,
+                    about.parts,
+                    answer.try_number,
+                    client,
+                    operator,
+                    link,
+                    mask(about.phone),
+                    about.request_id,
+                    answer_ms=_ms(about.age),
+                    total_ms=_ms(about.way),
+                    reason=_LATE,
+                )
+            )
+        self._lines.write(lines, "ordinary")
 
     def received(self, reports: Sequence[ReceiptReport], settled: Sequence[Settled]) -> None:
         """What receipts said, of those whose message is known."""

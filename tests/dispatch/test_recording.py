@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from random import Random
 from typing import Any
 
+import msgspec
 import pytest
 
 from payk import tracing
@@ -26,6 +27,7 @@ from payk.domain.outcome import (
     Uncertain,
     Unsent,
 )
+from payk.logs import Line, ManyLines
 from payk.store.claims import Claim
 from payk.store.database import Database
 from payk.store.outcomes import LateAnswer
@@ -151,6 +153,29 @@ async def test_a_yes_to_a_part_waits_for_the_outcome_of_the_whole(scene: Scene) 
         centre.told(claim, Uncertain(1, "time-out"), Accepted(2, "b"))
         await centre.drained()
     assert await scene.places(claim.message_id) == {"awaiting"}
+
+
+async def test_a_late_yes_has_a_line_that_says_so(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[dict[str, Any]] = []
+
+    def write(_: ManyLines, lines: Iterable[Line], kind: str) -> None:
+        written.extend(map(msgspec.to_builtins, lines))
+
+    monkeypatch.setattr(ManyLines, "on", True)
+    monkeypatch.setattr(ManyLines, "write", write)
+    async with recording(scene) as centre:
+        [claim] = await centre.claim(request_id="r-1")
+        centre.told(claim, Uncertain(1, "time-out"))
+        await centre.drained()
+        centre.late(claim)
+        await centre.drained()
+    uncertain, late = written
+    assert (uncertain["outcome"], "reason" in uncertain) == ("uncertain", False)
+    about = ("message_id", "part", "parts", "attempt", "number", "request_id")
+    assert {name: late[name] for name in about} == {name: uncertain[name] for name in about}
+    assert (late["outcome"], late["level"]) == ("submitted", "info")
+    assert late["reason"] == "the answer came after its time-out"
+    assert late["answer_ms"] >= 0 and late["total_ms"] >= late["answer_ms"]
 
 
 async def test_a_stop_waits_for_late_answers_too(scene: Scene) -> None:

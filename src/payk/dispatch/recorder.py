@@ -235,7 +235,9 @@ class OutcomeRecorder:
         ready = [answer for answer in self._late if (answer.message_id, answer.try_number) not in self._held]
         for start in range(0, len(ready), MOST):
             batch = ready[start : start + MOST]
-            early += await record_late_answers(self._db, batch, self._wait)
+            parked, spoken = await record_late_answers(self._db, batch, self._wait)
+            early += parked
+            self._outcome_log.answered_late(batch, spoken)
             done = set(batch)
             self._late = [answer for answer in self._late if answer not in done]
 

@@ -31,6 +31,7 @@ from payk.store.ending import count_ended
 from payk.store.errors import OutcomeUnknown, StoreUnavailable
 from payk.store.last_commits import Submit
 from payk.store.queries import sql
+from payk.store.receipts import Spoken, spoken_of
 from payk.store.resending import drop_parts, keep_unnamed
 from payk.store.wakeups import Flow
 from payk.value import value
@@ -184,8 +185,10 @@ class LateAnswer:
     smsc_id: str
 
 
-async def record_late_answers(db: Database, answers: Sequence[LateAnswer], wait: ReceiptWait) -> list[int]:
-    """Keep the ids of late answers, and do not send those parts again. Returns as record_outcomes."""
+async def record_late_answers(
+    db: Database, answers: Sequence[LateAnswer], wait: ReceiptWait
+) -> tuple[list[int], dict[int, Spoken]]:
+    """Keep the ids of late answers, and do not send those parts again. Returns as record_outcomes, and the messages."""
     async with db.transaction() as connection:
         _, early = await _insert_keys(
             connection,
@@ -195,7 +198,8 @@ async def record_late_answers(db: Database, answers: Sequence[LateAnswer], wait:
         if unnamed:
             await keep_unnamed(connection, unnamed)
         await drop_parts(connection, [(answer.message_id, answer.part) for answer in answers], wait)
-    return early
+        spoken = await spoken_of(connection, [answer.message_id for answer in answers])
+    return early, spoken
 
 
 async def put_back_unknown(db: Database, incarnation: int, link_id: int, known: Collection[int]) -> int:

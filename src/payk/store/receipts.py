@@ -49,6 +49,7 @@ __all__ = [
     "parked_due",
     "settle_parked",
     "settle_receipts",
+    "spoken_of",
     "store_inbound",
 ]
 
@@ -263,16 +264,22 @@ def count_matched(
 
 async def _with_messages(connection: Connection, settled: Sequence[Settled]) -> list[Settled]:
     """The same with their messages."""
-    ids = [one.message_id for one in settled if one.message_id is not None]
-    rows = {row[0]: row for row in await connection.fetch(sql("receipts.about"), ids)} if ids else {}
-    told = []
-    for one in settled:
-        row = rows.get(one.message_id)
-        if row is not None:
-            _, client_id, request_id, phone, parts, age, way, trace = row
-            one = replace(one, about=Spoken(client_id, request_id, phone, parts, one.attempt, age, way, trace))
-        told.append(one)
-    return told
+    spoken = await spoken_of(connection, [one.message_id for one in settled if one.message_id is not None])
+    return [
+        one
+        if one.message_id not in spoken
+        else replace(one, about=spoken[one.message_id]._replace(attempt=one.attempt))
+        for one in settled
+    ]
+
+
+async def spoken_of(connection: Connection, message_ids: Sequence[int]) -> dict[int, Spoken]:
+    """Messages by id, as the log tells of them; which submission is not known here."""
+    rows = await connection.fetch(sql("receipts.about"), message_ids) if message_ids else []
+    return {
+        message_id: Spoken(client_id, request_id, phone, parts, None, age, way, trace)
+        for message_id, client_id, request_id, phone, parts, age, way, trace in rows
+    }
 
 
 async def parked_due(db: Database, limit: int) -> list[int]:
