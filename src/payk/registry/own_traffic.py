@@ -99,10 +99,7 @@ async def cancel_label(
         selection, chosen = Selection(client.client_id, label), Chosen(client.name, label)
         placed, version = await place(change, selection, chosen, client_author(client.name), actor, cancels=True)
     await announce(db, version)
-    try:
-        return await carry_out(db, placed.hold_id, wait, ends_at - asyncio.get_running_loop().time(), on_ended)
-    except StoreError as error:
-        raise OutcomeUnknown from error
+    return await carry_out(db, placed.hold_id, wait, ends_at - asyncio.get_running_loop().time(), on_ended)
 
 
 def _own(holds: Iterable[Hold], client: Client, *, cancels: bool) -> list[Hold]:

@@ -25,7 +25,7 @@ from payk.registry.secrets import SecretBox
 from payk.registry.value import shown, suggestion
 from payk.store.database import Connection, Database
 from payk.store.ending import OnEnded
-from payk.store.errors import StoreUnavailable
+from payk.store.errors import OutcomeUnknown, StoreError, StoreUnavailable
 from payk.store.holds import (
     Counts,
     Step,
@@ -182,7 +182,7 @@ async def cancel(
     """Delete what waits and no operator can have, up to now. First it is held, so that none of it leaves meanwhile.
     `on_ended` is told of it.
 
-    After `timeout` seconds the counts so far are answered, not `done`; the duty goes on.
+    After `timeout` seconds the counts so far are answered, not `done`; the duty goes on. Raises as `carry_out`.
     """
     placed = await _place(db, chosen, author, actor, reason=reason, cancels=True)
     return await carry_out(db, placed.hold_id, wait, timeout, on_ended)
@@ -191,14 +191,20 @@ async def cancel(
 async def carry_out(
     db: Database, hold_id: int, wait: ReceiptWait, timeout: float | None, on_ended: OnEnded | None = None
 ) -> Counts:
-    """Do what a cancel that was just placed is for; after `timeout` seconds the duty goes on."""
+    """Do what a cancel that was just placed is for; after `timeout` seconds the duty goes on.
+
+    Raises OutcomeUnknown where the store was lost on the way: it is placed, and the duty goes on then too.
+    """
     ends_at = None if timeout is None else asyncio.get_running_loop().time() + timeout
-    if await _cancel(db, hold_id, wait, ends_at, on_ended):
-        with suppress(TimeoutError):
-            async with asyncio.timeout_at(ends_at):
-                await release(db, hold_id, author=_SELF)
-                await finish(db, hold_id)
-    found = await counts(db, hold_id)
+    try:
+        if await _cancel(db, hold_id, wait, ends_at, on_ended):
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(ends_at):
+                    await release(db, hold_id, author=_SELF)
+                    await finish(db, hold_id)
+        found = await counts(db, hold_id)
+    except StoreError as error:
+        raise OutcomeUnknown from error
     assert found is not None  # it was just placed, and is kept for a month
     return found
 

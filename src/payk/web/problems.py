@@ -13,7 +13,7 @@ from payk.domain.management_errors import MANAGEMENT_ERRORS, ManagementCode
 from payk.domain.queue_limit import QueueFull
 from payk.intake import Refused, Unconfirmed
 from payk.registry.errors import TooMuchAtOnce
-from payk.store.errors import HistoryUnknown, KeyReused, StoreUnavailable
+from payk.store.errors import HistoryUnknown, KeyReused, OutcomeUnknown, StoreUnavailable
 from payk.web.answers import Answer, Header, limit_headers
 
 __all__ = ["RETRY_AFTER", "Problem", "problem_answer", "problem_of"]
@@ -94,6 +94,12 @@ def problem_of(error: Exception) -> Problem:
                 " Idempotency-Key or ClientMessageId; without either it may be sent twice."
             )
             return Problem(Code.OUTCOME_UNKNOWN, detail, retryable=error.repeatable, retry_after=RETRY_AFTER)
+        case OutcomeUnknown():
+            detail = (
+                "The connection to the store was lost while it confirmed: this may be done, or not."
+                " Look at how it stands before it is repeated."
+            )
+            return Problem(Code.OUTCOME_UNKNOWN, detail, retry_after=RETRY_AFTER)
         case _:
             return Problem(Code.INTERNAL_ERROR, "This is a defect of Payk; the log names it under the RequestId.")
 

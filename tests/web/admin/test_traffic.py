@@ -10,6 +10,7 @@ from payk.clock import Clock
 from payk.domain.access import Principal, PrincipalKind, Role
 from payk.domain.message import Priority, SmsType
 from payk.store.accept import NewMessage, insert_messages
+from payk.store.errors import OutcomeUnknown, StoreError, StoreUnavailable
 from payk.store.health import look
 from payk.store.incarnation import Incarnation
 from payk.web.admin.site import ROOT
@@ -54,6 +55,33 @@ async def test_what_waits_is_held_released_and_cancelled(running: Managed) -> No
     assert depth["held"] is False
     authors = [change["author"] for change in (await running.done("GET", "/changes"))["items"]]
     assert authors[:2] == ["payk", "boss"]
+
+
+@pytest.mark.parametrize("error", [StoreUnavailable("away"), OutcomeUnknown()])
+async def test_a_cancel_that_lost_the_store_amid_it_says_that_it_goes_on(
+    running: Managed, monkeypatch: pytest.MonkeyPatch, error: StoreError
+) -> None:
+    async def fail(*_: object, **__: object) -> None:
+        raise error
+
+    await _waiting(running, 3, label="sale")
+    with monkeypatch.context() as away:
+        away.setattr("payk.registry.traffic.cancel_some", fail)
+        body = refusal(await running("POST", "/cancel", {"label": "sale"}), "OutcomeUnknown")
+    assert "goes on by itself" in body["Detail"] and "Nothing was taken" not in body["Detail"]
+    [placed] = (await running.done("GET", "/holds"))["items"]
+    assert (placed["label"], placed["cancels"]) == ("sale", True)
+
+
+async def test_a_change_whose_commit_was_cut_off_is_no_defect(
+    running: Managed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: object, **__: object) -> None:
+        raise OutcomeUnknown
+
+    monkeypatch.setattr("payk.web.admin.traffic.hold", fail)
+    body = refusal(await running("POST", "/holds", {"label": "sale"}), "OutcomeUnknown")
+    assert "may be done, or not" in body["Detail"]
 
 
 async def test_what_a_hold_or_a_cancel_would_mean_is_counted(running: Managed) -> None:

@@ -12,12 +12,14 @@ from pydantic import BaseModel, Field
 
 from payk.domain.access import Permission
 from payk.domain.directory import CurrentDirectory, Directory
+from payk.domain.errors import Code
 from payk.domain.hold import Hold
 from payk.domain.management_errors import ManagementCode
 from payk.domain.message import SmsType
 from payk.logs import mask
 from payk.registry.traffic import Chosen, cancel, drain, hold, matching, release, resume
 from payk.store.census import LeasedBind, LiveProcess, live_processes
+from payk.store.errors import OutcomeUnknown
 from payk.store.holds import Counts, read_holds
 from payk.store.incoming import incoming
 from payk.store.link_states import link_states
@@ -28,7 +30,7 @@ from payk.web.admin.configured import Force, Limit, not_found
 from payk.web.admin.given import Given
 from payk.web.admin.management import Known, Management, Name, Parts
 from payk.web.admin.times import moment
-from payk.web.problems import Problem
+from payk.web.problems import RETRY_AFTER, Problem
 
 __all__ = ["router"]
 
@@ -147,16 +149,23 @@ async def release_hold(caller: Known, parts: Parts, hold_id: int) -> None:
 async def cancel_waiting(caller: Known, parts: Parts, choice: Choice) -> Cancellation:
     """Delete what waits and no operator can have, up to now: first it is held, so that none of it leaves meanwhile."""
     caller.check(Permission.CONTROL_TRAFFIC)
-    counts: Counts = await cancel(
-        parts.db,
-        choice.chosen(),
-        parts.receipt_wait,
-        author=caller.author,
-        actor=caller.actor,
-        reason=choice.reason,
-        on_ended=parts.outcome_log.on_ended,
-        timeout=CANCEL_PATIENCE,
-    )
+    try:
+        counts: Counts = await cancel(
+            parts.db,
+            choice.chosen(),
+            parts.receipt_wait,
+            author=caller.author,
+            actor=caller.actor,
+            reason=choice.reason,
+            on_ended=parts.outcome_log.on_ended,
+            timeout=CANCEL_PATIENCE,
+        )
+    except OutcomeUnknown as error:
+        detail = (
+            "The connection to the store was lost amid it. What is cancelled stays so, and a hold that cancels stands"
+            " among the holds and goes on by itself; where there is none, nothing was begun."
+        )
+        raise Problem(Code.OUTCOME_UNKNOWN, detail, retry_after=RETRY_AFTER) from error
     return Cancellation(cancelled=counts.cancelled, too_late=counts.too_late, done=counts.done)
 
 
