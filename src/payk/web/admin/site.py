@@ -73,6 +73,7 @@ _REFUSALS: dict[int | str, dict[str, Any]] = {
         413: "The body is too large.",
         429: "Too many attempts, or an earlier report of the caller is still being made.",
         503: "The database cannot be reached, or too many reports are being made; Detail says what stays, if anything.",
+        504: "The connection to the database was lost while it confirmed: it may be done, or not.",
     }.items()
 }
 
