@@ -58,8 +58,8 @@ ROOT = "/api/admin/v1"
 PATIENCE = 120.0
 """Seconds for one answer: a cancel, or a file of 100,000 senders."""
 PAGE = 1_000
-_NOBODY_ASKED = frozenset({408, 503})
-"""Statuses that are no answer of the centre: it did not get the request whole, or has no database."""
+_NO_ANSWER = frozenset({408, 503, 504})
+"""Statuses that are no answer of the centre: it did not get the request whole, has no database, or lost it."""
 WIDE = 250
 """Columns where no terminal has to hold the rows."""
 
@@ -271,8 +271,8 @@ def _answer(response: httpx.Response, options: Mapping[str, str] | None = None, 
         lines = [f"{response.request.url.path}: the server has nothing there; it is of another version"]
     for line in lines:
         print(f"payk: {printable(line.replace('?force=true', '--force'))}", file=sys.stderr)
-    nobody = response.status_code in _NOBODY_ASKED or problem.get("MessageResult") == "PathNotFound"
-    raise typer.Exit(2 if nobody else refused)
+    unanswered = response.status_code in _NO_ANSWER or problem.get("MessageResult") == "PathNotFound"
+    raise typer.Exit(2 if unanswered else refused)
 
 
 class _Told(dict[str, Any]):
