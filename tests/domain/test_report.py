@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
@@ -31,12 +32,14 @@ def test_periods_follow_each_other_and_their_buckets_cover_each_quarter_once(
     assert found[-1].ends == end
     assert all(one.ends == two.begins for one, two in pairwise(found))
     at = begin.astimezone(UTC)
-    for each in sorted(ranges(found), key=lambda each: each.low):
+    begun = [period.begins.astimezone(UTC) for period in found]
+    for each in ranges(found):
         assert each.low == at
         assert (each.high - each.low) % WIDTH[each.span] == timedelta()
         assert (each.low - datetime(2000, 1, 1, tzinfo=UTC)) % WIDTH[each.span] == timedelta()
-        assert found[each.period].begins <= each.low
-        assert each.high <= found[each.period].ends
+        for bucket in range((each.high - each.low) // WIDTH[each.span]):  # none of them in two periods
+            low = each.low + bucket * WIDTH[each.span]
+            assert low + WIDTH[each.span] <= found[bisect_right(begun, low) - 1].ends
         at = each.high
     assert at == end.astimezone(UTC)
 
@@ -71,6 +74,10 @@ def test_a_month_of_utc_is_days_and_one_of_dushanbe_needs_hours_at_its_ends() ->
     five = timedelta(hours=5)
     _, _, [month] = periods(begins - five, ends - five, ZoneInfo("Asia/Dushanbe"), NOW, Dimension.MONTH)
     assert [each.span for each in ranges([month])] == [Span.HOUR, Span.DAY, Span.HOUR]
+    for name in ("Day", "Hour"):
+        [dimension] = read_dimensions(name)
+        _, _, found = periods(begins - five, ends - five, ZoneInfo("Asia/Dushanbe"), NOW, dimension)
+        assert [(each.span, each.low, each.high) for each in ranges(found)] == [(Span.HOUR, begins - five, ends - five)]
 
 
 def test_without_times_it_is_the_last_thirty_days() -> None:

@@ -556,7 +556,10 @@ async def test_days_are_those_of_the_zone(scene: Scene) -> None:
     assert await totals("Asia/Kolkata") == [(this, 1), (after, 2)]
 
 
-async def test_filters(scene: Scene) -> None:
+@pytest.mark.parametrize("keys", [0, 1, 20_000])
+async def test_filters(scene: Scene, monkeypatch: pytest.MonkeyPatch, keys: int) -> None:
+    """However many keys are looked for one by one."""
+    monkeypatch.setattr("payk.store.reports.KEYS_MAX", keys)
     await scene.accept(2, label="sale", sender="AlifBank")
     await scene.accept(3, label=None, sender="AlifSarmoya", sms_type=SmsType.OTP)
     await folded(scene.db)
@@ -656,6 +659,74 @@ async def test_a_report_of_many_rows_is_read_row_by_row(scene: Scene) -> None:
     finally:
         tracemalloc.stop()
     assert peak < 8_000_000
+
+
+async def peak_of(db: Database, asked: ReportAsked, of: Any) -> tuple[int, int]:
+    """How many rows a report has, and how much memory it took in Python at most."""
+    tracemalloc.start()
+    try:
+        async with aclosing(read_report(db, asked, of, timeout=180.0)) as rows:
+            return len([None async for _ in rows]), tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+async def test_a_filtered_report_has_no_list_of_all_keys_in_memory(scene: Scene) -> None:
+    await many_labels(scene, 100_000)
+    now = datetime.now(UTC)
+    begin, end, of = periods(now - timedelta(days=40), now + timedelta(hours=1), UTC_ZONE, now, None)
+    rows, peak = await peak_of(scene.db, ReportAsked((), begin, end, client_id=scene.client), of)
+    assert rows == 1
+    assert peak < 2_000_000
+
+
+async def work(scene: Scene, query: str, values: str) -> float:
+    """How many rows the steps of a query of reports had to do with at most, and passed over."""
+    await scene.execute("vacuum analyze")
+    connection = await scene.db.dedicated()
+    await connection.execute("set plan_cache_mode = force_custom_plan")
+    await connection.execute(f"prepare asked as {sql(query)}")
+    plan = [row[0] for row in await connection.fetch(f"explain (analyze, costs off) execute asked ({values})")]
+    connection.terminate()
+    steps = [
+        (float(rows) * float(loops)) for line in plan for rows, loops in re.findall(r"rows=([\d.]+) loops=(\d+)", line)
+    ]
+    over = [float(rows) for line in plan for rows in re.findall(r"Rows Removed by [A-Za-z ]+: ([\d.]+)", line)]
+    return max([*steps, *over])
+
+
+async def many_labels_of_two_days(scene: Scene) -> None:
+    """Counts of 1,990 labels of yesterday, and of ten of the day before."""
+    await many_labels(scene, 2_000)
+    for table in ("report_count", "report_failure"):
+        await scene.execute(
+            f"update {table} set began = began - interval '1 day'"
+            " where key_id in (select key_id from report_key order by key_id limit 10)"
+        )
+
+
+@pytest.mark.parametrize("query", ["reports.read_counts", "reports.read_failures"])
+@pytest.mark.parametrize("by_key", [False, True])
+async def test_a_filtered_report_of_a_day_costs_what_the_day_has(scene: Scene, query: str, by_key: bool) -> None:
+    await many_labels_of_two_days(scene)
+    keys = ",".join(map(str, sorted(await keys_of(scene))[:30]))
+    day = "date_trunc('day', now(), 'UTC') - interval '2 days'"
+    time = f"'{{2}}', array[{day}], array[{day} + interval '1 day'], array[{day}]"
+    filters = f"{scene.client}, null, null, null, null, null"
+    assert await work(scene, query, f"{time}, {f'array[{keys}]' if by_key else 'null'}, '{{label}}', {filters}") <= 30
+
+
+async def test_what_a_filter_leaves_is_the_same_by_key_and_by_time(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await many_labels_of_two_days(scene)
+    for filters in ({"client_id": scene.client}, {"sender": "alifbank"}, {"label": "a7"}, {"sms_type": SmsType.OTP}):
+        both = []
+        for keys in (20_000, 0):
+            monkeypatch.setattr("payk.store.reports.KEYS_MAX", keys)
+            both.append(await report(scene.db, Dimension.SMS_LABEL, Dimension.DAY, **filters))
+        assert both[0] == both[1]
+        assert len(both[0]) == (0 if "sms_type" in filters else 1 if "label" in filters else 2_000)
 
 
 async def test_a_report_of_too_many_rows_is_refused_before_the_first_one(
@@ -951,6 +1022,13 @@ async def test_labels_of_late(scene: Scene) -> None:
     everybody = [(seen.client, seen.label, seen.messages) for seen in await recent_labels(scene.db, None, since, 10)]
     assert everybody == [("other", "welcome", 3), ("demo", "sale", 2)]
     assert [seen.label for seen in await recent_labels(scene.db, scene.client, since, 10)] == ["sale"]
+
+
+# -- keys that nothing is counted under
+
+
+async def keys_of(scene: Scene) -> set[int]:
+    return set(await scene.value("select coalesce(array_agg(key_id), '{}') from report_key"))
 
 
 # -- bins

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from enum import IntEnum, StrEnum
 from typing import Final
@@ -90,12 +90,11 @@ class Period:
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """Buckets of one width, from `low` to before `high` (UTC), that belong to a period, by its place."""
+    """Buckets of one width, from `low` to before `high` (UTC)."""
 
     span: Span
     low: datetime
     high: datetime
-    period: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,24 +235,31 @@ def _on_quarter(moment: datetime, *, up: bool = False) -> datetime:
 
 
 def ranges(of: Sequence[Period]) -> list[Range]:
-    """The buckets that make up periods: the widest that fit, none of them in two periods."""
+    """The buckets that make up periods, which follow each other: the widest that fit, none of them in two periods.
+
+    In order of time, in as few ranges as that takes: what is next to each other and of one width is one.
+    """
     found: list[Range] = []
-    for place, period in enumerate(of):
-        found += _ranges(_utc(period.begins), _utc(period.ends), Span.DAY, place)
+    for period in of:
+        for each in _ranges(_utc(period.begins), _utc(period.ends), Span.DAY):
+            if found and (found[-1].span, found[-1].high) == (each.span, each.low):
+                found[-1] = replace(found[-1], high=each.high)
+            else:
+                found.append(each)
     return found
 
 
-def _ranges(low: datetime, high: datetime, span: Span, place: int) -> Iterator[Range]:
+def _ranges(low: datetime, high: datetime, span: Span) -> Iterator[Range]:
     if low >= high:
         return
     if span is Span.QUARTER:
-        yield Range(span, low, high, place)
+        yield Range(span, low, high)
         return
     width, narrower = _WIDTH[span], Span(span - 1)
     first, last = low + (_EPOCH - low) % width, high - (high - _EPOCH) % width
     if first >= last:
-        yield from _ranges(low, high, narrower, place)
+        yield from _ranges(low, high, narrower)
         return
-    yield from _ranges(low, first, narrower, place)
-    yield Range(span, first, last, place)
-    yield from _ranges(last, high, narrower, place)
+    yield from _ranges(low, first, narrower)
+    yield Range(span, first, last)
+    yield from _ranges(last, high, narrower)

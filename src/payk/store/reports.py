@@ -48,6 +48,8 @@ ROWS_MAX: Final = 500_000
 LOOKS_MAX: Final = 100_000
 """Messages of a label that are looked at one by one, where counts do not tell it apart from others."""
 PREFETCH: Final = 2_000
+KEYS_MAX: Final = 20_000
+"""Keys of a filter whose counts are looked for key by key; for more, all counts of the time are gone through."""
 """Rows that come at a time."""
 FOLD_PATIENCE: Final = 1.0
 """Seconds that the progress of a label waits for whoever folds just now."""
@@ -221,9 +223,9 @@ async def read_report(
     filters = _filters(asked, names)
     async with db.transaction(timeout) as connection:
         await connection.execute(sql("reports.snapshot"))
-        await connection.execute(sql("reports.plan_for_much"))
+        await connection.execute(sql("reports.plan_anew"))
         arguments = await _arguments(connection, asked, periods, filters)
-        claimed = await _claimed(connection, asked, periods, arguments[-2])
+        claimed = await _claimed(connection, asked, periods, filters)
         failures = _Side(aiter(connection.cursor(sql("reports.read_failures"), *arguments, prefetch=PREFETCH)))
         rows = 0
         async for row in connection.cursor(sql("reports.read_counts"), *arguments, prefetch=PREFETCH):
@@ -245,7 +247,7 @@ async def _names(connection: Connection) -> _Names:
 
 
 def _filters(asked: ReportAsked, names: _Names) -> tuple[object, ...]:
-    """Those of the query that chooses keys."""
+    """Those of the queries."""
     operator = _number("Operator", asked.operator, names.operators)
     routes = None
     if asked.route is not None:
@@ -260,11 +262,22 @@ async def _arguments(
     connection: Connection, asked: ReportAsked, periods: Sequence[Period], filters: tuple[object, ...]
 ) -> tuple[object, ...]:
     """Of the queries that read counts."""
-    given = columns((int(r.span), r.low, r.high, r.period) for r in ranges(periods))
+    given = columns((int(r.span), r.low, r.high) for r in ranges(periods))
     keys: list[int] | None = None
     if any(value is not None for value in filters):
-        keys = [row[0] for row in await connection.fetch(sql("reports.choose_keys"), *filters)]
-    return (*given, keys, [_DIMENSIONS[dimension] for dimension in asked.group_by if dimension in _DIMENSIONS])
+        chosen = await connection.fetchrow(sql("reports.choose_keys"), *filters, KEYS_MAX)
+        assert chosen is not None  # it is one row
+        keys = chosen["keys"] if chosen["looked_at"] <= KEYS_MAX else None
+    return (*given, _begins(periods), keys, list(_grouped(asked)), *filters)
+
+
+def _begins(periods: Sequence[Period]) -> list[datetime]:
+    return [period.begins.astimezone(UTC) for period in periods]
+
+
+def _grouped(asked: ReportAsked) -> set[str]:
+    """By what it is grouped beside time, as the queries name it."""
+    return {_DIMENSIONS[dimension] for dimension in asked.group_by if dimension in _DIMENSIONS}
 
 
 class _Claimed(NamedTuple):
@@ -278,12 +291,11 @@ _NONE_CLAIMED: Final = _Claimed(0, 0)
 
 
 async def _claimed(
-    connection: Connection, asked: ReportAsked, periods: Sequence[Period], keys: object
+    connection: Connection, asked: ReportAsked, periods: Sequence[Period], filters: tuple[object, ...]
 ) -> dict[tuple[Any, ...], _Claimed]:
     """What is being handed over, by the columns that say of what a row is."""
-    rows = await connection.fetch(sql("reports.read_claimed"), asked.begins, asked.ends, keys)
-    begins = [period.begins.astimezone(UTC) for period in periods]
-    grouped = {_DIMENSIONS[dimension] for dimension in asked.group_by if dimension in _DIMENSIONS}
+    rows = await connection.fetch(sql("reports.read_claimed"), asked.begins, asked.ends, *filters)
+    begins, grouped = _begins(periods), _grouped(asked)
     found: dict[tuple[Any, ...], _Claimed] = {}
     for bucket, client_id, label, other, sender, sms_type, operator_id, queue_id, messages, parts in rows:
         place = (
@@ -484,7 +496,7 @@ async def recent_labels(
     """The labels of a client (None = of all) whose messages came since then, newest first."""
     async with db.transaction(timeout) as connection:
         await connection.execute(sql("reports.snapshot"))
-        await connection.execute(sql("reports.plan_for_much"))
+        await connection.execute(sql("reports.plan_anew"))
         names = await _names(connection)
         rows = await connection.fetch(sql("reports.labels_of"), client_id, since, limit)
     return [

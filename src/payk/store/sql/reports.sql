@@ -206,9 +206,10 @@ delete from report_label where day < (now() - make_interval(days => $1::integer)
 -- How many these were.
 delete from report_label_count where day < (now() - make_interval(days => $1::integer))::date;
 
--- name: plan_for_much
--- A report reads many rows at once: what serves the look-ups of the other verbs would not do.
-select set_config('enable_hashjoin', 'on', true), set_config('plan_cache_mode', 'force_custom_plan', true);
+-- name: plan_anew
+-- What this transaction asks is planned for its values, and for the tables as large as they are now: reports ask for one
+-- row or a million by the same words, and the plans that serve the other verbs are kept from whenever they were made.
+select set_config('plan_cache_mode', 'force_custom_plan', true);
 
 -- name: snapshot
 -- All that this transaction reads is of one instant.
@@ -216,20 +217,33 @@ set transaction isolation level repeatable read, read only;
 
 -- name: choose_keys
 -- The keys that a filter leaves: $1 client, $2 label ('' = none), $3 sender, $4 type, $5 operator, $6 queues; null = any.
-select key_id from report_key
-where ($1::integer is null or client_id = $1)
-  and ($2::text is null or label = $2 and not other)
-  and ($3::text is null or lower(sender) = lower($3))
-  and ($4::smallint is null or sms_type = $4)
-  and ($5::integer is null or operator_id = $5)
-  and ($6::integer[] is null or queue_id = any($6));
+-- With how many were looked at for that: those of the client and label, client by client, up to one more than $7.
+with looked_at as materialized (
+    select k.*
+    from (select client_id from client where $1::integer is null or client_id = $1) n
+    cross join lateral (
+        select * from report_key o
+        where o.client_id = n.client_id and ($2::text is null or o.label = $2 and not o.other)
+        limit $7::integer + 1
+    ) k
+    limit $7 + 1
+)
+select count(*) as looked_at,
+       coalesce(array_agg(key_id) filter (where
+           ($3::text is null or lower(sender) = lower($3)) and ($4::smallint is null or sms_type = $4)
+           and ($5::integer is null or operator_id = $5) and ($6::integer[] is null or queue_id = any($6))
+       ), '{}') as keys
+from looked_at;
 
 -- name: read_counts
--- The counts of ranges ($1 span, $2 from, $3 to before, $4 the period each belongs to), of the keys $5 (null = all), by
--- period and by what $6 names of client, label, sender, type, operator, route. Histograms as payk.domain.latency reads
--- them. Each row tells how many there are, so that too many are refused at the first one. Texts are in the order of
--- Python's, which read_failures is merged in.
-select r.period, case when 'client' = any($6::text[]) then k.client_id end as client_id,
+-- The counts of ranges ($1 span, $2 from, $3 to before), by periods (that begin at $4, the first one with the first range)
+-- and by what $6 names of client, label, sender, type, operator, route: those of the keys $5, each looked for in each
+-- range; without them (null) all counts of the ranges whose keys the filters $7 to $12 leave, as choose_keys has them.
+-- Histograms as payk.domain.latency reads them. Each row tells how many there are, so that too many are refused at the
+-- first one. Texts are in the order of Python's, which read_failures is merged in.
+-- Each range by the index, and not all of a span for each; and each count's key by its own, however many keys there are.
+select width_bucket(c.began, $4::timestamptz[]) - 1 as period,
+       case when 'client' = any($6::text[]) then k.client_id end as client_id,
        case when 'label' = any($6) then k.label end collate "C" as label, 'label' = any($6) and k.other as other,
        case when 'sender' = any($6) then k.sender end collate "C" as sender,
        case when 'type' = any($6) then k.sms_type end as sms_type,
@@ -241,40 +255,68 @@ select r.period, case when 'client' = any($6::text[]) then k.client_id end as cl
        sum(p4)::bigint as p4, sum(p5)::bigint as p5, sum(p6)::bigint as p6, sum(p7)::bigint as p7, sum(p8)::bigint as p8,
        sum(price)::bigint as price, sum(submit_times)::text as submit_times, sum(deliver_times)::text as deliver_times,
        count(*) over () as rows
-from unnest($1::smallint[], $2::timestamptz[], $3::timestamptz[], $4::integer[]) as r (span, low, high, period)
+from unnest($1::smallint[], $2::timestamptz[], $3::timestamptz[]) as r (span, low, high)
 cross join lateral (
     select * from report_count n
-    where n.span = r.span and n.began >= r.low and n.began < r.high and ($5::integer[] is null or n.key_id = any($5))
-    offset 0  -- each range by the index, and not all of a span for each
+    where $5::integer[] is null and n.span = r.span and n.began >= r.low and n.began < r.high
+    union all
+    select n.* from unnest($5) as g (key_id) cross join lateral (
+        select * from report_count o
+        where o.key_id = g.key_id and o.span = r.span and o.began >= r.low and o.began < r.high
+        offset 0
+    ) n
+    offset 0
 ) c
-join report_key k using (key_id)
+cross join lateral (
+    select * from report_key n
+    where n.key_id = c.key_id
+      and ($7::integer is null or n.client_id = $7) and ($8::text is null or n.label = $8 and not n.other)
+      and ($9::text is null or lower(n.sender) = lower($9)) and ($10::smallint is null or n.sms_type = $10)
+      and ($11::integer is null or n.operator_id = $11) and ($12::integer[] is null or n.queue_id = any($12))
+    offset 0
+) k
 group by 1, 2, 3, 4, 5, 6, 7, 8
 having sum(m0 + m1 + m2 + m3 + m4 + m5 + m6 + m7 + m8) > 0
 order by 1, 2, 3, 4, 5, 6, 7, 8;
 
 -- name: read_failures
 -- The failures of the same, in the same order.
-select r.period, case when 'client' = any($6::text[]) then k.client_id end as client_id,
+select width_bucket(f.began, $4::timestamptz[]) - 1 as period,
+       case when 'client' = any($6::text[]) then k.client_id end as client_id,
        case when 'label' = any($6) then k.label end collate "C" as label, 'label' = any($6) and k.other as other,
        case when 'sender' = any($6) then k.sender end collate "C" as sender,
        case when 'type' = any($6) then k.sms_type end as sms_type,
        case when 'operator' = any($6) then k.operator_id end as operator_id,
        case when 'route' = any($6) then k.queue_id end as queue_id,
        f.state, f.reason, sum(f.messages)::bigint as messages
-from unnest($1::smallint[], $2::timestamptz[], $3::timestamptz[], $4::integer[]) as r (span, low, high, period)
+from unnest($1::smallint[], $2::timestamptz[], $3::timestamptz[]) as r (span, low, high)
 cross join lateral (
     select * from report_failure n
-    where n.span = r.span and n.began >= r.low and n.began < r.high and ($5::integer[] is null or n.key_id = any($5))
+    where $5::integer[] is null and n.span = r.span and n.began >= r.low and n.began < r.high
+    union all
+    select n.* from unnest($5) as g (key_id) cross join lateral (
+        select * from report_failure o
+        where o.key_id = g.key_id and o.span = r.span and o.began >= r.low and o.began < r.high
+        offset 0
+    ) n
     offset 0
 ) f
-join report_key k using (key_id)
+cross join lateral (
+    select * from report_key n
+    where n.key_id = f.key_id
+      and ($7::integer is null or n.client_id = $7) and ($8::text is null or n.label = $8 and not n.other)
+      and ($9::text is null or lower(n.sender) = lower($9)) and ($10::smallint is null or n.sms_type = $10)
+      and ($11::integer is null or n.operator_id = $11) and ($12::integer[] is null or n.queue_id = any($12))
+    offset 0
+) k
 group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
 having sum(f.messages) > 0
 order by 1, 2, 3, 4, 5, 6, 7, 8, messages desc, f.state, f.reason;
 
 -- name: read_claimed
--- What is being handed over just now of messages accepted from $1 to before $2, of the keys $3 (null = all), in buckets: it
--- is counted as None, for no claim writes to its record, and is Enroute. Few are claimed at a time, and each is looked up.
+-- What is being handed over just now of messages accepted from $1 to before $2, of keys that the filters $3 to $8
+-- leave (as choose_keys has them), in buckets: it is counted as None, for no claim writes to its record, and is Enroute.
+-- Few are claimed at a time, and each is looked up.
 with claimed as materialized (
     select report_bucket(m.accepted_at) as bucket, m.client_id, m.queue_id, coalesce(m.operator_id, 0) as operator_id,
            m.sms_type, m.sender, coalesce(m.label, '') as label, count(*) as messages, sum(m.parts)::bigint as parts
@@ -298,7 +340,9 @@ cross join lateral (
       and n.operator_id = c.operator_id and n.sms_type = c.sms_type and n.sender = c.sender and n.other = b.other
     offset 0
 ) k
-where $3::integer[] is null or k.key_id = any($3)
+where ($3::integer is null or k.client_id = $3) and ($4::text is null or k.label = $4 and not k.other)
+  and ($5::text is null or lower(k.sender) = lower($5)) and ($6::smallint is null or k.sms_type = $6)
+  and ($7::integer is null or k.operator_id = $7) and ($8::integer[] is null or k.queue_id = any($8))
 group by 1, 2, 3, 4, 5, 6, 7, 8;
 
 -- name: names
