@@ -464,6 +464,54 @@ async def test_a_report_of_a_label_that_is_not_told_apart_is_refused(scene: Scen
         assert [row.total async for row in rows] == [2]
 
 
+async def early_and_late(scene: Scene) -> None:
+    """Yesterday `early` and `late` have 5 messages each, told apart; today `late` has 2 more, which are not, and there
+    are 2 of other labels. Ids are in the order of time."""
+    few = Labels(of_all=2, of_client=2)
+    for label in ("early", "late"):
+        await scene.accept(5, label=label)
+    await scene.execute("update message set accepted_at = accepted_at - interval '1 day'")
+    await fold(scene.db, few)
+    for table in ("report_label", "report_label_count"):  # as if they had never been of today
+        await scene.execute(f"delete from {table} where day = (now() at time zone 'UTC')::date")
+    for label in ("first", "second"):
+        await scene.accept(1, label=label)
+        await fold(scene.db, few)
+    await scene.accept(2, label="late")
+    await fold(scene.db, few)
+
+
+async def of_today(scene: Scene, label: str) -> list[int]:
+    now = datetime.now(UTC)
+    begin, end, of = periods(now.replace(hour=0, minute=0), now + timedelta(hours=1), UTC_ZONE, now, None)
+    asked = ReportAsked((), begin, end, client_id=scene.client, label=label)
+    async with aclosing(read_report(scene.db, asked, of)) as rows:
+        return [row.total async for row in rows]
+
+
+async def test_messages_of_days_that_are_not_asked_for_do_not_hide_those_of_one_that_is(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More than are looked at have the label, and the index gives the oldest ones first."""
+    await early_and_late(scene)
+    for most in (10, 5, 4, 3):
+        monkeypatch.setattr("payk.store.reports.LOOKS_MAX", most)
+        with pytest.raises(ReportRefused, match="counted among other labels"):
+            await of_today(scene, "late")
+
+
+async def test_where_too_many_messages_would_have_to_be_looked_at_a_label_is_refused(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await early_and_late(scene)
+    monkeypatch.setattr("payk.store.reports.LOOKS_MAX", 4)  # as many as came today, but for yesterday's within a minute
+    await scene.execute("update message set accepted_at = accepted_at - interval '1 day' where label = 'early'")
+    assert await of_today(scene, "early") == []
+    monkeypatch.setattr("payk.store.reports.LOOKS_MAX", 3)
+    with pytest.raises(ReportRefused, match="may be counted among other labels"):
+        await of_today(scene, "early")
+
+
 # -- what a report says
 
 

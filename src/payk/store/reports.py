@@ -27,6 +27,7 @@ from payk.store.errors import StoreBusy
 from payk.store.holds import holds_in_force
 from payk.store.queries import sql
 from payk.store.report_folding import BATCH, fold
+from payk.store.search import ID_SLACK
 
 __all__ = [
     "SHARES",
@@ -214,12 +215,13 @@ async def read_report(
     # Refused before the transaction and behind it: what is raised amid one costs its connection.
     async with db.connection(timeout) as connection:
         names = await _names(connection)
-        if asked.label and await connection.fetchval(
-            sql("reports.is_beyond"), asked.client_id, asked.label, asked.begins, asked.ends, LOOKS_MAX
-        ):
-            raise ReportRefused(
-                "SmsLabel", "on some of these days it is counted among other labels; see how it stands, or its messages"
-            )
+        is_beyond = await _is_beyond(connection, asked)
+    if is_beyond is not False:
+        raise ReportRefused(
+            "SmsLabel",
+            f"on some of these days it {'is' if is_beyond else 'may be'} counted among other labels; see how it stands,"
+            " or its messages",
+        )
     filters = _filters(asked, names)
     async with db.transaction(timeout) as connection:
         await connection.execute(sql("reports.snapshot"))
@@ -244,6 +246,17 @@ async def _names(connection: Connection) -> _Names:
     for kind, number, name in await connection.fetch(sql("reports.names")):
         of[kind][number] = name
     return names
+
+
+async def _is_beyond(connection: Connection, asked: ReportAsked) -> bool | None:
+    """Whether the label that is asked for is on some of its days counted among others; None where nobody knows, for
+    that was to be found among more than LOOKS_MAX messages.
+    """
+    if not asked.label:
+        return False
+    given = (asked.client_id, asked.label, asked.begins, asked.ends, LOOKS_MAX, ID_SLACK)
+    found: bool | None = await connection.fetchval(sql("reports.is_beyond"), *given)
+    return found
 
 
 def _filters(asked: ReportAsked, names: _Names) -> tuple[object, ...]:

@@ -409,8 +409,9 @@ select (select count(*) from looked_at) as looked_at, f.sms_type, f.state, f.rea
 from (select 1) one left join found f on true;
 
 -- name: is_beyond
--- Whether label $2 of client $1 (null = of any) has messages among $5 that are looked at, accepted from $3 to before $4,
--- on a day on which it is not told apart from others.
+-- Whether label $2 of client $1 (null = of any) has messages, accepted from $3 to before $4, on a day on which it is not
+-- told apart from others; null where nobody knows. Up to $5 messages of the label are looked at; where there are more of a
+-- client, up to $5 of whatever label that came on such days, by their ids, with $6 seconds to either side (search.id_range).
 with untold as materialized (
     select distinct k.client_id, (c.began at time zone 'UTC')::date as day
     from client n
@@ -420,15 +421,40 @@ with untold as materialized (
     where ($1::integer is null or n.client_id = $1)
       and not exists (select from report_label l where l.day = (c.began at time zone 'UTC')::date
                       and l.client_id = n.client_id and l.label = $2)
-)
-select exists (
-    select from (select distinct client_id from untold) n
+), by_label as materialized (
+    select n.client_id, l.looked_at, l.found
+    from (select distinct client_id from untold) n
     cross join lateral (
-        select message_id, accepted_at from message m where m.client_id = n.client_id and m.label = $2 limit $5
+        select count(*) as looked_at,
+               bool_or(m.accepted_at >= $3 and m.accepted_at < $4
+                       and m.message_id >= (select counted_from from report_start)
+                       and (m.client_id, (m.accepted_at at time zone 'UTC')::date) in (select client_id, day from untold)
+               ) as found
+        from (select client_id, message_id, accepted_at from message o
+              where o.client_id = n.client_id and o.label = $2 limit $5::integer + 1) m
+    ) l
+), by_id as materialized (
+    select m.* from by_label l
+    join untold u on u.client_id = l.client_id
+    cross join lateral (
+        select message_id_at(greatest($3, u.day::timestamp at time zone 'UTC') - make_interval(secs => $6)) as low,
+               message_id_at(least($4, (u.day + 1)::timestamp at time zone 'UTC') + make_interval(secs => $6)) as high
+        offset 0
+    ) b
+    cross join lateral (
+        select client_id, message_id, accepted_at, label from message o
+        where (o.client_id, o.message_id) >= (u.client_id, b.low) and (o.client_id, o.message_id) < (u.client_id, b.high)
+        order by o.client_id, o.message_id limit $5 + 1
     ) m
-    where m.accepted_at >= $3 and m.accepted_at < $4 and m.message_id >= (select counted_from from report_start)
-      and (n.client_id, (m.accepted_at at time zone 'UTC')::date) in (select client_id, day from untold)
-);
+    where l.looked_at > $5 and not l.found
+    limit $5 + 1
+)
+select case when exists (select from by_label where found)
+              or exists (select from by_id where label = $2 and accepted_at >= $3 and accepted_at < $4
+                         and message_id >= (select counted_from from report_start)
+                         and (client_id, (accepted_at at time zone 'UTC')::date) in (select client_id, day from untold))
+            then true
+            when (select count(*) from by_id) <= $5 then false end;
 
 -- name: label_due_of
 -- How many messages of a label are due at a later minute, and the last one.
