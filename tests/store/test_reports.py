@@ -1072,6 +1072,42 @@ async def test_labels_of_late(scene: Scene) -> None:
     assert [seen.label for seen in await recent_labels(scene.db, scene.client, since, 10)] == ["sale"]
 
 
+async def test_labels_of_late_are_those_of_the_last_days_that_there_is_room_for(scene: Scene) -> None:
+    for label, count, days in (
+        ("old", 9, 3),
+        ("small", 1, 1),
+        ("large", 2, 1),
+        ("new", 1, 0),
+        ("old", 1, 0),
+        ("no", 9, 40),
+    ):
+        ids = await scene.accept(count, label=label)
+        await scene.execute(
+            "update message set accepted_at = accepted_at - make_interval(days => $2) where message_id = any($1)",
+            ids,
+            days,
+        )
+    await folded(scene.db)
+    since = datetime.now(UTC) - timedelta(days=31)
+    expected = [("old", 10), ("new", 1), ("large", 2), ("small", 1)]
+    for limit in (9, 4, 3, 2):
+        found = await recent_labels(scene.db, scene.client, since, limit)
+        assert [(seen.label, seen.messages) for seen in found] == expected[:limit]
+        assert found[0].last_at.date() == datetime.now(UTC).date()
+
+
+async def test_labels_of_late_cost_what_their_day_has(scene: Scene) -> None:
+    await many_labels_of_two_days(scene)
+    await scene.execute(
+        "insert into report_label select distinct (began at time zone 'UTC')::date, client_id, label"
+        " from report_count join report_key using (key_id)"
+    )
+    for client in ("null", str(scene.client)):
+        assert await work(scene, "reports.labels_on", f"{client}, (now() at time zone 'UTC')::date - 2, 1000") <= 10
+    values = f"array[{scene.client}], array['a7'], now() - interval '9 days'"
+    assert await work(scene, "reports.label_totals", values) <= 1
+
+
 # -- keys that nothing is counted under
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
@@ -48,9 +48,9 @@ ROWS_MAX: Final = 500_000
 """Rows of a report."""
 LOOKS_MAX: Final = 100_000
 """Messages of a label that are looked at one by one, where counts do not tell it apart from others."""
-PREFETCH: Final = 2_000
 KEYS_MAX: Final = 20_000
 """Keys of a filter whose counts are looked for key by key; for more, all counts of the time are gone through."""
+PREFETCH: Final = 2_000
 """Rows that come at a time."""
 FOLD_PATIENCE: Final = 1.0
 """Seconds that the progress of a label waits for whoever folds just now."""
@@ -506,16 +506,40 @@ def _covers(hold: Hold, row: _Row) -> bool:
 async def recent_labels(
     db: Database, client_id: int | None, since: datetime, limit: int, *, timeout: float = 10.0
 ) -> list[LabelSeen]:
-    """The labels of a client (None = of all) whose messages came since then, newest first."""
+    """The labels of a client (None = of all) that had messages on days (UTC) since then, newest first.
+
+    Of a day that has more than there is room for, those that had most messages on it.
+    """
     async with db.transaction(timeout) as connection:
         await connection.execute(sql("reports.snapshot"))
         await connection.execute(sql("reports.plan_anew"))
         names = await _names(connection)
-        rows = await connection.fetch(sql("reports.labels_of"), client_id, since, limit)
-    return [
-        LabelSeen(
-            names.clients.get(row["client_id"], ""),
-            *(row[name] for name in ("label", "messages", "delivered", "failed", "last_at")),
-        )
-        for row in rows
+        last = await _last_days(connection, client_id, _whole_days(since, db.now()), limit)
+        totals = await connection.fetch(sql("reports.label_totals"), *columns(last, width=2), since)
+    days = list(last.items())
+    seen = [
+        LabelSeen(names.clients.get(client, ""), label, row["messages"], row["delivered"], row["failed"], day)
+        for row in totals
+        for (client, label), day in [days[row["place"]]]
     ]
+    return sorted(seen, key=lambda each: (-each.last_at.timestamp(), -each.messages, each.client, each.label))
+
+
+def _whole_days(since: datetime, until: datetime) -> list[datetime]:
+    """The beginnings of days (UTC) from `since` to `until`, the last one first."""
+    last = until.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    return [last - timedelta(days=back) for back in range((last - since) // timedelta(days=1) + 1)]
+
+
+async def _last_days(
+    connection: Connection, client_id: int | None, days: Iterable[datetime], limit: int
+) -> dict[tuple[int, str], datetime]:
+    """The last of these days (the newest one first) for labels by client and name, until there are `limit`."""
+    found: dict[tuple[int, str], datetime] = {}
+    for day in days:
+        for client, label in await connection.fetch(sql("reports.labels_on"), client_id, day.date(), limit):
+            if len(found) < limit:
+                found.setdefault((client, label), day)
+        if len(found) == limit:
+            break
+    return found

@@ -501,13 +501,31 @@ from since s
 left join report_pace p on p.client_id = $1 and p.label = $2 and p.minute >= date_trunc('second', s.at)
 group by s.at;
 
--- name: labels_of
--- The newest labels of a client (null = of all) since $2, $3 at most.
-select c.client_id, c.label, sum(m)::bigint as messages, sum(c.delivered)::bigint as delivered,
-       sum(c.failed)::bigint as failed, max(c.began) as last_at from (
-    select k.client_id, k.label, n.began, n.m0 + n.m1 + n.m2 + n.m3 + n.m4 + n.m5 + n.m6 + n.m7 + n.m8 as m,
-           n.m2 as delivered, n.m3 + n.m4 + n.m5 + n.m7 + n.m8 as failed
-    from report_count n join report_key k using (key_id)
-    where n.span = 2 and n.began >= $2 and k.label <> '' and ($1::integer is null or k.client_id = $1)
+-- name: labels_on
+-- The labels of a client (null = of all) that were told apart on the day $2 and had messages then, those that had most of
+-- them first, $3 at most.
+select l.client_id, l.label
+from report_label l
+cross join lateral (
+    select key_id from report_key n where n.client_id = l.client_id and n.label = l.label offset 0
+) k
+cross join lateral (
+    select m0 + m1 + m2 + m3 + m4 + m5 + m6 + m7 + m8 as messages from report_count n
+    where n.key_id = k.key_id and n.span = 2 and n.began = $2::date::timestamp at time zone 'UTC' offset 0
 ) c
-group by 1, 2 having sum(m) > 0 order by last_at desc, messages desc, 1, 2 limit $3;
+where l.day = $2 and ($1::integer is null or l.client_id = $1)
+group by 1, 2 having sum(c.messages) > 0 order by sum(c.messages) desc, 1, 2 limit $3;
+
+-- name: label_totals
+-- The messages since $3 of labels ($1 client, $2 label), with their places in the question.
+select g.ord::integer - 1 as place, sum(c.messages)::bigint as messages, sum(c.delivered)::bigint as delivered,
+       sum(c.failed)::bigint as failed
+from unnest($1::integer[], $2::text[]) with ordinality as g (client_id, label, ord)
+cross join lateral (
+    select key_id from report_key n where n.client_id = g.client_id and n.label = g.label offset 0
+) k
+cross join lateral (
+    select m0 + m1 + m2 + m3 + m4 + m5 + m6 + m7 + m8 as messages, m2 as delivered, m3 + m4 + m5 + m7 + m8 as failed
+    from report_count n where n.key_id = k.key_id and n.span = 2 and n.began >= $3 offset 0
+) c
+group by 1;
