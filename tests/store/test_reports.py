@@ -30,7 +30,7 @@ from payk.store.errors import StoreBusy
 from payk.store.holds import cancel_messages, place_hold
 from payk.store.migrations import migrate, migrations
 from payk.store.queries import sql
-from payk.store.report_folding import Labels, count_earlier, drop_empty, fold, prune_reports
+from payk.store.report_folding import Labels, count_earlier, drop_empty, drop_unused_keys, fold, prune_reports
 from payk.store.reports import Failure, ReportRow, counted_since, label_progress, read_report, recent_labels
 from payk.store.search import search_messages
 from payk.store.statuses import message_statuses
@@ -642,6 +642,7 @@ async def test_empty_counts_go_and_old_ones_too(scene: Scene) -> None:
     assert await scene.count("report_count") < before
     await assert_exact(scene)
     assert await prune_reports(scene.db, 400) == 0
+    assert await scene.count("report_key") > 0
     assert await prune_reports(scene.db, 1) > 0
     assert await report(scene.db) == []
     assert await scene.count("report_key") == 0
@@ -1113,6 +1114,42 @@ async def test_labels_of_late_cost_what_their_day_has(scene: Scene) -> None:
 
 async def keys_of(scene: Scene) -> set[int]:
     return set(await scene.value("select coalesce(array_agg(key_id), '{}') from report_key"))
+
+
+async def test_unused_keys_go_and_others_stay(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(report_folding, "ROWS", 3)
+    await many_labels(scene, 17)
+    keys = await keys_of(scene)
+    unused = set(sorted(keys)[:8:2])
+    await scene.execute("delete from report_count where key_id = any($1)", unused)
+    assert await drop_unused_keys(scene.db) == 0  # there are failures
+    await scene.execute("delete from report_failure where key_id = any($1)", [*unused, max(keys)])
+    assert await drop_unused_keys(scene.db) == len(unused)
+    assert await keys_of(scene) == keys - unused
+
+
+async def test_who_folds_does_not_wait_while_keys_are_looked_at(scene: Scene, second: Database) -> None:
+    await many_labels(scene, 17)
+    async with second.transaction() as connection:
+        await connection.execute("select pg_advisory_xact_lock(hashtext('payk.report_fold'))")
+        assert await asyncio.wait_for(drop_unused_keys(scene.db), 5) == 0
+
+
+async def test_a_key_that_came_into_use_again_stays(scene: Scene, second: Database) -> None:
+    await many_labels(scene, 2)
+    await scene.execute("delete from report_failure")
+    await scene.execute(
+        "create table again as select * from report_count where key_id = (select max(key_id) from report_key)"
+    )
+    await scene.execute("delete from report_count")
+    async with second.transaction() as connection:
+        await connection.execute("select pg_advisory_xact_lock(hashtext('payk.report_fold'))")
+        dropping = asyncio.create_task(drop_unused_keys(scene.db))
+        while not await connection.fetchval("select exists (select from pg_locks where not granted)"):
+            pass
+        await connection.execute("insert into report_count select * from again")
+    assert await dropping == 1
+    assert await scene.count("report_key") == 1
 
 
 # -- bins

@@ -20,7 +20,7 @@ from payk.store.database import Connection, Database, affected
 from payk.store.errors import StoreBusy
 from payk.store.queries import sql
 
-__all__ = ["BATCH", "LABELS", "Labels", "count_earlier", "drop_empty", "fold", "prune_reports"]
+__all__ = ["BATCH", "LABELS", "Labels", "count_earlier", "drop_empty", "drop_unused_keys", "fold", "prune_reports"]
 
 BATCH: Final = 20_000
 """Differences that are folded at a time."""
@@ -223,19 +223,33 @@ async def prune_reports(db: Database, days: int) -> int:
     dropped = 0
     for kind in ("failures", "counts"):  # failures without counts would belong to no row
         dropped += await _in_steps(db, f"reports.prune_{kind}", days)
-    while await _keys_dropped(db):
-        pass
     async with db.connection(timeout=30.0) as connection:
         await connection.execute(sql("reports.prune_labels"), days)
         await connection.execute(sql("reports.prune_label_counts"), days)
+    await drop_unused_keys(db)
     return dropped
 
 
-async def _keys_dropped(db: Database) -> bool:
-    """Drop some of the keys that nothing is counted under; whether there may be more."""
-    async with db.transaction(timeout=30.0) as connection:
-        await connection.execute(sql("reports.fold_lock"))
-        return affected(await connection.execute(sql("reports.prune_keys"), ROWS)) == ROWS
+async def drop_unused_keys(db: Database) -> int:
+    """Drop the keys that nothing is counted under; returns how many.
+
+    All keys are looked at, a few at a time, and whoever folds waits only where some are dropped: they may be in use
+    again since they were looked at, so that is seen once more.
+    """
+    dropped = 0
+    last: int | None = 0
+    while last is not None:
+        async with db.transaction(timeout=30.0) as connection:
+            await connection.execute(sql("reports.plan_anew"))
+            row = await connection.fetchrow(sql("reports.unused_keys"), last, ROWS)
+        assert row is not None  # it is one row
+        last = row["last"]
+        if row["unused"]:
+            async with db.transaction(timeout=30.0) as connection:
+                await connection.execute(sql("reports.fold_lock"))
+                await connection.execute(sql("reports.plan_anew"))
+                dropped += affected(await connection.execute(sql("reports.prune_keys"), row["unused"]))
+    return dropped
 
 
 async def _in_steps(db: Database, query: str, limit: object) -> int:

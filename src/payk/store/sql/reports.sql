@@ -190,13 +190,21 @@ delete from report_failure where ctid = any(array(
     select ctid from report_failure where span in (0, 1, 2) and began < now() - make_interval(days => $1::integer)
     limit $2));
 
+-- name: unused_keys
+-- Looks at $2 keys behind $1, one by one: the last one (null = there are no more), and those that nothing is counted under.
+select max(k.key_id) as last,
+       coalesce(array_agg(k.key_id) filter (where c.used is null and f.used is null), '{}') as unused
+from (select key_id from report_key where key_id > $1 order by key_id limit $2) k
+left join lateral (select true as used from report_count n where n.key_id = k.key_id limit 1) c on true
+left join lateral (select true as used from report_failure n where n.key_id = k.key_id limit 1) f on true;
+
 -- name: prune_keys
--- Keys that nothing is counted under, $1 at most.
+-- These keys, where nothing is counted under them still.
 delete from report_key where key_id = any(array(
-    select key_id from report_key k
-    where not exists (select from report_count c where c.key_id = k.key_id)
-      and not exists (select from report_failure f where f.key_id = k.key_id)
-    limit $1));
+    select k.key_id from unnest($1::integer[]) as k (key_id)
+    left join lateral (select true as used from report_count n where n.key_id = k.key_id limit 1) c on true
+    left join lateral (select true as used from report_failure n where n.key_id = k.key_id limit 1) f on true
+    where c.used is null and f.used is null));
 
 -- name: prune_labels
 -- Labels of days whose messages do not change any more.
