@@ -7,6 +7,7 @@ only adds. Nothing is deleted. A second run changes nothing.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Callable, Mapping
 
@@ -59,7 +60,8 @@ async def apply(
         _check(expected or {}, present)
         # Whoever is on the database itself has all that is sealed, and restores from exports of before.
         local = actor is None or actor.kind is PrincipalKind.LOCAL
-        comparison = Comparison(present, file, secret_box, takes_unbound=local)
+        # A file of thousands of clients takes seconds, and customers wait for the same loop.
+        comparison = await asyncio.to_thread(Comparison, present, file, secret_box, takes_unbound=local)
         difference = comparison.difference
         if difference and not comparison.problems:
             if accepts is not None:
@@ -81,14 +83,12 @@ async def apply(
 
 async def keep(change: RegistryChange, difference: Difference, author: str, actor: Actor | None) -> int:
     """Keep what a change does, with its author, and in the audit log; the last thing it does. Returns its version."""
-    lines = difference.as_json()
+    lines = await asyncio.to_thread(difference.as_json)
     version = await change.record(author, lines)
     who = actor or Actor(PrincipalKind.LOCAL, author)
     await change.audit(
-        [
-            AuditEntry(who, "registry.change", line["kind"], line["name"], {"version": version, **line})
-            for line in lines["changes"]
-        ]
+        AuditEntry(who, "registry.change", line["kind"], line["name"], {"version": version, **line})
+        for line in lines["changes"]
     )
     return version
 

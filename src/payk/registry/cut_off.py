@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -51,12 +52,7 @@ def _in_force(sender: Mapping[str, Any]) -> bool:
 
 
 async def _senders_in_use(change: RegistryChange, present: RegistryRows, rows: RegistryRows) -> list[str]:
-    were = {(row.client, row.name.lower()) for row in present.senders if _in_force(row.options)}
-    gone = [
-        (row.client, row.name)
-        for row in rows.senders
-        if not _in_force(row.options) and (row.client, row.name.lower()) in were
-    ]
+    gone = await asyncio.to_thread(_withdrawn, present, rows)  # there may be a hundred thousand
     if not gone:
         return []
     return [
@@ -65,15 +61,18 @@ async def _senders_in_use(change: RegistryChange, present: RegistryRows, rows: R
     ]
 
 
+def _withdrawn(present: RegistryRows, rows: RegistryRows) -> list[tuple[str, str]]:
+    """The senders, by client and name, that were in force and are no more."""
+    were = {(row.client, row.name.lower()) for row in present.senders if _in_force(row.options)}
+    return [
+        (row.client, row.name)
+        for row in rows.senders
+        if not _in_force(row.options) and (row.client, row.name.lower()) in were
+    ]
+
+
 async def _senders_narrowed(change: RegistryChange, present: RegistryRows, rows: RegistryRows) -> list[str]:
-    were = {(row.client, row.name.lower()): row.options for row in present.senders}
-    narrowed = {}
-    for row in rows.senders:
-        before, after = were.get((row.client, row.name.lower())), row.options["operators"]
-        if before is None or not after or not _in_force(before) or not _in_force(row.options):
-            continue
-        if not before["operators"] or set(before["operators"]) - set(after):
-            narrowed[row.client, row.name] = (before["operators"], after)
+    narrowed = await asyncio.to_thread(_narrowed, present, rows)
     if not narrowed:
         return []
     lost: dict[tuple[str, str], list[str]] = {}
@@ -87,6 +86,19 @@ async def _senders_narrowed(change: RegistryChange, present: RegistryRows, rows:
         f" {', '.join(map(shown, lost[client, name]))}, which would not carry it any more."
         for client, name in used
     ]
+
+
+def _narrowed(present: RegistryRows, rows: RegistryRows) -> dict[tuple[str, str], tuple[Sequence[str], Sequence[str]]]:
+    """The senders, by client and name, that operators carried which do not any more: those before, and those after."""
+    were = {(row.client, row.name.lower()): row.options for row in present.senders}
+    narrowed = {}
+    for row in rows.senders:
+        before, after = were.get((row.client, row.name.lower())), row.options["operators"]
+        if before is None or not after or not _in_force(before) or not _in_force(row.options):
+            continue
+        if not before["operators"] or set(before["operators"]) - set(after):
+            narrowed[row.client, row.name] = (before["operators"], after)
+    return narrowed
 
 
 def _carries(options: Mapping[str, Any]) -> bool:

@@ -6,8 +6,10 @@ as it would be anyway is left out.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 import tomli_w
@@ -36,23 +38,50 @@ At = TypeVar("At")
 
 async def export(db: Database, secret_box: SecretBox) -> str:
     """The registry as TOML."""
-    return tomli_w.dumps(await export_document(db, secret_box))
+    rows = await _read(db)
+    return await asyncio.to_thread(lambda: tomli_w.dumps(_document(rows, secret_box)))
 
 
 async def export_document(db: Database, secret_box: SecretBox) -> dict[str, list[dict[str, Any]]]:
     """The registry in the form of the TOML file."""
-    keys = _by(await _all(lambda after: page_of_keys(db, PAGE, after=after), 0, int), "client.key", "client")
-    senders = _by(
-        await _all(lambda after: page_of_senders(db, PAGE, after=after), ("", ""), _pair), "client.sender", "client"
+    rows = await _read(db)
+    return await asyncio.to_thread(_document, rows, secret_box)
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """All that is configured, as it is stored."""
+
+    keys: list[StoredResource]
+    senders: list[StoredResource]
+    links: list[StoredResource]
+    passwords: dict[str, bytes]
+    clients: list[StoredResource]
+    operators: list[StoredResource]
+    routes: list[StoredResource]
+
+
+async def _read(db: Database) -> _Rows:
+    return _Rows(
+        keys=await _all(lambda after: page_of_keys(db, PAGE, after=after), 0, int),
+        senders=await _all(lambda after: page_of_senders(db, PAGE, after=after), ("", ""), _pair),
+        links=await _all(lambda after: page_of_links(db, PAGE, after=after), "", str),
+        passwords=await sealed_passwords(db),
+        clients=await _all(lambda after: page_of_clients(db, PAGE, after=after), "", str),
+        operators=await _all(lambda after: page_of_operators(db, PAGE, after=after), "", str),
+        routes=await _all(lambda after: page_of_routes(db, PAGE, after=after), 0, int),
     )
-    links = _by(await _all(lambda after: page_of_links(db, PAGE, after=after), "", str), "operator.link", "operator")
-    passwords = await sealed_passwords(db)
-    clients = await _all(lambda after: page_of_clients(db, PAGE, after=after), "", str)
-    operators = await _all(lambda after: page_of_operators(db, PAGE, after=after), "", str)
-    routes = await _all(lambda after: page_of_routes(db, PAGE, after=after), 0, int)
+
+
+def _document(rows: _Rows, secret_box: SecretBox) -> dict[str, list[dict[str, Any]]]:
+    """The work of seconds where clients are many: nothing of it belongs on the event loop."""
+    keys = _by(rows.keys, "client.key", "client")
+    senders = _by(rows.senders, "client.sender", "client")
+    links = _by(rows.links, "operator.link", "operator")
     return {
         "client": [
-            _client(resource_of("client", row), senders.get(row.name, []), keys.get(row.name, [])) for row in clients
+            _client(resource_of("client", row), senders.get(row.name, []), keys.get(row.name, []))
+            for row in rows.clients
         ],
         "operator": [
             {
@@ -61,15 +90,15 @@ async def export_document(db: Database, secret_box: SecretBox) -> dict[str, list
                 "link": [
                     {
                         "name": link.name,
-                        "password": {"sealed": _sealed(secret_box, link, passwords[link.name]).hex()},
+                        "password": {"sealed": _sealed(secret_box, link, rows.passwords[link.name]).hex()},
                         **_beyond_defaults(link),
                     }
                     for link in links.get(row.name, [])
                 ],
             }
-            for row in operators
+            for row in rows.operators
         ],
-        "route": [{"prefix": row.name, **_beyond_defaults(resource_of("route", row))} for row in routes],
+        "route": [{"prefix": row.name, **_beyond_defaults(resource_of("route", row))} for row in rows.routes],
     }
 
 

@@ -6,6 +6,7 @@ be taken back is said: a revoked key stays revoked, and an old password is not k
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -81,7 +82,7 @@ async def revert(
     RegistryFileError, ForceRequired and StoreError.
     """
     changes = await _changes(db, version, through=through)
-    rows, left = _collect(changes)
+    rows, left = await asyncio.to_thread(_collect, changes)
     digests = await _digests(db, rows)
 
     def unchanged_since(difference: Difference) -> None:
@@ -92,10 +93,11 @@ async def revert(
                     what = f"{key} of {change.kind} {shown(change.name)}"
                     raise ChangedMeanwhile(f"The {what} has been changed since, to {shown(now)}.")
 
+    document = _document(rows, digests, passwords or {})
     difference = await apply(
         db,
         secret_box,
-        read(_document(rows, digests, passwords or {}), f"change {version}", {}),
+        await asyncio.to_thread(read, document, f"change {version}", {}),
         author=author,
         actor=actor,
         force=force,

@@ -6,11 +6,13 @@ of the file in their stored form, what JSON can hold.
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import islice
 from typing import Any, Final, Literal, NamedTuple
 
 import asyncpg
@@ -60,6 +62,8 @@ __all__ = [
 REGISTRY_CHANNEL: Final = "payk_registry"
 EVERY_NUMBER: Final = "of every number"
 """What a kept change calls the route without a prefix."""
+PUT_AT_ONCE: Final = 500
+"""Rows that are written at a time: whatever else there is waits while they are made JSON of, some 15 us each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,12 +178,11 @@ class RegistryChange:
     ) -> RegistryRows:
         """What is there of these, the clients with all their senders; and every operator."""
         fetch = self._connection.fetch
+        client_rows = await fetch(sql("registry.clients_named"), clients)
+        sender_rows = await fetch(sql("registry.senders_of_clients"), clients)
         return RegistryRows(
-            [ClientRow(row[0], json.loads(row[1])) for row in await fetch(sql("registry.clients_named"), clients)],
-            [
-                SenderRow(row[0], row[1], json.loads(row[2]))
-                for row in await fetch(sql("registry.senders_of_clients"), clients)
-            ],
+            await asyncio.to_thread(lambda: [ClientRow(row[0], json.loads(row[1])) for row in client_rows]),
+            await asyncio.to_thread(lambda: [SenderRow(row[0], row[1], json.loads(row[2])) for row in sender_rows]),
             [
                 KeyRow(row["client"], row["sha256"], row["revoked"], json.loads(row["options"]))
                 for row in await fetch(sql("registry.keys_given"), keys)
@@ -200,22 +203,22 @@ class RegistryChange:
         routes = [
             {**row.key._asdict(), "operators": list(row.operators), "options": row.options} for row in rows.routes
         ]
-        await self._put("clients", [{"name": row.name, "options": row.options, **row.options} for row in rows.clients])
+        await self._put("clients", ({"name": row.name, "options": row.options, **row.options} for row in rows.clients))
         await self._put(
             "keys",
-            [
+            (
                 {"client": row.client, "sha256": row.sha256.hex(), "revoked": row.revoked, **row.options}
                 for row in rows.keys
-            ],
+            ),
         )
-        await self._put("operators", [{"name": row.name, **row.options} for row in rows.operators])
-        await self._put("senders", [{"client": row.client, "name": row.name, **row.options} for row in rows.senders])
+        await self._put("operators", ({"name": row.name, **row.options} for row in rows.operators))
+        await self._put("senders", ({"client": row.client, "name": row.name, **row.options} for row in rows.senders))
         await self._put(
             "links",
-            [
+            (
                 {"operator": row.operator, "name": row.name, "password": row.password.hex(), "options": row.options}
                 for row in rows.links
-            ],
+            ),
         )
         await self._put("queues", routes)
         conditional = [row.key.conditional for row in rows.routes]
@@ -235,9 +238,10 @@ class RegistryChange:
         """A queue for each of these lists of operators that has none."""
         await _put_lists(self._connection, lists)
 
-    async def _put(self, what: str, rows: Sequence[Mapping[str, Any]]) -> None:
-        if rows:
-            await self._connection.execute(sql(f"registry.put_{what}"), json.dumps(rows))
+    async def _put(self, what: str, rows: Iterable[Mapping[str, Any]]) -> None:
+        left = iter(rows)
+        while part := list(islice(left, PUT_AT_ONCE)):
+            await self._connection.execute(sql(f"registry.put_{what}"), json.dumps(part))
 
     async def senders_in_use(self, senders: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
         """Which of these (client, name) were used within a day, to the quarter of an hour."""
@@ -269,15 +273,25 @@ class RegistryChange:
 
     async def record(self, author: str, difference: Mapping[str, Any]) -> int:
         """Keep who changed what; returns the new version."""
-        return int(await self._connection.fetchval(sql("registry.record"), author, json.dumps(difference)))
+        return int(
+            await self._connection.fetchval(
+                sql("registry.record"), author, await asyncio.to_thread(_lines_as_json, difference)
+            )
+        )
 
-    async def audit(self, entries: Sequence[AuditEntry]) -> None:
+    async def audit(self, entries: Iterable[AuditEntry]) -> None:
         """Add to the audit log; the last thing that a change does."""
         await append(self._connection, entries)
 
     async def undo(self) -> None:
         """Take back everything that was written."""
         await self._connection.execute("rollback to savepoint change")
+
+
+def _lines_as_json(difference: Mapping[str, Sequence[Any]]) -> str:
+    """Line by line: a dump of the whole does not let go of the interpreter before it is done, in a thread either."""
+    kept = (f"{json.dumps(name)}: [{', '.join(map(json.dumps, lines))}]" for name, lines in difference.items())
+    return f"{{{', '.join(kept)}}}"
 
 
 def _keys_as_json(routes: Sequence[RouteKey]) -> str:

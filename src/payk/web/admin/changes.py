@@ -114,7 +114,8 @@ async def revert_change(
         force=force,
         passwords=given.passwords if given else None,
     )
-    return Done(difference=done.difference.lines(), left=list(done.left), warnings=list(done.difference.warnings))
+    lines = await asyncio.to_thread(done.difference.lines)
+    return Done(difference=lines, left=list(done.left), warnings=list(done.difference.warnings))
 
 
 def _check_all(caller: Caller) -> None:
@@ -148,13 +149,15 @@ async def apply_file(
         document = await asyncio.to_thread(parse, text)
     except (ValueError, RecursionError) as error:
         raise Problem(ManagementCode.REQUEST_INVALID, f"This is no TOML: {str(error)[:200]}.") from error
+    file = await asyncio.to_thread(read, document, "file", {})
     difference = await apply(
         parts.db,
         parts.secret_box,
-        read(document, "file", {}),
+        file,
         author=caller.author,
         actor=caller.actor,
         dry_run=dry_run,
         force=force,
     )
-    return Done(difference=difference.lines(), warnings=list(difference.warnings))
+    lines = await asyncio.to_thread(difference.lines)
+    return Done(difference=lines, warnings=list(difference.warnings))
