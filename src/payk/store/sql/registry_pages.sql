@@ -37,7 +37,8 @@ select s.name,
            as facts,
        json_build_array(c.name, lower(s.name))::text as next
 from sender s join client c using (client_id)
-where (c.name, lower(s.name)) > ($1, $2) and ($3::text is null or c.name = $3) and ($4 in ('', s.status))
+where c.name >= $1  -- the next line follows no index
+  and (c.name, lower(s.name)) > ($1, $2) and ($3::text is null or c.name = $3) and ($4 in ('', s.status))
   and ($6::text is null or lower(s.name) = lower($6))
 order by c.name, lower(s.name) limit $5;
 
