@@ -8,9 +8,10 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
+import httpx
 import pytest
 
 from payk.cli import main
@@ -234,3 +235,29 @@ def test_a_file_that_is_there_is_ours_alone_before_anything_is_in_it(tmp_path: P
     assert file.read_text() == "short"
     with written_to(Path("/dev/null")) as write:
         write("x")
+
+
+def test_the_moment_that_a_log_is_exported_from_is_looked_up_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[dict[str, str]] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(dict(request.url.params))
+        after = int(request.url.params["after"])
+        lines = [json.dumps({"sequence": number}) for number in range(after + 1, min(after + 1_000, 2_500) + 1)]
+        return httpx.Response(200, headers={"content-type": "application/x-ndjson"}, text="\n".join(lines))
+
+    async def exchanged(exchange: Callable[[httpx.AsyncClient], Awaitable[object]]) -> None:
+        async with httpx.AsyncClient(transport=httpx.MockTransport(answer), base_url="http://payk") as client:
+            await exchange(client)
+
+    monkeypatch.setattr("payk.cli.access.exchanged", lambda command, url, home, work: asyncio.run(exchanged(work)))
+    monkeypatch.setattr("payk.cli.access.ask", lambda *request, **how: {"sequence": 2_500, "hash": "0"})
+    assert main(["audit", "export", "--from", "2026-01-01", "--to", "2026-02-01"]) == 0
+    assert capsys.readouterr().out.count("\n") == 2_500
+    assert [("since" in page, "until" in page, page["after"]) for page in asked] == [
+        (True, True, "0"),
+        (False, True, "1000"),
+        (False, True, "2000"),
+    ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -13,6 +14,7 @@ from payk.domain.audit import FIRST_HASH, AuditEntry
 from payk.store import audit
 from payk.store.database import Database
 from payk.store.errors import StoreRefused
+from payk.store.queries import sql
 
 BORIS = Actor(PrincipalKind.USER, "boris", 7, "192.0.2.1", "abc")
 
@@ -142,5 +144,77 @@ async def test_a_walk_in_slices(database: Database, monkeypatch: pytest.MonkeyPa
     await audit.record(database, [entry(number) for number in range(2_500)])
     verdict = await audit.verify(database)
     assert (verdict.whole, verdict.count) == (True, 2_500)
-    assert [e.sequence for e in await audit.newest(database, 2, object_name="u3")] == [4]
-    assert [e.sequence for e in await audit.newest(database, 2, before=10)] == [9, 8]
+    assert [e.sequence for e in (await audit.newest(database, 2, object_name="u3")).entries] == [4]
+    assert [e.sequence for e in (await audit.newest(database, 2, before=10)).entries] == [9, 8]
+
+
+async def long_log(db: Database, count: int) -> datetime:
+    """A log of so many entries, a second apart, each tenth of another actor and act; when the first one was made."""
+    began = datetime(2026, 1, 1, tzinfo=UTC)
+    async with db.connection() as connection:
+        await connection.execute(
+            "insert into audit_entry select n, $1::timestamptz + make_interval(secs => n), 'user', 7,"
+            " 'user ' || n % 10, '', '', 'act ' || n % 10, 'client', 'client ' || n % 1000, '{}', '', ''"
+            " from generate_series(1, $2) n",
+            began,
+            count,
+        )
+        await connection.execute("update audit_head set sequence = $1", count)
+        await connection.execute("analyze audit_entry")
+    return began
+
+
+async def pages_read(db: Database, query: str, values: str) -> int:
+    """Pages that a statement reads, with a plan that is made without its values."""
+    connection = await db.dedicated()
+    await connection.execute("set plan_cache_mode = force_generic_plan")
+    await connection.execute(f"prepare looked as {sql(query)}")
+    [told] = json.loads(await connection.fetchval(f"explain (analyze, buffers, format json) execute looked ({values})"))
+    connection.terminate()
+    return int(told["Plan"]["Shared Hit Blocks"] + told["Plan"]["Shared Read Blocks"])
+
+
+async def test_the_first_entry_since_a_moment_is_looked_up_and_not_read_up_to(database: Database) -> None:
+    began = await long_log(database, 50_000)
+    since = began + timedelta(seconds=49_000)
+    assert [found.sequence async for found in audit.entries(database, since=since)] == list(range(49_000, 50_001))
+    assert await pages_read(database, "audit.first_since", f"'{since}'") < 100
+
+
+async def test_a_clock_that_was_set_back_keeps_no_entry_from_those_since_a_moment(database: Database) -> None:
+    began = await long_log(database, 2_000)
+    await by_force(database, f"update audit_entry set at = '{began}' where sequence = 1500")
+    await by_force(database, "update audit_entry set at = at + interval '60 s' where sequence = 1499")
+    since = began + timedelta(seconds=1_510)
+    assert [found.sequence async for found in audit.entries(database, since=since)][:2] == [1_499, 1_500]
+
+
+async def test_entries_of_an_object_are_found_by_their_index(database: Database) -> None:
+    await long_log(database, 50_000)
+    page = await audit.newest(database, 3, object_kind="client", object_name="client 7", actor="user 7")
+    assert [found.sequence for found in page.entries] == [49_007, 48_007, 47_007] and page.cursor == 47_007
+    page = await audit.newest(database, 3, object_kind="client", object_name="client 7", before=2_007)
+    assert [found.sequence for found in page.entries] == [1_007, 7] and page.cursor is None
+    values = "50001, 3, 'client', 'client 7', null, null"
+    assert await pages_read(database, "audit.newest_of_object", values) < 30
+
+
+async def test_what_has_no_index_is_looked_for_as_far_back_as_a_page_may_cost(database: Database) -> None:
+    await long_log(database, 10_000)
+    budget = audit.LookBudget(entries=3_000, first=500, slice=1_000)
+    assert await pages_read(database, "audit.newest", "9001, 3, null, null, 'nobody', null, null, 8001") < 100
+    found, before, pages = [], None, 0
+    while pages == 0 or before is not None:
+        page = await audit.newest(database, 200, actor="user 3", before=before, budget=budget)
+        found += [entry.sequence for entry in page.entries]
+        before, pages = page.cursor, pages + 1
+    assert found == list(range(9_993, 0, -10))
+    page = await audit.newest(database, 5, actor="nobody", budget=budget)
+    assert page == ([], 7_001)
+    assert (await audit.newest(database, 5, act="act 1", before=12)).entries[0].sequence == 11
+    assert await audit.newest(database, 5, actor="nobody", before=100) == ([], None)
+    assert await audit.newest(database, 5, before=1) == ([], None)
+
+
+async def test_an_empty_log_has_no_page_after_it(database: Database) -> None:
+    assert await audit.newest(database, 5) == ([], None)

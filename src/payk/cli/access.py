@@ -306,6 +306,8 @@ def export(
         after = 0
         while True:
             page: dict[str, str | int] = {**span, "after": after, "limit": PAGE}
+            if after:
+                page.pop("since", None)  # what is behind the first page is since then
             response = await client.get(f"{ROOT}/audit/export", params=page)
             if response.status_code != 200:
                 return response

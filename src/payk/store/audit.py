@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
-from typing import Any, Final, Self
+from typing import Any, Final, NamedTuple, Self
 
 from payk.domain.audit import FIRST_HASH, AuditEntry, ChainedEntry, chain
 from payk.store.database import Connection, Database
 from payk.store.queries import sql
 
-__all__ = ["DigestList", "Verdict", "append", "entries", "head", "newest", "record", "verify"]
+__all__ = [
+    "DigestList",
+    "EntriesPage",
+    "LookBudget",
+    "Verdict",
+    "append",
+    "entries",
+    "head",
+    "newest",
+    "record",
+    "verify",
+]
 
 SLICE: Final = 50
 """Entries that are read at a time: codes wait while they are digested."""
@@ -102,6 +114,25 @@ async def entries(
         after = slice_[-1].sequence
 
 
+class EntriesPage(NamedTuple):
+    """Entries, the newest first."""
+
+    entries: list[ChainedEntry]
+    cursor: int | None
+    """The next page is that before this entry; None = there is nothing more. The page need not be full."""
+
+
+@dataclass(frozen=True, slots=True)
+class LookBudget:
+    """What one page of what has no index may cost. A slice of 20,000 takes some 4 ms where the rows are in memory."""
+
+    entries: int = 400_000
+    first: int = 1_000
+    slice: int = 20_000
+    """That slices grow to."""
+    seconds: float = 3.0
+
+
 async def newest(
     db: Database,
     limit: int,
@@ -112,20 +143,39 @@ async def newest(
     actor: str | None = None,
     act: str | None = None,
     number: str | None = None,
-) -> list[ChainedEntry]:
-    """The newest entries of what is asked for, the newest first; `number`: digest of one that they name."""
-    async with db.connection() as connection:
-        rows = await connection.fetch(
-            sql("audit.newest"),
-            2**62 if before is None else before,
-            limit,
-            object_kind,
-            object_name,
-            actor,
-            act,
-            number,
-        )
-    return [_entry(row) for row in rows]
+    budget: LookBudget | None = None,
+) -> EntriesPage:
+    """The newest entries of what is asked for; `number`: digest of one that they name.
+
+    Those of one object are found by their index. For all else the log is walked back, as far as `budget` goes.
+    """
+    asked = (object_kind, object_name, actor, act)
+    async with db.connection(10.0) as connection:
+        head = await connection.fetchrow(sql("audit.look_at_head"))
+        assert head is not None  # the migration made it
+        below = int(head["sequence"]) + 1 if before is None else min(before, int(head["sequence"]) + 1)
+        if object_kind is not None and object_name is not None and number is None:
+            rows = await connection.fetch(sql("audit.newest_of_object"), below, limit, *asked)
+            found = [_entry(row) for row in rows]
+            return EntriesPage(found, found[-1].sequence if len(found) == limit else None)
+        return await _walk_back(connection, below, limit, (*asked, number), budget or LookBudget())
+
+
+async def _walk_back(
+    connection: Connection, below: int, limit: int, asked: Sequence[str | None], budget: LookBudget
+) -> EntriesPage:
+    loop = asyncio.get_running_loop()
+    ends_at, left, size = loop.time() + budget.seconds, budget.entries, max(limit, budget.first)
+    found: list[ChainedEntry] = []
+    while below > 1 and len(found) < limit and left > 0 and loop.time() < ends_at:
+        size = min(size, left)
+        low = max(1, below - size)  # there are no gaps
+        rows = await connection.fetch(sql("audit.newest"), below, limit - len(found), *asked, low)
+        found += map(_entry, rows)
+        below, left, size = low, left - size, min(2 * size, budget.slice)
+    if len(found) == limit:
+        below = found[-1].sequence
+    return EntriesPage(found, below if below > 1 else None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,13 +27,22 @@ select sequence, at, actor_kind, actor_id, actor_name, address, request_id, act,
        detail::text as detail, previous_hash, hash
 from audit_entry where sequence > $1 order by sequence limit $2;
 
--- name: newest
--- Entries before $1, the newest first, at most $2, of an object kind, an object, an actor, an act, or that name
--- the number with a digest (payk.registry.blocking), themselves or in the list beside them; null = any.
+-- name: newest_of_object
+-- Entries before $1 of the object of kind $3 and name $4, the newest first, at most $2, of an actor or an act; null = any.
 select sequence, at, actor_kind, actor_id, actor_name, address, request_id, act, object_kind, object_name,
        detail::text as detail, previous_hash, hash
 from audit_entry
-where sequence < $1
+where object_kind = $3 and object_name = $4 and sequence < $1
+  and ($5::text is null or actor_name = $5) and ($6::text is null or act = $6)
+order by sequence desc limit $2;
+
+-- name: newest
+-- Entries before $1 and not before $8, the newest first, at most $2, of an object kind, an object, an actor, an act, or
+-- that name the number with a digest (payk.registry.blocking), themselves or in the list beside them; null = any.
+select sequence, at, actor_kind, actor_id, actor_name, address, request_id, act, object_kind, object_name,
+       detail::text as detail, previous_hash, hash
+from audit_entry
+where sequence < $1 and sequence >= $8
   and ($3::text is null or object_kind = $3)
   and ($4::text is null or object_name = $4)
   and ($5::text is null or actor_name = $5)
@@ -45,8 +54,10 @@ where sequence < $1
 order by sequence desc limit $2;
 
 -- name: first_since
--- The first entry at or after a moment; null where there is none.
-select min(sequence) from audit_entry where at >= $1;
+-- The first entry at or after a moment; null where there is none. Of the thousand that come first by their time, for a
+-- clock may have been set back, and their order is that of the log.
+select min(sequence) from (
+    select sequence from audit_entry where at >= $1 order by at, sequence limit 1000) come_first;
 
 -- name: new_list
 -- The id of a list of digests.

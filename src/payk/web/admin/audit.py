@@ -29,7 +29,10 @@ class EntriesShown(BaseModel):
     """A page of entries, newest first."""
 
     items: list[dict[str, Any]]
-    next: int | None = Field(description="`before` of the next page; null on the last one.")
+    next: int | None = Field(
+        description="`before` of the next page; null on the last one. A page may have fewer than `limit`, or none, and"
+        " others after it: what is not of one object is looked for as far back as one answer may take."
+    )
 
 
 class VerdictShown(BaseModel):
@@ -69,8 +72,7 @@ async def list_entries(
         act=act,
         number=None if number is None else parts.number_digest.of(phone_of(number)),
     )
-    following = found[-1].sequence if len(found) == limit else None
-    return EntriesShown(items=[entry.as_json() for entry in found], next=following)
+    return EntriesShown(items=[entry.as_json() for entry in found.entries], next=found.cursor)
 
 
 @router.get("/audit/verify")
