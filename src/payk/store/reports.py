@@ -281,6 +281,8 @@ async def _arguments(
         chosen = await connection.fetchrow(sql("reports.choose_keys"), *filters, KEYS_MAX)
         assert chosen is not None  # it is one row
         keys = chosen["keys"] if chosen["looked_at"] <= KEYS_MAX else None
+    else:
+        await connection.execute(sql("reports.join_at_once"))
     return (*given, _begins(periods), keys, list(_grouped(asked)), *filters)
 
 

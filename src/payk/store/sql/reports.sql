@@ -219,6 +219,10 @@ delete from report_label_count where day < (now() - make_interval(days => $1::in
 -- row or a million by the same words, and the plans that serve the other verbs are kept from whenever they were made.
 select set_config('plan_cache_mode', 'force_custom_plan', true);
 
+-- name: join_at_once
+-- A report of everything needs all keys anyway, or most: they are looked up faster together than one by one.
+select set_config('enable_hashjoin', 'on', true);
+
 -- name: snapshot
 -- All that this transaction reads is of one instant.
 set transaction isolation level repeatable read, read only;
@@ -249,77 +253,78 @@ from looked_at;
 -- range; without them (null) all counts of the ranges whose keys the filters $7 to $12 leave, as choose_keys has them.
 -- Histograms as payk.domain.latency reads them. Each row tells how many there are, so that too many are refused at the
 -- first one. Texts are in the order of Python's, which read_failures is merged in.
--- Each range by the index, and not all of a span for each; and each count's key by its own, however many keys there are.
-select width_bucket(c.began, $4::timestamptz[]) - 1 as period,
-       case when 'client' = any($6::text[]) then k.client_id end as client_id,
-       case when 'label' = any($6) then k.label end collate "C" as label, 'label' = any($6) and k.other as other,
-       case when 'sender' = any($6) then k.sender end collate "C" as sender,
-       case when 'type' = any($6) then k.sms_type end as sms_type,
-       case when 'operator' = any($6) then k.operator_id end as operator_id,
-       case when 'route' = any($6) then k.queue_id end as queue_id,
+-- Each range is read by the index, and not all of a span for each; and what the filters leave is seen behind that, so that
+-- nobody begins with the keys of a client, however many or few it is thought to have.
+select width_bucket(began, $4::timestamptz[]) - 1 as period,
+       case when 'client' = any($6::text[]) then client_id end as client_id,
+       case when 'label' = any($6) then label end collate "C" as label, 'label' = any($6) and other as other,
+       case when 'sender' = any($6) then sender end collate "C" as sender,
+       case when 'type' = any($6) then sms_type end as sms_type,
+       case when 'operator' = any($6) then operator_id end as operator_id,
+       case when 'route' = any($6) then queue_id end as queue_id,
        sum(m0)::bigint as m0, sum(m1)::bigint as m1, sum(m2)::bigint as m2, sum(m3)::bigint as m3,
        sum(m4)::bigint as m4, sum(m5)::bigint as m5, sum(m6)::bigint as m6, sum(m7)::bigint as m7, sum(m8)::bigint as m8,
        sum(p0)::bigint as p0, sum(p1)::bigint as p1, sum(p2)::bigint as p2, sum(p3)::bigint as p3,
        sum(p4)::bigint as p4, sum(p5)::bigint as p5, sum(p6)::bigint as p6, sum(p7)::bigint as p7, sum(p8)::bigint as p8,
        sum(price)::bigint as price, sum(submit_times)::text as submit_times, sum(deliver_times)::text as deliver_times,
        count(*) over () as rows
-from unnest($1::smallint[], $2::timestamptz[], $3::timestamptz[]) as r (span, low, high)
-cross join lateral (
-    select * from report_count n
-    where $5::integer[] is null and n.span = r.span and n.began >= r.low and n.began < r.high
-    union all
-    select n.* from unnest($5) as g (key_id) cross join lateral (
-        select * from report_count o
-        where o.key_id = g.key_id and o.span = r.span and o.began >= r.low and o.began < r.high
+from (
+    select c.*, k.client_id, k.queue_id, k.operator_id, k.sms_type, k.sender, k.label, k.other
+    from unnest($1::smallint[], $2::timestamptz[], $3::timestamptz[]) as r (span, low, high)
+    cross join lateral (
+        select * from report_count n
+        where $5::integer[] is null and n.span = r.span and n.began >= r.low and n.began < r.high
+        union all
+        select n.* from unnest($5) as g (key_id) cross join lateral (
+            select * from report_count o
+            where o.key_id = g.key_id and o.span = r.span and o.began >= r.low and o.began < r.high
+            offset 0
+        ) n
         offset 0
-    ) n
+    ) c
+    join report_key k using (key_id)
     offset 0
-) c
-cross join lateral (
-    select * from report_key n
-    where n.key_id = c.key_id
-      and ($7::integer is null or n.client_id = $7) and ($8::text is null or n.label = $8 and not n.other)
-      and ($9::text is null or lower(n.sender) = lower($9)) and ($10::smallint is null or n.sms_type = $10)
-      and ($11::integer is null or n.operator_id = $11) and ($12::integer[] is null or n.queue_id = any($12))
-    offset 0
-) k
+) x
+where ($7::integer is null or client_id = $7) and ($8::text is null or label = $8 and not other)
+  and ($9::text is null or lower(sender) = lower($9)) and ($10::smallint is null or sms_type = $10)
+  and ($11::integer is null or operator_id = $11) and ($12::integer[] is null or queue_id = any($12))
 group by 1, 2, 3, 4, 5, 6, 7, 8
 having sum(m0 + m1 + m2 + m3 + m4 + m5 + m6 + m7 + m8) > 0
 order by 1, 2, 3, 4, 5, 6, 7, 8;
 
 -- name: read_failures
 -- The failures of the same, in the same order.
-select width_bucket(f.began, $4::timestamptz[]) - 1 as period,
-       case when 'client' = any($6::text[]) then k.client_id end as client_id,
-       case when 'label' = any($6) then k.label end collate "C" as label, 'label' = any($6) and k.other as other,
-       case when 'sender' = any($6) then k.sender end collate "C" as sender,
-       case when 'type' = any($6) then k.sms_type end as sms_type,
-       case when 'operator' = any($6) then k.operator_id end as operator_id,
-       case when 'route' = any($6) then k.queue_id end as queue_id,
-       f.state, f.reason, sum(f.messages)::bigint as messages
-from unnest($1::smallint[], $2::timestamptz[], $3::timestamptz[]) as r (span, low, high)
-cross join lateral (
-    select * from report_failure n
-    where $5::integer[] is null and n.span = r.span and n.began >= r.low and n.began < r.high
-    union all
-    select n.* from unnest($5) as g (key_id) cross join lateral (
-        select * from report_failure o
-        where o.key_id = g.key_id and o.span = r.span and o.began >= r.low and o.began < r.high
+select width_bucket(began, $4::timestamptz[]) - 1 as period,
+       case when 'client' = any($6::text[]) then client_id end as client_id,
+       case when 'label' = any($6) then label end collate "C" as label, 'label' = any($6) and other as other,
+       case when 'sender' = any($6) then sender end collate "C" as sender,
+       case when 'type' = any($6) then sms_type end as sms_type,
+       case when 'operator' = any($6) then operator_id end as operator_id,
+       case when 'route' = any($6) then queue_id end as queue_id,
+       state, reason, sum(messages)::bigint as messages
+from (
+    select f.*, k.client_id, k.queue_id, k.operator_id, k.sms_type, k.sender, k.label, k.other
+    from unnest($1::smallint[], $2::timestamptz[], $3::timestamptz[]) as r (span, low, high)
+    cross join lateral (
+        select * from report_failure n
+        where $5::integer[] is null and n.span = r.span and n.began >= r.low and n.began < r.high
+        union all
+        select n.* from unnest($5) as g (key_id) cross join lateral (
+            select * from report_failure o
+            where o.key_id = g.key_id and o.span = r.span and o.began >= r.low and o.began < r.high
+            offset 0
+        ) n
         offset 0
-    ) n
+    ) f
+    join report_key k using (key_id)
     offset 0
-) f
-cross join lateral (
-    select * from report_key n
-    where n.key_id = f.key_id
-      and ($7::integer is null or n.client_id = $7) and ($8::text is null or n.label = $8 and not n.other)
-      and ($9::text is null or lower(n.sender) = lower($9)) and ($10::smallint is null or n.sms_type = $10)
-      and ($11::integer is null or n.operator_id = $11) and ($12::integer[] is null or n.queue_id = any($12))
-    offset 0
-) k
+) x
+where ($7::integer is null or client_id = $7) and ($8::text is null or label = $8 and not other)
+  and ($9::text is null or lower(sender) = lower($9)) and ($10::smallint is null or sms_type = $10)
+  and ($11::integer is null or operator_id = $11) and ($12::integer[] is null or queue_id = any($12))
 group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
-having sum(f.messages) > 0
-order by 1, 2, 3, 4, 5, 6, 7, 8, messages desc, f.state, f.reason;
+having sum(messages) > 0
+order by 1, 2, 3, 4, 5, 6, 7, 8, messages desc, state, reason;
 
 -- name: read_claimed
 -- What is being handed over just now of messages accepted from $1 to before $2, of keys that the filters $3 to $8
