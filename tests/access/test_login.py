@@ -30,13 +30,13 @@ async def present_code(scene: Scene, uri: str, step: int = 0) -> str:
 
 
 async def test_a_user_logs_in_and_out(scene: Scene) -> None:
-    user = await scene.users.create(ROOT, "boris", "client-viewer", client="demo", password=PASSWORD)
+    user, _ = await scene.users.create(ROOT, "boris", "client-viewer", client="demo", password=PASSWORD)
     token = await scene.access.log_in("Boris", PASSWORD, None, "192.0.2.1")
     assert len(token) >= 43
     principal = await scene.another().authenticate(token, "192.0.2.1")
     assert principal is not None
     assert (principal.kind, principal.id, principal.name, principal.role) == (
-        PrincipalKind.USER, user, "boris", Role.CLIENT_VIEWER,
+        PrincipalKind.USER, user.user_id, "boris", Role.CLIENT_VIEWER,
     )  # fmt: skip
     assert principal.client_id == 1
     await scene.access.log_out(principal)
@@ -63,7 +63,7 @@ async def test_all_that_is_wrong_has_one_answer(scene: Scene) -> None:
     await refused(scene.access)
     await refused(scene.access, "nobody", PASSWORD)
     await refused(scene.access, "tokens only", "")
-    await scene.users.enable(ROOT, "boris", enabled=False)
+    await scene.users.change(ROOT, "boris", enabled=False)
     await refused(scene.access, "boris", PASSWORD)
 
 
@@ -329,7 +329,7 @@ async def test_what_ends_sessions(scene: Scene, change: str) -> None:
     await scene.users.create(ROOT, "boris", "operator", password=PASSWORD)
     token = await scene.access.log_in("boris", PASSWORD, None, "")
     if change == "disable":
-        await scene.users.enable(ROOT, "boris", enabled=False)
+        await scene.users.change(ROOT, "boris", enabled=False)
     elif change == "password":
         await scene.users.set_password(ROOT, "boris", "another " + PASSWORD)
     elif change == "totp":
@@ -342,6 +342,6 @@ async def test_what_ends_sessions(scene: Scene, change: str) -> None:
 async def test_a_role_holds_from_the_next_request_on(scene: Scene) -> None:
     await scene.users.create(ROOT, "boris", "operator", password=PASSWORD)
     token = await scene.access.log_in("boris", PASSWORD, None, "")
-    await scene.users.set_role(ROOT, "boris", "client-manager", client="other")
+    await scene.users.change(ROOT, "boris", role="client-manager", client="other")
     principal = await scene.access.authenticate(token, "")
     assert principal is not None and (principal.role, principal.client_id) == (Role.CLIENT_MANAGER, 2)

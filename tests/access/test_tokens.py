@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from payk.access import AlreadyThere, NotThere, ValueInvalid
 from payk.domain.access import Permission, PrincipalKind, Role
 from payk.store.database import Database
-from payk.store.errors import StoreError
+from payk.store.errors import StoreBusy, StoreError
 from tests.access.conftest import ROOT, Scene
 
 
@@ -65,11 +66,11 @@ async def test_a_token_of_a_user_is_as_the_user_is(scene: Scene) -> None:
     token = await scene.tokens.create(ROOT, "ci", user="boris")
     principal = await scene.access.authenticate(token, "")
     assert principal is not None and (principal.name, principal.role) == ("boris/ci", Role.ADMIN)
-    await scene.users.set_role(ROOT, "boris", "client-viewer", client="demo")
+    await scene.users.change(ROOT, "boris", role="client-viewer", client="demo")
     scene.clock.ahead = 0.6
     principal = await scene.access.authenticate(token, "")
     assert principal is not None and (principal.role, principal.client_id) == (Role.CLIENT_VIEWER, 1)
-    await scene.users.enable(ROOT, "boris", enabled=False)
+    await scene.users.change(ROOT, "boris", enabled=False)
     scene.clock.ahead = 1.2
     assert await scene.access.authenticate(token, "") is None
 
@@ -92,6 +93,33 @@ async def test_use_is_noted(scene: Scene) -> None:
     await scene.access.authenticate(token, "")
     scene.clock.ahead = 11
     await scene.access.authenticate(token, "")
+    (row,) = await scene.tokens.all()
+    assert row.last_used_at is not None
+
+
+async def test_nobody_waits_for_the_note_of_another_process(scene: Scene) -> None:
+    token = await scene.tokens.create(ROOT, "ci", role="admin")
+    await scene.access.authenticate(token, "")
+    scene.clock.ahead = 11
+    async with scene.db.transaction() as connection, asyncio.timeout(2):
+        await connection.execute("select from service_token for update")
+        assert await scene.access.authenticate(token, "")
+
+
+async def test_nobody_is_refused_because_use_was_not_noted(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fail(*_: object) -> None:
+        raise StoreBusy("deadlock detected")
+
+    token = await scene.tokens.create(ROOT, "ci", role="admin")
+    await scene.access.authenticate(token, "")
+    scene.clock.ahead = 11
+    with monkeypatch.context() as busy:
+        busy.setattr("payk.access.picture.note_token_use", fail)
+        assert await scene.access.authenticate(token, "")
+    (row,) = await scene.tokens.all()
+    assert row.last_used_at is None
+    scene.clock.ahead = 22
+    assert await scene.access.authenticate(token, "")
     (row,) = await scene.tokens.all()
     assert row.last_used_at is not None
 

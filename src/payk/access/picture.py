@@ -9,8 +9,10 @@ from typing import Final
 
 from payk.clock import Clock
 from payk.domain.access import Permission, Principal, PrincipalKind, Role
+from payk.logs import get_logger
 from payk.store.access import TokenInForce, access_version, note_token_use, tokens_in_force
 from payk.store.database import Database
+from payk.store.errors import StoreError
 
 __all__ = ["TokenPicture"]
 
@@ -18,6 +20,8 @@ FRESH: Final = 0.5
 """Seconds for which a picture is good without asking the database whether it still is."""
 NOTE_EVERY: Final = 10.0
 """Seconds between two notes of which tokens were used."""
+
+log = get_logger("access")
 
 
 class TokenPicture:
@@ -66,8 +70,17 @@ class TokenPicture:
                 self._version = version
             self._now, self._confirmed = (now, before), before
             if self._used and before - self._noted >= NOTE_EVERY:
-                used, self._used, self._noted = sorted(self._used), set(), before
-                await note_token_use(self._db, used)
+                await self._note_use()
+                self._noted = before
+
+    async def _note_use(self) -> None:
+        """Nobody is refused because this fails: whose token it is was found out."""
+        used, self._used = self._used, set()
+        try:
+            await note_token_use(self._db, sorted(used))
+        except StoreError as error:
+            self._used |= used
+            log.warning("the use of tokens was not noted", error=str(error))
 
 
 def _principal(row: TokenInForce) -> Principal:

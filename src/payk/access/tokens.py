@@ -9,13 +9,13 @@ from datetime import UTC, datetime
 from typing import Final
 
 from payk.access.errors import AlreadyThere, NotThere, ValueInvalid
-from payk.access.users import check_name, client_of_role, role_named
-from payk.domain.access import Actor, Permission
+from payk.access.identity import check_name, client_of_role, role_named
+from payk.domain.access import Actor, Permission, Role
 from payk.domain.audit import AuditEntry
-from payk.store.access import StoredToken, changing_access, read_tokens, tokens_in_force
+from payk.store.access import AccessChange, StoredToken, changing_access, read_tokens, tokens_in_force
 from payk.store.database import Database
 
-__all__ = ["PREFIX", "Tokens"]
+__all__ = ["PREFIX", "Tokens", "add_token"]
 
 PREFIX: Final = "payk_"
 """So that programs that look for secrets in files know one when they see it."""
@@ -60,36 +60,16 @@ class Tokens:
         if expires_at is not None and expires_at <= self._db.now():
             raise ValueInvalid("expires_at", f"{expires_at:%Y-%m-%dT%H:%M:%SZ} has passed", "a time to come is allowed")
         of_role = None if role is None else role_named(role)
-        token = PREFIX + secrets.token_urlsafe(32)
         async with changing_access(self._db) as change:
-            known = await change.user(user) if user is not None else None
-            if user is not None and known is None:
-                raise NotThere(f"There is no user {user[:80]!r}.")
-            client_id = None if of_role is None else await client_of_role(change, of_role, client)
-            before = await change.token(name)
-            if before is not None and not replace:
-                raise AlreadyThere(f"There is a token {name} already.")
-            if before is not None:
-                await change.revoke_token(before[0])
-            await change.create_token(
-                hashlib.sha256(token.encode()).digest(),
-                name,
-                user_id=None if known is None else known.user_id,
+            return await add_token(
+                *(change, actor, name),
+                user=user,
                 role=of_role,
-                client_id=client_id,
-                scopes=None if scopes is None else sorted(set(scopes)),
+                client=client,
+                scopes=scopes,
                 expires_at=expires_at,
+                replace=replace,
             )
-            detail = {
-                "user": None if known is None else known.name,
-                "role": None if of_role is None else str(of_role),
-                "client": client,
-                "scopes": None if scopes is None else sorted(set(scopes)),
-                "expires_at": None if expires_at is None else f"{expires_at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}",
-                "replaces": before is not None,
-            }
-            await change.record(AuditEntry(actor, "token.create", "token", name, detail))
-        return token
 
     async def revoke(self, actor: Actor, name: str) -> None:
         """Revoke a token: refused within half a second on every process. NotThere, StoreError."""
@@ -99,6 +79,50 @@ class Tokens:
                 raise NotThere(f"There is no token {name[:80]!r} in force.")
             await change.revoke_token(token[0])
             await change.record(AuditEntry(actor, "token.revoke", "token", token[1]))
+
+
+async def add_token(
+    change: AccessChange,
+    actor: Actor,
+    name: str,
+    *,
+    user: str | None = None,
+    role: Role | None = None,
+    client: str | None = None,
+    scopes: Sequence[str] | None = None,
+    expires_at: datetime | None = None,
+    replace: bool = False,
+) -> str:
+    """A new token as part of a change, of what has been checked; see Tokens.create."""
+    known = await change.user(user) if user is not None else None
+    if user is not None and known is None:
+        raise NotThere(f"There is no user {user[:80]!r}.")
+    client_id = None if role is None else await client_of_role(change, role, client)
+    before = await change.token(name)
+    if before is not None and not replace:
+        raise AlreadyThere(f"There is a token {name} already.")
+    if before is not None:
+        await change.revoke_token(before[0])
+    token = PREFIX + secrets.token_urlsafe(32)
+    await change.create_token(
+        hashlib.sha256(token.encode()).digest(),
+        name,
+        user_id=None if known is None else known.user_id,
+        role=role,
+        client_id=client_id,
+        scopes=None if scopes is None else sorted(set(scopes)),
+        expires_at=expires_at,
+    )
+    detail = {
+        "user": None if known is None else known.name,
+        "role": None if role is None else str(role),
+        "client": client,
+        "scopes": None if scopes is None else sorted(set(scopes)),
+        "expires_at": None if expires_at is None else f"{expires_at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}",
+        "replaces": before is not None,
+    }
+    await change.record(AuditEntry(actor, "token.create", "token", name, detail))
+    return token
 
 
 def _check_scopes(scopes: Sequence[str] | None) -> None:

@@ -2,54 +2,27 @@
 
 from __future__ import annotations
 
-import re
-from typing import Final
+from typing import NamedTuple
 
-from payk.access.errors import AlreadyThere, LastAdmin, NotThere, ValueInvalid
+from payk.access.errors import AlreadyThere, LastAdmin, NotThere
+from payk.access.identity import check_name, client_of_role, role_named
 from payk.access.one_time_code import new_secret, provisioning_uri
 from payk.access.passwords import Passwords, check_password
 from payk.access.sealer import Sealer
-from payk.domain.access import BOUND_ROLES, Actor, Role
+from payk.access.tokens import add_token
+from payk.domain.access import Actor, Role
 from payk.domain.audit import AuditEntry
 from payk.store.access import AccessChange, KnownUser, StoredUser, changing_access, read_users
 from payk.store.database import Database
 
-__all__ = ["Users", "check_name", "client_of_role", "role_named"]
-
-_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._@+-]{0,63}")
+__all__ = ["UserMade", "Users"]
 
 
-def check_name(name: str) -> None:
-    """Raise ValueInvalid unless this may be the name of a user or a token."""
-    if not _NAME.fullmatch(name) or name != name.strip():
-        raise ValueInvalid(
-            "name",
-            f"{name[:80]!r} cannot be one",
-            "allowed are 1 to 64 Latin letters, digits, blanks and . _ @ + -, the first a letter or a digit",
-        )
+class UserMade(NamedTuple):
+    """A new user, and its token where one was asked for, shown once."""
 
-
-def role_named(role: str) -> Role:
-    """The role of a name. ValueInvalid."""
-    try:
-        return Role(role)
-    except ValueError:
-        raise ValueInvalid("role", f"{role[:80]!r} is none", f"allowed are {', '.join(Role)}") from None
-
-
-async def client_of_role(change: AccessChange, role: Role, client: str | None) -> int | None:
-    """The number of the client that a role is bound to. ValueInvalid where it needs one, or needs none."""
-    if role not in BOUND_ROLES:
-        if client is not None:
-            bound = ", ".join(sorted(BOUND_ROLES))
-            raise ValueInvalid("client", f"the role {role} is of no client", f"leave it out, or take one of {bound}")
-        return None
-    if client is None:
-        raise ValueInvalid("client", f"the role {role} is of one client", "name the client")
-    number = await change.client(client)
-    if number is None:
-        raise ValueInvalid("client", f"there is no client {client[:80]!r}", "name one that is there")
-    return number
+    user: StoredUser
+    token: str | None
 
 
 class Users:
@@ -65,9 +38,19 @@ class Users:
         return await read_users(self._db)
 
     async def create(
-        self, actor: Actor, name: str, role: str, *, client: str | None = None, password: str | None = None
-    ) -> int:
-        """A new user, without a password one that has tokens only. ValueInvalid, AlreadyThere, StoreError."""
+        self,
+        actor: Actor,
+        name: str,
+        role: str,
+        *,
+        client: str | None = None,
+        password: str | None = None,
+        token: bool = False,
+    ) -> UserMade:
+        """A new user, without a password one that has tokens only; with `token` one is made under its name, too.
+
+        Both are made, or neither. ValueInvalid, AlreadyThere (of the token as well), StoreError.
+        """
         check_name(name)
         of_role = role_named(role)
         stored = None
@@ -80,40 +63,33 @@ class Users:
                 raise AlreadyThere(f"There is a user {name} already.")
             user_id = await change.create_user(name, of_role, client_id, stored)
             detail = {"role": str(of_role), "client": client}
+            shown = await change.shown(user_id)
             await change.record(AuditEntry(actor, "user.create", "user", name, detail))
-        return user_id
+            made = await add_token(change, actor, name, user=name) if token else None
+        return UserMade(shown, made)
 
-    async def enable(self, actor: Actor, name: str, *, enabled: bool = True) -> None:
-        """Let a user in again, or with False no more: its sessions end and its tokens are refused, at once.
-
-        NotThere, LastAdmin, StoreError.
-        """
-        async with changing_access(self._db) as change:
-            user = await _known(change, name)
-            if user.enabled == enabled:
-                return
-            if not enabled:
-                await _keep_an_admin(change, user)
-                await change.end_sessions(user.user_id)
-            client_id = await change.client(user.client) if user.client is not None else None
-            await change.put_user(user.user_id, user.role, client_id, enabled=enabled)
-            act = "user.enable" if enabled else "user.disable"
-            await change.record(AuditEntry(actor, act, "user", user.name))
-
-    async def set_role(self, actor: Actor, name: str, role: str, *, client: str | None = None) -> None:
-        """Give a user another role, which holds from its next request on.
+    async def change(
+        self,
+        actor: Actor,
+        name: str,
+        *,
+        role: str | None = None,
+        client: str | None = None,
+        enabled: bool | None = None,
+    ) -> StoredUser:
+        """Give a user another role, which holds from its next request on, with the client that it is of; let it in
+        again, or no more: its sessions end and its tokens are refused, at once. All of it or nothing.
 
         ValueInvalid, NotThere, LastAdmin, StoreError.
         """
-        of_role = role_named(role)
+        of_role = None if role is None else role_named(role)
         async with changing_access(self._db) as change:
+            if of_role is not None:
+                await _set_role(change, actor, await _known(change, name), of_role, client)
             user = await _known(change, name)
-            client_id = await client_of_role(change, of_role, client)
-            if of_role is not Role.ADMIN:
-                await _keep_an_admin(change, user)
-            await change.put_user(user.user_id, of_role, client_id, enabled=user.enabled)
-            detail = {"role": [user.role, str(of_role)], "client": [user.client, client]}
-            await change.record(AuditEntry(actor, "user.role", "user", user.name, detail))
+            if enabled is not None and enabled != user.enabled:
+                await _enable(change, actor, user, enabled=enabled)
+            return await change.shown(user.user_id)
 
     async def set_password(self, actor: Actor, name: str, password: str) -> None:
         """Give a user a password; its sessions end, and a lock is lifted. ValueInvalid, NotThere, StoreError."""
@@ -152,6 +128,25 @@ async def _known(change: AccessChange, name: str) -> KnownUser:
     if user is None:
         raise NotThere(f"There is no user {name[:80]!r}.")
     return user
+
+
+async def _set_role(change: AccessChange, actor: Actor, user: KnownUser, role: Role, client: str | None) -> None:
+    client_id = await client_of_role(change, role, client)
+    if role is not Role.ADMIN:
+        await _keep_an_admin(change, user)
+    await change.put_user(user.user_id, role, client_id, enabled=user.enabled)
+    detail = {"role": [user.role, str(role)], "client": [user.client, client]}
+    await change.record(AuditEntry(actor, "user.role", "user", user.name, detail))
+
+
+async def _enable(change: AccessChange, actor: Actor, user: KnownUser, *, enabled: bool) -> None:
+    if not enabled:
+        await _keep_an_admin(change, user)
+        await change.end_sessions(user.user_id)
+    client_id = await change.client(user.client) if user.client is not None else None
+    await change.put_user(user.user_id, user.role, client_id, enabled=enabled)
+    act = "user.enable" if enabled else "user.disable"
+    await change.record(AuditEntry(actor, act, "user", user.name))
 
 
 async def _keep_an_admin(change: AccessChange, user: KnownUser) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 from payk.domain.access import Actor, PrincipalKind
 from payk.domain.audit import AuditEntry
@@ -23,15 +23,17 @@ from payk.registry.resource import Identity, etag, route_settings
 from payk.registry.route_name import route_name
 from payk.registry.secrets import SecretBox
 from payk.registry.value import shown
-from payk.store.database import Database
+from payk.store.database import Connection, Database
 from payk.store.registry import RegistryChange, RegistryRows, announce, changing
 
-__all__ = ["ANYTHING", "NOTHING", "apply", "keep", "present_rows"]
+__all__ = ["ANYTHING", "NOTHING", "Within", "apply", "keep", "present_rows"]
 
 ANYTHING = "*"
 """Expected of what must be there, whatever it is."""
 NOTHING = ""
 """Expected of what must not be there yet."""
+Within = Callable[[Connection, Difference], Awaitable[None]]
+"""What is done in the transaction of a change, with what it changed."""
 
 
 async def apply(
@@ -45,12 +47,13 @@ async def apply(
     force: bool = False,
     expected: Mapping[Identity, str] | None = None,
     accepts: Callable[[Difference], None] | None = None,
+    within: Within | None = None,
 ) -> Difference:
     """Make the registry be as `file` says; returns what that changed, or would change where `dry_run`.
 
     `actor`: who stands in the audit log, where more is known than `author`. `expected`: the etag of what the change was
     made for, or ANYTHING, or NOTHING. With `force` a change may cut off traffic that runs. `accepts` may raise
-    ChangeRefused when it sees the difference.
+    ChangeRefused when it sees the difference; `within` finds, unless nothing changes, all as it will be.
     Raises RegistryFileError (what it names does not fit what is there), ChangeRefused and StoreError; then nothing has
     changed, except after OutcomeUnknown, where a second run tells.
     """
@@ -71,6 +74,8 @@ async def apply(
                 raise ForceRequired(cut_off)
             if comparison.rows.routes or any(row.options["operators"] for row in comparison.rows.senders):
                 await keep_queues(change)
+            if within is not None:
+                await within(change.connection, difference)
             version = await keep(change, difference, author, actor)
         if dry_run:
             await change.undo()

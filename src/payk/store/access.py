@@ -296,6 +296,11 @@ class AccessChange:
         row = await self._connection.fetchrow(sql("access.user_named"), name)
         return None if row is None else KnownUser(*row)
 
+    async def shown(self, user_id: int) -> StoredUser:
+        """A user that is there, as it is listed: with what this change has done."""
+        rows = await self._connection.fetch(sql("access.users"))
+        return next(StoredUser(*row) for row in rows if row["user_id"] == user_id)
+
     async def client(self, name: str) -> int | None:
         """The number of a client."""
         number = await self._connection.fetchval(sql("access.client_named"), name)

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from payk.store.database import Database
+from payk.store.database import Connection, Database
 from payk.store.queries import sql
 
 __all__ = [
     "StoredChange",
     "StoredResource",
+    "newest_key",
     "page_of_changes",
     "page_of_clients",
     "page_of_keys",
@@ -52,7 +53,11 @@ class StoredChange(NamedTuple):
 async def _page(db: Database, query: str, *values: object) -> list[StoredResource]:
     async with db.connection() as connection:
         rows = await connection.fetch(sql(f"registry_pages.{query}"), *values)
-    return [StoredResource(row[0], json.loads(row[1]), json.loads(row[2]), row[3]) for row in rows]
+    return [_resource(row) for row in rows]
+
+
+def _resource(row: Any) -> StoredResource:
+    return StoredResource(row[0], json.loads(row[1]), json.loads(row[2]), row[3])
 
 
 async def page_of_clients(
@@ -67,6 +72,13 @@ async def page_of_keys(
 ) -> list[StoredResource]:
     """API keys by number, the revoked ones too."""
     return await _page(db, "keys", after, client, limit, only)
+
+
+async def newest_key(connection: Connection, client: str, fingerprint: str) -> StoredResource:
+    """The newest of the keys of a client whose SHA-256 begins with `fingerprint`, in the caller's transaction."""
+    number = await connection.fetchval(sql("registry_pages.newest_key"), client, fingerprint)
+    [row] = await connection.fetch(sql("registry_pages.keys"), number - 1, client, 1, number)
+    return _resource(row)
 
 
 async def page_of_senders(

@@ -103,6 +103,35 @@ async def test_everybody_changes_its_own_password_and_no_other(managed: Managed)
     assert "short" not in body["Detail"]
 
 
+async def test_a_user_and_its_token_are_made_together_or_not_at_all(managed: Managed) -> None:
+    await managed.done("POST", "/tokens", {"name": "night", "role": "operator"})
+    new = {"name": "Night", "role": "operator", "token": True}
+    assert "a token Night" in refusal(await managed("POST", "/users", new), "AlreadyExists")["Detail"]
+    refusal(await managed("GET", "/users/night"), "ResourceNotFound")
+    await managed("DELETE", "/tokens/night")
+    assert (await managed.done("POST", "/users", new))["token"].startswith("payk_")
+    acts = [entry["act"] for entry in (await managed.done("GET", "/audit"))["items"]]
+    assert acts == ["token.create", "user.create", "token.revoke", "token.create"]
+
+
+async def test_role_and_access_of_a_user_are_changed_together_or_not_at_all(managed: Managed) -> None:
+    await managed.done("POST", "/users", {"name": "night", "role": "admin"})
+    refusal(await managed("PATCH", "/users/night", {"role": "admin", "enabled": False}), "Conflict")
+    await managed.done("POST", "/users", {"name": "day", "role": "admin"})
+    acts = [entry["act"] for entry in (await managed.done("GET", "/audit"))["items"]]
+    assert acts == ["user.create", "user.create"]
+    changed = await managed.done("PATCH", "/users/night", {"role": "operator", "enabled": False})
+    assert (changed["role"], changed["enabled"]) == ("operator", False)
+    changed = await managed.done("PATCH", "/users/night", {"role": "admin", "enabled": True})
+    assert (changed["role"], changed["enabled"]) == ("admin", True)
+
+
+async def test_an_export_of_the_audit_log_that_cannot_begin_is_refused(managed: Managed) -> None:
+    await managed.db.close()
+    for params in ({}, {"since": "2026-01-01T00:00:00Z"}):
+        refusal(await managed("GET", "/audit/export", params=params), "ServiceUnavailable")
+
+
 async def test_a_token_is_narrowed_by_its_scopes_and_revoked(managed: Managed) -> None:
     new = {"name": "dashboard", "role": "operator", "scopes": ["read-traffic"]}
     token = (await managed.done("POST", "/tokens", new))["token"]

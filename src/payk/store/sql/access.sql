@@ -14,8 +14,10 @@ from service_token t left join user_account u using (user_id)
 where t.revoked_at is null and (t.expires_at is null or t.expires_at > now()) and (t.user_id is null or u.enabled);
 
 -- name: note_token_use
--- Tokens that were used just now.
-update service_token set last_used_at = now() where token_id = any($1::integer[]);
+-- Tokens that were used just now. What another process notes at the same time waits for nothing else.
+update service_token t set last_used_at = now()
+from (select token_id from service_token where token_id = any($1::integer[]) order by token_id for update skip locked) used
+where t.token_id = used.token_id;
 
 -- name: user_to_log_in
 -- A user by name, as logging in needs it.

@@ -22,6 +22,11 @@ from api_key k join client c using (client_id)
 where k.key_id > $1::integer and ($2::text is null or c.name = $2) and ($4::integer is null or k.key_id = $4)
 order by k.key_id limit $3;
 
+-- name: newest_key
+-- The number of the newest key of a client whose SHA-256 begins with these digits, in hex.
+select max(k.key_id) from api_key k join client c using (client_id)
+where c.name = $1 and starts_with(encode(k.sha256, 'hex'), $2);
+
 -- name: senders
 -- Senders after ($1, $2) by client and name, of a client that is named ($3, null = of all), with a status ($4, '' = any),
 -- $5 at most; with $6 the one of that name.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final
@@ -17,8 +18,9 @@ from payk.registry.change import ANYTHING, NOTHING
 from payk.registry.difference import Difference
 from payk.registry.errors import AlreadyThere, ChangedMeanwhile
 from payk.registry.limit_options import LIMITS
-from payk.registry.resource import Resource, resource_of
-from payk.store.registry_pages import page_of_clients, page_of_keys, page_of_senders
+from payk.registry.resource import Identity, Resource, resource_of
+from payk.store.database import Connection
+from payk.store.registry_pages import newest_key, page_of_clients, page_of_keys, page_of_senders
 from payk.web.admin.configured import (
     After,
     Fields,
@@ -26,6 +28,7 @@ from payk.web.admin.configured import (
     IfMatch,
     Limit,
     change,
+    changed,
     expected_etag,
     not_found,
     one,
@@ -107,7 +110,7 @@ async def create_client(caller: Known, parts: Parts, fields: Fields) -> JSONResp
         caller.check(Permission.CHANGE_LIMITS)
     _check_fields(caller, fields)
     await change(parts, caller, {"client": [writes(fields)]}, expected={("client", _name(fields)): NOTHING})
-    return one(await client_named(parts, caller, fields["name"], Permission.READ_REGISTRY), 201)
+    return await changed(client_named(parts, caller, fields["name"], Permission.READ_REGISTRY), 201)
 
 
 @router.get("/clients/{name}", responses=reads("client", _CLIENT))
@@ -133,7 +136,7 @@ async def change_client(
     check_members(fields, "name")
     document = {"client": [{**writes(fields), "name": name}]}
     await change(parts, caller, document, expected={("client", name): expected_etag(if_match)}, force=force)
-    return one(await client_named(parts, caller, name, Permission.READ_REGISTRY))
+    return await changed(client_named(parts, caller, name, Permission.READ_REGISTRY))
 
 
 @router.post("/clients/{name}/suspend", responses=reads("client", _CLIENT))
@@ -187,24 +190,32 @@ async def create_key(caller: Known, parts: Parts, name: Name, fields: Fields) ->
     check_members(fields, "revoked", rule="a new key is none that was revoked: take one back with DELETE")
     made = None if {"key", "sha256"} & fields.keys() else secrets.token_urlsafe(32)
     given = writes(fields) if made is None else {**writes(fields), "key": made}
-
-    def check_new(difference: Difference) -> None:
-        if not any(line.sign == "+" for line in difference.changes):
-            raise AlreadyThere(f'Client "{name}" has this key already.')
-
-    difference = await change(parts, caller, {"client": [{"name": name, "key": [given]}]}, accepts=check_new)
-    check_new(difference)  # a difference of nothing was not shown to it
-    fingerprint = difference.changes[-1].name
-    return one(await _newest_key(parts, name, fingerprint), 201, key=made)
+    return one(await _added_key(parts, caller, name, [given]), 201, key=made)
 
 
-async def _newest_key(parts: Management, client: str, fingerprint: str) -> Resource:
-    after, found = 0, None
-    while rows := await page_of_keys(parts.db, 1_000, client=client, after=after):
-        found = next((row for row in reversed(rows) if row.name.startswith(fingerprint)), found)
-        after = int(rows[-1].next)
-    assert found is not None  # it was added a moment ago, and nothing is ever deleted
-    return resource_of("client.key", found)
+async def _added_key(
+    parts: Management,
+    caller: Caller,
+    client: str,
+    keys: list[dict[str, Any]],
+    expected: Mapping[Identity, str] | None = None,
+) -> Resource:
+    """Change keys of a client; the new one among them, as it was read before it was committed: a key that is made is
+    shown, whatever becomes of the connection afterwards. AlreadyThere where none of them is new."""
+    added: list[Resource] = []
+
+    async def look(connection: Connection, difference: Difference) -> None:
+        fingerprint = next((line.name for line in difference.changes if line.sign == "+"), None)
+        if fingerprint is None:
+            raise there
+        added.append(resource_of("client.key", await newest_key(connection, client, fingerprint)))
+
+    there = AlreadyThere(f'Client "{client}" has this key already.')
+    document = {"client": [{"name": client, "key": keys}]}
+    await change(parts, caller, document, expected=expected, within=look)
+    if not added:  # nothing changes: it did not look
+        raise there
+    return added[0]
 
 
 async def _key(parts: Management, name: str, key_id: int) -> Resource:
@@ -228,7 +239,7 @@ async def change_key(
     key = await _key(parts, name, key_id)
     document = {"client": [{"name": name, "key": [{**writes(fields), "sha256": key.name}]}]}
     await change(parts, caller, document, expected={("client.key", key.name): expected_etag(if_match)})
-    return one(await _key(parts, name, key_id))
+    return await changed(_key(parts, name, key_id))
 
 
 @router.delete("/clients/{name}/keys/{key_id}", responses=reads("client.key", _KEY))
@@ -271,10 +282,9 @@ async def _rotated(parts: Management, caller: Caller, name: str, old: Resource, 
     made = secrets.token_urlsafe(32)
     ends = _sooner(parts.db.now().astimezone(UTC) + timedelta(seconds=grace), old.settings["expires_at"])
     kept = {"label": old.settings["label"], "allow_from": old.settings["allow_from"]}
-    document = {"client": [{"name": name, "key": [{"key": made, **kept}, {"sha256": old.name, "expires_at": ends}]}]}
-    difference = await change(parts, caller, document, expected={("client.key", old.name): old.etag})
-    fingerprint = next(line.name for line in difference.changes if line.sign == "+")
-    return one(await _newest_key(parts, name, fingerprint), 201, key=made)
+    keys = [{"key": made, **kept}, {"sha256": old.name, "expires_at": ends}]
+    added = await _added_key(parts, caller, name, keys, {("client.key", old.name): old.etag})
+    return one(added, 201, key=made)
 
 
 def _sooner(end: datetime, written: str | None) -> str:
@@ -343,7 +353,7 @@ async def create_sender(caller: Known, parts: Parts, name: Name, fields: Fields)
     sender = {**writes(fields), "status": status}
     identity = ("client.sender", f"{name}/{_name(fields).lower()}")
     await change(parts, caller, {"client": [{"name": name, "sender": [sender]}]}, expected={identity: NOTHING})
-    return one(await _sender(parts, name, _name(fields)), 201)
+    return await changed(_sender(parts, name, _name(fields)), 201)
 
 
 @router.get("/clients/{name}/senders/{sender}", tags=["senders"], responses=reads("client.sender", _SENDER))
@@ -378,4 +388,4 @@ async def change_sender(
     document = {"client": [{"name": name, "sender": [{**writes(fields), "name": present.name}]}]}
     identity = ("client.sender", f"{name}/{sender.lower()}")
     await change(parts, caller, document, expected={identity: expected_etag(if_match)}, force=force)
-    return one(await _sender(parts, name, sender))
+    return await changed(_sender(parts, name, sender))

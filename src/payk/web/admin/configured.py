@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Any, Final
 
@@ -11,7 +11,7 @@ from fastapi import Body, Header, Query
 from fastapi.responses import JSONResponse
 
 from payk.domain.management_errors import ManagementCode
-from payk.registry.change import ANYTHING, apply
+from payk.registry.change import ANYTHING, Within, apply
 from payk.registry.difference import Difference
 from payk.registry.errors import RegistryFileError
 from payk.registry.file import read
@@ -19,6 +19,7 @@ from payk.registry.resource import Identity, Resource, written
 from payk.registry.schema import read_schema, written_schema
 from payk.registry.unwise import lacks_reserve, without_reserve
 from payk.web.admin.management import Caller, Management
+from payk.web.admin.errors import already_changed
 from payk.web.problems import Problem
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "WholeNumbers",
     "change",
     "expected_etag",
+    "changed",
     "not_found",
     "one",
     "page",
@@ -76,6 +78,7 @@ async def change(
     accepts: Callable[[Difference], None] | None = None,
 ) -> Difference:
     """Make the registry be as a document of the form of the file says; raises as payk.registry.change.apply.
+    within: Within | None = None,
 
     Whoever is bound to a client is told of no other.
     """
@@ -92,6 +95,7 @@ async def change(
             accepts=accepts,
         )
     except RegistryFileError as error:
+            within=within,
         if caller.principal.client_id is None:
             raise
         told = [replace(problem, wrong=problem.wrong_to_others or problem.wrong) for problem in error.problems]
@@ -126,6 +130,12 @@ def one(resource: Resource, status: int = 200, **more: Any) -> JSONResponse:
 
 def page(resources: Sequence[Resource], limit: int) -> JSONResponse:
     """The answer that shows many; `next` where there may be more."""
+async def changed(reading: Awaitable[Resource], status: int = 200) -> JSONResponse:
+    """The answer that shows what was changed just now, as `reading` finds it. Raises as already_changed."""
+    with already_changed():
+        return one(await reading, status)
+
+
     following = resources[-1].next if len(resources) == limit else None
     return JSONResponse({"items": [shown(resource) for resource in resources], "next": following})
 

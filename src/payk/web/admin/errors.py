@@ -31,7 +31,7 @@ from payk.store.blocked import NumbersInvalid
 from payk.store.errors import OutcomeUnknown, StoreRefused, StoreUnavailable
 from payk.web.problems import RETRY_AFTER, Problem, problem_answer, problem_of
 
-__all__ = ["answer_errors", "done_in_parts", "management_problem"]
+__all__ = ["already_changed", "answer_errors", "done_in_parts", "management_problem"]
 
 log = get_logger("management")
 
@@ -111,6 +111,20 @@ def done_in_parts(what_stays: str) -> Iterator[None]:
 
 def _values(problems: Sequence[RegistryProblem]) -> Problem:
     """Every setting that is wrong, with the rule and what would be right."""
+@contextmanager
+def already_changed() -> Iterator[None]:
+    """Around what is read for the answer once a change is committed: where the store goes away then, nothing is undone,
+    and who repeats it because nothing was told changes it twice."""
+    try:
+        yield
+    except (StoreUnavailable, OutcomeUnknown) as error:
+        detail = (
+            "It is changed, and only the answer is missing: the store cannot be reached just now."
+            " Look at how it stands; do not repeat the request."
+        )
+        raise Problem(Code.OUTCOME_UNKNOWN, detail, retry_after=RETRY_AFTER) from error
+
+
     errors: dict[str, list[str]] = {}
     for problem in problems:
         errors.setdefault(_setting(problem.path), []).append(f"{problem.wrong}; {problem.right}")

@@ -19,6 +19,7 @@ from payk.web.admin.configured import (
     IfMatch,
     Limit,
     change,
+    changed,
     expected_etag,
     not_found,
     one,
@@ -76,7 +77,7 @@ async def create_operator(caller: Known, parts: Parts, fields: Fields) -> JSONRe
     name = str(fields.get("name", ""))
     document = {"operator": [writes(fields)]}
     await change(parts, caller, document, expected={("operator", name): NOTHING})
-    return one(await _operator(parts, name), 201)
+    return await changed(_operator(parts, name), 201)
 
 
 @router.get("/operators/{name}", responses=reads("operator", _OPERATOR))
@@ -100,7 +101,7 @@ async def change_operator(
     check_members(fields, "link", rule=_LINKS_APART)
     document = {"operator": [{**writes(fields), "name": name}]}
     await change(parts, caller, document, expected={("operator", name): expected_etag(if_match)}, force=force)
-    return one(await _operator(parts, name))
+    return await changed(_operator(parts, name))
 
 
 @router.get("/links", responses=reads_page("operator.link", _LINK))
@@ -133,7 +134,7 @@ async def create_link(caller: Known, parts: Parts, name: Name, fields: Fields) -
         raise Problem(ManagementCode.VALUE_INVALID, f"name: {rule}.", errors={"name": [rule]})
     document = {"operator": [{"name": name, "link": [writes(fields)]}]}
     await change(parts, caller, document, expected={("operator", name): ANYTHING, ("operator.link", link): NOTHING})
-    return one(await _link(parts, link), 201)
+    return await changed(_link(parts, link), 201)
 
 
 @router.get("/links/{name}", responses=reads("operator.link", _LINK))
@@ -159,7 +160,7 @@ async def change_link(
     link: dict[str, Any] = {**writes(fields), "name": name}
     document = {"operator": [{"name": operator, "link": [link]}]}
     await change(parts, caller, document, expected={("operator.link", name): expected_etag(if_match)}, force=force)
-    return one(await _link(parts, name))
+    return await changed(_link(parts, name))
 
 
 def _check_password(fields: dict[str, Any]) -> None:

@@ -32,6 +32,7 @@ from payk.web.admin.configured import (
     IfMatch,
     Limit,
     change,
+    changed,
     expected_etag,
     not_found,
     one,
@@ -81,7 +82,11 @@ async def create_route(caller: Known, parts: Parts, fields: Fields) -> JSONRespo
     document = {"route": [writes(fields)]}
     [entry] = read(document, "request", {}).routes
     await change(parts, caller, document, expected={("route", route_name(entry.key.folded())): NOTHING})
-    return one(await _route(parts, await route_number(parts.db, entry.key)), 201)
+    return await changed(_route_like(parts, entry.key), 201)
+
+
+async def _route_like(parts: Management, key: RouteKey) -> Resource:
+    return await _route(parts, await route_number(parts.db, key))
 
 
 class RuleShown(BaseModel):
@@ -206,4 +211,4 @@ async def change_route(
     document = {"route": [{**writes(fields), **writes(key._asdict())}]}
     identity = "route", route_name(key.folded())
     await change(parts, caller, document, expected={identity: expected_etag(if_match)}, force=force)
-    return one(await _route(parts, route_id))
+    return await changed(_route(parts, route_id))

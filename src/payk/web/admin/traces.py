@@ -96,6 +96,7 @@ async def begin(caller: Known, parts: Parts, wish: TraceWish) -> TraceBegun:
     detail = {"seconds": wish.seconds, "texts": wish.texts, "whole_numbers": wish.whole_numbers}
     kind, name = ("link", wish.link) if number is None else ("number", mask(number))
     await audit.record(parts.db, [AuditEntry(caller.actor, "trace.begin", kind, name or "", detail)])
+    held = [state for state in await link_states(parts.db) if wish.link in (None, state.link)]
     trace_id = await begin_trace(
         parts.db,
         link_id=link_id,
@@ -107,7 +108,6 @@ async def begin(caller: Known, parts: Parts, wish: TraceWish) -> TraceBegun:
     )
     if trace_id is None:
         raise Problem(ManagementCode.CONFLICT, f"{TRACES} traces run already, as many as may; wait for one to end.")
-    held = [state for state in await link_states(parts.db) if wish.link in (None, state.link)]
     return TraceBegun(trace_id=trace_id, held_by=len({state.incarnation for state in held}))
 
 

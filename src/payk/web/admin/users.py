@@ -225,9 +225,10 @@ async def create_user(caller: Known, parts: Parts, new: UserNew) -> UserMade:
     """A new user."""
     caller.check(Permission.MANAGE_USERS)
     await _confirm(caller, parts, new)
-    await parts.users.create(caller.actor, new.name, new.role, client=new.client, password=new.password)
-    token = await parts.tokens.create(caller.actor, new.name, user=new.name) if new.token else None
-    return UserMade(**(await _shown(parts, new.name)).model_dump(), token=token)
+    made = await parts.users.create(
+        *(caller.actor, new.name, new.role), client=new.client, password=new.password, token=new.token
+    )
+    return UserMade(**_user(made.user).model_dump(), token=made.token)
 
 
 async def _shown(parts: Parts, name: str) -> UserShown:
@@ -250,14 +251,12 @@ async def change_user(caller: Known, parts: Parts, name: Name, change: UserChang
     caller.check(Permission.MANAGE_USERS)
     if change.role is not None or change.enabled:
         await _confirm(caller, parts, change)
-    if change.role is not None:
-        await parts.users.set_role(caller.actor, name, change.role, client=change.client)
-    elif change.client is not None:
+    if change.role is None and change.client is not None:
         detail = "client: a user gets another client together with its role."
         raise Problem(ManagementCode.VALUE_INVALID, detail, errors={"client": ["only together with role"]})
-    if change.enabled is not None:
-        await parts.users.enable(caller.actor, name, enabled=change.enabled)
-    return await _shown(parts, name)
+    return _user(
+        await parts.users.change(caller.actor, name, role=change.role, client=change.client, enabled=change.enabled)
+    )
 
 
 @router.put("/users/{name}/password", status_code=204)
