@@ -17,10 +17,11 @@ from payk.domain.access import Actor
 from payk.domain.hold import Hold, Selection
 from payk.domain.message import SmsType
 from payk.domain.receipt import ReceiptWait
-from payk.registry.change import apply, keep
+from payk.registry.change import ANYTHING, apply, keep
 from payk.registry.difference import Change, Difference
 from payk.registry.errors import Problem, TrafficError
 from payk.registry.file import read
+from payk.registry.resource import Identity
 from payk.registry.secrets import SecretBox
 from payk.registry.value import shown, suggestion
 from payk.store.database import Connection, Database
@@ -262,12 +263,14 @@ async def drain(
     operator: str | None = None,
     link: str | None = None,
     force: bool = False,
+    expected: str = ANYTHING,
 ) -> Difference:
     """Give nothing new to an operator, or to one link; what they have is finished, and their binds stay.
 
-    TrafficError where there is none of that name; ForceRequired where messages wait that nobody else could take.
+    `expected`: the etag of the operator, or of the link, that is meant. TrafficError where there is none of that name;
+    ChangedMeanwhile; ForceRequired where messages wait that nobody else could take.
     """
-    return await _set_draining(db, secret_box, operator, link, True, author, actor, force=force)
+    return await _set_draining(db, secret_box, operator, link, True, author, actor, expected, force=force)
 
 
 async def resume(
@@ -278,9 +281,10 @@ async def resume(
     actor: Actor | None = None,
     operator: str | None = None,
     link: str | None = None,
+    expected: str = ANYTHING,
 ) -> Difference:
-    """Give messages to it again."""
-    return await _set_draining(db, secret_box, operator, link, False, author, actor)
+    """Give messages to it again. TrafficError, ChangedMeanwhile."""
+    return await _set_draining(db, secret_box, operator, link, False, author, actor, expected)
 
 
 async def _set_draining(
@@ -291,19 +295,24 @@ async def _set_draining(
     draining: bool,
     author: str,
     actor: Actor | None,
+    expected: str,
     *,
     force: bool = False,
 ) -> Difference:
+    identity: Identity
     async with db.connection() as connection:
         if link is not None:
             owners = await link_owners(connection)
             _must_be_known("link", link, owners)
+            identity = "operator.link", link
             table: dict[str, Any] = {"name": owners[link], "link": [{"name": link, "draining": draining}]}
         else:
             assert operator is not None  # one of both is given
             _must_be_known("operator", operator, await operator_numbers(connection))
+            identity = "operator", operator
             table = {"name": operator, "draining": draining}
-    return await apply(db, secret_box, read({"operator": [table]}, "", {}), author=author, actor=actor, force=force)
+    file = read({"operator": [table]}, "", {})
+    return await apply(db, secret_box, file, author=author, actor=actor, force=force, expected={identity: expected})
 
 
 def _must_be_known(kind: str, name: str, known: Collection[str]) -> None:

@@ -151,11 +151,13 @@ async def test_where_the_store_goes_away_amid_it_the_answer_says_what_stays(
     monkeypatch.setattr("payk.registry.importing.add_imported", fail)
     monkeypatch.setattr("payk.web.admin.imported.drop", fail)
     monkeypatch.setattr("payk.web.admin.numbers.forget", fail)
+    monkeypatch.setattr("payk.web.admin.traffic.forget_parked", fail)
     number = {"number": "992900000001"}
     for asked, told in (
         (sent(bank, HEADING + ROWS), "Rows that were stored stay, and are known already when the file is sent again."),
         (bank("POST", "/imported-messages/drop", {"submitted_before": "2025-12-31T00:00:00Z"}), "it drops the rest."),
         (bank("POST", "/numbers/forget", number), "it erases the rest."),
+        (bank("POST", "/receipts/parked/forget", {"all": True}), "it drops the rest."),
     ):
         answer = await asked
         body = refusal(answer, "ServiceUnavailable")

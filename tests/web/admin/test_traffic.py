@@ -134,6 +134,23 @@ async def test_operators_and_links_are_drained_and_resumed(running: Managed) -> 
     assert (await running.done("POST", "/links/tcell-1/drain"))["difference"] == ["nothing changes"]
 
 
+@pytest.mark.parametrize(("path", "read"), [("/operators/tcell", "operator"), ("/links/tcell-1", "link")])
+async def test_a_drain_and_a_resume_can_be_meant_for_what_was_seen_alone(
+    running: Managed, path: str, read: str
+) -> None:
+    seen = (await running("GET", path)).headers["etag"]
+    assert (await running.done("PATCH", path, {"draining": True}))["draining"] is True
+    for act in ("drain", "resume"):
+        told = refusal(await running("POST", f"{path}/{act}", headers={"if-match": seen}), "PreconditionFailed")
+        assert f"The {read} " in told["Detail"]
+    refusal(await running("POST", f"{path}/resume", headers={"if-match": "none"}), "RequestInvalid")
+    assert (await running.done("GET", path))["draining"] is True
+    for act, draining in (("resume", False), ("drain", True)):
+        now = (await running("GET", path)).headers["etag"]
+        await running.done("POST", f"{path}/{act}", headers={"if-match": now})
+        assert (await running.done("GET", path))["draining"] is draining
+
+
 async def test_a_drain_that_strands_what_waits_is_done_by_force_alone(running: Managed) -> None:
     await _waiting(running, 1)
     for path in ("/links/tcell-1", "/operators/tcell"):

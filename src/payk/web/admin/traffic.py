@@ -26,9 +26,10 @@ from payk.store.link_states import link_states
 from payk.store.parked import COUNTED, forget_parked, parked_counts, parked_page, retry_parked
 from payk.store.queues import Depth, queue_depths
 from payk.web.admin.changes import Done
-from payk.web.admin.configured import Force, Limit, not_found
+from payk.web.admin.configured import Force, IfMatch, Limit, expected_etag, not_found
+from payk.web.admin.errors import done_in_parts
 from payk.web.admin.given import Given
-from payk.web.admin.management import Known, Management, Name, Parts
+from payk.web.admin.management import Caller, Known, Management, Name, Parts
 from payk.web.admin.times import moment
 from payk.web.problems import RETRY_AFTER, Problem
 
@@ -170,35 +171,66 @@ async def cancel_waiting(caller: Known, parts: Parts, choice: Choice) -> Cancell
 
 
 @router.post("/operators/{name}/drain", tags=["operators"])
-async def drain_operator(caller: Known, parts: Parts, name: Name, force: Force = False) -> Done:
+async def drain_operator(
+    caller: Known, parts: Parts, name: Name, force: Force = False, if_match: IfMatch = None
+) -> Done:
     """Give nothing new to it; what it has is finished, its binds stay, and its receipts come."""
-    caller.check(Permission.CONTROL_TRAFFIC)
-    return _done(
-        await drain(parts.db, parts.secret_box, author=caller.author, actor=caller.actor, operator=name, force=force)
-    )
+    return await _drained(caller, parts, if_match, operator=name, force=force)
 
 
 @router.post("/operators/{name}/resume", tags=["operators"])
-async def resume_operator(caller: Known, parts: Parts, name: Name) -> Done:
+async def resume_operator(caller: Known, parts: Parts, name: Name, if_match: IfMatch = None) -> Done:
     """Give messages to it again."""
-    caller.check(Permission.CONTROL_TRAFFIC)
-    return _done(await resume(parts.db, parts.secret_box, author=caller.author, actor=caller.actor, operator=name))
+    return await _resumed(caller, parts, if_match, operator=name)
 
 
 @router.post("/links/{name}/drain", tags=["operators"])
-async def drain_link(caller: Known, parts: Parts, name: Name, force: Force = False) -> Done:
+async def drain_link(caller: Known, parts: Parts, name: Name, force: Force = False, if_match: IfMatch = None) -> Done:
     """Give nothing new to one link; the others of its operator go on."""
-    caller.check(Permission.CONTROL_TRAFFIC)
-    return _done(
-        await drain(parts.db, parts.secret_box, author=caller.author, actor=caller.actor, link=name, force=force)
-    )
+    return await _drained(caller, parts, if_match, link=name, force=force)
 
 
 @router.post("/links/{name}/resume", tags=["operators"])
-async def resume_link(caller: Known, parts: Parts, name: Name) -> Done:
+async def resume_link(caller: Known, parts: Parts, name: Name, if_match: IfMatch = None) -> Done:
     """Give messages to it again."""
+    return await _resumed(caller, parts, if_match, link=name)
+
+
+async def _drained(
+    caller: Caller,
+    parts: Management,
+    if_match: str | None,
+    *,
+    operator: str | None = None,
+    link: str | None = None,
+    force: bool,
+) -> Done:
     caller.check(Permission.CONTROL_TRAFFIC)
-    return _done(await resume(parts.db, parts.secret_box, author=caller.author, actor=caller.actor, link=name))
+    difference = await drain(
+        *(parts.db, parts.secret_box),
+        author=caller.author,
+        actor=caller.actor,
+        operator=operator,
+        link=link,
+        force=force,
+        expected=expected_etag(if_match),
+    )
+    return Done(difference=difference.lines())
+
+
+async def _resumed(
+    caller: Caller, parts: Management, if_match: str | None, *, operator: str | None = None, link: str | None = None
+) -> Done:
+    caller.check(Permission.CONTROL_TRAFFIC)
+    difference = await resume(
+        *(parts.db, parts.secret_box),
+        author=caller.author,
+        actor=caller.actor,
+        operator=operator,
+        link=link,
+        expected=expected_etag(if_match),
+    )
+    return Done(difference=difference.lines())
 
 
 @router.get("/processes")
@@ -361,11 +393,9 @@ async def forget(caller: Known, parts: Parts, choice: ParkedChoice) -> Affected:
     if choice.parked_ids is None and choice.operator is None and not choice.all:
         rule = "name receipts by parked_ids, or an operator, or all of them"
         raise Problem(ManagementCode.VALUE_INVALID, f"parked_ids: {rule}.", errors={"parked_ids": [rule]})
-    return Affected(receipts=await forget_parked(parts.db, choice.parked_ids, choice.operator, actor=caller.actor))
-
-
-def _done(difference: Any) -> Done:
-    return Done(difference=difference.lines())
+    with done_in_parts("Some may be dropped already: repeat the request, it drops the rest."):
+        gone = await forget_parked(parts.db, choice.parked_ids, choice.operator, actor=caller.actor)
+    return Affected(receipts=gone)
 
 
 def _plain(value: Any) -> Any:
