@@ -17,7 +17,7 @@ import asyncpg
 
 from payk.clock import Clock
 from payk.store.begun_ahead import BegunAhead
-from payk.store.errors import OutcomeUnknown, StoreBusy, StoreRefused, StoreUnavailable
+from payk.store.errors import OutcomeUnknown, RuleBroken, StoreBusy, StoreError, StoreRefused, StoreUnavailable
 from payk.store.last_commits import LastCommits
 from payk.store.wakeups import Wakeups
 
@@ -75,19 +75,22 @@ def translate(error: Exception) -> Exception:
     if isinstance(error, asyncpg.InterfaceError):
         return StoreRefused(_told(error))
     if isinstance(error, asyncpg.PostgresError):
-        return StoreRefused(_told(error)) if _is_about_the_data(error) else StoreUnavailable(_told(error))
+        return _kind_of(error)(_told(error))
     return error
 
 
-def _is_about_the_data(error: asyncpg.PostgresError) -> bool:
-    """Whether trying again would give the same: data exceptions, broken constraints, limits (classes 22, 23, 54).
+def _kind_of(error: asyncpg.PostgresError) -> type[StoreError]:
+    """What an error is that the server answered: where trying again would give the same, it is about the data: data
+    exceptions, broken constraints, limits (classes 22, 23, 54).
 
     A row that has no partition yet is neither; it goes in when the partition is made.
     """
     sqlstate = error.sqlstate or ""
     if isinstance(error, asyncpg.CheckViolationError) and error.constraint_name is None:
-        return False
-    return sqlstate.startswith(("22", "23", "54"))
+        return StoreUnavailable
+    if sqlstate.startswith("23"):
+        return RuleBroken
+    return StoreRefused if sqlstate.startswith(("22", "54")) else StoreUnavailable
 
 
 def _is_of_one_statement(error: Exception) -> bool:

@@ -6,6 +6,7 @@ StoreError
     +-- HistoryUnknown  the database was restored, or lost commits: `payk recover`
 +-- OutcomeUnknown      the connection was lost while it confirmed a COMMIT
 +-- StoreRefused        the database understood and refused the data
+    +-- RuleBroken      a constraint of ours forbids it: unique, foreign key, check
 +-- KeyReused           the answer to a request with another body is kept under this key
 +-- SchemaError         this database cannot be served; one line, with what to do
     +-- SchemaMissing   no schema, or an older one: `payk migrate`
@@ -20,6 +21,7 @@ __all__ = [
     "KeyReused",
     "NotOurs",
     "OutcomeUnknown",
+    "RuleBroken",
     "SchemaError",
     "SchemaMissing",
     "SchemaNewer",
@@ -58,6 +60,10 @@ class OutcomeUnknown(StoreError):
 
 class StoreRefused(StoreError):
     """The database refused the data itself; trying again gives the same."""
+
+
+class RuleBroken(StoreRefused):
+    """A constraint of the schema forbids the data: who writes them should have known before."""
 
 
 class KeyReused(StoreError):

@@ -190,6 +190,15 @@ async def test_an_export_that_ends_early_does_not_look_whole(managed: Managed, m
         await managed("POST", "/numbers/export", {"number": "992900000001"})
 
 
+async def test_an_export_that_cannot_begin_is_refused(managed: Managed, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def known(*_: object) -> AsyncIterator[dict[str, object]]:
+        raise StoreUnavailable("the database is away")
+        yield {}
+
+    monkeypatch.setattr("payk.web.admin.numbers.known", known)
+    refusal(await managed("POST", "/numbers/export", {"number": "992900000001"}), "ServiceUnavailable")
+
+
 async def test_a_number_is_forgotten(managed: Managed) -> None:
     await managed.done("POST", "/clients", {"name": "bank"})
     await managed.done("POST", "/operators", {"name": "tcell"})

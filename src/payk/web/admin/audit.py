@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import BaseModel, Field
 
 from payk.domain.access import Permission
 from payk.domain.audit import ANCHOR, ChainedEntry, read_anchor
 from payk.store.audit import entries, newest, verify
 from payk.web.admin.configured import Limit
+from payk.web.admin.lines import LINES, begun
 from payk.web.admin.management import Known, Parts
 from payk.web.admin.numbers import phone_of
+from payk.web.admin.times import Moment
 
 __all__ = ["router"]
 
 router = APIRouter(tags=["audit"])
 
-_LINES: Final = "application/x-ndjson"
 Word = Annotated[str | None, Query(max_length=200)]
 
 
@@ -105,12 +106,12 @@ async def verify_chain(
     )
 
 
-@router.get("/audit/export", response_class=StreamingResponse, responses={200: {"content": {_LINES: {}}}})
+@router.get("/audit/export", response_class=StreamingResponse, responses={200: {"content": {LINES: {}}}})
 async def export_entries(
     caller: Known,
     parts: Parts,
-    since: AwareDatetime | None = None,
-    until: AwareDatetime | None = None,
+    since: Moment | None = None,
+    until: Moment | None = None,
     after: Annotated[int, Query(ge=0, lt=2**62, description="Only entries behind this one.")] = 0,
     limit: Annotated[int | None, Query(ge=1, le=100_000, description="How many at most; all where it is left out.")] = (
         None
@@ -118,7 +119,8 @@ async def export_entries(
 ) -> StreamingResponse:
     """Entries in their order, one JSON object a line, with their hashes."""
     caller.check(Permission.READ_AUDIT)
-    return StreamingResponse(_lines(entries(parts.db, after=after, since=since, until=until), limit), media_type=_LINES)
+    found = await begun(entries(parts.db, after=after, since=since, until=until))
+    return StreamingResponse(_lines(found, limit), media_type=LINES)
 
 
 async def _lines(found: AsyncIterator[ChainedEntry], limit: int | None) -> AsyncIterator[bytes]:

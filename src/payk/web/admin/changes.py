@@ -17,7 +17,7 @@ from payk.registry.file import read
 from payk.registry.reverting import revert
 from payk.registry.toml import parse
 from payk.store.registry_pages import StoredChange, page_of_changes
-from payk.web.admin.configured import Force, Limit, not_found
+from payk.web.admin.configured import Force, Limit, not_found, numbered
 from payk.web.admin.given import Given
 from payk.web.admin.management import Caller, Known, Parts
 from payk.web.admin.times import moment
@@ -29,6 +29,7 @@ router = APIRouter(tags=["changes"])
 
 _TOML: Final = "application/toml"
 Version = Annotated[int, Query(ge=1, lt=2**62)]
+VersionInPath = Annotated[int, numbered("change", 2**62)]
 
 
 class ChangeShown(BaseModel):
@@ -84,7 +85,7 @@ async def list_changes(caller: Known, parts: Parts, limit: Limit = 100, before: 
 
 
 @router.get("/changes/{version}")
-async def show_change(caller: Known, parts: Parts, version: int) -> ChangeShown:
+async def show_change(caller: Known, parts: Parts, version: VersionInPath) -> ChangeShown:
     """One change."""
     caller.check(Permission.READ_REGISTRY)
     found = await page_of_changes(parts.db, 1, only=version)
@@ -97,7 +98,7 @@ async def show_change(caller: Known, parts: Parts, version: int) -> ChangeShown:
 async def revert_change(
     caller: Known,
     parts: Parts,
-    version: int,
+    version: VersionInPath,
     force: Force = False,
     through: Annotated[bool, Query(description="Everything since it as well.")] = False,
     given: Passwords | None = None,

@@ -31,6 +31,7 @@ from payk.web.admin.configured import (
     changed,
     expected_etag,
     not_found,
+    numbered,
     one,
     page,
     reads,
@@ -48,6 +49,7 @@ router = APIRouter(tags=["clients"])
 
 _LISTS: Final = ("api_keys", "api_key_sha256", "revoked_keys", "senders")
 """Keys and senders have pages of their own."""
+KeyId = Annotated[int, numbered("key")]
 _MOMENT: Final = {"type": ["string", "null"], "format": "date-time"}
 _CLIENT: Final = {
     "client_id": {"type": "integer"},
@@ -231,7 +233,7 @@ async def _key(parts: Management, name: str, key_id: int) -> Resource:
     openapi_extra=writes_schema("client.key", without=("key", "sha256")),
 )
 async def change_key(
-    caller: Known, parts: Parts, name: Name, key_id: int, fields: Fields, if_match: IfMatch = None
+    caller: Known, parts: Parts, name: Name, key_id: KeyId, fields: Fields, if_match: IfMatch = None
 ) -> JSONResponse:
     """Change its label, its end or its networks, or revoke it for good."""
     await client_named(parts, caller, name, Permission.CHANGE_KEYS)
@@ -243,7 +245,7 @@ async def change_key(
 
 
 @router.delete("/clients/{name}/keys/{key_id}", responses=reads("client.key", _KEY))
-async def revoke_key(caller: Known, parts: Parts, name: Name, key_id: int, if_match: IfMatch = None) -> JSONResponse:
+async def revoke_key(caller: Known, parts: Parts, name: Name, key_id: KeyId, if_match: IfMatch = None) -> JSONResponse:
     """Revoke it, for good; again is no error."""
     return await change_key(caller, parts, name, key_id, {"revoked": True}, if_match)
 
@@ -261,7 +263,7 @@ async def rotate_key(
     caller: Known,
     parts: Parts,
     name: Name,
-    key_id: int,
+    key_id: KeyId,
     grace: Annotated[int, Query(ge=0, le=2_592_000, description="Seconds that the old key still opens.")] = 86_400,
     if_match: IfMatch = None,
 ) -> JSONResponse:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final
 
 from fastapi import Body, Header, Query
 from fastapi.responses import JSONResponse
+from pydantic import AfterValidator
 
 from payk.domain.management_errors import ManagementCode
 from payk.registry.change import ANYTHING, Within, apply
@@ -18,8 +19,8 @@ from payk.registry.file import read
 from payk.registry.resource import Identity, Resource, written
 from payk.registry.schema import read_schema, written_schema
 from payk.registry.unwise import lacks_reserve, without_reserve
-from payk.web.admin.management import Caller, Management
 from payk.web.admin.errors import already_changed
+from payk.web.admin.management import Caller, Management
 from payk.web.problems import Problem
 
 __all__ = [
@@ -30,9 +31,10 @@ __all__ = [
     "Limit",
     "WholeNumbers",
     "change",
-    "expected_etag",
     "changed",
+    "expected_etag",
     "not_found",
+    "numbered",
     "one",
     "page",
     "reads",
@@ -76,9 +78,9 @@ async def change(
     expected: Mapping[Identity, str] | None = None,
     force: bool = False,
     accepts: Callable[[Difference], None] | None = None,
+    within: Within | None = None,
 ) -> Difference:
     """Make the registry be as a document of the form of the file says; raises as payk.registry.change.apply.
-    within: Within | None = None,
 
     Whoever is bound to a client is told of no other.
     """
@@ -93,9 +95,9 @@ async def change(
             force=force,
             expected=expected,
             accepts=accepts,
+            within=within,
         )
     except RegistryFileError as error:
-            within=within,
         if caller.principal.client_id is None:
             raise
         told = [replace(problem, wrong=problem.wrong_to_others or problem.wrong) for problem in error.problems]
@@ -128,14 +130,14 @@ def one(resource: Resource, status: int = 200, **more: Any) -> JSONResponse:
     return JSONResponse({**shown(resource), **more}, status, {"etag": f'"{resource.etag}"'})
 
 
-def page(resources: Sequence[Resource], limit: int) -> JSONResponse:
-    """The answer that shows many; `next` where there may be more."""
 async def changed(reading: Awaitable[Resource], status: int = 200) -> JSONResponse:
     """The answer that shows what was changed just now, as `reading` finds it. Raises as already_changed."""
     with already_changed():
         return one(await reading, status)
 
 
+def page(resources: Sequence[Resource], limit: int) -> JSONResponse:
+    """The answer that shows many; `next` where there may be more."""
     following = resources[-1].next if len(resources) == limit else None
     return JSONResponse({"items": [shown(resource) for resource in resources], "next": following})
 
@@ -143,6 +145,17 @@ async def changed(reading: Awaitable[Resource], status: int = 200) -> JSONRespon
 def not_found(what: str, name: object) -> Problem:
     """There is no such thing, or it is not for the caller to see."""
     return Problem(ManagementCode.RESOURCE_NOT_FOUND, f'There is no {what} "{name}".')
+
+
+def numbered(what: str, below: int = 2**31) -> AfterValidator:
+    """Of a number in a path: what no row can have is the number of nothing. Raises Problem (ResourceNotFound)."""
+
+    def look(number: int) -> int:
+        if not 0 < number < below:
+            raise not_found(what, number)
+        return number
+
+    return AfterValidator(look)
 
 
 def reads(heading: str, facts: Mapping[str, Any], status: int = 200, **more: Any) -> dict[int | str, dict[str, Any]]:

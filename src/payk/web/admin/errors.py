@@ -28,7 +28,7 @@ from payk.registry.errors import (
 from payk.registry.errors import Problem as RegistryProblem
 from payk.store.balances import BalanceBelowZero, ReferenceReused, UnknownClient
 from payk.store.blocked import NumbersInvalid
-from payk.store.errors import OutcomeUnknown, StoreRefused, StoreUnavailable
+from payk.store.errors import OutcomeUnknown, RuleBroken, StoreRefused, StoreUnavailable
 from payk.web.problems import RETRY_AFTER, Problem, problem_answer, problem_of
 
 __all__ = ["already_changed", "answer_errors", "done_in_parts", "management_problem"]
@@ -92,6 +92,8 @@ def management_problem(error: Exception) -> Problem:
         case ReferenceReused():
             detail = "The ledger has another amount under this reference already."
             return Problem(ManagementCode.CONFLICT, detail)
+        case RuleBroken():
+            return problem_of(error)  # what may break a rule of the schema is looked at before: this was not
         case StoreRefused() | UnicodeEncodeError():
             detail = "A value holds what cannot be stored, such as NUL or half of a character."
             return Problem(ManagementCode.REQUEST_INVALID, detail)
@@ -109,8 +111,6 @@ def done_in_parts(what_stays: str) -> Iterator[None]:
         raise Problem(Code.SERVICE_UNAVAILABLE, detail, retry_after=RETRY_AFTER) from error
 
 
-def _values(problems: Sequence[RegistryProblem]) -> Problem:
-    """Every setting that is wrong, with the rule and what would be right."""
 @contextmanager
 def already_changed() -> Iterator[None]:
     """Around what is read for the answer once a change is committed: where the store goes away then, nothing is undone,
@@ -125,6 +125,8 @@ def already_changed() -> Iterator[None]:
         raise Problem(Code.OUTCOME_UNKNOWN, detail, retry_after=RETRY_AFTER) from error
 
 
+def _values(problems: Sequence[RegistryProblem]) -> Problem:
+    """Every setting that is wrong, with the rule and what would be right."""
     errors: dict[str, list[str]] = {}
     for problem in problems:
         errors.setdefault(_setting(problem.path), []).append(f"{problem.wrong}; {problem.right}")
@@ -155,7 +157,9 @@ def _request(errors: Sequence[Any]) -> Problem:
     found: dict[str, list[str]] = {}
     for error in errors:
         where, *names = (str(part) for part in error["loc"])
-        wrong = "unknown here" if error["type"] == "extra_forbidden" else str(error["msg"])
+        wrong = (
+            "unknown here" if error["type"] == "extra_forbidden" else str(error["msg"]).removeprefix("Value error, ")
+        )
         found.setdefault(".".join(names) or where, []).append(wrong)
     detail = " ".join(f"{quoted(name)}: {'; '.join(wrong)}." for name, wrong in found.items())
     return Problem(ManagementCode.REQUEST_INVALID, detail, errors=found)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query, Request
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import BaseModel, Field
 from starlette.requests import ClientDisconnect
 
 from payk.domain.access import Permission
@@ -15,6 +15,7 @@ from payk.registry.importing import drop, import_statuses
 from payk.web.admin.errors import done_in_parts
 from payk.web.admin.given import Given
 from payk.web.admin.management import Known, Parts
+from payk.web.admin.times import Moment
 from payk.web.problems import Problem
 
 __all__ = ["PATH", "TAKEN_STAYS", "router"]
@@ -48,7 +49,7 @@ class ImportDone(BaseModel):
 class DropWish(Given):
     """Which imported messages are to go."""
 
-    submitted_before: AwareDatetime
+    submitted_before: Moment
     after: int = Field(0, ge=0, lt=2**62, description="`next` of the answer before.")
 
 

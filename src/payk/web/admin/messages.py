@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Query
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import BaseModel, Field
 
 from payk.domain.access import Permission
 from payk.domain.audit import AuditEntry
@@ -21,7 +21,7 @@ from payk.store.search import FoundMessage, read_text, search_messages
 from payk.store.timeline import TimelineEvent
 from payk.web.admin.configured import Limit, WholeNumbers, not_found
 from payk.web.admin.management import Caller, Known, Management, Parts
-from payk.web.admin.times import moment
+from payk.web.admin.times import Moment, moment
 from payk.web.kinds import sms_type_of, state_of
 from payk.web.problems import Problem
 
@@ -169,8 +169,8 @@ async def list_messages(
     state: Annotated[str | None, Query(max_length=20, description="As in MessageState: Delivered.")] = None,
     operator: Annotated[str | None, Query(max_length=64)] = None,
     client_message_id: Annotated[str | None, Query(max_length=255)] = None,
-    accepted_from: AwareDatetime | None = None,
-    accepted_before: AwareDatetime | None = None,
+    accepted_from: Moment | None = None,
+    accepted_before: Moment | None = None,
     before: MessageId | None = None,
     limit: Limit = 100,
     whole_numbers: WholeNumbers = False,

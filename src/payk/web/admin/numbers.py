@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator
 from datetime import datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 from fastapi import APIRouter
 from fastapi.responses import StreamingResponse
@@ -22,14 +22,13 @@ from payk.store.audit import record
 from payk.web.admin.configured import Force
 from payk.web.admin.errors import done_in_parts
 from payk.web.admin.given import Given
+from payk.web.admin.lines import LINES, begun
 from payk.web.admin.management import Known, Parts
 from payk.web.problems import Problem
 
 __all__ = ["phone_of", "router"]
 
 router = APIRouter(tags=["messages"])
-
-_LINES: Final = "application/x-ndjson"
 
 
 class NumberGiven(Given):
@@ -65,7 +64,7 @@ async def forget_number(caller: Known, parts: Parts, given: NumberGiven, force: 
     return NumberForgotten(number=mask(phone), ended=done.ended, erased=dict(done.counts))
 
 
-@router.post("/numbers/export", response_class=StreamingResponse, responses={200: {"content": {_LINES: {}}}})
+@router.post("/numbers/export", response_class=StreamingResponse, responses={200: {"content": {LINES: {}}}})
 async def export_number(caller: Known, parts: Parts, given: NumberGiven) -> StreamingResponse:
     """Everything that is known of a number, texts included, one JSON object a line; it takes read-texts as well. That
     it was read is recorded before it is shown."""
@@ -73,7 +72,8 @@ async def export_number(caller: Known, parts: Parts, given: NumberGiven) -> Stre
     caller.check(Permission.READ_TEXTS)
     phone = phone_of(given.number)
     await record(parts.db, [AuditEntry(caller.actor, "number.export", "number", mask(phone))])
-    return StreamingResponse(_lines(known(parts.db, phone, parts.open_text)), media_type=_LINES)
+    found = await begun(known(parts.db, phone, parts.open_text))
+    return StreamingResponse(_lines(found), media_type=LINES)
 
 
 async def _lines(found: AsyncIterator[dict[str, Any]]) -> AsyncIterator[bytes]:

@@ -35,6 +35,7 @@ from payk.web.admin.configured import (
     changed,
     expected_etag,
     not_found,
+    numbered,
     one,
     page,
     reads,
@@ -50,6 +51,7 @@ __all__ = ["router"]
 
 router = APIRouter(tags=["routes"])
 
+RouteId = Annotated[int, numbered("route")]
 _ROUTE: Final = {"route_id": {"type": "integer"}}
 
 
@@ -188,7 +190,7 @@ def _explained(directory: Directory, phone: str, found: Explanation, refusal: st
 
 
 @router.get("/routes/{route_id}", responses=reads("route", _ROUTE))
-async def show_route(caller: Known, parts: Parts, route_id: int) -> JSONResponse:
+async def show_route(caller: Known, parts: Parts, route_id: RouteId) -> JSONResponse:
     """One route."""
     caller.check(Permission.READ_REGISTRY)
     return one(await _route(parts, route_id))
@@ -200,7 +202,7 @@ async def show_route(caller: Known, parts: Parts, route_id: int) -> JSONResponse
     openapi_extra=writes_schema("route", without=RouteKey._fields),
 )
 async def change_route(
-    caller: Known, parts: Parts, route_id: int, fields: Fields, force: Force = False, if_match: IfMatch = None
+    caller: Known, parts: Parts, route_id: RouteId, fields: Fields, force: Force = False, if_match: IfMatch = None
 ) -> JSONResponse:
     """Change its operators, its price, or whether it counts; what it matches stays. The last one is disabled by force
     only."""

@@ -26,7 +26,7 @@ from payk.store.link_states import link_states
 from payk.store.parked import COUNTED, forget_parked, parked_counts, parked_page, retry_parked
 from payk.store.queues import Depth, queue_depths
 from payk.web.admin.changes import Done
-from payk.web.admin.configured import Force, IfMatch, Limit, expected_etag, not_found
+from payk.web.admin.configured import Force, IfMatch, Limit, expected_etag, not_found, numbered
 from payk.web.admin.errors import done_in_parts
 from payk.web.admin.given import Given
 from payk.web.admin.management import Caller, Known, Management, Name, Parts
@@ -37,6 +37,7 @@ __all__ = ["router"]
 
 router = APIRouter(tags=["traffic"])
 
+HoldId = Annotated[int, numbered("hold")]
 CANCEL_PATIENCE = 30.0
 """Seconds after which a cancel that goes on is answered with what it did so far."""
 
@@ -139,10 +140,10 @@ async def place_hold(caller: Known, parts: Parts, choice: Choice) -> HoldShown:
 
 
 @router.post("/holds/{hold_id}/release", status_code=204)
-async def release_hold(caller: Known, parts: Parts, hold_id: int) -> None:
+async def release_hold(caller: Known, parts: Parts, hold_id: HoldId) -> None:
     """Let it go; within a second it flows, and ExpiresIn counts on from here."""
     caller.check(Permission.CONTROL_TRAFFIC)
-    if not 0 < hold_id < 2**31 or not await release(parts.db, hold_id, author=caller.author, actor=caller.actor):
+    if not await release(parts.db, hold_id, author=caller.author, actor=caller.actor):
         raise not_found("hold", hold_id)
 
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import BaseModel, Field
 
 from payk.access.passwords import check_password
 from payk.domain.access import Permission
 from payk.domain.management_errors import ManagementCode
 from payk.store.access import StoredSession, StoredToken, StoredUser
+from payk.web.admin.configured import numbered
 from payk.web.admin.given import Given
 from payk.web.admin.management import Address, Caller, Known, Management, Name, Parts, RequestId
-from payk.web.admin.times import moment
+from payk.web.admin.times import Moment, moment
 from payk.web.problems import Problem
 
 __all__ = ["router"]
@@ -21,6 +22,7 @@ __all__ = ["router"]
 router = APIRouter(tags=["users"])
 
 Short = Annotated[str, Field(max_length=200)]
+SessionId = Annotated[int, numbered("session", 2**62)]
 
 
 class LogIn(Given):
@@ -134,7 +136,7 @@ class TokenNew(Confirmation):
     role: Short | None = None
     client: Short | None = None
     scopes: list[Short] | None = None
-    expires_at: AwareDatetime | None = None
+    expires_at: Moment | None = None
 
 
 class TokenMade(BaseModel):
@@ -309,7 +311,7 @@ async def list_sessions(caller: Known, parts: Parts) -> Sessions:
 
 
 @router.delete("/sessions/{session_id}", status_code=204)
-async def end_session(caller: Known, parts: Parts, session_id: int) -> None:
+async def end_session(caller: Known, parts: Parts, session_id: SessionId) -> None:
     """End somebody's session."""
     caller.check(Permission.MANAGE_USERS)
     await parts.access.end_session(session_id, caller.actor)
