@@ -512,6 +512,13 @@ async def test_where_too_many_messages_would_have_to_be_looked_at_a_label_is_ref
         await of_today(scene, "early")
 
 
+async def test_whether_a_label_is_beyond_is_seen_without_a_look_at_all_counts(scene: Scene) -> None:
+    await many_labels(scene, 2_000)
+    await early_and_late(scene)
+    values = f"{scene.client}, 'late', now() - interval '9 days', now(), 100, 60"
+    assert await work(scene, "reports.is_beyond", values) <= 20
+
+
 # -- what a report says
 
 

@@ -212,8 +212,9 @@ async def read_report(
     (payk.store.report_folding). Raises ReportRefused for an operator or route that is not there, for a label that is
     not told apart on some of its days, and for more than ROWS_MAX rows, and StoreUnavailable.
     """
-    # Refused before the transaction and behind it: what is raised amid one costs its connection.
-    async with db.connection(timeout) as connection:
+    # Refused between the transactions and behind them: what is raised amid one costs its connection.
+    async with db.transaction(timeout) as connection:
+        await connection.execute(sql("reports.plan_anew"))
         names = await _names(connection)
         is_beyond = await _is_beyond(connection, asked)
     if is_beyond is not False:

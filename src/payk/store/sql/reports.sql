@@ -426,14 +426,21 @@ from (select 1) one left join found f on true;
 -- told apart from others; null where nobody knows. Up to $5 messages of the label are looked at; where there are more of a
 -- client, up to $5 of whatever label that came on such days, by their ids, with $6 seconds to either side (search.id_range).
 with untold as materialized (
-    select distinct k.client_id, (c.began at time zone 'UTC')::date as day
-    from client n
-    join report_key k on k.client_id = n.client_id and k.label = '' and k.other
-    join report_count c on c.key_id = k.key_id and c.span = 2 and c.began > $3::timestamptz - interval '1 day'
-     and c.began < $4
-    where ($1::integer is null or n.client_id = $1)
-      and not exists (select from report_label l where l.day = (c.began at time zone 'UTC')::date
-                      and l.client_id = n.client_id and l.label = $2)
+    select distinct k.client_id, c.day
+    from (select client_id from client where $1::integer is null or client_id = $1) n
+    cross join lateral (
+        select * from report_key o where o.client_id = n.client_id and o.label = '' and o.other offset 0
+    ) k
+    cross join lateral (
+        select (o.began at time zone 'UTC')::date as day from report_count o
+        where o.key_id = k.key_id and o.span = 2 and o.began > $3::timestamptz - interval '1 day' and o.began < $4
+        offset 0
+    ) c
+    left join lateral (
+        select true as told_apart from report_label o
+        where o.day = c.day and o.client_id = k.client_id and o.label = $2 limit 1
+    ) l on true
+    where l.told_apart is null
 ), by_label as materialized (
     select n.client_id, l.looked_at, l.found
     from (select distinct client_id from untold) n
