@@ -6,12 +6,13 @@ import asyncio
 import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from payk.domain.message import MessageState, SmsType
 from payk.domain.outcome import Accepted
-from payk.domain.search import MessageSearch, SearchRefused
+from payk.domain.search import MessageSearch, SearchRefused, check_search
 from payk.sealing import KeyRing, TextSeal
 from payk.store import search as verbs
 from payk.store.accept import insert_messages
@@ -220,6 +221,18 @@ async def test_a_search_that_cannot_be_made_says_what_would_be(
         await search_messages(scene.db, search, limit=limit)
     assert str(refused.value).startswith(told)
     assert "99290000" not in str(refused.value)
+
+
+def test_an_hour_that_comes_twice_lies_behind_itself() -> None:
+    berlin = ZoneInfo("Europe/Berlin")
+    before, after = (datetime(2026, 10, 25, 2, minute, tzinfo=berlin, fold=fold) for minute, fold in ((30, 0), (15, 1)))
+    check_search(MessageSearch(accepted_from=before, accepted_before=after), 1)
+    with pytest.raises(SearchRefused, match="must lie behind"):
+        check_search(MessageSearch(accepted_from=after, accepted_before=before), 1)
+    whole = datetime(2026, 10, 25, 0, 30, tzinfo=berlin), datetime(2026, 10, 26, 0, 30, tzinfo=berlin)  # 25 hours
+    search = MessageSearch(number_ends="1234", client="demo", accepted_from=whole[0], accepted_before=whole[1])
+    with pytest.raises(SearchRefused, match="a day apart"):
+        check_search(search, 1)
 
 
 async def test_the_text_is_read_apart(scene: Scene) -> None:

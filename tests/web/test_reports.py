@@ -125,6 +125,14 @@ async def test_filters(counted: Centre, query: str, total: int) -> None:
     assert sum(row["Messages"] for row in rows) == total
 
 
+async def test_an_export_goes_across_the_end_of_summer_time(counted: Centre) -> None:
+    span = "From=2026-10-25T02:30:00%2B02:00&To=2026-10-25T02:15:00%2B01:00&TimeZone=Europe/Berlin"
+    await report(counted, span, path="/api/v1/reports/messages")
+    back = "From=2026-10-25T02:15:00%2B01:00&To=2026-10-25T02:30:00%2B02:00&TimeZone=Europe/Berlin"
+    refused = await counted.http.get(f"/api/v1/reports/messages?{back}")
+    assert "behind From" in problem(refused, "ParameterInvalid")["Detail"]
+
+
 async def test_a_report_as_csv(counted: Centre) -> None:
     answer = await report(counted, "GroupBy=SmsLabel,Operator&Format=csv")
     assert answer.headers["content-type"] == "text/csv; charset=utf-8"

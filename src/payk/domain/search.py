@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from payk.domain.message import MessageState, SmsType
 
@@ -56,7 +56,7 @@ def check_search(search: MessageSearch, limit: int) -> None:
     for field, moment in (("accepted_from", begin), ("accepted_before", end)):
         if moment is not None and moment.tzinfo is None:
             raise SearchRefused(field, "a time without a zone")
-    if begin is not None and end is not None and begin >= end:
+    if begin is not None and end is not None and _between(begin, end) <= timedelta():
         raise SearchRefused("accepted_before", "it must lie behind accepted_from; the span holds nothing")
     for field in ("label", "client_message_id"):
         if getattr(search, field) is not None and search.client is None:
@@ -71,6 +71,11 @@ def _check_ending(search: MessageSearch, ending: str) -> None:
     if not re.fullmatch(rf"[0-9]{{{_ENDING_MIN},15}}", ending):
         raise SearchRefused("number_ends", f"{_ENDING_MIN} to 15 digits, the last ones of a number")
     begin, end = search.accepted_from, search.accepted_before
-    if search.client is None or begin is None or end is None or end - begin > _ENDING_SPAN:
+    if search.client is None or begin is None or end is None or _between(begin, end) > _ENDING_SPAN:
         rule = "no index knows the ends of numbers; name the client, and accepted_from and accepted_before a day apart"
         raise SearchRefused("number_ends", rule)
+
+
+def _between(begin: datetime, end: datetime) -> timedelta:
+    """From one to the other, which is not their difference on the wall: there an hour may come twice."""
+    return end.astimezone(UTC) - begin.astimezone(UTC)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final, TypeVar
 from urllib.parse import parse_qsl
@@ -128,7 +128,7 @@ class MessageQuery:
         label = _label(members)
         if begins is None and not label:
             raise ReportRefused("From", "missing; name From, a day for example, or SmsLabel")
-        if begins is not None and ends is not None and begins >= ends:
+        if begins is not None and ends is not None and begins.astimezone(UTC) >= ends.astimezone(UTC):
             raise ReportRefused("To", "it must lie behind From")
         if label is not None and client is None:
             raise ReportRefused("SmsLabel", "each client has its own; name Client too")
