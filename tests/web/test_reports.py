@@ -517,3 +517,24 @@ def test_no_text_is_a_formula(text: str) -> None:
     table.close()
     [row] = csv.DictReader(io.StringIO(file.getvalue().decode("utf-8-sig")))
     assert row["Label"] == "'" + text
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("promo;=1+1;x", '"promo;\'=1+1;x"'),
+        ("a\t-1", '"a\t\'-1"'),
+        ("a\r\n@SUM(A1)", '"a\r\n\'@SUM(A1)"'),
+        (";+1", '";\'+1"'),
+        ('x;"=1+1', '"x;\'""=1+1"'),
+        ("spring;summer", '"spring;summer"'),
+        ("a=b-c", "a=b-c"),
+        ('say "x", y', '"say ""x"", y"'),
+    ],
+)
+def test_no_text_is_a_formula_where_semicolons_part_cells(text: str, written: str) -> None:
+    file = io.BytesIO()
+    table = CsvTable(file, ["Label", "Messages"])
+    table.write([["x", 1], [text, 0.5]])
+    table.close()
+    assert file.getvalue().decode("utf-8-sig") == f"Label,Messages\r\nx,1\r\n{written},0.5\r\n"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import re
 from collections.abc import Iterable, Sequence
@@ -23,9 +22,11 @@ SHEET_OCTETS: Final = 2**30
 """And octets, packed less: beyond 2**31 archives are of a kind that not every spreadsheet opens."""
 CELL_MOST: Final = 32_767
 """Characters of a cell."""
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
-"""What a spreadsheet takes for a formula where a cell begins with it; whoever writes a label must not write one."""
-
+_FORMULA: Final = re.compile(r'^(?=[=+\-@\t\r])|(?<=[;\t\r\n])(?="*[=+\-@])')
+"""Where a spreadsheet takes what follows for a formula: a cell begins there. It does behind `;` too in Excel with the
+settings of Russia and many others, whatever stands in quotes. Whoever writes a label must not write a formula."""
+_QUOTED: Final = re.compile('[",;\t\r\n]')
+"""Texts that stand in quotes: RFC 4180 asks for it, or some spreadsheet would part them."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -72,18 +73,24 @@ class Table(Protocol):
         """Give up amid it."""
 
 
-def _plain(cell: Cell) -> Any:
-    if isinstance(cell, str):
-        return f"'{cell}" if cell.startswith(_FORMULA) else cell
-    if isinstance(cell, datetime):
-        return cell.isoformat(timespec="seconds")
-    return cell
+def _csv_cell(cell: Cell) -> str:
+    match cell:
+        case None:
+            return ""
+        case str():
+            text = _FORMULA.sub("'", cell)
+            return '"' + text.replace('"', '""') + '"' if _QUOTED.search(text) else text
+        case datetime():
+            return cell.isoformat(timespec="seconds")
+        case _:
+            return str(cell)
 
 
 class CsvTable:
     """RFC 4180, UTF-8 with a byte order mark, without which Excel reads Cyrillic as something else.
 
-    A text that a spreadsheet would take for a formula begins with an apostrophe.
+    Where a spreadsheet would take a text, or what follows a `;`, a tab or the end of a line in it, for a formula, an
+    apostrophe stands in front of that.
     """
 
     def __init__(self, file: Writable, head: Sequence[str]) -> None:
@@ -91,12 +98,12 @@ class CsvTable:
             file,  # type: ignore[type-var]  # it is written to, and nothing else
             "utf-8-sig", errors="replace", newline="", write_through=True,
         )  # fmt: skip
-        self._writer = csv.writer(self._text)
-        self._writer.writerow(head)
+        self.write([head])
 
     def write(self, rows: Iterable[Sequence[Cell]]) -> None:
         """Add rows."""
-        self._writer.writerows([_plain(cell) for cell in row] for row in rows)
+        for row in rows:
+            self._text.write(",".join(map(_csv_cell, row)) + "\r\n")
 
     def close(self) -> None:
         """Leave the file, which is not closed."""
