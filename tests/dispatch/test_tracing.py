@@ -10,10 +10,12 @@ import pytest
 from structlog.testing import capture_logs
 
 from payk.dispatch import tracing
+from payk.domain.access import Actor, PrincipalKind
+from payk.domain.audit import AuditEntry
 from payk.domain.message import MessageState
 from payk.sealing.texts import MARK
 from payk.store.database import Database
-from payk.store.link_traces import begin_trace
+from payk.store.link_traces import TraceOf, begin_trace
 from tests.dispatch.centre import TEXTS, Centre, accept, configure, running_centre, running_operator
 
 NUMBERS = [f"99290000{number:04d}" for number in range(300)]
@@ -22,9 +24,8 @@ NUMBERS = [f"99290000{number:04d}" for number in range(300)]
 async def begun(database: Database, centre: Centre) -> int:
     """A trace of the only link, in force: its first piece is there."""
     link = next(iter(centre.dispatcher.links.values()))
-    given = await begin_trace(
-        database, link_id=link.link_id, number=None, texts=False, numbers=False, seconds=60, by="me"
-    )
+    entry = AuditEntry(Actor(PrincipalKind.LOCAL, "me"), "trace.begin", "link", link.name)
+    given = await begin_trace(database, TraceOf(link.link_id, None, False, False), seconds=60, by="me", entry=entry)
     async with asyncio.timeout(30):
         while not await centre.value("select exists (select from link_trace_piece)"):
             await accept(database, "992900900900")

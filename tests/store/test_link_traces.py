@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from payk.domain.access import Actor, PrincipalKind
 from payk.domain.audit import AuditEntry
 from payk.store import link_traces
+from payk.store.audit import newest
 from payk.store.link_states import tell_links
 from payk.store.link_traces import (
     TRACES,
@@ -22,14 +24,16 @@ from payk.store.link_traces import (
 )
 from tests.store.scene import Scene
 
+ONE = TraceOf(1, None, False, False)
+
 
 async def begun(scene: Scene, **given: Any) -> int | None:
-    wanted = {"link_id": 1, "number": None, "texts": False, "numbers": False, "seconds": 60, "by": "me"} | given
-    return await begin_trace(scene.db, **wanted)
+    wanted = {"seconds": 60, "by": "me"} | given
+    return await begin_trace(scene.db, ONE, entry=recorded(ONE, "trace.begin"), **wanted)
 
 
-def recorded(of: TraceOf) -> AuditEntry:
-    return AuditEntry(Actor(PrincipalKind.LOCAL, "me"), "trace.end", "link", str(of.link_id))
+def recorded(of: TraceOf, act: str = "trace.end") -> AuditEntry:
+    return AuditEntry(Actor(PrincipalKind.LOCAL, "me"), act, "link", str(of.link_id))
 
 
 async def run(scene: Scene, statement: str) -> None:
@@ -62,6 +66,12 @@ async def test_so_many_run_at_once(scene: Scene) -> None:
     assert ids[0] is not None
     await end_trace(scene.db, ids[0], "me", recorded)
     assert await begun(scene) is not None
+
+
+async def test_so_many_run_where_more_begin_at_once_and_no_other_is_recorded(scene: Scene) -> None:
+    ids = await asyncio.gather(*(begun(scene) for _ in range(3 * TRACES)))
+    assert len([trace_id for trace_id in ids if trace_id is not None]) == TRACES
+    assert len(await newest(scene.db, 100, act="trace.begin")) == TRACES
 
 
 async def test_its_time_ends_it(scene: Scene) -> None:

@@ -86,15 +86,18 @@ def sealed_as(trace_id: int) -> str:
     return f"trace {trace_id}"
 
 
-async def begin_trace(
-    db: Database, *, link_id: int | None, number: str | None, texts: bool, numbers: bool, seconds: float, by: str
-) -> int | None:
-    """Its id; None where as many run as may. `by`: who begins it, as the readers of all traces are named."""
-    async with db.connection() as connection:
+async def begin_trace(db: Database, of: TraceOf, *, seconds: float, by: str, entry: AuditEntry) -> int | None:
+    """Its id; None where as many run as may. `by`: who begins it, as the readers of all traces are named. `entry` is
+    recorded where it begins."""
+    async with db.transaction() as connection:
+        await connection.execute(sql("link_traces.lock"))
         found = await connection.fetchval(
-            sql("link_traces.begin"), link_id, number, texts, numbers, float(seconds), TRACES, by
+            sql("link_traces.begin"), of.link_id, of.number, of.texts, of.numbers, float(seconds), TRACES, by
         )
-    return None if found is None else int(found)
+        if found is None:
+            return None
+        await audit.append(connection, [entry])
+    return int(found)
 
 
 async def write_trace(db: Database, trace_id: int, records: str, lost: int) -> bool:

@@ -77,6 +77,7 @@ async def test_a_fifth_has_to_wait(traced: Managed) -> None:
     for _ in range(4):
         await traced.done("POST", "/traces", {"link": "tcell-1"})
     refusal(await traced("POST", "/traces", {"link": "tcell-1"}), "Conflict")
+    assert len((await traced.done("GET", "/audit?act=trace.begin"))["items"]) == 4, "the fifth did not begin"
 
 
 async def test_others_who_read_or_end_it_are_recorded(traced: Managed) -> None:

@@ -1,3 +1,7 @@
+-- name: lock
+-- Those who begin one count, and are counted, one after the other: until the end of the transaction.
+select pg_advisory_xact_lock(hashtext('payk.link_traces'));
+
 -- name: begin
 -- A trace that begins, unless as many run as may; $6 = that many, $7 = who begins it.
 insert into link_trace (link_id, number, texts, numbers, ends_at, begun_by)

@@ -12,7 +12,6 @@ from payk.domain.access import Permission
 from payk.domain.audit import AuditEntry
 from payk.domain.management_errors import ManagementCode
 from payk.logs import mask
-from payk.store import audit
 from payk.store.link_states import link_states
 from payk.store.link_traces import (
     TRACES,
@@ -95,16 +94,13 @@ async def begin(caller: Known, parts: Parts, wish: TraceWish) -> TraceBegun:
     number = None if wish.number is None else wish.number.lstrip("+")
     detail = {"seconds": wish.seconds, "texts": wish.texts, "whole_numbers": wish.whole_numbers}
     kind, name = ("link", wish.link) if number is None else ("number", mask(number))
-    await audit.record(parts.db, [AuditEntry(caller.actor, "trace.begin", kind, name or "", detail)])
     held = [state for state in await link_states(parts.db) if wish.link in (None, state.link)]
     trace_id = await begin_trace(
         parts.db,
-        link_id=link_id,
-        number=number,
-        texts=wish.texts,
-        numbers=wish.whole_numbers,
+        TraceOf(link_id, number, wish.texts, wish.whole_numbers),
         seconds=wish.seconds + 1,
         by=_named(caller),
+        entry=AuditEntry(caller.actor, "trace.begin", kind, name or "", detail),
     )
     if trace_id is None:
         raise Problem(ManagementCode.CONFLICT, f"{TRACES} traces run already, as many as may; wait for one to end.")
