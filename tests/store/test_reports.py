@@ -933,6 +933,15 @@ async def test_what_is_held_is_told_apart(scene: Scene) -> None:
     assert (found.held, found.queued, found.ends_at) == (4, 3, None)
 
 
+async def test_what_a_suspended_client_has_waiting_is_held(scene: Scene) -> None:
+    await scene.accept(4, label="sale")
+    await scene.accept(2, label="sale", scheduled_at=datetime.now(UTC) + timedelta(hours=1))
+    await scene.execute("update client set enabled = false where client_id = $1", scene.client)
+    found = await label_progress(scene.db, scene.client, "sale")
+    assert found is not None
+    assert (found.scheduled, found.held, found.queued, found.ends_at) == (2, 4, 0, None)
+
+
 async def _fetched(db: Database, query: str) -> list[Any]:
     async with db.connection() as connection:
         return list(await connection.fetch(query))

@@ -51,12 +51,14 @@ class Directory:
         found = self.operators.get(operator_id)
         return "unknown" if found is None else found.name
 
+    def suspends(self, client_id: int) -> bool:
+        """Whether people suspended a client: nothing of it leaves."""
+        client = self.clients.get(client_id)
+        return client is not None and not client.enabled
+
     def keeps_back(self, client_id: int, lane: int, label_key: int, queue_id: int) -> bool:
         """Whether people keep back what waits there: by a hold, or because its client is suspended."""
-        client = self.clients.get(client_id)
-        if client is not None and not client.enabled:
-            return True
-        return self.holds.stop(client_id, lane, label_key, self.queues.get(queue_id, ()))
+        return self.suspends(client_id) or self.holds.stop(client_id, lane, label_key, self.queues.get(queue_id, ()))
 
     def carries(self, operator_id: int, links_up: Collection[int]) -> bool:
         """Whether an operator takes new messages, while these links are bound: by one that is not being drained."""

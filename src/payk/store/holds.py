@@ -35,6 +35,7 @@ __all__ = [
     "count_waiting",
     "counts",
     "holds_in_force",
+    "is_suspended",
     "labels_held",
     "link_owners",
     "operator_numbers",
@@ -113,6 +114,11 @@ async def link_owners(connection: Connection) -> dict[str, str]:
 async def holds_in_force(connection: Connection) -> list[Hold]:
     """The holds that stand, in the order in which they were placed."""
     return [_hold(row) for row in await connection.fetch(sql("holds.in_force"))]
+
+
+async def is_suspended(connection: Connection, client_id: int) -> bool:
+    """Whether people suspended a client: nothing of it leaves, as if a hold covered all of it."""
+    return bool(await connection.fetchval(sql("holds.is_suspended"), client_id))
 
 
 async def read_holds(db: Database) -> list[Hold]:

@@ -24,7 +24,7 @@ from payk.domain.report import Dimension, Period, ReportAsked, ReportRefused, ra
 from payk.store.arrays import columns
 from payk.store.database import Connection, Database
 from payk.store.errors import StoreBusy
-from payk.store.holds import holds_in_force
+from payk.store.holds import holds_in_force, is_suspended
 from payk.store.queries import sql
 from payk.store.report_folding import BATCH, fold
 from payk.store.search import ID_SLACK
@@ -396,14 +396,15 @@ async def label_progress(db: Database, client_id: int, label: str, *, timeout: f
         due = await connection.fetchrow(sql("reports.label_due_of"), client_id, label)
         pace = await connection.fetchrow(sql("reports.label_pace_of"), client_id, label)
         holds = [hold for hold in await holds_in_force(connection) if _holds(hold, client_id, label)]
+        all_held = await is_suspended(connection, client_id) or any(map(_covers_all, holds))
         later = 0
-        if due is not None and due["messages"] and holds and not any(map(_covers_all, holds)):
+        if due is not None and due["messages"] and holds and not all_held:
             named = columns((hold.selection.sms_type, hold.selection.operator_id) for hold in holds)
             later = await connection.fetchval(sql("reports.label_due_held"), client_id, label, keys, *named)
     assert due is not None and pace is not None  # each is one row
     found = [row for row in beyond if row["messages"]]
     stand = _with_claimed([*map(dict, counts), *map(_as_counts, found)], claimed)
-    progress = _progress(db, stand, _with_those_of(failures, found), due, pace, holds, later)
+    progress = _progress(db, stand, _with_those_of(failures, found), due, pace, holds, later, all_held=all_held)
     at_least = beyond[0]["looked_at"] > LOOKS_MAX
     return progress and replace(progress, other_labels=at_least or bool(found), at_least=at_least)
 
@@ -459,8 +460,12 @@ def _progress(
     pace: asyncpg.Record,
     holds: Collection[Hold],
     later: int,
+    *,
+    all_held: bool,
 ) -> LabelProgress | None:
-    """`later`: how many of the scheduled ones are covered by the holds, where these name types or operators."""
+    """`later`: how many of the scheduled ones are covered by the holds, where these name types or operators.
+    `all_held`: nothing of the label leaves, whatever they name.
+    """
     states = {state: sum(row[f"m{int(state)}"] for row in counts) for state in _STATES}
     planned = sum(states.values())
     if planned == 0:
@@ -468,7 +473,7 @@ def _progress(
     waiting = states[MessageState.NONE]
     scheduled = min(due["messages"], waiting)
     held = waiting - scheduled
-    if not any(map(_covers_all, holds)):
+    if not all_held:
         covered = sum(row["m0"] for row in counts if any(_covers(hold, row) for hold in holds))
         held = min(held, max(0, covered - later))  # counts may lag behind what is staged
     queued = waiting - scheduled - held

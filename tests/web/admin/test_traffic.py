@@ -99,6 +99,15 @@ async def test_what_a_hold_or_a_cancel_would_mean_is_counted(running: Managed) -
         await running.follow()
 
 
+async def test_what_a_suspended_client_has_waiting_is_held(running: Managed) -> None:
+    await _waiting(running, 3)
+    await _waiting(running, 2, client="shop")
+    await running.done("POST", "/clients/bank/suspend")
+    await running.follow()
+    depths = (await running.done("GET", "/queues"))["items"]
+    assert {depth["client"]: depth["held"] for depth in depths} == {"bank": True, "shop": False}
+
+
 async def test_an_answer_without_a_body_has_no_type_of_it(running: Managed) -> None:
     placed = await running.done("POST", "/holds", {"label": "sale"})
     reader, writer = await asyncio.open_connection("127.0.0.1", running.server.port)

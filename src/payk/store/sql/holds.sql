@@ -187,3 +187,7 @@ select name, operator_id from operator;
 -- name: link_owners
 -- The operator of every link.
 select l.name, o.name from link l join operator o using (operator_id);
+-- name: is_suspended
+-- Whether people suspended client $1: nothing of it leaves.
+select not enabled from client where client_id = $1;
+

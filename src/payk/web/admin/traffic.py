@@ -322,9 +322,9 @@ async def list_queues(caller: Known, parts: Parts) -> Many:
 
 
 def _held(directory: Directory, depth: Depth) -> bool:
-    """Whether all of it is held back, whatever its label."""
+    """Whether all of it is held back, whatever its label; what a suspended client has waiting is."""
     first = next(iter(directory.queues.get(depth.queue_id, ())), None)
-    return any(
+    return directory.suspends(depth.client_id) or any(
         hold.selection.label is None and hold.selection.covers(depth.client_id, depth.lane, 0, first)
         for hold in directory.holds.all
     )
