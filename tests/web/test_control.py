@@ -288,6 +288,18 @@ async def test_a_label_is_paused_and_resumed(centre: Centre) -> None:
     assert await read_holds(centre.db) == []
 
 
+async def test_a_label_is_paused_and_resumed_though_nobody_can_count_it(database: Database) -> None:
+    await store_registry(database)
+    async with centre_on(database, PublicOptions(answer_timeout=2.0)) as centre:
+        await sent(centre, 3, SmsLabel="spring")
+        for what, says, left in (("pause", "is paused", 1), ("resume", "is resumed", 0)):
+            async with database.transaction() as elsewhere:
+                await elsewhere.execute("lock table staged in access exclusive mode")
+                answer = await centre.send({"SmsLabel": "spring"}, path=f"/api/v1/sms/{what}")
+            assert says in problem(answer, "OutcomeUnknown")["Detail"]
+            assert len(await read_holds(centre.db)) == left
+
+
 async def test_each_client_has_its_own_pause(centre: Centre) -> None:
     await sent(centre, 2, SmsLabel="spring")
     await sent(centre, 3, client=2, SmsLabel="spring")

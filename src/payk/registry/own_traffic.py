@@ -18,11 +18,11 @@ from payk.registry.errors import TooMuchAtOnce
 from payk.registry.traffic import Chosen, carry_out, let_go, place
 from payk.store.database import Database
 from payk.store.ending import OnEnded
-from payk.store.errors import OutcomeUnknown, StoreError
+from payk.store.errors import StoreError
 from payk.store.holds import Counts, count_under_label, holds_in_force, unsettled_of
 from payk.store.registry import announce, changing
 
-__all__ = ["PAUSED_MOST", "cancel_label", "pause_label", "resume_label"]
+__all__ = ["PAUSED_MOST", "NotCounted", "cancel_label", "pause_label", "resume_label"]
 
 PAUSED_MOST: Final = 100
 """Labels that a client may have paused at once: every look of a dispatcher goes through them."""
@@ -34,12 +34,17 @@ CANCELS_AT_ONCE: Final = 1
 """Cancels by label of one client: each walks through all that waits."""
 
 
+class NotCounted(Exception):
+    """The label is paused or resumed, as was asked for; how many messages wait could not be read."""
+
+
 async def pause_label(db: Database, client: Client, label: str, *, actor: Actor, timeout: float) -> int:
     """Hold back what the client has waiting under a label, and what it will have, until it is resumed; how many wait.
 
-    Within a second nothing of it leaves. A label that is paused already stays so. Raises TooMuchAtOnce and StoreError;
-    of these OutcomeUnknown where it is paused, and how many wait could not be read.
+    Within a second nothing of it leaves. A label that is paused already stays so. Raises TooMuchAtOnce, StoreError, and
+    NotCounted.
     """
+    ends_at = asyncio.get_running_loop().time() + timeout
     async with changing(db, timeout) as change:
         own = _own(await holds_in_force(change.connection), client, cancels=False)
         version = None
@@ -53,26 +58,33 @@ async def pause_label(db: Database, client: Client, label: str, *, actor: Actor,
     if version is not None:
         await announce(db, version)
     try:
-        return await count_under_label(db, client.client_id, label, timeout=timeout)
+        return await _count(db, client, label, ends_at)
     except StoreError as error:
-        raise OutcomeUnknown from error
+        raise NotCounted from error
 
 
 async def resume_label(db: Database, client: Client, label: str, *, actor: Actor, timeout: float) -> int:
     """Let go what the client paused under a label; how many messages it kept, 0 where the client paused none.
 
-    Within a second it flows, unless people hold it too; ExpiresIn counts on from here. Raises StoreError.
+    Within a second it flows, unless people hold it too; ExpiresIn counts on from here. Raises StoreError, and
+    NotCounted: nothing waits for the count.
     """
+    ends_at = asyncio.get_running_loop().time() + timeout
     async with db.connection(timeout) as connection:
         if not _of_label(_own(await holds_in_force(connection), client, cancels=False), label):
             return 0
-    count = await count_under_label(db, client.client_id, label, timeout=timeout)
     async with changing(db, timeout) as change:
         own = _own(await holds_in_force(change.connection), client, cancels=False)
         version = await let_go(change, _of_label(own, label), client_author(client.name), actor)
     if version is None:
         return 0
-    await announce(db, version)
+    # It sees what is there as it begins, before anything flows.
+    counting = _count(db, client, label, ends_at)
+    count, _ = await asyncio.gather(counting, announce(db, version), return_exceptions=True)
+    if isinstance(count, StoreError):
+        raise NotCounted from count
+    if isinstance(count, BaseException):
+        raise count
     return count
 
 
@@ -100,6 +112,11 @@ async def cancel_label(
         placed, version = await place(change, selection, chosen, client_author(client.name), actor, cancels=True)
     await announce(db, version)
     return await carry_out(db, placed.hold_id, wait, ends_at - asyncio.get_running_loop().time(), on_ended)
+
+
+async def _count(db: Database, client: Client, label: str, ends_at: float) -> int:
+    left = max(0.0, ends_at - asyncio.get_running_loop().time())
+    return await count_under_label(db, client.client_id, label, timeout=left)
 
 
 def _own(holds: Iterable[Hold], client: Client, *, cancels: bool) -> list[Hold]:

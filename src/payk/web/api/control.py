@@ -14,7 +14,7 @@ from payk.domain.receipt import ReceiptWait
 from payk.domain.states import is_final
 from payk.logs import get_logger
 from payk.outcome_log import OutcomeLog
-from payk.registry.own_traffic import cancel_label, pause_label, resume_label
+from payk.registry.own_traffic import NotCounted, cancel_label, pause_label, resume_label
 from payk.store.arrays import chunks
 from payk.store.database import Database
 from payk.store.errors import OutcomeUnknown, StoreError
@@ -27,7 +27,7 @@ from payk.web.api.question import Questions, known_id, not_found
 from payk.web.api.reading import BULK_ITEMS
 from payk.web.api.status import status_object
 from payk.web.exchange import Exchange
-from payk.web.problems import Problem
+from payk.web.problems import RETRY_AFTER, Problem
 
 __all__ = ["CANCELLED_MOST", "Control"]
 
@@ -133,13 +133,24 @@ class Control:
 
     async def _pause(self, command: Command) -> bytes:
         label = read_label(command.body)
-        count = await pause_label(self._db, command.client, label, actor=command.actor, timeout=command.timeout())
+        try:
+            count = await pause_label(self._db, command.client, label, actor=command.actor, timeout=command.timeout())
+        except NotCounted as error:
+            raise _uncounted("paused") from error
         return _encode({"Messages": count})
 
     async def _resume(self, command: Command) -> bytes:
         label = read_label(command.body)
-        count = await resume_label(self._db, command.client, label, actor=command.actor, timeout=command.timeout())
+        try:
+            count = await resume_label(self._db, command.client, label, actor=command.actor, timeout=command.timeout())
+        except NotCounted as error:
+            raise _uncounted("resumed") from error
         return _encode({"Messages": count})
+
+
+def _uncounted(became: str) -> Problem:
+    detail = f"The label is {became}. How many messages wait could not be counted; to repeat the request does no harm."
+    return Problem(Code.OUTCOME_UNKNOWN, detail, retryable=True, retry_after=RETRY_AFTER)
 
 
 def _log_cancelled(client: Client, request_id: str, count: int, **fields: int) -> None:
