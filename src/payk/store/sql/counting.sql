@@ -36,11 +36,15 @@ select not exists (
        and not exists (
            select from unnest($10::integer[], $11::boolean[], $12::bigint[], $13::bigint[], $14::bigint[])
                as g (client_id, otp, parts, of_day, of_month)
-           join client_usage u on u.client_id = g.client_id and u.otp = g.otp
-            and (u.kind = 'day' and u.period = (now() at time zone 'utc')::date and g.of_day > 0
-                 and u.parts + g.parts > g.of_day
-                 or u.kind = 'month' and u.period = date_trunc('month', now() at time zone 'utc')::date
-                    and g.of_month > 0 and u.parts + g.parts > g.of_month))
+           cross join lateral (
+               select from client_usage u
+               where u.client_id = g.client_id and u.otp = g.otp
+                 and (u.kind = 'day' and u.period = (now() at time zone 'utc')::date and g.of_day > 0
+                      and u.parts + g.parts > g.of_day
+                      or u.kind = 'month' and u.period = date_trunc('month', now() at time zone 'utc')::date
+                         and g.of_month > 0 and u.parts + g.parts > g.of_month)
+               offset 0  -- or PostgreSQL 15 looks for the day among those of all clients
+           ) u)
        and not exists (
            select from unnest($10::integer[], $11::boolean[], $12::bigint[], $13::bigint[], $14::bigint[])
                as g (client_id, otp, parts, of_day, of_month)

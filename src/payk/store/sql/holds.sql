@@ -74,16 +74,37 @@ from found;
 
 -- name: with_label
 -- How many of these messages have a label.
-select count(*) from message where message_id = any($1::bigint[]) and label = $2;
+select count(*) from unnest($1::bigint[]) as g (message_id)
+cross join lateral (select m.label from message m where m.message_id = g.message_id offset 0) m
+where m.label = $2;
 
 -- name: count_under_label
 -- How many messages of client $1 with label $3, under one of its keys $2, wait or are staged and are not claimed; up to $4.
+-- Lane by lane, so that the index of the ready rows is gone into where the client's are, as depths does it: for the client
+-- alone PostgreSQL 15 to 17 read all of it.
+with recursive head as (
+    (select queue_id, lane from waiting where claimed_by is null order by queue_id, lane limit 1)
+    union all
+    (select n.* from head h cross join lateral (
+         select w.queue_id, w.lane from waiting w
+         where w.claimed_by is null and (w.queue_id, w.lane) > (h.queue_id, h.lane)
+         order by w.queue_id, w.lane limit 1
+     ) n)
+)
 select count(*) from (
     select from (
-        select message_id from waiting where client_id = $1 and label_key = any($2::integer[]) and claimed_by is null
+        select w.message_id from head h cross join lateral (
+            select message_id from waiting w
+            where w.claimed_by is null and w.queue_id = h.queue_id and w.lane = h.lane and w.client_id = $1
+              and w.label_key = any($2::integer[])
+            offset 0
+        ) w
         union all
         select message_id from staged where client_id = $1 and label_key = any($2::integer[])
-    ) w join message m using (message_id) where m.label = $3
+    ) w cross join lateral (
+        select m.label from message m where m.client_id = $1 and m.message_id = w.message_id offset 0
+    ) m
+    where m.label = $3
     limit $4
 ) found;
 
@@ -97,9 +118,9 @@ update staged s set label_key = g.label_key from unnest($1::bigint[], $2::intege
 where s.message_id = g.message_id;
 
 -- name: part_waiting
--- The same in the queue, but for what is just being claimed.
+-- The same in the queue, but for what is just being claimed; link_id as in drop_waiting.
 with free as materialized (
-    select message_id from waiting where message_id = any($1::bigint[]) and claimed_by is null
+    select message_id from waiting where message_id = any($1::bigint[]) and link_id is null
     order by message_id for update skip locked
 )
 update waiting w set label_key = g.label_key
@@ -118,9 +139,10 @@ order by message_id for update;
 delete from staged where message_id = any($1::bigint[]) returning message_id;
 
 -- name: drop_waiting
--- Out of the queue, but for what is claimed, or is just being claimed.
+-- Out of the queue, but for what is claimed, or is just being claimed. That link_id is null says the same as of
+-- claimed_by, and no index is of it: waiting_ready does not begin with the id, and a plan of an empty queue takes it.
 delete from waiting w using (
-    select message_id from waiting where message_id = any($1::bigint[]) and claimed_by is null
+    select message_id from waiting where message_id = any($1::bigint[]) and link_id is null
     order by message_id for update skip locked
 ) g
 where w.message_id = g.message_id returning w.message_id;
@@ -133,15 +155,14 @@ where s.message_id = g.message_id and s.expires_at is not null
 returning s.message_id;
 
 -- name: extend_waiting
--- The same of what is in the queue; what is just being claimed goes with the time it has.
+-- The same of what is in the queue; what is just being claimed goes with the time it has. link_id as in drop_waiting.
 with free as materialized (
-    select message_id from waiting
-    where message_id = any($1::bigint[]) and claimed_by is null and expires_at is not null
+    select message_id, expires_at from waiting where message_id = any($1::bigint[]) and link_id is null
     order by message_id for update skip locked
 )
 update waiting w set expires_at = w.expires_at + g.held
-from unnest($1::bigint[], $2::interval[]) as g (message_id, held) join free using (message_id)
-where w.message_id = g.message_id
+from unnest($1::bigint[], $2::interval[]) as g (message_id, held) join free f using (message_id)
+where w.message_id = g.message_id and f.expires_at is not null
 returning w.message_id;
 
 -- name: extend_messages
@@ -176,6 +197,10 @@ select message_id, state, part_states from message
 where client_id = $1 and message_id = any($2::bigint[])
 order by message_id for update;
 
+-- name: is_suspended
+-- Whether people suspended client $1: nothing of it leaves.
+select not enabled from client where client_id = $1;
+
 -- name: client_numbers
 -- Every client by name.
 select name, client_id from client;
@@ -187,7 +212,3 @@ select name, operator_id from operator;
 -- name: link_owners
 -- The operator of every link.
 select l.name, o.name from link l join operator o using (operator_id);
--- name: is_suspended
--- Whether people suspended client $1: nothing of it leaves.
-select not enabled from client where client_id = $1;
-

@@ -385,9 +385,10 @@ group by 1, 2;
 select m.sms_type, (select q.operators[1] from queue q where q.queue_id = m.queue_id) as operator_id,
        count(*) as messages
 from waiting w cross join lateral (
-    select * from message r where r.message_id = w.message_id and r.state = 0 and r.label = $2 offset 0
+    select r.sms_type, r.queue_id, r.state, r.label from message r
+    where r.client_id = $1 and r.message_id = w.message_id offset 0
 ) m
-where w.claimed_by is not null and w.client_id = $1 and w.label_key = any($3::integer[])
+where m.state = 0 and m.label = $2 and w.claimed_by is not null and w.client_id = $1 and w.label_key = any($3::integer[])
 group by 1, 2;
 
 -- name: label_failures_of
@@ -494,11 +495,10 @@ cross join lateral (
     offset 0
 ) s
 cross join lateral (
-    select m.sms_type from message m
-    where m.message_id = s.message_id and m.label = $2 and report_due(m.state, m.label, m.scheduled_at) = d.due
-    offset 0
+    select m.sms_type, m.state, m.label, m.scheduled_at from message m
+    where m.client_id = $1 and m.message_id = s.message_id offset 0
 ) m
-where d.client_id = $1 and d.label = $2 and d.due > now() and d.messages > 0
+where m.label = $2 and report_due(m.state, m.label, m.scheduled_at) = d.due and d.client_id = $1 and d.label = $2 and d.due > now() and d.messages > 0
   and exists (select from unnest($4::smallint[], $5::integer[]) as h (sms_type, operator_id)
               where (h.sms_type is null or h.sms_type = m.sms_type)
                 and (h.operator_id is null

@@ -22,7 +22,7 @@ from given join message m using (message_id)
 where s.message_id = given.message_id and s.uncertain_count > 0;
 
 -- name: drop_waiting_parts
--- The same of messages that are in the queue again, and not claimed.
+-- The same of messages that are in the queue again, and not claimed; link_id as in holds.drop_waiting, here and below.
 with given as (
     select message_id, array_agg(part) as parts from unnest($1::bigint[], $2::smallint[]) as g (message_id, part)
     group by message_id
@@ -32,14 +32,14 @@ set parts_left = array(select n::smallint from unnest(coalesce(w.parts_left::int
                            array(select * from generate_series(1, m.parts)))) as n
                        where n <> all (given.parts))
 from given join message m using (message_id)
-where w.message_id = given.message_id and w.claimed_by is null and w.uncertain_count > 0;
+where w.message_id = given.message_id and w.link_id is null and w.uncertain_count > 0;
 
 -- name: await_emptied
 -- Messages of which nothing is left to send: their receipts are awaited.
 with unstaged as (
     delete from staged where message_id = any($1::bigint[]) and parts_left = '{}' returning message_id
 ), unqueued as (
-    delete from waiting where message_id = any($1::bigint[]) and parts_left = '{}' and claimed_by is null
+    delete from waiting where message_id = any($1::bigint[]) and parts_left = '{}' and link_id is null
     returning message_id
 ), moved as (
     update message m
@@ -56,7 +56,7 @@ delete from staged where message_id = any($1::bigint[]);
 
 -- name: drop_waiting
 -- The same of those in the queue; what is claimed is on its way.
-delete from waiting where message_id = any($1::bigint[]) and claimed_by is null;
+delete from waiting where message_id = any($1::bigint[]) and link_id is null;
 
 -- name: keep_unnamed
 -- Uncertain parts that turned out to be taken, without an id: their next receipts are found by addresses.

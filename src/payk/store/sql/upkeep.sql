@@ -14,10 +14,10 @@ returning queue_id, lane, client_id, rank, label_key, message_id;
 
 -- name: expired_waiting
 -- Messages in the queue, not claimed, whose time to be sent is over; locked, with their records. What is held does not
--- expire; nor what was held, before the time that it was is added.
+-- expire; nor what was held, before the time that it was is added. link_id as in holds.drop_waiting.
 select w.message_id, m.state, m.part_states
 from waiting w join message m on m.message_id = w.message_id
-where w.expires_at <= now() and w.claimed_by is null and not exists (
+where w.expires_at <= now() and w.link_id is null and not exists (
     select from hold h
     where h.settled_at is null and (h.client_id is null or h.client_id = w.client_id)
       and (h.label is null or w.label_key = any(h.label_keys))
@@ -42,8 +42,8 @@ order by s.expires_at limit $1
 for update of s, m skip locked;
 
 -- name: drop_unsent
--- Nothing of these is sent any more.
-with waiting_gone as (delete from waiting where message_id = any($1::bigint[]) and claimed_by is null)
+-- Nothing of these is sent any more; link_id as in holds.drop_waiting.
+with waiting_gone as (delete from waiting where message_id = any($1::bigint[]) and link_id is null)
 delete from staged where message_id = any($1::bigint[]);
 
 -- name: await_receipts
