@@ -71,7 +71,7 @@ async def test_so_many_run_at_once(scene: Scene) -> None:
 async def test_so_many_run_where_more_begin_at_once_and_no_other_is_recorded(scene: Scene) -> None:
     ids = await asyncio.gather(*(begun(scene) for _ in range(3 * TRACES)))
     assert len([trace_id for trace_id in ids if trace_id is not None]) == TRACES
-    assert len(await newest(scene.db, 100, act="trace.begin")) == TRACES
+    assert len((await newest(scene.db, 100, act="trace.begin")).entries) == TRACES
 
 
 async def test_its_time_ends_it(scene: Scene) -> None:

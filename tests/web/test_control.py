@@ -356,7 +356,7 @@ async def test_who_paused_and_cancelled_is_in_the_audit_log(centre: Centre) -> N
     answer = await centre.send({"SmsLabel": "spring"}, path="/api/v1/sms/pause")
     await told(centre, "resume", {"SmsLabel": "spring"})
     await told(centre, "cancel", {"SmsLabel": "spring"})
-    entries = await newest(centre.db, 4)
+    entries = (await newest(centre.db, 4)).entries
     assert [(one.object_kind, one.actor_kind, one.actor_name) for one in entries] == [
         ("hold", "local", "payk"),
         ("cancel", "client", "demo"),
