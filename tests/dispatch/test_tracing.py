@@ -24,7 +24,7 @@ NUMBERS = [f"99290000{number:04d}" for number in range(300)]
 async def begun(database: Database, centre: Centre) -> int:
     """A trace of the only link, in force: its first piece is there."""
     link = next(iter(centre.dispatcher.links.values()))
-    entry = AuditEntry(Actor(PrincipalKind.LOCAL, "me"), "trace.begin", "link", link.name)
+    entry = AuditEntry(Actor(PrincipalKind.LOCAL, "me"), "trace.begin", "link", str(link.link_id))
     given = await begin_trace(database, TraceOf(link.link_id, None, False, False), seconds=60, by="me", entry=entry)
     async with asyncio.timeout(30):
         while not await centre.value("select exists (select from link_trace_piece)"):
