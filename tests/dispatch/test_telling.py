@@ -44,7 +44,7 @@ async def test_a_link_under_traffic(database: Database, tmp_path: Path) -> None:
             assert done.submit_latency["median"] == pytest.approx(0.2, rel=0.5)
             assert done.submit_rate > 5
             assert done.refusals == {}
-            await drain(database, SecretBox(SECRET), link="tcell-1", author="test")
+            await drain(database, SecretBox(SECRET), link="tcell-1", author="test", force=True)
             assert (await told(database, lambda state: state.draining)).binds[0].bound_at is not None
         assert await link_states(database) == []  # its process has ended
 

@@ -162,7 +162,7 @@ async def test_a_drained_link_finishes_what_it_has_and_leaves_the_rest_to_the_ot
             await centre.all_become(S.DELIVERED)  # the receipts of what it had among them
             assert await submitted_late(one, at, PHONES) == []
             assert await one.times_submitted() + await other.times_submitted() == dict.fromkeys(PHONES[:200], 1)
-            await drain(database, BOX, link="other", author="test")
+            await drain(database, BOX, link="other", author="test", force=True)
             await asyncio.sleep(WITHIN)
             await accept(database, *PHONES[200:210])
             await asyncio.sleep(0.5)

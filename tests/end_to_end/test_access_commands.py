@@ -264,7 +264,7 @@ async def test_what_changes_traffic_and_limits_is_recorded_under_one_name(payk_o
     payk = payk_on_server
     await payk.apply(registry(2775))
     await payk.done("queue", "hold", "--client", "bank")
-    await payk.done("operator", "drain", "tcell")
+    await payk.done("operator", "drain", "tcell", "--force")
     await payk.done("client", "set", "bank", "max_parts=3")
     await payk.done("block", "add", "992900000001")
     acts = [entry["act"] for entry in await recorded(payk)]

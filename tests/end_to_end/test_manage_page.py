@@ -8,7 +8,7 @@ import re
 import subprocess
 from pathlib import Path
 
-from tests.end_to_end.payk import Centre, Payk, registry
+from tests.end_to_end.payk import Centre, Payk, of_operator, registry
 from tests.ports import free_port
 
 PAGE = (Path(__file__).parents[2] / "docs" / "manage.md").read_text("utf-8")
@@ -106,7 +106,8 @@ def _is_as_the_page_says(printed: dict[str, str]) -> None:
 
 async def test_every_command_about_running_traffic(payk_on_server: Payk) -> None:
     payk = payk_on_server
-    await payk.apply(registry(1) + '\n[[client]]\nname = "shop"\n')
+    two = registry(1).replace('operators = ["tcell"]', 'operators = ["tcell", "megafon"]') + of_operator("megafon", 1)
+    await payk.apply(two + '\n[[client]]\nname = "shop"\n')
     centre = await payk.serve("--roles", "api")
     held = await centre.send(SmsLabel="sale-7")
     commands = commands_of(TRAFFIC)
@@ -119,9 +120,9 @@ async def test_every_command_about_running_traffic(payk_on_server: Payk) -> None
     assert "1" in printed["payk queue cancel --label sale-7 --dry-run"]
     assert await centre.state(held) == "Deleted"
     assert re.search(r"tcell", printed["payk operator health"])
-    [operator] = [json.loads(line) for line in (await payk.done("operator", "list", "--json")).splitlines()]
+    operator = json.loads(await payk.done("operator", "show", "tcell", "--json"))
     assert (operator["health_receipts"], operator["health_delay"], operator["draining"]) == (0.3, 60, False)
-    [link] = [json.loads(line) for line in (await payk.done("link", "list", "--json")).splitlines()]
+    link = json.loads(await payk.done("link", "show", "tcell-1", "--json"))
     assert link["draining"] is False
     acts = [json.loads(line) for line in (await payk.done("audit", "list", "--json")).splitlines()]
     drained = [entry["object_name"] for entry in acts if "draining" in json.dumps(entry["detail"])]

@@ -65,7 +65,10 @@ async def test_drained_from_the_command_line_and_seen(payk_on_server: Payk) -> N
     await payk.apply(registry(operator.port))
     centre = await payk.serve()
     await centre.wait_for(await centre.send(), "Delivered")
-    assert await payk.done("link", "drain", "tcell-1") == "~ link tcell-1 of operator tcell: draining false -> true\n"
+    refused = await payk.run("link", "drain", "tcell-1")
+    assert (refused.returncode, "every message would wait" in refused.stderr) == (1, True)
+    drained = await payk.done("link", "drain", "tcell-1", "--force")
+    assert drained == "~ link tcell-1 of operator tcell: draining false -> true\n"
     await asyncio.sleep(1.2)
     waits = await centre.send()
     found = json.loads(await payk.done("processes", "--json"))
@@ -77,7 +80,7 @@ async def test_drained_from_the_command_line_and_seen(payk_on_server: Payk) -> N
     assert "draining" in await payk.done("operator", "resume", "tcell")
     assert await payk.done("link", "resume", "tcell-1") == "~ link tcell-1 of operator tcell: draining true -> false\n"
     await centre.wait_for(waits, "Delivered")
-    assert "draining" in await payk.done("operator", "drain", "tcell")
+    assert "draining" in await payk.done("operator", "drain", "tcell", "--force")
     assert "draining" in await payk.done("operator", "resume", "tcell")
     unknown = await payk.run("operator", "drain", "tcel")
     assert (unknown.returncode, "did you mean" in unknown.stderr) == (1, True)

@@ -27,9 +27,9 @@ def secret_box() -> SecretBox:
 def applies(database: Database, secret_box: SecretBox) -> Applies:
     """Applies a document and gives the lines of the difference."""
 
-    async def run(document: dict[str, Any], *, dry_run: bool = False, author: str = "test") -> list[str]:
+    async def run(document: dict[str, Any], *, author: str = "test", **how: bool) -> list[str]:
         file = read(document, "registry.toml", {})
-        return (await apply(database, secret_box, file, author=author, dry_run=dry_run)).lines()
+        return (await apply(database, secret_box, file, author=author, **how)).lines()
 
     return run
 

@@ -78,6 +78,9 @@ def waits_for(name: str) -> str:
     return f'Messages wait for operator "{name}", or are scheduled, and no other one could take them.'
 
 
+CARRIES_NOTHING = "No route would be left that carries anything: every message would wait."
+
+
 def enabled(name: str, value: bool = False) -> dict[str, Any]:
     return {"operator": [{"name": name, "enabled": value}]}
 
@@ -105,20 +108,22 @@ async def test_an_operator_that_is_drained_or_whose_links_are_does_not_take_what
     ]
     for out in megafon:
         await centre.applied({"operator": [{"name": "megafon", **out}]})
-        await centre.refused(enabled("tcell"), waits_for("tcell"))
+        await centre.refused(enabled("tcell"), CARRIES_NOTHING, waits_for("tcell"))
         await centre.refused(
-            {"operator": [{"name": "tcell", "link": [{"name": "tcell-1", "enabled": False}]}]}, waits_for("tcell")
+            {"operator": [{"name": "tcell", "link": [{"name": "tcell-1", "enabled": False}]}]},
+            CARRIES_NOTHING,
+            waits_for("tcell"),
         )
         back = {"draining": False, "link": [{"name": "megafon-1", "draining": False, "enabled": True}]}
         await centre.applied({"operator": [{"name": "megafon", **back}]})
     await centre.applied(enabled("tcell"))
-    await centre.refused(enabled("megafon"), waits_for("megafon"))
+    await centre.refused(enabled("megafon"), CARRIES_NOTHING, waits_for("megafon"))
 
 
 async def test_both_at_once_are_one_too_many_and_a_third_that_comes_with_it_is_enough(centre: Centre) -> None:
     await centre.takes()
     both = {"operator": [*enabled("tcell")["operator"], {"name": "megafon", "draining": True}]}
-    await centre.refused(both, waits_for("megafon"), waits_for("tcell"))
+    await centre.refused(both, CARRIES_NOTHING, waits_for("megafon"), waits_for("tcell"))
     new = {"name": "megafon-2", **LINK}
     with_a_link = {"name": "megafon", "link": [{"name": "megafon-1", "enabled": False}, new]}
     await centre.applied({"operator": [*enabled("tcell")["operator"], with_a_link]})
@@ -127,7 +132,7 @@ async def test_both_at_once_are_one_too_many_and_a_third_that_comes_with_it_is_e
 async def test_what_is_scheduled_for_an_operator_keeps_it(centre: Centre) -> None:
     await centre.applied({"route": [{"prefix": "", "operators": ["tcell"]}]})
     await centre.takes(5, scheduled_at=datetime.now(UTC) + timedelta(hours=5))
-    await centre.refused(enabled("tcell"), waits_for("tcell"))
+    await centre.refused(enabled("tcell"), CARRIES_NOTHING, waits_for("tcell"))
     await centre.applied(enabled("megafon"))
 
 
@@ -138,7 +143,7 @@ async def test_a_drain_that_strands_what_waits_says_so(centre: Centre) -> None:
     for what in ({"operator": "tcell"}, {"link": "tcell-1"}):
         with pytest.raises(ForceRequired) as refusal:
             await drain(database, box, author="test", **what)
-        assert refusal.value.reasons == (waits_for("tcell"),)
+        assert refusal.value.reasons == (CARRIES_NOTHING, waits_for("tcell"))
         assert await drain(database, box, author="test", force=True, **what)
         await resume(database, box, author="test", **what)
     await resume(database, box, operator="megafon", author="test")
@@ -159,7 +164,7 @@ async def test_what_carries_nothing_any_more_is_drained_without_force(centre: Ce
     both = {"operator": [{"name": "tcell", "draining": True, "link": [{"name": "tcell-1", "draining": True}]}]}
     back = {"operator": [{"name": "tcell", "enabled": True, "link": [{"name": "tcell-1", "draining": False}]}]}
     await centre.applied(back)
-    await centre.refused(both, waits_for("tcell"))
+    await centre.refused(both, CARRIES_NOTHING, waits_for("tcell"))
 
 
 def no_route(*clients: str) -> str:
@@ -227,3 +232,66 @@ async def test_a_sender_that_was_used_a_day_ago_is_not_in_use(centre: Centre, fo
             await centre.refused(of_bank(status="withdrawn"), in_use("Codes"))
         else:
             await centre.applied(of_bank(status="withdrawn"))
+
+
+def not_carried(*clients: str) -> str:
+    return no_route(*clients).replace("left for", "left that carries")
+
+
+async def sent(database: Database) -> None:
+    """Nothing waits any more."""
+    async with database.connection() as connection:
+        await connection.execute("delete from waiting")
+
+
+async def test_the_only_operator_is_kept_whether_or_not_anything_waits_for_it(centre: Centre) -> None:
+    await centre.applied({"route": [{"prefix": "", "operators": ["tcell"]}]})
+    await centre.takes()
+    await sent(centre.database)
+    out: list[dict[str, Any]] = [
+        enabled("tcell"),
+        {"operator": [{"name": "tcell", "draining": True}]},
+        {"operator": [{"name": "tcell", "link": [{"name": "tcell-1", "enabled": False}]}]},
+    ]
+    for document in out:
+        await centre.refused(document, CARRIES_NOTHING)
+    await centre.applied({"route": [{"prefix": "", "operators": ["tcell", "megafon"]}]})
+    for document in out:
+        await centre.applied(document, dry_run=True)  # the other one carries
+
+
+async def test_the_last_route_is_not_given_to_operators_that_do_not_carry(centre: Centre) -> None:
+    await centre.applied({"operator": [{"name": "dead", "enabled": False}, {"name": "bare"}]})
+    for name in ("dead", "bare"):
+        await centre.refused({"route": [{"prefix": "", "operators": [name]}]}, CARRIES_NOTHING)
+    await centre.applied({"route": [{"prefix": "", "operators": ["dead", "tcell"]}]})
+    await centre.applied({"route": [{"prefix": "", "operators": ["bare"]}]}, force=True)
+    await centre.applied({"route": [{"prefix": "", "operators": ["dead"]}]})  # nothing was carried before either
+    await centre.applied(enabled("tcell"))
+
+
+async def test_a_route_that_wins_is_not_left_for_one_that_carries(centre: Centre) -> None:
+    away = enabled("tcell")
+    routes = [{"prefix": "", "operators": ["megafon"]}, {"prefix": "992", "operators": ["tcell"]}]
+    await centre.applied({"route": routes})
+    await centre.applied(away, dry_run=True)  # nobody sent anything
+    await centre.takes(phone="79160000001")
+    await sent(centre.database)
+    await centre.applied(away, dry_run=True)
+    await centre.takes()
+    await sent(centre.database)
+    await centre.refused(away, not_carried("bank"))
+    await centre.refused({"route": [{"prefix": "992", "operators": ["gone"]}], **gone()}, not_carried("bank"))
+    await centre.applied({**away, "route": [{"prefix": "992", "enabled": False}]})  # the other one takes them
+    await centre.applied({"route": [{"prefix": "992", "client": "bank", "operators": ["megafon"]}]})
+
+
+async def test_a_route_that_is_disabled_is_no_way_for_those_whom_another_one_would_keep_waiting(centre: Centre) -> None:
+    await centre.applied({"operator": [{"name": "bare"}], "route": [{"prefix": "9929", "operators": ["tcell"]}]})
+    await centre.applied({"route": [{"prefix": "992", "operators": ["bare"]}]})
+    await centre.takes()
+    await centre.refused({"route": [{"prefix": "9929", "enabled": False}]}, no_route("bank"))
+
+
+def gone() -> dict[str, Any]:
+    return {"operator": [{"name": "gone", "enabled": False}]}

@@ -323,7 +323,7 @@ async def test_operators_links_and_routes_are_left_within_a_second_however_large
         await within_a_second(lambda: not link("spare-1").draining)
         await applies(of_link("spare-2", enabled=False))
         await within_a_second(lambda: {found.name for found in in_force().links().values()} == {"spare-1"})
-        await applies({"operator": [{"name": "spare", "draining": True}]})
+        await applies({"operator": [{"name": "spare", "draining": True}]}, force=True)
         await within_a_second(lambda: spare().draining)
         await applies({"operator": [{"name": "spare", "enabled": False}]})
         await within_a_second(lambda: not spare().enabled)

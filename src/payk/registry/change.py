@@ -69,8 +69,9 @@ async def apply(
         if difference and not comparison.problems:
             if accepts is not None:
                 accepts(difference)
+            carried = await change.operators_that_carry()
             await change.put(comparison.rows)
-            if not force and (cut_off := await traffic_cut_off(change, present, comparison.rows)):
+            if not force and (cut_off := await traffic_cut_off(change, present, comparison.rows, carried)):
                 raise ForceRequired(cut_off)
             if comparison.rows.routes or any(row.options["operators"] for row in comparison.rows.senders):
                 await keep_queues(change)

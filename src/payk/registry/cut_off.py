@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -16,33 +16,53 @@ _NAMED: Final = 3
 """So many of the clients whose messages no route would take are named."""
 
 
-async def traffic_cut_off(change: RegistryChange, present: RegistryRows, rows: RegistryRows) -> list[str]:
-    """A sentence for each: the last routes for messages as they came today, a sender in use, or operators that would
-    carry it no more, an operator that messages wait for and no other can take.
+async def traffic_cut_off(
+    change: RegistryChange, present: RegistryRows, rows: RegistryRows, carried: Set[str]
+) -> list[str]:
+    """A sentence for each: the last routes that carry messages as they came today, a sender in use, or operators that
+    would carry it no more, an operator that messages wait for and no other can take.
 
-    To be asked once `rows` are written, with what was there before.
+    To be asked once `rows` are written, with what was there before; `carried`: the operators that carried then.
     """
+    carry = await change.operators_that_carry()
     return [
-        *await _routes(change, present, rows),
+        *await _routes(change, present, rows, carried, carry),
         *await _senders_in_use(change, present, rows),
         *await _senders_narrowed(change, present, rows),
-        *await _operators_with_queues(change, present, rows),
+        *await _operators_with_queues(change, carried - carry),
     ]
 
 
-async def _routes(change: RegistryChange, present: RegistryRows, rows: RegistryRows) -> list[str]:
-    were = {row.key.folded() for row in present.routes if row.options["enabled"]}
-    gone = [row.key for row in rows.routes if not row.options["enabled"] and row.key.folded() in were]
+async def _routes(
+    change: RegistryChange, present: RegistryRows, rows: RegistryRows, carried: Set[str], carry: Set[str]
+) -> list[str]:
+    were = {row.key.folded(): row for row in present.routes if row.options["enabled"]}
+    changed = {row.key.folded(): row for row in rows.routes}
+    disabled = [were[key] for key, row in changed.items() if key in were and not row.options["enabled"]]
+    # One that carried nothing before either, as where no operator has a link yet, is cut off from nothing.
+    stranded = [
+        row.key
+        for key, row in changed.items()
+        if key in were and row.options["enabled"] and carried & {*were[key].operators} and not carry & {*row.operators}
+    ]
+    if lost := carried - carry:
+        routes = await change.routes_carried_by_none(sorted(lost), sorted(carry))
+        stranded += [key for key in routes if key.folded() not in changed]
+    gone = [*(row.key for row in disabled), *stranded]
     if not gone:
         return []
-    if not await change.any_route_left():
+    carriers = sorted(carry) if stranded or any(carried & {*row.operators} for row in disabled) else None
+    if not await change.any_route_left(carriers):
+        if await change.any_route_left(None):
+            return ["No route would be left that carries anything: every message would wait."]
         return ["No route would be left: every message would be refused."]
-    clients = await change.clients_without_routes(gone)
+    clients = await change.clients_without_routes(gone, carriers)
     if not clients:
         return []
     names = ", ".join(map(shown, clients[:_NAMED]))
     more = f" and {len(clients) - _NAMED} more" if len(clients) > _NAMED else ""
-    return [f"No route would be left for messages as they came in the last 24 hours, of {names}{more}."]
+    which = "that carries" if stranded else "for"
+    return [f"No route would be left {which} messages as they came in the last 24 hours, of {names}{more}."]
 
 
 def _in_force(sender: Mapping[str, Any]) -> bool:
@@ -101,22 +121,10 @@ def _narrowed(present: RegistryRows, rows: RegistryRows) -> dict[tuple[str, str]
     return narrowed
 
 
-def _carries(options: Mapping[str, Any]) -> bool:
-    """Whether an operator, or a link, of these options is given messages."""
-    return options["enabled"] and not options.get("draining", False)
-
-
-async def _operators_with_queues(change: RegistryChange, present: RegistryRows, rows: RegistryRows) -> list[str]:
-    operators_on = {row.name for row in present.operators if _carries(row.options)}
-    links_on = {row.name for row in present.links if _carries(row.options)}
-    by_links = {row.operator for row in rows.links if not _carries(row.options) and row.name in links_on}
-    by_itself = {row.name for row in rows.operators if not _carries(row.options)} - by_links
-    # One without a link that carries was given nothing before either.
-    operators = by_links.union(await change.operators_with_links(sorted(by_itself & operators_on)))
-    gone = sorted(operators & operators_on)
+async def _operators_with_queues(change: RegistryChange, gone: Set[str]) -> list[str]:
     if not gone:
         return []
     return [
         f"Messages wait for operator {shown(name)}, or are scheduled, and no other one could take them."
-        for name in await change.operators_with_queues(gone)
+        for name in await change.operators_with_queues(sorted(gone))
     ]

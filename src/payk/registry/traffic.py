@@ -268,7 +268,8 @@ async def drain(
     """Give nothing new to an operator, or to one link; what they have is finished, and their binds stay.
 
     `expected`: the etag of the operator, or of the link, that is meant. TrafficError where there is none of that name;
-    ChangedMeanwhile; ForceRequired where messages wait that nobody else could take.
+    ChangedMeanwhile; ForceRequired where messages wait that nobody else could take, or would, for no route that carries
+    is left.
     """
     return await _set_draining(db, secret_box, operator, link, True, author, actor, expected, force=force)
 

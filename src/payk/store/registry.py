@@ -254,18 +254,24 @@ class RegistryChange:
         found = await self._connection.fetch(sql("registry.operators_of_senders"), given)
         return [(row[0], row[1], row[2]) for row in found]
 
-    async def any_route_left(self) -> bool:
-        """Whether any route is enabled."""
-        return bool(await self._connection.fetchval(sql("registry.any_route_left")))
+    async def operators_that_carry(self) -> frozenset[str]:
+        """Those that are given messages: enabled, not drained, with a link that is so too."""
+        return frozenset(row[0] for row in await self._connection.fetch(sql("registry.operators_that_carry")))
 
-    async def clients_without_routes(self, routes: Sequence[RouteKey]) -> list[str]:
-        """The clients that sent messages within a day which these routes match and none that is enabled."""
-        found = await self._connection.fetch(sql("registry.clients_without_routes"), _keys_as_json(routes))
+    async def routes_carried_by_none(self, lost: Sequence[str], carriers: Sequence[str]) -> list[RouteKey]:
+        """The routes that are enabled with an operator of `lost`, and without one of `carriers`."""
+        found = await self._connection.fetch(sql("registry.routes_carried_by_none"), lost, carriers)
+        return [RouteKey(*row) for row in found]
+
+    async def any_route_left(self, carriers: Sequence[str] | None) -> bool:
+        """Whether any route is enabled, and has one of these operators; None: whichever it has."""
+        return bool(await self._connection.fetchval(sql("registry.any_route_left"), carriers))
+
+    async def clients_without_routes(self, routes: Sequence[RouteKey], carriers: Sequence[str] | None) -> list[str]:
+        """The clients that sent messages within a day which these routes match, and which no route that is enabled and
+        has one of `carriers` would take; None: whichever it has."""
+        found = await self._connection.fetch(sql("registry.clients_without_routes"), _keys_as_json(routes), carriers)
         return [row[0] for row in found]
-
-    async def operators_with_links(self, operators: Sequence[str]) -> list[str]:
-        """Which of these have a link that carries: enabled, and not drained."""
-        return [row[0] for row in await self._connection.fetch(sql("registry.operators_with_links"), operators)]
 
     async def operators_with_queues(self, operators: Sequence[str]) -> list[str]:
         """Which of these have messages that wait, or are scheduled, while no operator of their queue carries."""

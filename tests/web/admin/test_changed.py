@@ -62,7 +62,7 @@ async def test_what_was_changed_is_to_be_looked_at_and_not_repeated(managed: Man
         ("POST /clients/bank/senders", {"name": "New"}),
         ("PATCH /clients/bank/senders/Bank", {"status": "withdrawn"}),
         ("POST /operators", {"name": "beeline"}),
-        ("PATCH /operators/tcell", {"draining": True}),
+        ("PATCH /operators/tcell?force=true", {"draining": True}),
         ("POST /operators/tcell/links", {**LINK, "name": "tcell-2"}),
         ("PATCH /links/tcell-1", {"window": 7}),
         ("POST /routes", {"prefix": "992", "operators": ["tcell"]}),

@@ -134,11 +134,11 @@ async def test_what_is_meant_must_be_said_and_be_there(running: Managed) -> None
 
 
 async def test_operators_and_links_are_drained_and_resumed(running: Managed) -> None:
-    done = await running.done("POST", "/operators/tcell/drain")
+    done = await running.done("POST", "/operators/tcell/drain?force=true")
     assert done["difference"] == ["~ operator tcell: draining false -> true"]
     assert (await running.done("GET", "/operators/tcell"))["draining"] is True
     assert (await running.done("POST", "/operators/tcell/resume"))["difference"]
-    assert (await running.done("POST", "/links/tcell-1/drain"))["difference"]
+    assert (await running.done("POST", "/links/tcell-1/drain?force=true"))["difference"]
     assert (await running.done("GET", "/links/tcell-1"))["draining"] is True
     assert (await running.done("POST", "/links/tcell-1/drain"))["difference"] == ["nothing changes"]
 
@@ -148,13 +148,13 @@ async def test_a_drain_and_a_resume_can_be_meant_for_what_was_seen_alone(
     running: Managed, path: str, read: str
 ) -> None:
     seen = (await running("GET", path)).headers["etag"]
-    assert (await running.done("PATCH", path, {"draining": True}))["draining"] is True
+    assert (await running.done("PATCH", f"{path}?force=true", {"draining": True}))["draining"] is True
     for act in ("drain", "resume"):
         told = refusal(await running("POST", f"{path}/{act}", headers={"if-match": seen}), "PreconditionFailed")
         assert f"The {read} " in told["Detail"]
     refusal(await running("POST", f"{path}/resume", headers={"if-match": "none"}), "RequestInvalid")
     assert (await running.done("GET", path))["draining"] is True
-    for act, draining in (("resume", False), ("drain", True)):
+    for act, draining in (("resume", False), ("drain?force=true", True)):
         now = (await running("GET", path)).headers["etag"]
         await running.done("POST", f"{path}/{act}", headers={"if-match": now})
         assert (await running.done("GET", path))["draining"] is draining
@@ -173,7 +173,7 @@ async def test_what_is_done_to_traffic_is_in_the_audit_log(running: Managed) -> 
     placed = await running.done("POST", "/holds", {"label": "x"})
     await running("POST", f"/holds/{placed['hold_id']}/release")
     await running.done("POST", "/cancel", {"label": "y"})
-    await running.done("POST", "/operators/tcell/drain")
+    await running.done("POST", "/operators/tcell/drain?force=true")
     await running.done("POST", "/changes/1/revert?force=true")
     found = (await running.done("GET", "/audit?limit=6"))["items"]
     assert [(entry["object_kind"], entry["actor_kind"], entry["actor_name"]) for entry in found] == [

@@ -211,17 +211,38 @@ join queue q using (queue_id)
 join operator o on o.operator_id = any(q.operators)
 order by 1, 2, 3;
 
+-- name: operators_that_carry
+-- The operators that are given messages: enabled, not drained, with a link that is so too.
+select o.name from operator o
+where o.enabled and not o.draining
+  and exists (select from link l where l.operator_id = o.operator_id and l.enabled
+                                   and coalesce(l.options ->> 'draining', 'false') <> 'true');
+
+-- name: routes_carried_by_none
+-- The routes that are enabled, with an operator of $1, and without one of $2.
+select r.prefix, r.client, r.sender, r.sms_type
+from any_route r join queue q using (queue_id)
+where r.enabled and q.operators && array(select operator_id from operator where name = any($1::text[]))
+  and not q.operators && array(select operator_id from operator where name = any($2::text[]));
+
 -- name: any_route_left
--- Whether any route is enabled.
-select exists (select from any_route where enabled);
+-- Whether any route is enabled, with one of the operators $1 (null = whichever).
+select exists (
+    select from any_route r join queue q using (queue_id)
+    where r.enabled
+      and ($1::text[] is null or q.operators && array(select operator_id from operator where name = any($1))));
 
 -- name: clients_without_routes
--- The clients that sent, within a day, what these routes match and none that is enabled: by the counts of reports, where
--- no route is left whatever the number, and by the last 10,000 messages of all.
+-- The clients that sent, within a day, what these routes match and no route takes that is enabled and has one of the
+-- operators $2 (null = whichever): by the counts of reports, where there is none whatever the number, and by the last
+-- 10,000 messages of all, by the route that wins (payk.domain.route), which is not left for another.
 with gone as materialized (
     select g.prefix, c.client_id, lower(g.sender) as sender, g.sms_type
     from jsonb_to_recordset($1::text::jsonb) as g (prefix text, client text, sender text, sms_type smallint)
     left join client c on c.name = g.client
+), taking as materialized (
+    select queue_id from queue
+    where $2::text[] is null or operators && array(select operator_id from operator where name = any($2))
 ), sent as (
     select k.client_id, lower(k.sender) as sender, k.sms_type
     from report_count n join report_key k using (key_id)
@@ -239,7 +260,8 @@ where c.client_id in (
                   where (g.client_id is null or g.client_id = s.client_id)
                     and (g.sender is null or g.sender = s.sender) and (g.sms_type is null or g.sms_type = s.sms_type))
       and not exists (select from any_route r
-                      where r.enabled and (r.client_id is null or r.client_id = s.client_id)
+                      where r.enabled and r.queue_id in (select queue_id from taking)
+                        and (r.client_id is null or r.client_id = s.client_id)
                         and (r.sender is null or lower(r.sender) = s.sender)
                         and (r.sms_type is null or r.sms_type = s.sms_type))
     union
@@ -248,20 +270,15 @@ where c.client_id in (
       and exists (select from gone g
                   where starts_with(m.phone, g.prefix) and (g.client_id is null or g.client_id = m.client_id)
                     and (g.sender is null or g.sender = m.sender) and (g.sms_type is null or g.sms_type = m.sms_type))
-      and not exists (select from any_route r
-                      where r.prefix = any(array(select left(m.phone, n) from generate_series(0, 15) n))
-                        and r.enabled and (r.client_id is null or r.client_id = m.client_id)
-                        and (r.sender is null or lower(r.sender) = m.sender)
-                        and (r.sms_type is null or r.sms_type = m.sms_type))
+      and coalesce((select r.queue_id from any_route r
+                    where r.prefix = any(array(select left(m.phone, n) from generate_series(0, 15) n))
+                      and r.enabled and (r.client_id is null or r.client_id = m.client_id)
+                      and (r.sender is null or lower(r.sender) = m.sender)
+                      and (r.sms_type is null or r.sms_type = m.sms_type)
+                    order by r.client_id is null, r.sender is null, r.sms_type is null, length(r.prefix) desc
+                    limit 1) not in (select queue_id from taking), true)
 )
 order by c.name;
-
--- name: operators_with_links
--- Which of these operators have a link that is enabled and not drained.
-select o.name from operator o
-where o.name = any($1::text[])
-  and exists (select from link l where l.operator_id = o.operator_id and l.enabled
-                                   and coalesce(l.options ->> 'draining', 'false') <> 'true');
 
 -- name: operators_with_queues
 -- Which of these operators messages wait for, now or scheduled, while no operator of their queue carries: enabled, not
