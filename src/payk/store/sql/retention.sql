@@ -13,10 +13,12 @@ from pg_inherits i
 join pg_class c on c.oid = i.inhrelid join pg_class p on p.oid = i.inhparent
 join pg_namespace n on n.oid = p.relnamespace
 cross join lateral (
+    -- Asked once: it is not of this statement's snapshot, and is null once another process has dropped the partition.
     select regexp_match(pg_get_expr(c.relpartbound, c.oid), 'FROM \(''?(\d+)''?\) TO \(''?(\d+)''?\)')::bigint[] as bounds
+    offset 0
 ) b
 cross join message_id s
-where n.nspname = 'payk' and p.relname in ('message', 'receipt') and line_is_known()
+where n.nspname = 'payk' and p.relname in ('message', 'receipt') and line_is_known() and b.bounds is not null
 order by low, parent;
 
 -- name: newest
