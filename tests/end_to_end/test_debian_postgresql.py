@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ import pytest
 from tests.certificates import make_certificate
 from tests.end_to_end.conftest import SHORT_WAITS
 from tests.end_to_end.payk import Payk, registry
+from tests.ports import free_port
 from tests.requires import require_program
 
 PASSWORD = "correct horse"
@@ -35,8 +35,7 @@ def cluster() -> Iterator[str]:
         who = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
     (folder / "password").write_text(PASSWORD)
     (folder / "password").chmod(0o644)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
 
     def program(name: str, *arguments: str) -> None:
         done = subprocess.run(

@@ -251,7 +251,7 @@ class StoredUser(NamedTuple):
 async def read_users(db: Database) -> list[StoredUser]:
     """Every user, by name."""
     async with db.connection() as connection:
-        return [StoredUser(*row) for row in await connection.fetch(sql("access.users"))]
+        return [StoredUser(*row) for row in await connection.fetch(sql("access.users"), None)]
 
 
 class StoredToken(NamedTuple):
@@ -298,8 +298,9 @@ class AccessChange:
 
     async def shown(self, user_id: int) -> StoredUser:
         """A user that is there, as it is listed: with what this change has done."""
-        rows = await self._connection.fetch(sql("access.users"))
-        return next(StoredUser(*row) for row in rows if row["user_id"] == user_id)
+        row = await self._connection.fetchrow(sql("access.users"), user_id)
+        assert row is not None
+        return StoredUser(*row)
 
     async def client(self, name: str) -> int | None:
         """The number of a client."""

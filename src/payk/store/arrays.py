@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import TypeVar
 
-__all__ = ["CHUNK", "array_literal", "by_kind", "chunks", "columns"]
+__all__ = ["CHUNK", "array_literal", "by_kind", "chunks", "columns", "slices"]
 
 CHUNK = 1_000
 """Rows of one statement: so that no other request waits long for the event loop."""
@@ -15,6 +16,13 @@ Item = TypeVar("Item")
 def chunks(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
     """`items`, a CHUNK at a time."""
     return (items[start : start + CHUNK] for start in range(0, len(items), CHUNK))
+
+
+def slices(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    """Whatever can be gone through, `size` at a time; the next ones are not made before they are asked for."""
+    left = iter(items)
+    while part := list(islice(left, size)):
+        yield part
 
 
 def columns(rows: Iterable[tuple[object, ...]], width: int = 0) -> list[list[object]]:

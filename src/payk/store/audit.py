@@ -8,10 +8,11 @@ import json
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice
+from itertools import chain as chain_of
 from typing import Any, Final, NamedTuple, Self
 
 from payk.domain.audit import FIRST_HASH, AuditEntry, ChainedEntry, chain
+from payk.store.arrays import slices
 from payk.store.database import Connection, Database
 from payk.store.queries import sql
 
@@ -36,22 +37,21 @@ ADDED_AT_ONCE: Final = 200
 
 async def append(connection: Connection, new: Iterable[AuditEntry]) -> None:
     """Add entries inside the caller's transaction, as the last thing it does: others who add wait for its end."""
-    entries_left = iter(new)
-    slice_ = list(islice(entries_left, ADDED_AT_ONCE))
-    if not slice_:
+    parts = slices(new, ADDED_AT_ONCE)
+    first = next(parts, None)
+    if first is None:
         return
     row = await connection.fetchrow(sql("audit.head"))
     assert row is not None  # the migration made it
     sequence, previous, at = int(row["sequence"]), bytes(row["hash"]), row["at"]
-    while slice_:
+    for part in chain_of((first,), parts):
         chained = []
-        for entry in slice_:
+        for entry in part:
             sequence += 1
             chained.append(chain(entry, sequence, at, previous))
             previous = chained[-1].hash
         columns = [[getattr(entry, name) for entry in chained] for name in ChainedEntry.__slots__]
         await connection.execute(sql("audit.add"), *columns)
-        slice_ = list(islice(entries_left, ADDED_AT_ONCE))
     await connection.execute(sql("audit.move_head"), sequence, previous)
 
 

@@ -12,13 +12,13 @@ from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequen
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import islice
 from typing import Any, Final, Literal, NamedTuple
 
 import asyncpg
 
 from payk.domain.audit import AuditEntry
 from payk.domain.hold import Hold
+from payk.store.arrays import slices
 from payk.store.audit import append
 from payk.store.database import Connection, Database
 from payk.store.errors import StoreError
@@ -239,8 +239,7 @@ class RegistryChange:
         await _put_lists(self._connection, lists)
 
     async def _put(self, what: str, rows: Iterable[Mapping[str, Any]]) -> None:
-        left = iter(rows)
-        while part := list(islice(left, PUT_AT_ONCE)):
+        for part in slices(rows, PUT_AT_ONCE):
             await self._connection.execute(sql(f"registry.put_{what}"), json.dumps(part))
 
     async def senders_in_use(self, senders: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:

@@ -123,11 +123,12 @@ from user_session s join user_account u using (user_id)
 where s.expires_at > now() and s.last_seen_at > now() - make_interval(secs => $1) order by s.session_id desc;
 
 -- name: users
--- Every user.
+-- Every user, or $1.
 select u.user_id, u.name, u.role, c.name as client, u.password_hash is not null as has_password,
        u.totp_secret is not null as has_totp, u.enabled, coalesce(u.locked_until > now(), false) as locked,
        u.created_at, u.last_login_at
-from user_account u left join client c using (client_id) order by lower(u.name);
+from user_account u left join client c using (client_id) where $1::integer is null or u.user_id = $1
+order by lower(u.name);
 
 -- name: user_named
 -- A user by name.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any
@@ -17,6 +17,7 @@ from payk.domain.hold import Hold
 from payk.domain.management_errors import ManagementCode
 from payk.domain.message import SmsType
 from payk.logs import mask
+from payk.registry.difference import Difference
 from payk.registry.traffic import Chosen, cancel, drain, hold, matching, release, resume
 from payk.store.census import LeasedBind, LiveProcess, live_processes
 from payk.store.errors import OutcomeUnknown
@@ -176,60 +177,38 @@ async def drain_operator(
     caller: Known, parts: Parts, name: Name, force: Force = False, if_match: IfMatch = None
 ) -> Done:
     """Give nothing new to it; what it has is finished, its binds stay, and its receipts come."""
-    return await _drained(caller, parts, if_match, operator=name, force=force)
+    return await _turned(drain, caller, parts, if_match, operator=name, force=force)
 
 
 @router.post("/operators/{name}/resume", tags=["operators"])
 async def resume_operator(caller: Known, parts: Parts, name: Name, if_match: IfMatch = None) -> Done:
     """Give messages to it again."""
-    return await _resumed(caller, parts, if_match, operator=name)
+    return await _turned(resume, caller, parts, if_match, operator=name)
 
 
 @router.post("/links/{name}/drain", tags=["operators"])
 async def drain_link(caller: Known, parts: Parts, name: Name, force: Force = False, if_match: IfMatch = None) -> Done:
     """Give nothing new to one link; the others of its operator go on."""
-    return await _drained(caller, parts, if_match, link=name, force=force)
+    return await _turned(drain, caller, parts, if_match, link=name, force=force)
 
 
 @router.post("/links/{name}/resume", tags=["operators"])
 async def resume_link(caller: Known, parts: Parts, name: Name, if_match: IfMatch = None) -> Done:
     """Give messages to it again."""
-    return await _resumed(caller, parts, if_match, link=name)
+    return await _turned(resume, caller, parts, if_match, link=name)
 
 
-async def _drained(
-    caller: Caller,
-    parts: Management,
-    if_match: str | None,
-    *,
-    operator: str | None = None,
-    link: str | None = None,
-    force: bool,
+async def _turned(
+    turn: Callable[..., Awaitable[Difference]], caller: Caller, parts: Management, if_match: str | None, **which: Any
 ) -> Done:
+    """Drain or resume it."""
     caller.check(Permission.CONTROL_TRAFFIC)
-    difference = await drain(
+    difference = await turn(
         *(parts.db, parts.secret_box),
         author=caller.author,
         actor=caller.actor,
-        operator=operator,
-        link=link,
-        force=force,
         expected=expected_etag(if_match),
-    )
-    return Done(difference=difference.lines())
-
-
-async def _resumed(
-    caller: Caller, parts: Management, if_match: str | None, *, operator: str | None = None, link: str | None = None
-) -> Done:
-    caller.check(Permission.CONTROL_TRAFFIC)
-    difference = await resume(
-        *(parts.db, parts.secret_box),
-        author=caller.author,
-        actor=caller.actor,
-        operator=operator,
-        link=link,
-        expected=expected_etag(if_match),
+        **which,
     )
     return Done(difference=difference.lines())
 
