@@ -21,7 +21,6 @@ from payk.store.accept import Inserted, Keyed, NewMessage, NewRequest, Row, With
 from payk.store.balances import change_balance, prune_ledgers, read_balance, read_ledger, read_usage
 from payk.store.blocked import What, block_numbers
 from payk.store.charging import refund
-from payk.store.counting import Counting
 from payk.store.database import Database
 from payk.store.errors import StoreError, StoreUnavailable
 from payk.store.holds import cancel_messages
@@ -600,20 +599,21 @@ async def test_what_fits_is_counted_at_once(demo: Database, monkeypatch: pytest.
     ],
 )
 async def test_what_others_take_between_the_look_and_the_count_is_found(
-    demo: Database, monkeypatch: pytest.MonkeyPatch, others: NewMessage, refused: list[Code | None]
+    demo: Database, others: NewMessage, refused: list[Code | None]
 ) -> None:
-    fits = Counting.fits
-
-    async def overtaken(counting: Counting) -> bool:
-        found = await fits(counting)
-        monkeypatch.setattr(Counting, "fits", fits)
-        assert found and codes(await take(demo, others)) == [None]
-        return found
-
     await add_client(demo, "other")
     await change_balance(demo, "demo", 1_000, author="anna")
-    monkeypatch.setattr(Counting, "fits", overtaken)
-    found = codes(await take(demo, *of_every_kind()))
+    async with demo.connection() as connection:
+        holding = connection.transaction()  # the digest of the first one, behind the look and before the count
+        await holding.start()
+        await connection.execute(
+            "insert into idempotency (day, client_id, digest, message_id) values (now()::date, 1, $1, 0)", b"1" * 16
+        )
+        taking = asyncio.create_task(take(demo, *of_every_kind()))
+        await somebody_waits(demo)
+        assert codes(await take(demo, others)) == [None]
+        await holding.rollback()
+    found = codes(await taking)
     assert found == [*refused, None, None]
     taken = found.count(None) + 1
     assert await value(demo, "select count(*) from message") == taken
@@ -621,30 +621,29 @@ async def test_what_others_take_between_the_look_and_the_count_is_found(
     await assert_ledger_is_right(demo)
 
 
-@pytest.mark.parametrize("quota", [0, 1], ids=["without a quota", "over a quota"])
-async def test_balances_are_locked_behind_usage(demo: Database, quota: int) -> None:
+@pytest.mark.parametrize("more", [0, 1], ids=["within the quota", "over the quota"])
+async def test_balances_are_locked_behind_usage(demo: Database, more: int) -> None:
     """Whoever waits for the usage of the last client holds no balance yet."""
-    limits = Limits(prepaid=True, parts_per_day=quota)
+    limits = Limits(prepaid=True, parts_per_day=2)
     other = await add_client(demo, "other")
     for name in ("demo", "other"):
         await change_balance(demo, name, 1_000, author="anna")
-    clients = (1, other)
-    await take(demo, *(limited(limits, client_id=client_id, price=10) for client_id in clients))  # rows to lock
-
-    async def counted() -> bool:
-        async with demo.connection() as connection, connection.transaction():
-            return await Counting(
-                connection, [limited(limits, client_id=client_id, price=10) for client_id in clients]
-            ).count(10)
-
+    of_both = [limited(limits, client_id=client_id, price=10) for client_id in (1, other)]
+    await take(demo, *of_both)  # rows to lock
     async with demo.transaction() as connection:
-        await connection.execute("update client_usage set parts = parts where client_id = $1", other)
-        counting = asyncio.create_task(counted())
-        waiting = "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
-        while not await value(demo, f"select exists ({waiting})"):
-            await asyncio.sleep(0.01)
+        await connection.execute("update client_usage set parts = parts + $2 where client_id = $1", other, more)
+        taking = asyncio.create_task(take(demo, *of_both))
+        await somebody_waits(demo)
         await connection.execute("select from client_balance for update nowait")
-    assert await counting is not bool(quota)
+    assert codes(await taking) == [None, Code.QUOTA_EXCEEDED if more else None]
+    await assert_ledger_is_right(demo)
+
+
+async def somebody_waits(db: Database) -> None:
+    """Until a transaction waits for a lock of another one."""
+    waiting = "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
+    while not await value(db, f"select exists ({waiting})"):
+        await asyncio.sleep(0.01)
 
 
 async def test_limits_that_change_between_two_messages_are_each_judged_by_their_own(demo: Database) -> None:

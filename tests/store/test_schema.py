@@ -30,9 +30,9 @@ async def test_every_query_can_be_prepared(database: Database) -> None:
 
 
 HOT = (
-    "accept.claim_digests", "accept.take", "claims.present_flows", "claims.claim_rows", "outcomes.hand_over",
-    "outcomes.insert_receipt_keys", "outcomes.lock_messages", "receipts.settle_plain", "receipts.find_keys",
-    "receipts.settle", "statuses.message_statuses", "upkeep.stage_due", "upkeep.unanswered",
+    "accept.claim_digests", "accept.take", "claims.present_flows", "claims.claim_rows", "counting.take_counted",
+    "outcomes.hand_over", "outcomes.insert_receipt_keys", "outcomes.lock_messages", "receipts.settle_plain",
+    "receipts.find_keys", "receipts.settle", "statuses.message_statuses", "upkeep.stage_due", "upkeep.unanswered",
 )  # fmt: skip
 """What is asked for every batch, or several times a second."""
 
@@ -71,6 +71,7 @@ async def test_a_digest_is_looked_for_on_one_day_after_the_other(database: Datab
     connection.terminate()
     assert set(looked) >= {
         "accept.take",
+        "counting.take_counted",
         "accept.find_digests",
         "accept.take_over_digests",
         "charging.give_back_digests",

@@ -10,6 +10,8 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from typing import TypeVar
 
+import asyncpg
+
 from payk.domain.account import BulkPolicy
 from payk.domain.errors import Code, Rejection
 from payk.domain.message import Lane, Priority, SmsType, lane_of
@@ -198,16 +200,19 @@ async def _store_at_once(
 async def _store_counted(
     connection: Connection, messages: Sequence[NewMessage], stored: _Stored, wait: float
 ) -> list[Inserted] | None:
-    """The same of clients with limits, by three statements; None, and nothing of it is there, where not all fits or any
-    is a repeat.
-    """
+    """The same of clients with limits; None, and nothing of it is there, where not all fits or any is a repeat."""
     firsts, repeats_of = alike(messages)
-    counting = Counting(connection, messages)
-    if repeats_of or not await counting.fits():
+    counting = Counting(messages)
+    if repeats_of or counting.changed:
         return None
-    digests = [message.repeat_digest for message in messages] if firsts else []
-    ids, held = await _take(connection, messages, stored, digests=digests, wait=wait)
-    if held or not await counting.count(wait):
+    kinds, digests = _Kinds(messages), [message.repeat_digest for message in messages] if firsts else []
+    values = (*kinds.values(stored.write_texts, (), digests, wait), *counting.values())
+    row = await connection.fetchrow(sql("counting.take_counted"), *values)
+    assert row is not None  # it is one row whatever there is
+    if not row["fit"]:
+        return None
+    ids, held = kinds.note(stored, row)
+    if held or not row["counted"]:
         await stored.undo(connection)
         return None
     return [Inserted(own, False) for own in ids]
@@ -427,50 +432,80 @@ async def _take(
     """
     if not messages:
         return (), set()
-    numbers: dict[tuple[object, ...], int] = {}
-    of_kinds: list[tuple[Flow, int]] = []  # each with the place of its first message
-    of_rows: list[int] = []
-    for place, m in enumerate(messages):
-        kind = (m.client_id, m.queue_id, m.sms_type, m.priority, m.sender, m.label, m.scheduled_at, m.expires_in,
-                m.repeat_window, m.demoted, m.price)  # fmt: skip
-        number = numbers.get(kind)
-        if number is None:
-            number = numbers[kind] = len(numbers) + 1
-            of_kinds.append((m.flow, place))
-        of_rows.append(number)
-    texts, of_all = stored.write_texts(messages), columns(numbers)
-    row = await connection.fetchrow(
-        sql("accept.take"),
-        ids,
-        digests,
-        str(lock_timeout(wait)),
-        [m.parts for m in messages],
-        [m.phone for m in messages],
-        texts,
-        _of_some([m.client_message_id for m in messages]),
-        of_rows,
-        *of_all[:-1],
-        [flow.label_key for flow, _ in of_kinds],
-        [flow.lane for flow, _ in of_kinds],
-        [flow.rank for flow, _ in of_kinds],
-        max(m.repeat_window for m in messages),
-        of_transaction,
-        of_all[-1],
-        _of_some([m.request_id for m in messages]),
-        _of_some([m.trace for m in messages]),
-    )
+    kinds = _Kinds(messages)
+    values = kinds.values(stored.write_texts, ids, digests, wait, of_transaction=of_transaction)
+    row = await connection.fetchrow(sql("accept.take"), *values)
     assert row is not None  # it is one row whatever there is
-    ids, held, stored.mark = row[0], set(row[1]), row[2]
-    if len(ids) < len(messages):
-        raise HistoryUnknown
-    if not stored.new:
-        stored.first_text = next((text for own, text in zip(ids, texts, strict=True) if own not in held), "")
-    drawn = list(zip(ids, messages, strict=True))
-    stored.new += [pair for pair in drawn if pair[0] not in held] if held else drawn
-    for flow, place in of_kinds:
-        if messages[place].scheduled_at is None:
-            stored.flows.setdefault(flow, ids[place])
-    return ids, held
+    return kinds.note(stored, row)
+
+
+class _Kinds:
+    """Messages of one statement, by kinds: what is the same in nearly all of them is sent once."""
+
+    def __init__(self, messages: Sequence[NewMessage]) -> None:
+        self._messages = messages
+        self._texts: Sequence[str] = ()
+        self._numbers: dict[tuple[object, ...], int] = {}
+        self._firsts: list[tuple[Flow, int]] = []
+        """The flow of each kind, and the place of its first message."""
+        self._of_rows: list[int] = []
+        numbers = self._numbers
+        for place, m in enumerate(messages):
+            kind = (m.client_id, m.queue_id, m.sms_type, m.priority, m.sender, m.label, m.scheduled_at, m.expires_in,
+                    m.repeat_window, m.demoted, m.price)  # fmt: skip
+            number = numbers.get(kind)
+            if number is None:
+                number = numbers[kind] = len(numbers) + 1
+                self._firsts.append((m.flow, place))
+            self._of_rows.append(number)
+
+    def values(
+        self,
+        write_texts: WriteTexts,
+        ids: Sequence[int],
+        digests: Sequence[bytes | None],
+        wait: float | None,
+        *,
+        of_transaction: bool = False,
+    ) -> tuple[object, ...]:
+        """$1 to $26 of accept.take."""
+        messages = self._messages
+        self._texts = write_texts(messages)
+        of_all = columns(self._numbers)
+        return (
+            ids,
+            digests,
+            str(lock_timeout(wait)),
+            [m.parts for m in messages],
+            [m.phone for m in messages],
+            self._texts,
+            _of_some([m.client_message_id for m in messages]),
+            self._of_rows,
+            *of_all[:-1],
+            [flow.label_key for flow, _ in self._firsts],
+            [flow.lane for flow, _ in self._firsts],
+            [flow.rank for flow, _ in self._firsts],
+            max(m.repeat_window for m in messages),
+            of_transaction,
+            of_all[-1],
+            _of_some([m.request_id for m in messages]),
+            _of_some([m.trace for m in messages]),
+        )
+
+    def note(self, stored: _Stored, row: asyncpg.Record) -> tuple[Sequence[int], set[int]]:
+        """Note what is stored by the statement's answer; as _take. Raises HistoryUnknown."""
+        messages = self._messages
+        ids, held, stored.mark = row[0], set(row[1]), row[2]
+        if len(ids) < len(messages):
+            raise HistoryUnknown
+        if not stored.new:
+            stored.first_text = next((t for own, t in zip(ids, self._texts, strict=True) if own not in held), "")
+        drawn = list(zip(ids, messages, strict=True))
+        stored.new += [pair for pair in drawn if pair[0] not in held] if held else drawn
+        for flow, place in self._firsts:
+            if messages[place].scheduled_at is None:
+                stored.flows.setdefault(flow, ids[place])
+        return ids, held
 
 
 def _of_some(column: list[Item | None]) -> list[Item | None]:

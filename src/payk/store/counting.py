@@ -1,4 +1,4 @@
-"""What limits count of a batch of messages at once: two statements for all of it, where all of it fits.
+"""What limits count of a batch of messages at once: by the statement that stores it, where all of it fits.
 
 Where it does not, nobody is told anything here: the batch goes step by step then (payk.store.charging), which finds out
 who is refused for what. So a batch is refused here too where its messages would fit in one order and not in another.
@@ -12,23 +12,20 @@ from payk.domain.limits import Limits
 from payk.domain.message import SmsType
 from payk.domain.quota import quota_of
 from payk.store.arrays import columns
-from payk.store.database import Connection, lock_timeout
 from payk.store.new_message import NewMessage
-from payk.store.queries import sql
 
 __all__ = ["Counting"]
 
 
 class Counting:
-    """One transaction: `fits`, then the messages are stored, then `count`; false = nothing of it may stay."""
+    """What the statement counting.take_counted is told of the limits of `messages`."""
 
-    def __init__(self, connection: Connection, messages: Iterable[NewMessage]) -> None:
-        self._connection = connection
+    def __init__(self, messages: Iterable[NewMessage]) -> None:
         self._listed: list[tuple[int, str, bool]] = []
         numbers: dict[tuple[int, str, bool], int] = {}
         limits_of: dict[int, Limits] = {}
-        self._changed = False
-        """Limits of a client became other ones between two messages."""
+        self.changed = False
+        """Limits of a client became other ones between two messages: they cannot be judged together."""
         parts: dict[tuple[int, bool], int] = {}
         paid: dict[int, tuple[int, int, int]] = {}
         for message in messages:
@@ -38,7 +35,7 @@ class Counting:
             client_id, otp = message.client_id, message.sms_type is SmsType.OTP
             self._listed.append((client_id, message.phone, message.sms_type is SmsType.BATCH))
             known = limits_of.setdefault(client_id, limits)
-            self._changed |= known is not limits and known != limits
+            self.changed |= known is not limits and known != limits
             if limits.limits_numbers(otp=otp):
                 number = client_id, message.phone, otp
                 numbers[number] = numbers.get(number, 0) + 1
@@ -54,35 +51,15 @@ class Counting:
             for (client_id, otp), count in sorted(parts.items())
         ]
         self._paid = [(client_id, *paid[client_id]) for client_id in sorted(paid)]
-        self._rooms: Sequence[int] = ()
 
-    async def fits(self) -> bool:
-        """Whether nothing of the batch is blocked or too much, as things stand; nothing is counted or locked."""
-        if self._changed:
-            return False
-        row = await self._connection.fetchrow(
-            sql("counting.fits"),
+    def values(self) -> list[Sequence[object]]:
+        """$27 to $44 of the statement: columns of messages, of numbers, of parts by client, and of what is paid."""
+        return [
             *columns(self._listed, 3),
             *columns(self._numbers, 6),
             *columns(self._parts, 5),
-            *columns(self._paid, 4)[:3],
-        )
-        assert row is not None  # it is one row whatever there is
-        self._rooms = row["rooms"]
-        return bool(row["fit"])
-
-    async def count(self, lock_wait: float) -> bool:
-        """Count all of it; whether it fits still, now that it is counted. StoreBusy where a lock took longer."""
-        client_ids, phones, otps, _, _, counts = columns(self._numbers, 6)
-        return bool(
-            await self._connection.fetchval(
-                sql("counting.count"),
-                str(lock_timeout(lock_wait)),
-                *(client_ids, phones, otps, counts, self._rooms),
-                *columns(self._parts, 5),
-                *columns(self._paid, 4),
-            )
-        )
+            *columns(self._paid, 4),
+        ]
 
 
 def _with(before: tuple[int, int, int] | None, cost: int, limits: Limits, otp: bool) -> tuple[int, int, int]:

@@ -85,17 +85,9 @@ on conflict (day, client_id, digest) do update set message_id = excluded.message
 -- Whether this very message is in the store, where its transaction cannot be asked for any more.
 select exists (select from message where message_id = $1 and client_id = $2 and phone = $3 and text = $4);
 
--- name: take
--- Stores new messages: those that may go now into the queue, the others staged. $1 are their ids; where it is empty they
--- are drawn, as draw_ids says. $2 are their digests, which are taken as claim_digests does it; messages whose digest
--- another one holds are left out. What is being stored elsewhere is waited for $3 milliseconds (0 = without end), and
--- locks on tables without end, for a batch is not split because a table is being migrated. $4 to $7 are columns; each
--- message names its kind by $8, and $9 to $21 describe those; $22 is the widest window. With $23 the messages are accepted
--- at the moment of the transaction, else of the statement, for the former may have begun before they came.
--- $24 is what a part costs, by kind; null = it is not counted. $25 are the ids of their
--- requests, $26 their traces.
--- Answers the ids, in order, those that were left out, and the transaction's mark.
-with moment as materialized (
+-- part: storing
+-- What `take` does, where `judged` says that the messages fit.
+moment as materialized (
     select case when $23::boolean then now() else statement_timestamp() end as at,
            set_config('lock_timeout', $3, true) as has_effect  -- before any digest is waited for: all rows below need `at`
 ), given as materialized (
@@ -105,7 +97,7 @@ with moment as materialized (
     cross join unnest($1::bigint[], $2::bytea[], $4::smallint[], $5::text[], $6::text[], $7::text[], $8::integer[],
                       $25::text[], $26::bytea[])
         as g (message_id, digest, parts, phone, text, client_message_id, kind, request_id, trace)
-    where (select line_is_known())
+    where (select fit from judged) and (select line_is_known())
 ), days as (
     select distinct d::date as day
     from unnest(array[statement_timestamp() - interval '1 minute', statement_timestamp(),
@@ -167,7 +159,26 @@ with moment as materialized (
     insert into staged (due, message_id, expires_at, client_id, label_key, queue_id, lane, rank)
     select scheduled_at, message_id, expires_at, client_id, label_key, queue_id, lane, rank from fresh where later
 )
-select array(select message_id from given) as ids,
+
+-- part: answer
+-- What `take` answers: all ids, in order; those that were left out; the transaction's mark.
+array(select message_id from given) as ids,
        case when (select all_of_them from taken) then '{}'
             else array(select message_id from given except select message_id from fresh) end as held,
-       server_life() || '@' || pg_current_xact_id() as mark;
+       server_life() || '@' || pg_current_xact_id() as mark
+
+-- name: take
+-- Stores new messages: those that may go now into the queue, the others staged. $1 are their ids; where it is empty they
+-- are drawn, as draw_ids says. $2 are their digests, which are taken as claim_digests does it; messages whose digest
+-- another one holds are left out. What is being stored elsewhere is waited for $3 milliseconds (0 = without end), and
+-- locks on tables without end, for a batch is not split because a table is being migrated. $4 to $7 are columns; each
+-- message names its kind by $8, and $9 to $21 describe those; $22 is the widest window. With $23 the messages are accepted
+-- at the moment of the transaction, else of the statement, for the former may have begun before they came.
+-- $24 is what a part costs, by kind; null = it is not counted. $25 are the ids of their
+-- requests, $26 their traces.
+with judged as (
+    select true as fit
+),
+{accept.storing}
+select
+{accept.answer};

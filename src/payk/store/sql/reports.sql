@@ -247,6 +247,22 @@ select count(*) as looked_at,
        ), '{}') as keys
 from looked_at;
 
+-- part: group
+-- Of read_counts and read_failures: the period, and what $6 names.
+width_bucket(began, $4::timestamptz[]) - 1 as period,
+       case when 'client' = any($6::text[]) then client_id end as client_id,
+       case when 'label' = any($6) then label end collate "C" as label, 'label' = any($6) and other as other,
+       case when 'sender' = any($6) then sender end collate "C" as sender,
+       case when 'type' = any($6) then sms_type end as sms_type,
+       case when 'operator' = any($6) then operator_id end as operator_id,
+       case when 'route' = any($6) then queue_id end as queue_id
+
+-- part: filtered
+-- Of the same: what the filters leave.
+where ($7::integer is null or client_id = $7) and ($8::text is null or label = $8 and not other)
+  and ($9::text is null or lower(sender) = lower($9)) and ($10::smallint is null or sms_type = $10)
+  and ($11::integer is null or operator_id = $11) and ($12::integer[] is null or queue_id = any($12))
+
 -- name: read_counts
 -- The counts of ranges ($1 span, $2 from, $3 to before), by periods (that begin at $4, the first one with the first range)
 -- and by what $6 names of client, label, sender, type, operator, route: those of the keys $5, each looked for in each
@@ -255,13 +271,8 @@ from looked_at;
 -- first one. Texts are in the order of Python's, which read_failures is merged in.
 -- Each range is read by the index, and not all of a span for each; and what the filters leave is seen behind that, so that
 -- nobody begins with the keys of a client, however many or few it is thought to have.
-select width_bucket(began, $4::timestamptz[]) - 1 as period,
-       case when 'client' = any($6::text[]) then client_id end as client_id,
-       case when 'label' = any($6) then label end collate "C" as label, 'label' = any($6) and other as other,
-       case when 'sender' = any($6) then sender end collate "C" as sender,
-       case when 'type' = any($6) then sms_type end as sms_type,
-       case when 'operator' = any($6) then operator_id end as operator_id,
-       case when 'route' = any($6) then queue_id end as queue_id,
+select
+{reports.group},
        sum(m0)::bigint as m0, sum(m1)::bigint as m1, sum(m2)::bigint as m2, sum(m3)::bigint as m3,
        sum(m4)::bigint as m4, sum(m5)::bigint as m5, sum(m6)::bigint as m6, sum(m7)::bigint as m7, sum(m8)::bigint as m8,
        sum(p0)::bigint as p0, sum(p1)::bigint as p1, sum(p2)::bigint as p2, sum(p3)::bigint as p3,
@@ -285,22 +296,15 @@ from (
     join report_key k using (key_id)
     offset 0
 ) x
-where ($7::integer is null or client_id = $7) and ($8::text is null or label = $8 and not other)
-  and ($9::text is null or lower(sender) = lower($9)) and ($10::smallint is null or sms_type = $10)
-  and ($11::integer is null or operator_id = $11) and ($12::integer[] is null or queue_id = any($12))
+{reports.filtered}
 group by 1, 2, 3, 4, 5, 6, 7, 8
 having sum(m0 + m1 + m2 + m3 + m4 + m5 + m6 + m7 + m8) > 0
 order by 1, 2, 3, 4, 5, 6, 7, 8;
 
 -- name: read_failures
 -- The failures of the same, in the same order.
-select width_bucket(began, $4::timestamptz[]) - 1 as period,
-       case when 'client' = any($6::text[]) then client_id end as client_id,
-       case when 'label' = any($6) then label end collate "C" as label, 'label' = any($6) and other as other,
-       case when 'sender' = any($6) then sender end collate "C" as sender,
-       case when 'type' = any($6) then sms_type end as sms_type,
-       case when 'operator' = any($6) then operator_id end as operator_id,
-       case when 'route' = any($6) then queue_id end as queue_id,
+select
+{reports.group},
        state, reason, sum(messages)::bigint as messages
 from (
     select f.*, k.client_id, k.queue_id, k.operator_id, k.sms_type, k.sender, k.label, k.other
@@ -319,9 +323,7 @@ from (
     join report_key k using (key_id)
     offset 0
 ) x
-where ($7::integer is null or client_id = $7) and ($8::text is null or label = $8 and not other)
-  and ($9::text is null or lower(sender) = lower($9)) and ($10::smallint is null or sms_type = $10)
-  and ($11::integer is null or operator_id = $11) and ($12::integer[] is null or queue_id = any($12))
+{reports.filtered}
 group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
 having sum(messages) > 0
 order by 1, 2, 3, 4, 5, 6, 7, 8, messages desc, state, reason;
