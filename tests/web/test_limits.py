@@ -15,6 +15,7 @@ import pytest
 
 from payk.store.database import Database
 from payk.web.limits import Doorkeeper, HttpLimits, Phase, Slowness
+from payk.web.protocol import HEAD_MAX
 from tests.web.answers import raw_json, raw_problem
 from tests.web.centre import MESSAGE, Centre, centre_on, key_of
 
@@ -119,6 +120,48 @@ async def test_a_second_head_on_a_kept_connection_has_its_time_too(database: Dat
         writer.write(b"GET /health/li")
         raw_problem(await asyncio.wait_for(reader.read(), 5), "RequestTimeout")
         writer.close()
+
+
+@pytest.mark.parametrize("lines", [b"\r\n", b"\r\n\r\n", b"\n", b"\r"])
+async def test_empty_lines_before_a_request_are_no_begun_head(database: Database, lines: bytes) -> None:
+    """RFC 9112, section 2.2: old clients send one after the body of a POST."""
+    async with centre_on(database, limits=QUICK) as centre:
+        reader, writer = await opened(centre.server.port, lines)
+        await asyncio.sleep(2.5)  # longer than a head may take
+        for _ in range(2):
+            writer.write(HEAD + BODY)
+            assert raw_json(await asyncio.wait_for(reader.readuntil(b"}"), 5))["MessageResult"] == "OK"
+            writer.write(lines)
+            await asyncio.sleep(2.5)
+        writer.write(b"GET /health/li")
+        raw_problem(await asyncio.wait_for(reader.read(), 5), "RequestTimeout")
+        writer.close()
+
+
+async def test_empty_lines_without_end_are_cut(database: Database) -> None:
+    async with centre_on(database) as centre:
+        octets = b"\r\n" * HEAD_MAX
+        with contextlib.suppress(ConnectionResetError):  # closed before all was read, and the answer overtaken by that
+            raw_problem(await centre.raw(octets), "PayloadTooLarge")
+
+
+async def test_whoever_sends_nothing_but_empty_lines_is_idle(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("payk.web.server.KEEP_ALIVE", 1)
+    async with centre_on(database) as centre:
+        reader, writer = await opened(centre.server.port, b"")
+        lines = asyncio.create_task(empty_lines(writer))
+        assert await asyncio.wait_for(reader.read(), 5) == b""
+        lines.cancel()
+        writer.close()
+
+
+async def empty_lines(writer: asyncio.StreamWriter) -> None:
+    """One after the other, more often than a connection may be idle."""
+    while True:
+        writer.write(b"\r\n")
+        await asyncio.sleep(0.1)
 
 
 @pytest.mark.parametrize("path", ["/api/v1/sms", "/api/v1/sms/bulk"])

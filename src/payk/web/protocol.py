@@ -57,10 +57,12 @@ class HttpProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         self._caller = Caller()
         self._octets = 0
-        """Of the request that is being received."""
+        """Of the request that is being received, and of the empty lines before it."""
         self._problem: Problem | None = None
         """Why the parser was stopped amid a head."""
         self.slowness = Slowness()
+        self._begun = False
+        """A request is being received: its first octet was there, its last one was not."""
         self._in_body = False
         self.app_state = {"caller": self._caller}
         self._idle_since: float | None = self.loop.time()
@@ -119,7 +121,8 @@ class HttpProtocol(HttpToolsProtocol):
             self._close_with(Problem(Code.PAYLOAD_TOO_LARGE, detail))
             return
         self._octets += len(data)
-        self._unset_keepalive_if_required()
+        if self._begun:
+            self._unset_keepalive_if_required()
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as offer:
@@ -127,6 +130,13 @@ class HttpProtocol(HttpToolsProtocol):
         except httptools.HttpParserError:
             malformed = Problem(Code.HTTP_INVALID, "What was received is not well-formed HTTP/1.1.")
             self._close_with(self._problem or malformed)
+
+    def on_message_begin(self) -> None:
+        """The first octet of a request is there. Empty lines before it are none of it (RFC 9112, section 2.2): whoever
+        sends nothing else is idle."""
+        self._begun = True
+        self._unset_keepalive_if_required()
+        super().on_message_begin()
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Note a header; trailers after a body are none of ours.
@@ -160,7 +170,7 @@ class HttpProtocol(HttpToolsProtocol):
         """The last octet of the request is there."""
         if self.parser.should_upgrade():
             return
-        self._in_body = False
+        self._begun = self._in_body = False
         self._octets = 0
         super().on_message_complete()
 
@@ -191,7 +201,7 @@ class HttpProtocol(HttpToolsProtocol):
         if self._in_body:
             return (Phase.IDLE if self.flow.read_paused else Phase.BODY), self.scope, self._octets
         answered = self.cycle is None or self.cycle.response_complete
-        return (Phase.HEAD if self._octets and answered else Phase.IDLE), self.scope, self._octets
+        return (Phase.HEAD if self._begun and answered else Phase.IDLE), self.scope, self._octets
 
     def too_slow(self, phase: Phase) -> None:
         """End the connection for its slowness."""
