@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -20,8 +20,8 @@ from payk.store import accept
 from payk.store.accept import Inserted, Keyed, NewMessage, NewRequest, Row, Withheld, insert_requests
 from payk.store.balances import change_balance, prune_ledgers, read_balance, read_ledger, read_usage
 from payk.store.blocked import What, block_numbers
-from payk.store.charging import refund
-from payk.store.database import Database
+from payk.store.charging import Asked, Charging, refund
+from payk.store.database import Connection, Database
 from payk.store.errors import StoreError, StoreUnavailable
 from payk.store.holds import cancel_messages
 from payk.store.kept_answers import AnswerKey, KeptAnswer
@@ -649,3 +649,39 @@ async def somebody_waits(db: Database) -> None:
 async def test_limits_that_change_between_two_messages_are_each_judged_by_their_own(demo: Database) -> None:
     rows = await take(demo, limited(Limits(parts_per_day=1)), limited(Limits(parts_per_day=2)), limited(Limits()))
     assert codes(rows) == [None, None, None]
+
+
+class _Compared(str):
+    """A number that counts how often it is compared."""
+
+    __slots__ = ()
+    times = 0
+    __hash__ = str.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        _Compared.times += 1
+        return str.__eq__(self, other)
+
+
+class _Nothing:
+    """A connection whose rows nobody needs."""
+
+    async def execute(self, *_: object) -> None:
+        return
+
+    async def fetch(self, query: str, *columns: Sequence[object]) -> list[dict[str, int]]:
+        return [{"in_hour": 0, "in_day": 0, "hour_frees": 0, "day_frees": 0}] * len(columns[0])
+
+
+@pytest.mark.parametrize("messages", [5_000, 20_000])
+async def test_what_is_taken_back_of_a_bulk_costs_as_much_for_each_of_many(messages: int) -> None:
+    """50,000 refused items held the event loop for a minute and a half."""
+    limits = Limits(number_per_day=1)
+    asked = [
+        Asked(number, 1, _Compared(f"9929{number:08}"), SmsType.COMMON, 1, limits, 0) for number in range(messages)
+    ]
+    charging = Charging(cast("Connection", _Nothing()))
+    _Compared.times = 0
+    await charging.count(asked)
+    await charging.take_back([one.message_id for one in asked])
+    assert _Compared.times < 100 * messages

@@ -8,6 +8,7 @@ more than there may be. All of them are touched in one order: digests, numbers, 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 
@@ -138,8 +139,8 @@ class Charging:
 
     async def take_back(self, message_ids: Collection[int]) -> None:
         """What was counted of these: they were refused since, or turned out to be repeats."""
-        numbers = [self._numbered.pop(message_id) for message_id in message_ids if message_id in self._numbered]
-        await self._count_numbers({number: -numbers.count(number) for number in sorted(set(numbers))})
+        counts = Counter(self._numbered.pop(message_id) for message_id in message_ids if message_id in self._numbered)
+        await self._count_numbers({number: -count for number, count in sorted(counts.items())})
         charged = [self._charged.pop(message_id) for message_id in message_ids if message_id in self._charged]
         if charged:
             await self.connection.fetch(sql("charging.charge"), *columns(_demanded(charged, -1)))
