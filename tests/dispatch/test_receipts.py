@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -11,6 +12,7 @@ from random import Random
 from string import ascii_letters
 from typing import Any
 
+import pytest
 from structlog.testing import capture_logs
 
 from payk.clock import Clock
@@ -19,12 +21,13 @@ from payk.domain.directory import CurrentDirectory
 from payk.domain.message import MessageState
 from payk.domain.operator import IdMode
 from payk.domain.outcome import Accepted
+from payk.domain.receipt import ReceiptReport
 from payk.links import Delivery
 from payk.metrics.catalogue import LAST_RECEIPT
 from payk.smpp import CommandStatus, DataSm, DeliverSm, EsmClass, Tag, Tlv, encode_receipt_text
 from payk.smpp import MessageState as WireState
 from payk.store.database import Database
-from payk.store.receipts import learned_id_modes
+from payk.store.receipts import learned_id_modes, settle_parked
 from tests.store.proxy import Network
 from tests.store.scene import PHONE, SENDER, Scene
 
@@ -236,6 +239,95 @@ async def test_one_that_cannot_be_stored_spoils_no_neighbour(scene: Scene) -> No
     async with recording(scene.db, scene.directory, scene) as centre:
         assert await centre.take(*pdus) == [OK, NEVER, OK, OK]
     assert await scene.state(message_id) is MessageState.DELIVERED
+
+
+def dated(smsc_id: str, submitted: str, done: str = "2502171020", **fields: Any) -> DeliverSm:
+    text = encode_receipt_text(smsc_id, WireState.DELIVERED, submit_date=submitted, done_date=done)
+    return receipt("", **{"short_message": text} | fields)
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Dushanbe", "America/Los_Angeles"])
+@pytest.mark.parametrize(
+    "date", ["00010101000000", "000101010000", "99991231235959", "99123123595948+", "000101000000048-"]
+)
+async def test_a_date_at_an_end_of_the_calendar_costs_nothing(scene: Scene, date: str, zone: str) -> None:
+    """0001-01-01 is what .NET writes where it knows no date. Receipts by addresses are told apart by these."""
+    first, second = await handed_over(scene, ""), await handed_over(scene, "")
+    async with recording(scene.db, with_link(scene, receipt_timezone=zone), scene) as centre:
+        assert await centre.take(dated("a1", date, date), dated("", date, date)) == [OK, OK]
+    assert {await scene.state(first), await scene.state(second)} == {MessageState.ENROUTE}, "either could be meant"
+    assert await scene.count("parked_receipt") == 2
+
+
+class Defect(Exception):
+    """Something that nobody thought of."""
+
+
+def with_defect(monkeypatch: pytest.MonkeyPatch, where: str, smsc_id: str) -> None:
+    """What `where` names cannot bear receipts of this id."""
+    module, _, name = where.rpartition(".")
+    whole = getattr(importlib.import_module(module), name)
+
+    def broken(report: ReceiptReport, *rest: Any) -> Any:
+        if smsc_id in report.smsc_ids:
+            raise Defect
+        return whole(report, *rest)
+
+    monkeypatch.setattr(where, broken)
+
+
+async def test_a_defect_in_settling_costs_one_receipt_its_match_and_nobody_else(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    message_id, unlucky = await handed_over(scene, "a1"), await handed_over(scene, "b1")
+    with capture_logs() as lines:
+        async with recording(scene.db, scene.directory, scene) as centre:
+            with monkeypatch.context() as patch:
+                with_defect(patch, "payk.store.receipts._forms", "b1")
+                with_defect(patch, "payk.store.receipts._expected_mode", "b1")
+                assert await centre.take(receipt("c1"), receipt("b1"), receipt("a1"), receipt("d1")) == [OK] * 4
+                assert await scene.state(message_id) is MessageState.DELIVERED
+                assert await scene.count("parked_receipt") == 3
+                parked = await scene.value("select array_agg(parked_id order by parked_id) from parked_receipt")
+                settled = await settle_parked(scene.db, parked, scene.directory, scene.wait)
+                assert [one.message_id for one in settled] == [None] * 3
+                assert await scene.value("select min(tries) from parked_receipt") == 1
+            centre.recorder.try_parked(parked)  # by a version that bears it
+            async with asyncio.timeout(30):
+                while await scene.state(unlucky) is not MessageState.DELIVERED:
+                    await asyncio.sleep(0.01)
+    told = [line["event"] for line in lines if line["log_level"] == "error"]
+    assert told == ["delivery cannot be settled, by a defect", "parked receipt cannot be settled"]
+
+
+async def test_a_receipt_that_can_be_neither_settled_nor_parked_is_refused(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_: Any, **__: Any) -> None:
+        raise Defect
+
+    monkeypatch.setattr("payk.dispatch.receipts.settle_receipts", broken)
+    monkeypatch.setattr("payk.dispatch.receipts.store_inbound", broken)
+    async with recording(scene.db, with_link(scene, text_receipts=True), scene) as centre:
+        assert await centre.take(receipt("a1")) == [OK]
+        forged = DeliverSm(source_addr=PHONE, destination_addr="4545", short_message=b"id:a1 stat:DELIVRD")
+        assert await centre.take(forged) == [NEVER], "anybody can send such a text: it does not wait for its id"
+        assert await centre.take(replace(forged, short_message=b"hello")) == [NEVER]
+        monkeypatch.setattr("payk.dispatch.receipts.park_receipts", broken)
+        assert await centre.take(receipt("a1"), receipt("b1")) == [NEVER, NEVER]
+    assert await scene.count("parked_receipt") == 1
+
+
+async def test_a_defect_in_telling_of_receipts_undoes_nothing(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: Any) -> None:
+        raise Defect
+
+    first, second = await handed_over(scene, "a1"), await handed_over(scene, "b1")
+    monkeypatch.setattr("payk.dispatch.receipts.count_receipts", broken)
+    async with recording(scene.db, scene.directory, scene) as centre:
+        assert await centre.take(receipt("a1")) == [OK]
+        assert await centre.take(receipt("b1")) == [OK]
+    assert await scene.state(first) is await scene.state(second) is MessageState.DELIVERED
 
 
 async def test_what_cannot_be_stored_now_is_asked_for_later(scene: Scene, network: Network, through: Database) -> None:

@@ -30,7 +30,7 @@ from payk.domain.outcome import (
 from payk.logs import Line, ManyLines
 from payk.store.claims import Claim
 from payk.store.database import Database
-from payk.store.outcomes import LateAnswer
+from payk.store.outcomes import LateAnswer, Recorded, record_outcomes
 from tests.store.proxy import Network
 from tests.store.scene import Scene
 
@@ -254,3 +254,57 @@ async def test_the_span_of_a_submit_is_when_it_was_however_late_its_outcome_is_s
     assert spans.recorded_at > wall + 0.5
     for part, (begun, ended) in {1: (5.0, 4.0), 2: (4.5, 0.5), 3: (0.0, 0.0)}.items():
         assert spans.by_part[part] == pytest.approx((wall - begun, wall - ended), abs=0.1), part
+
+
+class Defect(Exception):
+    """Something that nobody thought of."""
+
+
+async def test_a_defect_costs_one_outcome_and_nobody_else(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with recording(scene) as centre:
+        claims = await centre.claim(5)
+        unlucky = claims[2]
+
+        async def broken(db: Database, incarnation: int, records: Sequence[Recorded], *rest: Any) -> list[int]:
+            if any(record.claim is unlucky for record in records):
+                raise Defect
+            return await record_outcomes(db, incarnation, records, *rest)
+
+        monkeypatch.setattr("payk.dispatch.recorder.record_outcomes", broken)
+        for claim in claims:
+            centre.told(claim, Accepted(1, str(claim.message_id)))
+        await centre.recorder.caught_up(30)
+        assert list(centre.recorder.ids()) == [unlucky.message_id], "in flight, and uncertain when this process ends"
+        [claim] = await centre.claim()
+        centre.told(claim, Accepted(1, "a"))
+        await centre.recorder.caught_up(30)
+    assert await scene.count("awaiting") == 5
+    assert await scene.places(unlucky.message_id) == {"claimed"}
+
+
+async def test_a_late_answer_that_cannot_be_recorded_keeps_no_other(scene: Scene) -> None:
+    """Nor a stop: it was tried for ever."""
+    endless = "".join(Random(1).choices("abcdefghijklmnopqrstuvwxyz", k=60_000))  # no index takes that
+    async with recording(scene) as centre:
+        claims = await centre.claim(3)
+        for claim in claims:
+            centre.told(claim, Uncertain(1, "time-out"))
+        await centre.drained()
+        for claim, smsc_id in zip(claims, ("a", endless, "c"), strict=True):
+            centre.late(claim, smsc_id=smsc_id)
+        await centre.drained()
+    assert await scene.ids("receipt_key") == [claims[0].message_id, claims[2].message_id]
+
+
+async def test_a_defect_in_telling_of_outcomes_records_none_twice(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any) -> None:
+        raise Defect
+
+    monkeypatch.setattr("payk.dispatch.recorder.count_outcomes", broken)
+    async with recording(scene) as centre:
+        for claim in await centre.claim(3):
+            centre.told(claim, Accepted(1, "a"))
+        await centre.drained()
+    assert await scene.count("receipt_key") == 3

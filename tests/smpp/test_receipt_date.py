@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -33,7 +33,13 @@ def utc(*parts: int) -> datetime:
         ("000000000000", None),
         ("20261301", None),
         ("2611312500", None),
-        ("00010101000000", None),  # the zone pushes it before the first year
+        ("00010101000000", None),  # .NET's DateTime.MinValue; the zone pushes it before the first year
+        ("99991231235959", None),  # and its MaxValue
+        ("19691231235959", None),
+        ("7001010000", None),  # 1970, where somebody's clock begins
+        ("20000101050000", utc(2000, 1, 1)),
+        ("21000101045959", utc(2099, 12, 31, 23, 59, 59)),
+        ("21000101050000", None),
         ("000002000000000R", None),
         ("", None),
         ("٢٦١١٢٦٠٠٠٠", None),
@@ -51,7 +57,22 @@ def test_twelve_digits_that_are_two_dates_mean_the_nearer_one() -> None:
     assert parse_receipt_date(both, UTC, utc(2020, 12, 10)) == utc(2020, 12, 10, 11, 12)
 
 
+@pytest.mark.parametrize("hours", [-23, -12, 0, 14, 23])
+def test_the_ends_of_the_calendar_are_no_dates_in_any_zone(hours: int) -> None:
+    zone = timezone(timedelta(hours=hours))
+    for text in (
+        "00010101000000",
+        "000101010000",
+        "99991231235959",
+        "999912312359",
+        "99123123595948+",
+        "00010100000048-",
+    ):
+        moment = parse_receipt_date(text, zone, NEAR)
+        assert moment is None or 2000 <= moment.year <= 2099, text
+
+
 @given(st.text(max_size=20) | st.from_regex(r"[0-9]{10,16}[-+R]?", fullmatch=True))
-def test_anything_is_a_moment_or_none(text: str) -> None:
+def test_anything_is_a_moment_of_this_century_or_none(text: str) -> None:
     moment = parse_receipt_date(text, DUSHANBE, NEAR)
-    assert moment is None or moment.tzinfo is UTC
+    assert moment is None or (moment.tzinfo is UTC and 2000 <= moment.year <= 2099)

@@ -231,6 +231,15 @@ async def test_of_two_messages_without_ids_the_date_of_submission_tells(scene: S
     assert settled.message_id == late  # the only one left
 
 
+@pytest.mark.parametrize("year", [1, 9999])
+async def test_a_date_that_an_earlier_version_parked_may_lie_at_an_end_of_the_calendar(scene: Scene, year: int) -> None:
+    for _ in range(2):
+        await handed_over(scene, "")
+    date = datetime(year, 12 if year > 1 else 1, 31 if year > 1 else 1, tzinfo=UTC)
+    assert await scene.receive(scene.report("", operator_submitted_at=date)) == [PARKED]
+    assert await retry_parked(scene) == [PARKED]
+
+
 async def test_parts_of_one_message_without_ids_are_interchangeable(scene: Scene) -> None:
     claim = await scene.claimed(parts=3)
     await scene.record(claim, *(Accepted(part, "") for part in (1, 2, 3)))

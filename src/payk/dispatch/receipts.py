@@ -21,12 +21,13 @@ from payk.metrics.catalogue import BATCH_ITEMS, BATCH_SECONDS
 from payk.outcome_log import OutcomeLog
 from payk.smpp import CommandStatus, Receipt, parse_receipt, parse_receipt_date
 from payk.store.database import Database
-from payk.store.errors import OutcomeUnknown, StoreError, StoreRefused
+from payk.store.errors import StoreError, StoreRefused, is_lasting
 from payk.store.receipts import (
     Inbound,
     Settled,
     learn_id_mode,
     learned_id_modes,
+    park_receipts,
     settle_parked,
     settle_receipts,
     store_inbound,
@@ -139,14 +140,19 @@ class ReceiptRecorder:
                 await self._outcomes_recorded()
                 batch, self._arrived = self._arrived[:MOST], self._arrived[MOST:]
                 await self._store(batch)
-            if self._early:
-                early, self._early = self._early, []
-                try:
-                    told = self._outcome_log.received if self._outcome_log.on else None
-                    await settle_parked(self._db, early, self._directory, self._wait, told)
-                except StoreError as error:
-                    log.warning("parked receipts wait for their next turn", error=str(error))
+            await self._try_early()
             await gather(lambda: len(self._arrived))
+
+    async def _try_early(self) -> None:
+        told = self._outcome_log.received if self._outcome_log.on else None
+        while self._early:
+            early, self._early = self._early[:MOST], self._early[MOST:]
+            try:
+                await settle_parked(self._db, early, self._directory, self._wait, told)
+            except StoreError as error:
+                log.warning("parked receipts wait for their next turn", error=str(error))
+            except Exception:  # a defect must not end the receipts of all operators
+                log.exception("parked receipts wait for their next turn")
 
     async def _recall(self) -> None:
         """What was learned of the links before; without it, it is learned again."""
@@ -179,7 +185,9 @@ class ReceiptRecorder:
                 await self._store_kind(kind)
 
     async def _store_kind(self, batch: list[_Arrived]) -> None:
-        """Store deliveries of one kind and answer them; what the database refuses is split until it stands alone."""
+        """Store deliveries of one kind and answer them; what the database refuses is split until it stands alone, and
+        so is what a defect of ours cannot settle: it must not end the receipts of all operators.
+        """
         reports = [arrived.content for arrived in batch if isinstance(arrived.content, ReceiptReport)]
         settled: list[Settled] = []
         began = self._clock.monotonic()
@@ -191,17 +199,17 @@ class ReceiptRecorder:
             else:
                 await store_inbound(self._db, [a.content for a in batch if isinstance(a.content, Inbound)])
             status = CommandStatus.ESME_ROK
-        except StoreRefused as error:
-            if len(batch) > 1:
+        except Exception as error:  # noqa: BLE001 (told of where it stands alone)
+            if is_lasting(error) and len(batch) > 1:
                 middle = len(batch) // 2
                 await self._store_kind(batch[:middle])
                 await self._store_kind(batch[middle:])
                 return
-            log.error("delivery refused by the database", link_id=batch[0].delivery.link_id, error=str(error))
-            status = CommandStatus.ESME_RX_R_APPN
-        except (StoreError, OutcomeUnknown) as error:
-            log.warning("deliveries could not be stored; the operator will send them again", error=str(error))
-            status = CommandStatus.ESME_RX_T_APPN
+            if is_lasting(error):
+                status = await self._set_aside(batch[0], error)
+            else:
+                log.warning("deliveries could not be stored; the operator will send them again", error=str(error))
+                status = CommandStatus.ESME_RX_T_APPN
         messages = []
         for arrived, report, one in zip_longest(batch, reports, settled):
             if one is not None and _is_message(report, one):
@@ -211,18 +219,45 @@ class ReceiptRecorder:
         if messages:
             await self._store_kind(messages)
         if settled:
-            self._outcome_log.received(reports, settled)
             BATCH_ITEMS.observe((len(batch),), "receipts")
             BATCH_SECONDS.observe((self._clock.monotonic() - began,), "receipts")
-            count_receipts(reports, settled, self._directory, self._db.now())
-            _tell(reports, settled)
-            ages: dict[int, tuple[list[float], list[float]]] = defaultdict(lambda: ([], []))
-            for report, one in zip(reports, settled, strict=True):
-                if one.age is not None:
-                    ages[report.link_id][not one.alone].append(one.age)
-            for link_id, of_link in ages.items():
-                self._on_settled(link_id, *of_link)
-            await self._learn(reports, settled)
+            try:
+                await self._look_at(reports, settled)
+            except Exception:  # they are stored and answered
+                log.exception("receipts are settled, and not all was told of them")
+
+    async def _set_aside(self, arrived: _Arrived, error: Exception) -> CommandStatus:
+        """Tell of the one delivery that cannot be stored; returns what its operator is answered.
+
+        A receipt that a defect keeps from being settled is parked: the operator would send it again and again, and the
+        version that mends the defect finds it there. One by text alone may be anybody's, and is not parked.
+        """
+        link_id, content = arrived.delivery.link_id, arrived.content
+        if isinstance(error, StoreRefused):
+            log.error("delivery refused by the database", link_id=link_id, error=str(error))
+            return CommandStatus.ESME_RX_R_APPN
+        log.error("delivery cannot be settled, by a defect", link_id=link_id, exc_info=error)
+        if not isinstance(content, ReceiptReport) or content.by_text_alone:
+            return CommandStatus.ESME_RX_R_APPN
+        try:
+            await park_receipts(self._db, [content])
+        except Exception as of_parking:
+            log.exception("delivery cannot be parked", link_id=link_id)
+            return CommandStatus.ESME_RX_R_APPN if is_lasting(of_parking) else CommandStatus.ESME_RX_T_APPN
+        return CommandStatus.ESME_ROK
+
+    async def _look_at(self, reports: Sequence[ReceiptReport], settled: Sequence[Settled]) -> None:
+        """What is told, counted and learned of receipts that are settled."""
+        self._outcome_log.received(reports, settled)
+        count_receipts(reports, settled, self._directory, self._db.now())
+        _tell(reports, settled)
+        ages: dict[int, tuple[list[float], list[float]]] = defaultdict(lambda: ([], []))
+        for report, one in zip(reports, settled, strict=True):
+            if one.age is not None:
+                ages[report.link_id][not one.alone].append(one.age)
+        for link_id, of_link in ages.items():
+            self._on_settled(link_id, *of_link)
+        await self._learn(reports, settled)
 
 
 def _tell(reports: Sequence[ReceiptReport], settled: Sequence[Settled]) -> None:

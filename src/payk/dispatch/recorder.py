@@ -25,7 +25,7 @@ from payk.metrics.catalogue import BATCH_ITEMS, BATCH_SECONDS
 from payk.outcome_log import OutcomeLog
 from payk.store.claims import Claim
 from payk.store.database import Database
-from payk.store.errors import StoreError, StoreRefused
+from payk.store.errors import StoreError, is_lasting
 from payk.store.outcome_figures import count_outcomes
 from payk.store.outcomes import LateAnswer, Recorded, decided, record_late_answers, record_outcomes
 
@@ -193,11 +193,15 @@ class OutcomeRecorder:
         return True
 
     async def _record(self, incarnation: int, batch: Sequence[_Result], early: list[int]) -> None:
-        """Record a batch; one that the database refuses is split until the bad one stands alone."""
+        """Record a batch; one that the database refuses is split until the bad one stands alone, and so is one that a
+        defect of ours keeps from being recorded: it must not end what goes to all operators.
+        """
         began = self._clock.monotonic()
         try:
             early += await record_outcomes(self._db, incarnation, [record for _, record, _ in batch], self._wait)
-        except StoreRefused as error:
+        except Exception as error:
+            if not is_lasting(error):
+                raise
             if len(batch) > 1:
                 middle = len(batch) // 2
                 await self._record(incarnation, batch[:middle], early)
@@ -205,19 +209,25 @@ class OutcomeRecorder:
                 return
             # It stays in flight: given back, its message would be sent again as if nothing had happened. When this
             # process ends it counts as uncertain.
-            log.error("outcome refused by the database", message_id=batch[0][1].claim.message_id, error=str(error))
+            log.error("outcome cannot be recorded", message_id=batch[0][1].claim.message_id, **_told(error))
             self._results = [entry for entry in self._results if entry[0] is not batch[0][0]]
             self._recorded += 1
             self._advanced.set()
             return
         BATCH_ITEMS.observe((len(batch),), "outcomes")
         BATCH_SECONDS.observe((self._clock.monotonic() - began,), "outcomes")
-        told = [(record, wrote) for _, record, wrote in batch]
+        try:
+            self._look_at([(record, wrote) for _, record, wrote in batch])
+        except Exception:  # they are recorded, and must not be so again
+            log.exception("outcomes are recorded, and not all was told of them")
+        self._forget(batch)
+
+    def _look_at(self, told: Sequence[tuple[Recorded, float | None]]) -> None:
+        """What is told and counted of outcomes that are recorded."""
         count_outcomes(told, self._directory)
         self._outcome_log.submitted(told)
         for record, _ in told:
             self._look_for_names(record)
-        self._forget(batch)
 
     def _forget(self, batch: Sequence[_Result]) -> None:
         """These are dealt with, and in flight no more; a message among them may be claimed again already."""
@@ -235,11 +245,31 @@ class OutcomeRecorder:
         ready = [answer for answer in self._late if (answer.message_id, answer.try_number) not in self._held]
         for start in range(0, len(ready), MOST):
             batch = ready[start : start + MOST]
-            parked, spoken = await record_late_answers(self._db, batch, self._wait)
-            early += parked
-            self._outcome_log.answered_late(batch, spoken)
+            await self._record_late_batch(batch, early)
             done = set(batch)
             self._late = [answer for answer in self._late if answer not in done]
+
+    async def _record_late_batch(self, batch: Sequence[LateAnswer], early: list[int]) -> None:
+        """Record a batch, split as in `_record`. An answer that cannot be recorded is given up: its part stays
+        uncertain.
+        """
+        try:
+            parked, spoken = await record_late_answers(self._db, batch, self._wait)
+        except Exception as error:
+            if not is_lasting(error):
+                raise
+            if len(batch) > 1:
+                middle = len(batch) // 2
+                await self._record_late_batch(batch[:middle], early)
+                await self._record_late_batch(batch[middle:], early)
+                return
+            log.error("late answer cannot be recorded", message_id=batch[0].message_id, **_told(error))
+            return
+        early += parked
+        try:
+            self._outcome_log.answered_late(batch, spoken)
+        except Exception:
+            log.exception("late answers are recorded, and not all was told of them")
 
     def _look_for_names(self, record: Recorded) -> None:
         """Tell once of a link whose operator gives no ids."""
@@ -251,6 +281,11 @@ class OutcomeRecorder:
                 self._nameless.add(link_id)
                 log.error("operator takes messages without giving ids", link_id=link_id)
                 return
+
+
+def _told(error: Exception) -> dict[str, object]:
+    """What a line says of an error: of a defect, where it happened."""
+    return {"error": str(error)} if isinstance(error, StoreError) else {"exc_info": error}
 
 
 def _by_the_wall(result: SubmissionResult, monotonic: float, now: datetime) -> dict[int, tuple[int, int]]:

@@ -20,10 +20,13 @@ _FORMATS: Final = {
 _LONGEST: Final = 16
 _ABSOLUTE: Final = re.compile(r"[0-9]{12}(?:[0-9]{3}[-+]|[-+][0-9]{2})")
 _NEVER: Final = datetime(2000, 1, 1, tzinfo=UTC)  # only a relative time counts from a moment
+_FIRST: Final = datetime(2000, 1, 1, tzinfo=UTC)
+_LAST: Final = datetime(2100, 1, 1, tzinfo=UTC)
 
 
 def parse_receipt_date(text: str, zone: tzinfo, near: datetime) -> datetime | None:
-    """The moment in UTC that a date of a receipt means; None for one that cannot be read, such as all zeros.
+    """The moment in UTC that a date of a receipt means; None for one that cannot be read, such as all zeros, or that
+    no receipt has: before the year 2000, or after 2099, as programs write where they know none (0001-01-01).
 
     ``text`` is as written: YYMMDDhhmm, YYMMDDhhmmss, YYYYMMDDhhmm or YYYYMMDDhhmmss in ``zone``, or an absolute SMPP
     time of 15 or 16 characters, which names its own. Where both readings of twelve digits are dates, the one nearer to
@@ -40,7 +43,8 @@ def parse_receipt_date(text: str, zone: tzinfo, near: datetime) -> datetime | No
 @lru_cache(maxsize=4096)  # thousands of receipts a second carry the same minute
 def _readings(text: str, zone: tzinfo) -> tuple[datetime, ...]:
     forms = _FORMATS.get(len(text), ()) if text.isascii() and text.isdecimal() else ("",)
-    return tuple([moment for form in forms if (moment := _read(text, form, zone)) is not None])
+    readings = [_read(text, form, zone) for form in forms]
+    return tuple([moment for moment in readings if moment is not None and _FIRST <= moment < _LAST])
 
 
 def _read(text: str, form: str, zone: tzinfo) -> datetime | None:

@@ -29,6 +29,7 @@ __all__ = [
     "StoreError",
     "StoreRefused",
     "StoreUnavailable",
+    "is_lasting",
 ]
 
 
@@ -84,3 +85,8 @@ class SchemaNewer(SchemaError):
 
 class NotOurs(SchemaError):
     """The database holds something that is not ours."""
+
+
+def is_lasting(error: Exception) -> bool:
+    """Whether trying the same again would give the same: the database refused the data, or it is a defect of ours."""
+    return isinstance(error, StoreRefused) or not isinstance(error, StoreError)

@@ -30,10 +30,12 @@ from payk.domain.receipt import (
     number_of,
 )
 from payk.domain.states import CORRECTABLE, FINAL, advance, fold, is_final
+from payk.logs import get_logger
 from payk.metrics.catalogue import LAST_RECEIPT, RECEIPTS, RECEIVED_AFTER
 from payk.store.arrays import array_literal, by_kind, columns
 from payk.store.database import Connection, Database
 from payk.store.ending import count_ended
+from payk.store.errors import is_lasting
 from payk.store.queries import sql
 from payk.store.resending import drop_messages, drop_parts, keep_unnamed
 from payk.value import value
@@ -46,12 +48,15 @@ __all__ = [
     "count_matched",
     "learn_id_mode",
     "learned_id_modes",
+    "park_receipts",
     "parked_due",
     "settle_parked",
     "settle_receipts",
     "spoken_of",
     "store_inbound",
 ]
+
+log = get_logger("store")
 
 _SETTLING: Final = FINAL - CORRECTABLE
 """What a receipt may say that settles its message for good."""
@@ -211,6 +216,12 @@ async def settle_receipts(
     return [settled[index] for index in range(len(reports))]
 
 
+async def park_receipts(db: Database, reports: Sequence[ReceiptReport], *, timeout: float = 10.0) -> None:
+    """Park receipts without a look at what they belong to, because that look fails: a later version may match them."""
+    async with db.connection(timeout) as connection:
+        await _park(connection, reports)
+
+
 async def settle_parked(
     db: Database,
     parked_ids: Sequence[int],
@@ -220,7 +231,33 @@ async def settle_parked(
 ) -> list[Settled]:
     """Try parked receipts again; those that another process is trying are passed over. `on_settled` is told of them
     with what the log tells of their messages.
+
+    One that cannot be settled, by a defect of ours or because the database refuses what follows from it, is told of,
+    and stays parked; it does not keep the others.
     """
+    try:
+        reports, settled = await _settle_parked(db, parked_ids, directory, wait, about=on_settled is not None)
+    except Exception as error:
+        if not is_lasting(error):
+            raise
+        if len(parked_ids) > 1:
+            middle = len(parked_ids) // 2
+            first = await settle_parked(db, parked_ids[:middle], directory, wait, on_settled)
+            return first + await settle_parked(db, parked_ids[middle:], directory, wait, on_settled)
+        log.exception("parked receipt cannot be settled", parked_id=parked_ids[0])
+        async with db.connection() as connection:
+            await connection.execute(sql("receipts.postpone_parked"), parked_ids)
+        return [Settled(None)]
+    count_matched(reports, settled, directory, db.now())
+    if on_settled is not None:
+        on_settled(reports, settled)
+    return settled
+
+
+async def _settle_parked(
+    db: Database, parked_ids: Sequence[int], directory: CurrentDirectory, wait: ReceiptWait, *, about: bool
+) -> tuple[list[ReceiptReport], list[Settled]]:
+    """Those that no other process is trying, and what became of them."""
     async with db.transaction() as connection:
         rows = await connection.fetch(sql("receipts.parked_by_id"), sorted(parked_ids))
         learned = {link_id: known.mode for link_id, known in (await _learned(connection)).items()}
@@ -228,12 +265,9 @@ async def settle_parked(
         settled = await _settle(connection, reports, wait, learned, locked=True)
         assert settled is not None  # under locks nothing changes
         settled = [_as_it_came(one, row["waited"]) for one, row in zip(settled, rows, strict=True)]
-        if on_settled is not None:
+        if about:
             settled = await _with_messages(connection, settled)
-    count_matched(reports, settled, directory, db.now())
-    if on_settled is not None:
-        on_settled(reports, settled)
-    return settled
+    return reports, settled
 
 
 def count_matched(
@@ -598,8 +632,8 @@ def _submitted_at(rows: Sequence[asyncpg.Record], date: datetime | None) -> Sequ
     """Those that were submitted when the operator says; dates of receipts know minutes at best."""
     if date is None:
         return rows
-    earliest, latest = date - _CLOCKS_APART, date + _MINUTE + _CLOCKS_APART
-    return [row for row in rows if earliest <= row["submitted_at"] <= latest] or rows
+    # Not the date plus or minus anything: one that was parked by an earlier version may lie at an end of the calendar.
+    return [row for row in rows if -_CLOCKS_APART <= row["submitted_at"] - date <= _MINUTE + _CLOCKS_APART] or rows
 
 
 def _of_one_submit(rows: Sequence[asyncpg.Record]) -> Sequence[asyncpg.Record]:
