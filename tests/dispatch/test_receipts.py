@@ -211,6 +211,21 @@ async def test_a_final_receipt_against_the_first_is_told_and_changes_nothing(sce
     assert await scene.value("select array_agg(error order by received_at) from receipt") == ["000", "027"]
 
 
+async def test_an_intermediate_notification_ends_no_message(scene: Scene) -> None:
+    """The operator goes on trying, whatever it calls the try that failed; the timeline tells what it said."""
+    message_id = await handed_over(scene, "a1")
+    tried = encode_receipt_text("a1", WireState.UNDELIVERABLE, err="027", **DATES)
+    notification = replace(receipt("a1", short_message=tried), esm_class=EsmClass.INTERMEDIATE_NOTIFICATION)
+    async with recording(scene.db, scene.directory, scene) as centre:
+        assert await centre.take(notification) == [OK]
+        assert await scene.state(message_id) is MessageState.ENROUTE
+        assert await scene.places(message_id) == {"awaiting"}
+        assert await scene.value("select (state, raw_state, error) from receipt") == (1, "UNDELIV", "027")
+        assert await centre.take(receipt("a1"), notification) == [OK, OK]
+    assert await scene.state(message_id) is MessageState.DELIVERED
+    assert (await scene.row(message_id))["reason"] is None
+
+
 ODD = {  # receipts of the message with the id a1, and of strangers
     "wide reference": receipt("a1", Tlv(Tag.USER_MESSAGE_REFERENCE, b"\xff" * 9)),
     "wide reference of a stranger": receipt("a2", Tlv(Tag.USER_MESSAGE_REFERENCE, b"\xff" * 9)),

@@ -36,6 +36,11 @@ def test_states_by_message_state(code: int | None, state: MessageState | None) -
     assert state_of(code) is state
 
 
+@pytest.mark.parametrize("code", [*range(11), 255, None])
+def test_an_intermediate_notification_ends_nothing(code: int | None) -> None:
+    assert state_of(code, intermediate=True) is (None if state_of(code) is None else MessageState.ENROUTE)
+
+
 # Answer of submit_sm, id in the receipt, rank of the form that meets; pairs seen at operators (docs/operators.md).
 @pytest.mark.parametrize(
     ("answered", "reported", "rank"),

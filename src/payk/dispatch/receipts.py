@@ -116,7 +116,7 @@ class ReceiptRecorder:
             link.operator_id,
             link.link_id,
             receipt.message_ids,
-            state_of(receipt.message_state),
+            state_of(receipt.message_state, intermediate=receipt.intermediate),
             receipt.state,
             receipt.err,
             receipt.network_error_code,

@@ -90,9 +90,14 @@ class ReceiptWait:
     """After ExpiresIn."""
 
 
-def state_of(message_state: int | None) -> MessageState | None:
-    """The state for a message_state code; None where it says nothing (7 UNKNOWN, reserved codes, no code)."""
-    return None if message_state is None else _STATES.get(message_state)
+def state_of(message_state: int | None, *, intermediate: bool = False) -> MessageState | None:
+    """The state for a message_state code; None where it says nothing (7 UNKNOWN, reserved codes, no code).
+
+    An `intermediate` notification (SMPP 3.4, 5.2.12) tells of a try, after which the operator goes on trying: whatever
+    its code, it makes of a message Enroute at most.
+    """
+    state = None if message_state is None else _STATES.get(message_state)
+    return MessageState.ENROUTE if intermediate and state is not None else state
 
 
 class IdForm(NamedTuple):
