@@ -60,7 +60,7 @@ class TestOnePart:
             registered_delivery=1,
             data_coding=0,
             short_message=b"Kod: 1234",
-            tlvs=(Tlv(Tag.USER_MESSAGE_REFERENCE, ((100_000_007 + 1) % 65536).to_bytes(2, "big")),),
+            tlvs=(Tlv(Tag.USER_MESSAGE_REFERENCE, (100_000_007 * 23_079 + 1).to_bytes(8, "big")[-2:]),),
         )
 
     def test_octets_on_the_wire(self) -> None:
@@ -71,7 +71,7 @@ class TestOnePart:
             + "000000"  # esm_class, protocol_id, priority_flag
             "0000"  # schedule_delivery_time, validity_period
             "01000000"  # registered_delivery, replace_if_present, data_coding, sm_default_msg_id
-            "09" + b"Kod: 1234".hex() + "02040002" "e108"
+            "09" + b"Kod: 1234".hex() + "02040002" "be12"
         )  # fmt: skip
 
     def test_one_cyrillic_letter_makes_it_ucs2(self) -> None:
@@ -170,7 +170,7 @@ class TestLongText:
         assert all(len(pdu.short_message) <= (140 if pdu.data_coding == 8 else 160) for pdu in pdus)
         assert text_of(pdus) == text
 
-    @pytest.mark.parametrize(("long_text", "reference"), [(LongText.UDH8, 7), (LongText.UDH16, 100_000_007 % 65536)])
+    @pytest.mark.parametrize(("long_text", "reference"), [(LongText.UDH8, 0xF5), (LongText.UDH16, 0xAEF5)])
     def test_the_header_counts_the_parts(self, long_text: LongText, reference: int) -> None:
         pdus = parts_of(replace(MESSAGE, text=LONG), long_text=long_text)
         headers = [parse_udh(pdu.short_message) for pdu in pdus]
@@ -181,17 +181,17 @@ class TestLongText:
         ]
 
     def test_the_8_bit_header_in_octets(self) -> None:
-        assert parts_of(replace(MESSAGE, text=LONG))[1].short_message[:6].hex() == "050003070302"
+        assert parts_of(replace(MESSAGE, text=LONG))[1].short_message[:6].hex() == "050003f50302"
 
     def test_the_16_bit_header_in_octets(self) -> None:
         pdus = parts_of(replace(MESSAGE, text=LONG), long_text=LongText.UDH16)
-        assert pdus[1].short_message[:7].hex() == "060804e1070302"
+        assert pdus[1].short_message[:7].hex() == "060804aef50302"
 
     def test_every_part_asks_for_a_receipt_and_has_a_reference_of_its_own(self) -> None:
         pdus = parts_of(replace(MESSAGE, text=LONG))
         assert {pdu.registered_delivery for pdu in pdus} == {1}
         assert [tlv_int(pdu.tlvs, Tag.USER_MESSAGE_REFERENCE) for pdu in pdus] == [
-            (100_000_007 + part) % 65536 for part in (1, 2, 3)
+            (100_000_007 * 23_079 + part) % 65536 for part in (1, 2, 3)
         ]
 
     def test_more_messages_follow_all_but_the_last(self) -> None:
@@ -202,7 +202,7 @@ class TestLongText:
         pdus = parts_of(replace(MESSAGE, text=LONG), long_text=LongText.SAR)
         tags = (Tag.SAR_MSG_REF_NUM, Tag.SAR_TOTAL_SEGMENTS, Tag.SAR_SEGMENT_SEQNUM)
         assert [tuple(tlv_int(pdu.tlvs, tag) for tag in tags) for pdu in pdus] == [
-            (100_000_007 % 65536, 3, part) for part in (1, 2, 3)
+            (0xAEF5, 3, part) for part in (1, 2, 3)
         ]
         assert {pdu.esm_class for pdu in pdus} == {0}
         assert b"".join(pdu.short_message for pdu in pdus).decode() == LONG

@@ -648,16 +648,25 @@ async def test_a_part_that_got_its_id_is_not_found_by_addresses_any_more(scene: 
     assert await scene.receive(scene.report("newer")) == [PARKED]
 
 
-async def test_a_neighbour_that_is_on_its_way_may_have_the_same_reference(scene: Scene) -> None:
-    """References count on: the second part of a message has that of the next message's first one."""
-    first = await scene.claimed(parts=2)
-    await scene.record(first, Accepted(1, "a"), TIME_OUT_OF_2)
+async def test_a_message_that_is_on_its_way_may_have_the_same_reference(scene: Scene) -> None:
+    """There are but 65,536 of them."""
+    first = await unanswered(scene)
+    await scene.execute("select setval('message_id', $1, false)", first.message_id + 65_536)
     second = await scene.claimed()
     reference = user_message_reference(second.message_id, 1)
-    assert reference == user_message_reference(first.message_id, 2)
+    assert reference == user_message_reference(first.message_id, 1)
     assert await scene.receive(scene.report("b", reference=reference)) == [PARKED]
     await scene.record(second, Accepted(1, "b"))
     assert [row.message_id for row in await retry_parked(scene)] == [second.message_id]
+
+
+async def test_a_receipt_may_echo_the_reference_of_an_earlier_version(scene: Scene) -> None:
+    """The reference that was sent is kept with the part; how the next ones are made does not matter to it."""
+    first, second = await unanswered(scene), await unanswered(scene)
+    await scene.execute("update uncertain_part set reference = (message_id + part) % 65536")
+    echo = (second.message_id + 1) % 65_536
+    assert await scene.receive(scene.report("new", reference=echo)) == [Settled(second.message_id, (1,), DELIVERED)]
+    assert await scene.state(first.message_id) is ENROUTE
 
 
 async def test_an_id_in_another_base_proves_nothing_while_another_message_is_on_its_way(scene: Scene) -> None:

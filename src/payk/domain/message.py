@@ -11,6 +11,7 @@ __all__ = [
     "MessageState",
     "Priority",
     "SmsType",
+    "concatenation_reference",
     "label_key",
     "label_keys",
     "lane_of",
@@ -100,8 +101,28 @@ def label_keys(label: str | None) -> tuple[int, int]:
 
 
 def user_message_reference(message_id: int, part: int) -> int:
-    """The user_message_reference (SMPP 3.4, 5.3.2.17) of a part, counted from 1.
+    """The user_message_reference (SMPP 3.4, 5.3.2.17) of a part, counted from 1: 16 bits.
 
-    It is the same at every try, so that a receipt that echoes it tells which part was taken.
+    It is the same at every try and in every process, so that a receipt that echoes it tells which part was taken. Of
+    messages up to 255 ids apart no two parts have the same one, of 65,536 messages of one part neither.
     """
-    return (message_id + part) % 65_536
+    return (message_id * _STRIDE + part) % 65_536
+
+
+_STRIDE = 23_079
+"""Multiples of it up to the 255th lie at least 209 apart, modulo 65,536."""
+
+
+def concatenation_reference(message_id: int, phone: str) -> int:
+    """What joins the parts of a long message on the phone (3GPP TS 23.040, 9.2.3.24.1): 16 bits, of which a header of
+    8 bits takes the lower ones.
+
+    A counter for each sender and recipient would be a state that every process needs before it may send, and that a
+    crash may not lose: what is left of a message must join what was sent of it before, whoever sends it. So it follows
+    from the message alone. Within 256 ids no two messages have the same one. Beyond that it is as good as drawn by
+    lot, and for each recipient anew: the low bits of the id alone would be the same in two mailings whose lengths are
+    a multiple of 256, for all their recipients.
+    """
+    block, place = divmod(message_id, 256)
+    drawn = hashlib.blake2b(f"{block} {phone}".encode(), digest_size=2).digest()
+    return int.from_bytes(drawn, "big") ^ place

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Final
 
-from payk.domain.message import user_message_reference
+from payk.domain.message import concatenation_reference, user_message_reference
 from payk.domain.operator import Link, ValidityForm
 from payk.domain.outcome import Submission
 from payk.links.address import Address, recipient_ton_npi, sender_address
@@ -113,11 +113,12 @@ class PartsEncoder:
             raise UnsendableError(f"{total} parts", CommandStatus.ESME_RINVMSGLEN)
         if whole is not None:
             return [WirePart(whole, self._submit_sm(submission, source, text, _whole_body(text), 1, more=False))]
+        reference = 0 if total == 1 else concatenation_reference(submission.message_id, submission.phone)
         wanted = range(1, total + 1) if submission.parts_left is None else submission.parts_left
         parts: list[WirePart] = []
         numbers = [number for number in wanted if number <= total]
         for number in numbers:
-            body = _part_body(text, method, submission.message_id, number)
+            body = _part_body(text, method, reference, number)
             pdu = self._submit_sm(submission, source, text, body, number, more=number != numbers[-1])
             parts.append(WirePart((number,), pdu))
         return parts
@@ -160,16 +161,16 @@ def _whole_body(text: WireText) -> _Body:
     return _Body(b"", tlvs=(Tlv.of(Tag.MESSAGE_PAYLOAD, text.pieces[0]),))
 
 
-def _part_body(text: WireText, method: ConcatMethod, message_id: int, number: int) -> _Body:
+def _part_body(text: WireText, method: ConcatMethod, reference: int, number: int) -> _Body:
     piece, total = text.pieces[number - 1], len(text.pieces)
     if total == 1:
         return _Body(piece)
     if method is ConcatMethod.UDH8:
-        return _Body(concatenation_8bit(message_id % 0x100, total, number) + piece, EsmClass.UDHI)
+        return _Body(concatenation_8bit(reference & 0xFF, total, number) + piece, EsmClass.UDHI)
     if method is ConcatMethod.UDH16:
-        return _Body(concatenation_16bit(message_id % 0x10000, total, number) + piece, EsmClass.UDHI)
+        return _Body(concatenation_16bit(reference, total, number) + piece, EsmClass.UDHI)
     sar = (
-        Tlv.of(Tag.SAR_MSG_REF_NUM, message_id % 0x10000),
+        Tlv.of(Tag.SAR_MSG_REF_NUM, reference),
         Tlv.of(Tag.SAR_TOTAL_SEGMENTS, total),
         Tlv.of(Tag.SAR_SEGMENT_SEQNUM, number),
     )
