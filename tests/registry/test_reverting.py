@@ -8,13 +8,22 @@ from typing import Any
 import pytest
 
 from payk.domain.message import Priority, SmsType
+from payk.domain.receipt import ReceiptWait
 from payk.registry.change import ANYTHING, NOTHING, apply
-from payk.registry.errors import AlreadyThere, ChangedMeanwhile, ForceRequired, NotThere, RegistryFileError
+from payk.registry.errors import (
+    AlreadyThere,
+    ChangedMeanwhile,
+    ForceRequired,
+    NotThere,
+    NotToBeTakenBack,
+    RegistryFileError,
+)
 from payk.registry.export import export, export_document
 from payk.registry.file import read
 from payk.registry.resource import resource_of
-from payk.registry.reverting import Reverted, revert
+from payk.registry.reverting import MOST, Reverted, revert
 from payk.registry.secrets import SecretBox
+from payk.registry.traffic import Chosen, cancel, hold, release
 from payk.store.accept import NewMessage, insert_messages
 from payk.store.database import Database
 from payk.store.registry_pages import page_of_clients
@@ -232,6 +241,73 @@ async def test_what_cannot_be_taken_back_is_said(applies: Applies, database: Dat
     second = await reverted(database, secret_box, 3)
     assert second.left[0].endswith("revoked")
     assert second.difference.lines() == ["nothing changes"]
+
+
+async def _pauses(database: Database, count: int) -> None:
+    """So many times a customer pauses and resumes: two changes each, written as they are kept."""
+    async with database.connection() as connection:
+        await connection.execute(
+            """
+            with moved as (update registry_version set version = version + 2 * $1 returning version)
+            insert into registry_change (version, author, difference)
+            select version - 2 * $1 + n, 'client:plain', jsonb_build_object('changes', jsonb_build_array(
+                jsonb_build_object('sign', case when n % 2 = 1 then '+' else '~' end, 'kind', 'hold',
+                                   'name', (1000 + (n + 1) / 2)::text)))
+            from moved cross join generate_series(1, 2 * $1) n
+            """,
+            count,
+        )
+
+
+async def test_changes_of_traffic_are_passed_over_and_what_is_left_of_them_is_said(
+    applies: Applies, database: Database, secret_box: SecretBox
+) -> None:
+    await applies({"client": [{"name": "plain"}]})
+    await hold(database, Chosen(client="plain", label="early"), author="test")
+    await applies({"client": [{"name": "plain", "max_parts": 3}]})  # change 3
+    await hold(database, Chosen(client="plain"), author="test", reason="wrong text")
+    await hold(database, Chosen(client="plain", label="short"), author="test")
+    for number in (1, 3):
+        await release(database, number, author="test")
+    await cancel(database, Chosen(client="plain", label="sale"), ReceiptWait(60, 60), author="test")
+    await applies({"client": [{"name": "plain", "max_parts": 4}]})
+    done = await reverted(database, secret_box, 3, through=True)
+    assert done.difference.lines() == ["~ client plain: max_parts 4 -> 20"]
+    assert done.left == (
+        "hold 2: release it with payk queue release 2",
+        "cancel 4: what was deleted stays deleted",
+        "hold 1: released, and not held again; payk queue hold does that",
+    )
+
+
+async def test_a_change_of_traffic_alone_is_not_taken_back_and_why_is_said(
+    applies: Applies, database: Database, secret_box: SecretBox
+) -> None:
+    await applies({"client": [{"name": "plain"}]})
+    await hold(database, Chosen(client="plain"), author="test")  # change 2
+    await cancel(database, Chosen(client="plain", label="sale"), ReceiptWait(60, 60), author="test")  # 3, its end 4
+    with pytest.raises(NotToBeTakenBack, match="Change 2 placed hold 1, which stands: release it with payk queue rel"):
+        await reverted(database, secret_box, 2)
+    await release(database, 1, author="test")
+    for version, why in (
+        (2, "placed hold 1, which was released since: there is nothing to take back"),
+        (3, "is cancel 2, which is over: what it deleted stays deleted"),
+        (4, "is the end of a cancel: nothing is to be taken back"),
+        (5, "released hold 1, and what it kept may be sent by now: hold back what still waits with payk queue hold"),
+    ):
+        with pytest.raises(NotToBeTakenBack, match=f"Change {version} {why}"):
+            await reverted(database, secret_box, version, force=True)
+
+
+async def test_changes_of_traffic_do_not_count_against_those_that_are_taken_back_at_once(
+    applies: Applies, database: Database, secret_box: SecretBox
+) -> None:
+    await applies({"client": [{"name": "plain"}]})
+    await applies({"client": [{"name": "plain", "max_parts": 3}]})
+    await _pauses(database, MOST)
+    done = await reverted(database, secret_box, 2, through=True)
+    assert done.difference.lines() == ["~ client plain: max_parts 3 -> 20"]
+    assert done.left == ()
 
 
 async def test_a_link_is_taken_back_to_where_it_was_with_its_password_alone(

@@ -6,6 +6,7 @@ RegistryError
 |   +-- AlreadyThere        what should be new is there
 |   +-- NotThere            what should be changed is not there
 |   +-- ChangedMeanwhile    it is not any more what the caller saw
+|   +-- NotToBeTakenBack    it is a change that is never undone by another one
 |   +-- ForceRequired       it would cut off traffic, and nobody said that it may
 +-- TrafficError        which messages, operator or link is meant is not clear: every problem, each with its field
 +-- TooMuchAtOnce       a client has as many commands about its traffic in force as it may
@@ -25,6 +26,7 @@ __all__ = [
     "DirectoryError",
     "ForceRequired",
     "NotThere",
+    "NotToBeTakenBack",
     "Problem",
     "RegistryError",
     "RegistryFileError",
@@ -80,6 +82,10 @@ class NotThere(ChangeRefused):
 
 class ChangedMeanwhile(ChangeRefused):
     """It is not any more what the caller saw when it asked for the change."""
+
+
+class NotToBeTakenBack(ChangeRefused):
+    """A hold, a cancel or a release: no settings, so none have their old values again. str() says what to do."""
 
 
 class ForceRequired(ChangeRefused):

@@ -1,7 +1,8 @@
 """Taking changes back: the registry as it was before them, as another change.
 
 What they changed gets its old value again; what they added is taken out of service, for nothing is deleted. What cannot
-be taken back is said: a revoked key stays revoked, and an old password is not kept.
+be taken back is said: a revoked key stays revoked, and an old password is not kept. Holds, cancels and releases stand
+among the changes and are no settings: they are passed over, and what is left of them is said.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any, Final
 from payk.domain.access import Actor
 from payk.registry.change import apply
 from payk.registry.difference import Difference
-from payk.registry.errors import ChangedMeanwhile, NotThere, Problem, RegistryFileError
+from payk.registry.errors import ChangedMeanwhile, NotThere, NotToBeTakenBack, Problem, RegistryFileError
 from payk.registry.file import read
 from payk.registry.key import Option
 from payk.registry.options import TABLES
@@ -22,12 +23,23 @@ from payk.registry.route_name import EVERY_NUMBER
 from payk.registry.secrets import SecretBox
 from payk.registry.value import shown
 from payk.store.database import Database
-from payk.store.registry_pages import StoredChange, StoredResource, page_of_changes, page_of_keys
+from payk.store.registry_pages import (
+    StoredChange,
+    StoredResource,
+    TrafficChange,
+    changes_since,
+    page_of_changes,
+    page_of_keys,
+    traffic_changes,
+)
 
 __all__ = ["Reverted", "revert"]
 
 MOST: Final = 1_000
-"""Changes that are taken back at once."""
+"""Changes that are taken back at once; those of traffic, which are passed over, do not count."""
+NAMED: Final = 20
+"""Holds that are told one by one; thousands may have come and gone."""
+_TRAFFIC: Final = frozenset({"hold", "cancel"})
 _HEADINGS: Final = {
     "client": "client",
     "api key": "client.key",
@@ -78,11 +90,12 @@ async def revert(
     """Take back change `version`, or, `through`, everything since it as well.
 
     `passwords`: by link, of those that go back to another host or port, or to other TLS settings.
-    Raises NotThere, ChangedMeanwhile (something else changed the same since; `force` takes it back all the same),
-    RegistryFileError, ForceRequired and StoreError.
+    Raises NotThere, NotToBeTakenBack (it alone is one of traffic), ChangedMeanwhile (something else changed the same
+    since; `force` takes it back all the same), RegistryFileError, ForceRequired and StoreError.
     """
-    changes = await _changes(db, version, through=through)
+    changes, of_traffic = await _changes(db, version, through=through)
     rows, left = await asyncio.to_thread(_collect, changes)
+    left += of_traffic
     digests = await _digests(db, rows)
 
     def unchanged_since(difference: Difference) -> None:
@@ -106,17 +119,77 @@ async def revert(
     return Reverted(difference, tuple(left))
 
 
-async def _changes(db: Database, version: int, *, through: bool) -> Sequence[StoredChange]:
-    """The changes, newest first."""
+async def _changes(db: Database, version: int, *, through: bool) -> tuple[Sequence[StoredChange], list[str]]:
+    """The changes, newest first, and what is left of those of traffic among them."""
     [*found] = await page_of_changes(db, 1, only=version)
     if not found:
         raise NotThere(f"There is no change {version}.")
-    if not through:
-        return found
-    newest = await page_of_changes(db, MOST)
-    if newest[-1].version > version:
-        raise NotThere(f"More than {MOST:,} changes were made since version {version}; take back the newer ones first.")
-    return [change for change in newest if change.version >= version]
+    if through:
+        found = await changes_since(db, version, MOST + 1)
+        if len(found) > MOST:
+            raise NotThere(
+                f"More than {MOST:,} changes were made since version {version}; take back the newer ones first."
+            )
+        return found, _left_of(await traffic_changes(db, version))
+    if any(line["kind"] in _TRAFFIC for line in found[0].difference["changes"]):
+        why = [_why_not(version, change) for change in (await traffic_changes(db, version, only=True))[:NAMED]]
+        raise NotToBeTakenBack(
+            " ".join(why) or f"Change {version} is the end of a cancel: nothing is to be taken back."
+        )
+    return found, []
+
+
+def _why_not(version: int, change: TrafficChange) -> str:
+    """Why a change of traffic is not taken back, and what to do instead."""
+    number = change.hold_id
+    match change.what, change.stands:
+        case "hold", True:
+            return f"Change {version} placed hold {number}, which stands: release it with payk queue release {number}."
+        case "hold", False:
+            return f"Change {version} placed hold {number}, which was released since: there is nothing to take back."
+        case "cancel", True:
+            return (
+                f"Change {version} is cancel {number}, which goes on: payk queue release {number} ends it; "
+                "what it deleted stays deleted."
+            )
+        case "cancel", False:
+            return f"Change {version} is cancel {number}, which is over: what it deleted stays deleted."
+        case _:
+            return (
+                f"Change {version} released hold {number}, and what it kept may be sent by now: "
+                "hold back what still waits with payk queue hold."
+            )
+
+
+def _left_of(changes: Sequence[TrafficChange]) -> list[str]:
+    """What is left of changes of traffic that were passed over, oldest first: what stands one by one, the rest as one.
+
+    Of a hold that was placed and released among them nothing is left.
+    """
+    placed = {change.hold_id for change in changes if change.what != "release"}
+    standing = [
+        f"hold {change.hold_id}: release it with payk queue release {change.hold_id}"
+        if change.what == "hold"
+        else f"cancel {change.hold_id}: it goes on; end it with payk queue release {change.hold_id}"
+        for change in changes
+        if change.what != "release" and change.stands
+    ]
+    told = standing[:NAMED]
+    if len(standing) > NAMED:
+        told.append(f"{len(standing) - NAMED} more holds: payk queue holds shows them all")
+    over = [change.hold_id for change in changes if change.what == "cancel" and not change.stands]
+    if over:
+        told.append(f"{_numbered('cancel', over)}: what was deleted stays deleted")
+    released = [change.hold_id for change in changes if change.what == "release" and change.hold_id not in placed]
+    if released:
+        told.append(f"{_numbered('hold', released)}: released, and not held again; payk queue hold does that")
+    return told
+
+
+def _numbered(noun: str, numbers: Sequence[int]) -> str:
+    first = ", ".join(map(str, numbers[:NAMED]))
+    more = f" and {len(numbers) - NAMED} more" if len(numbers) > NAMED else ""
+    return f"{noun}{'s' if len(numbers) > 1 else ''} {first}{more}"
 
 
 def _collect(changes: Sequence[StoredChange]) -> tuple[dict[_Name, _Row], list[str]]:

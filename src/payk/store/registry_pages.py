@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from payk.store.database import Connection, Database
 from payk.store.queries import sql
@@ -14,6 +14,8 @@ from payk.store.queries import sql
 __all__ = [
     "StoredChange",
     "StoredResource",
+    "TrafficChange",
+    "changes_since",
     "newest_key",
     "page_of_changes",
     "page_of_clients",
@@ -23,6 +25,7 @@ __all__ = [
     "page_of_routes",
     "page_of_senders",
     "sealed_passwords",
+    "traffic_changes",
 ]
 
 _NO_VERSION = 2**62
@@ -48,6 +51,15 @@ class StoredChange(NamedTuple):
     changed_at: datetime
     author: str
     difference: Mapping[str, Any]
+
+
+class TrafficChange(NamedTuple):
+    """What a change did to traffic."""
+
+    what: Literal["hold", "cancel", "release"]
+    hold_id: int
+    stands: bool
+    """Whether that hold, or cancel, is in force now."""
 
 
 async def _page(db: Database, query: str, *values: object) -> list[StoredResource]:
@@ -121,7 +133,27 @@ async def page_of_changes(
         rows = await connection.fetch(
             sql("registry_pages.changes"), _NO_VERSION if before is None else before, limit, only
         )
-    return [StoredChange(row[0], row[1], row[2], json.loads(row[3])) for row in rows]
+    return [_change(row) for row in rows]
+
+
+def _change(row: Any) -> StoredChange:
+    return StoredChange(row[0], row[1], row[2], json.loads(row[3]))
+
+
+async def changes_since(db: Database, version: int, limit: int) -> list[StoredChange]:
+    """Changes of settings from `version` on, newest first: those of traffic are left out."""
+    async with db.connection() as connection:
+        rows = await connection.fetch(sql("registry_pages.changes_since"), version, limit)
+    return [_change(row) for row in rows]
+
+
+async def traffic_changes(db: Database, version: int, *, only: bool = False) -> list[TrafficChange]:
+    """What was held, cancelled and released from `version` on, or by that change alone, oldest first."""
+    last = version if only else _NO_VERSION
+    async with db.connection() as connection:
+        return [
+            TrafficChange(*row) for row in await connection.fetch(sql("registry_pages.traffic_changes"), version, last)
+        ]
 
 
 async def sealed_passwords(db: Database) -> dict[str, bytes]:

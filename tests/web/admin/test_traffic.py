@@ -186,6 +186,17 @@ async def test_what_is_done_to_traffic_is_in_the_audit_log(running: Managed) -> 
     ]
 
 
+async def test_a_hold_is_released_and_not_taken_back(running: Managed) -> None:
+    await running.done("PATCH", "/clients/bank", {"max_parts": 3})
+    await running.done("POST", "/holds", {"label": "sale"})
+    [placed, changed] = (await running.done("GET", "/changes?limit=2"))["items"]
+    refused = refusal(await running("POST", f"/changes/{placed['version']}/revert?force=true"), "Conflict")
+    assert "release it with payk queue release 1" in refused["Detail"]
+    done = await running.done("POST", f"/changes/{changed['version']}/revert?through=true")
+    assert done["difference"] == ["~ client bank: max_parts 3 -> 20"]
+    assert done["left"] == ["hold 1: release it with payk queue release 1"]
+
+
 async def test_processes_and_parked_receipts(running: Managed) -> None:
     incarnation = Incarnation(running.db, Clock(), roles=["api"], lease=10)
     await incarnation.begin()

@@ -85,6 +85,28 @@ from registry_change
 where version < $1 and ($3::bigint is null or version = $3)
 order by version desc limit $2;
 
+-- name: changes_since
+-- Changes from version $1 on, newest first, $2 at most, without those of traffic: a change is all of traffic, or not.
+select version, changed_at, author, difference::text
+from registry_change
+where version >= $1 and coalesce(difference #>> '{changes,0,kind}', '') not in ('hold', 'cancel')
+order by version desc limit $2;
+
+-- name: traffic_changes
+-- What was held, cancelled and released by the changes from version $1 to $2, oldest first, and whether that hold stands.
+-- The release of a cancel is its end. Holds that were released a month ago are gone.
+with named as (
+    select r.version, n, line ->> 'kind' as kind, line ->> 'sign' as sign, (line ->> 'name')::integer as hold_id
+    from registry_change r
+    cross join lateral jsonb_array_elements(r.difference -> 'changes') with ordinality as l (line, n)
+    where r.version >= $1 and r.version <= $2 and r.difference #>> '{changes,0,kind}' in ('hold', 'cancel')
+)
+select case when sign = '+' then kind else 'release' end as what, hold_id,
+       coalesce(h.released_at is null and h.hold_id is not null, false) as stands
+from named left join hold h using (hold_id)
+where sign = '+' or h.cancels_to is null
+order by version, n;
+
 -- name: passwords
 -- The sealed password of every link, for an export.
 select name, password from link;

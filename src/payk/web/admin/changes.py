@@ -62,7 +62,9 @@ class Done(BaseModel):
     """What a change did."""
 
     difference: list[str] = Field(description="A line for each row that is another one now.")
-    left: list[str] = Field(default=[], description="What could not be taken back.")
+    left: list[str] = Field(
+        default=[], description="What could not be taken back, and what is left of holds and cancels."
+    )
     warnings: list[str] = Field(default=[], description="What is so now, and had better not be.")
 
 
@@ -103,7 +105,10 @@ async def revert_change(
     through: Annotated[bool, Query(description="Everything since it as well.")] = False,
     given: Passwords | None = None,
 ) -> Done:
-    """Take a change back, as another change. What was changed again since is taken back by force only."""
+    """Take a change back, as another change. What was changed again since is taken back by force only.
+
+    Holds, cancels and releases are no settings: passed over where everything since is taken back, else a Conflict.
+    """
     _check_all(caller)
     done = await revert(
         parts.db,
