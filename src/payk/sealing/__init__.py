@@ -4,8 +4,8 @@ keys.py    the secret keys of a process, which of them seals, what is derived fr
 texts.py   the texts of Otp, sealed in the place of the text
 """
 
-from payk.sealing.errors import SealError
+from payk.sealing.errors import KeyUnknown, SealError
 from payk.sealing.keys import KeyRing, SecretKey
 from payk.sealing.texts import TextSeal
 
-__all__ = ["KeyRing", "SealError", "SecretKey", "TextSeal"]
+__all__ = ["KeyRing", "KeyUnknown", "SealError", "SecretKey", "TextSeal"]

@@ -14,7 +14,7 @@ from typing import Final
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from payk.sealing.errors import SealError
+from payk.sealing.errors import KeyUnknown, SealError
 
 __all__ = ["KEY_ID_SIZE", "KEY_SIZE", "KeyRing", "SecretKey"]
 
@@ -62,13 +62,13 @@ class KeyRing:
         return [key.key_id for key in self.keys]
 
     def use(self, key_id: bytes) -> None:
-        """Seal under this key from now on. SealError where it is none of ours."""
+        """Seal under this key from now on. KeyUnknown where it is none of ours."""
         self.current = self.find(key_id)
 
     def find(self, key_id: bytes) -> SecretKey:
-        """The key with this id. SealError where it is none of ours."""
+        """The key with this id. KeyUnknown where it is none of ours."""
         for key in self.keys:
             if key.key_id == key_id:
                 return key
         known = ", ".join(key.key_id.hex() for key in self.keys)
-        raise SealError(f"it is sealed under the secret key {key_id.hex()}, and this process has {known}")
+        raise KeyUnknown(f"it is sealed under the secret key {key_id.hex()}, and this process has {known}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,7 +79,9 @@ async def _ready() -> tuple[bool, list[str]]:
 
 
 @contextlib.asynccontextmanager
-async def managed_on(db: Database, callers: dict[str, Principal]) -> AsyncIterator[Managed]:
+async def managed_on(
+    db: Database, callers: dict[str, Principal], open_text: Callable[[str, str], str] = lambda stored, phone: stored
+) -> AsyncIterator[Managed]:
     """The management site over `db`."""
 
     async def authenticate(token: str, address: str) -> Principal | None:
@@ -89,7 +91,7 @@ async def managed_on(db: Database, callers: dict[str, Principal]) -> AsyncIterat
     access = Access(db, SECRET_BOX, passwords=QUICK)
     parts = Management(
         *(db, SECRET_BOX, directory, access, Users(db, SECRET_BOX, QUICK), Tokens(db)),
-        open_text=lambda stored, phone: stored,
+        open_text=open_text,
         number_digest=NumberDigest(b"d" * 64),
         receipt_wait=ReceiptWait(),
         authenticate=authenticate,

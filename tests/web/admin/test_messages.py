@@ -10,16 +10,25 @@ import pytest
 
 from payk.domain.access import Permission, Principal, PrincipalKind, Role
 from payk.domain.message import Priority, SmsType
+from payk.sealing import KeyRing, TextSeal
 from payk.store.accept import NewMessage, insert_messages
+from payk.store.database import Database
 from payk.store.errors import StoreUnavailable
-from tests.web.admin.managed import Managed, refusal
+from tests.web.admin.managed import Managed, managed_on, refusal
 
 SECRET = "your code is 4711"
 
 
-async def _stored(managed: Managed, client: str, phone: str = "992900000001", label: str | None = None) -> str:
+async def _stored(
+    managed: Managed,
+    client: str,
+    phone: str = "992900000001",
+    label: str | None = None,
+    text: str = SECRET,
+    kind: SmsType = SmsType.COMMON,
+) -> str:
     client_id = (await managed.done("GET", f"/clients/{client}"))["client_id"]
-    message = NewMessage(client_id, phone, "Bank", SECRET, SmsType.COMMON, Priority.NORMAL, 1, 1, label=label)
+    message = NewMessage(client_id, phone, "Bank", text, kind, Priority.NORMAL, 1, 1, label=label)
     [row] = await insert_messages(managed.db, [message], timeout=5)
     return str(row.message_id)
 
@@ -112,6 +121,27 @@ async def test_a_text_is_read_by_who_may_and_that_is_recorded(managed: Managed) 
     [entry] = (await managed.done("GET", "/audit?act=text.read"))["items"]
     assert (entry["actor_name"], entry["object_kind"], entry["object_name"]) == ("own", "message", message_id)
     assert SECRET not in str(entry)
+
+
+async def test_a_text_that_no_key_opens_is_not_shown_and_not_recorded_as_read(database: Database) -> None:
+    ours, other = (TextSeal(KeyRing([bytes([octet]) * 32])) for octet in (1, 2))
+    boss = Principal(PrincipalKind.TOKEN, 1, "boss", Role.ADMIN)
+    async with managed_on(database, {"admin": boss}, ours.open) as managed:
+        await _two_clients(managed)
+        sealed = [ours.seal(SECRET, "992900000001"), other.seal(SECRET, "992900000001"), ours.seal(SECRET, "992911")]
+        opens, lost, moved = [await _stored(managed, "bank", text=text, kind=SmsType.OTP) for text in sealed]
+        assert (await managed.done("GET", f"/messages/{opens}/text"))["text"] == SECRET
+        told = refusal(await managed("GET", f"/messages/{lost}/text"), "Conflict")["Detail"]
+        assert told.startswith("Nothing was shown: it is sealed under the secret key ")
+        assert told.endswith(" Give it that key as well, in PAYK_OLD_SECRET_KEYS.")
+        told = refusal(await managed("GET", f"/messages/{moved}/text"), "Conflict")["Detail"]
+        assert told.startswith("Nothing was shown: a stored text is damaged")
+        acts = (await managed.done("GET", "/audit?object_kind=message"))["items"]
+    assert [(entry["act"], entry["object_name"]) for entry in acts] == [
+        ("text.unopened", moved),
+        ("text.unopened", lost),
+        ("text.read", opens),
+    ]
 
 
 async def test_whole_numbers_are_shown_to_whoever_may_read_texts_and_that_is_recorded(managed: Managed) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from payk.domain.access import Principal, PrincipalKind, Role
-from payk.store.link_traces import write_trace
-from tests.web.admin.managed import Managed, refusal
+from payk.sealing import KeyRing, TextSeal
+from payk.store.database import Database
+from payk.store.link_traces import sealed_as, write_trace
+from tests.web.admin.managed import Managed, managed_on, refusal
 
 RECORD = '[[1700000000000000, "tcell-1", "7.1", true, "127.0.0.1", 4000, "127.0.0.1", 2775, "00000010"]]'
 
@@ -96,3 +98,20 @@ async def test_others_who_read_or_end_it_are_recorded(traced: Managed) -> None:
     own = await traced.done("POST", "/traces", {"number": "992900900900"})
     assert (await traced("DELETE", f"/traces/{own['trace_id']}")).status_code == 204
     assert len((await traced.done("GET", "/audit?act=trace.end"))["items"]) == 1, "who began it ends it"
+
+
+async def test_a_trace_that_no_key_opens_is_not_shown_and_not_recorded_as_read(database: Database) -> None:
+    ours, other = (TextSeal(KeyRing([bytes([octet]) * 32])) for octet in (1, 2))
+    callers = {
+        name: Principal(PrincipalKind.TOKEN, place, name, Role.ADMIN) for place, name in enumerate(("admin", "b"))
+    }
+    async with managed_on(database, callers, ours.open) as managed:
+        trace_id = (await managed.done("POST", "/traces", {"number": "992900900900"}, token="b"))["trace_id"]
+        await write_trace(database, trace_id, other.seal(RECORD, sealed_as(trace_id)), 0)
+        told = refusal(await managed("GET", f"/traces/{trace_id}"), "Conflict")["Detail"]
+        assert told.startswith("Nothing was shown: it is sealed under the secret key ")
+        acts = (await managed.done("GET", "/audit?object_kind=number"))["items"]
+    assert [(entry["act"], entry["actor_name"]) for entry in acts] == [
+        ("trace.unopened", "admin"),
+        ("trace.begin", "b"),
+    ]

@@ -26,6 +26,7 @@ from payk.registry.errors import (
     TrafficError,
 )
 from payk.registry.errors import Problem as RegistryProblem
+from payk.sealing import KeyUnknown, SealError
 from payk.store.balances import BalanceBelowZero, ReferenceReused, UnknownClient
 from payk.store.blocked import NumbersInvalid
 from payk.store.errors import OutcomeUnknown, RuleBroken, StoreRefused, StoreUnavailable
@@ -57,6 +58,11 @@ def management_problem(error: Exception) -> Problem:
             return Problem(ManagementCode.PRECONDITION_FAILED, str(error))
         case ChangeRefused() | DirectoryError():
             return Problem(ManagementCode.CONFLICT, str(error))
+        case KeyUnknown():
+            detail = f"Nothing was shown: {error}. Give it that key as well, in PAYK_OLD_SECRET_KEYS."
+            return Problem(ManagementCode.CONFLICT, detail)
+        case SealError():
+            return Problem(ManagementCode.CONFLICT, f"Nothing was shown: {error}. No key opens it.")
         case RequestValidationError():
             return _request(error.errors())
         case HTTPException(status_code=404):

@@ -14,6 +14,7 @@ from payk.domain.management_errors import ManagementCode
 from payk.domain.search import MessageSearch, SearchRefused
 from payk.domain.whereabouts import Cause, cause_of, why, why_for_client
 from payk.logs import mask
+from payk.sealing import SealError
 from payk.store import audit
 from payk.store.imported import read_imported
 from payk.store.record import MessageRecord, read_record
@@ -245,14 +246,23 @@ async def show_message(
 
 @router.get("/messages/{message_id}/text")
 async def show_text(caller: Known, parts: Parts, message_id: int) -> TextShown:
-    """The text of a message. That it was read is recorded before it is shown."""
+    """The text of a message. That it was read is recorded before it is shown; so is it where no key opens it, as
+    `text.unopened`."""
     caller.check_kind(Permission.READ_TEXTS)
     if await _record(caller, parts, message_id) is None:
         raise not_found("message", message_id)
-    await audit.record(parts.db, [AuditEntry(caller.actor, "text.read", "message", str(message_id))])
-    text = await read_text(parts.db, message_id, parts.open_text)
+
+    async def record(act: str) -> None:
+        await audit.record(parts.db, [AuditEntry(caller.actor, act, "message", str(message_id))])
+
+    try:
+        text = await read_text(parts.db, message_id, parts.open_text)
+    except SealError:
+        await record("text.unopened")
+        raise
     if text is None:
         raise not_found("message", message_id)
+    await record("text.read")
     return TextShown(message_id=str(message_id), text=text or None)
 
 

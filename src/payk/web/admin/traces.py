@@ -12,6 +12,8 @@ from payk.domain.access import Permission
 from payk.domain.audit import AuditEntry
 from payk.domain.management_errors import ManagementCode
 from payk.logs import mask
+from payk.sealing import SealError
+from payk.store import audit
 from payk.store.link_states import link_states
 from payk.store.link_traces import (
     TRACES,
@@ -109,18 +111,23 @@ async def begin(caller: Known, parts: Parts, wish: TraceWish) -> TraceBegun:
 
 @router.get("/traces/{trace_id}")
 async def read(caller: Known, parts: Parts, trace_id: int, after: TraceId = 0) -> TracePageShown:
-    """What was seen since `after`; ask again until it does not go on. Who did not begin it is recorded, once."""
+    """What was seen since `after`; ask again until it does not go on. Who did not begin it is recorded, once, before
+    anything is shown; where no key opens it that is recorded, as `trace.unopened`."""
     caller.check(Permission.CONTROL_TRAFFIC)
     of = await look_at_trace(parts.db, trace_id) if 0 <= trace_id < 2**62 else None
     if of is None:
         raise not_found("trace", trace_id)
     if of.texts or of.numbers:
         caller.check(Permission.READ_TEXTS)
-    await note_reading(parts.db, trace_id, _named(caller), _entry(parts, caller, "trace.read", of))
     page = await read_trace(parts.db, trace_id, after)
     if page is None:
         raise not_found("trace", trace_id)
-    opened = [json.loads(parts.open_text(piece, sealed_as(trace_id))) for piece in page.pieces]
+    try:
+        opened = [json.loads(parts.open_text(piece, sealed_as(trace_id))) for piece in page.pieces]
+    except SealError:
+        await audit.record(parts.db, [_entry(parts, caller, "trace.unopened", of)])
+        raise
+    await note_reading(parts.db, trace_id, _named(caller), _entry(parts, caller, "trace.read", of))
     items = [_record(*fields) for piece in opened for fields in piece]
     return TracePageShown(items=items, next=page.last, goes_on=page.goes_on, lost=page.lost, full=page.full)
 
