@@ -96,6 +96,20 @@ async def test_an_export_holds_more_than_a_page(applies: Applies, database: Data
     assert found[2_004]["senders"] == ["S2004", "Same"]
 
 
+async def test_an_export_is_of_one_moment(
+    applies: Applies, database: Database, secret_box: SecretBox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await applies({"client": [{"name": "plain", "senders": ["Bank"]}]})
+
+    async def clients_after_another_came(*given: Any, **how: Any) -> Any:
+        await applies({"client": [{"name": "late", "senders": ["Late"]}, {"name": "plain", "senders": []}]})
+        return await page_of_clients(*given, **how)
+
+    monkeypatch.setattr("payk.registry.export.page_of_clients", clients_after_another_came)
+    [found] = tomllib.loads(await export(database, secret_box))["client"]
+    assert (found["name"], found["senders"]) == ("plain", ["Bank"])
+
+
 async def test_a_password_sealed_under_another_key_is_refused(applies: Applies, database: Database) -> None:
     sealed = {"sealed": SecretBox(bytes(32)).seal("secret").hex()}
     with pytest.raises(RegistryFileError, match="sealed under another key"):

@@ -18,7 +18,7 @@ from payk.registry.errors import SecretError
 from payk.registry.options import DEFAULTS
 from payk.registry.resource import Resource, password_place, resource_of, written
 from payk.registry.secrets import SecretBox
-from payk.store.database import Database
+from payk.store.database import Database, Readable
 from payk.store.registry_pages import (
     StoredResource,
     page_of_clients,
@@ -62,6 +62,12 @@ class _Rows:
 
 
 async def _read(db: Database) -> _Rows:
+    """All of one moment: what is changed meanwhile would stand in it by half."""
+    async with db.snapshot() as snapshot:
+        return await _read_all(snapshot)
+
+
+async def _read_all(db: Readable) -> _Rows:
     return _Rows(
         keys=await _all(lambda after: page_of_keys(db, PAGE, after=after), 0, int),
         senders=await _all(lambda after: page_of_senders(db, PAGE, after=after), ("", ""), _pair),

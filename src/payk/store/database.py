@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
+from typing import Protocol
 
 import asyncpg
 
@@ -21,7 +22,7 @@ from payk.store.errors import OutcomeUnknown, RuleBroken, StoreBusy, StoreError,
 from payk.store.last_commits import LastCommits
 from payk.store.wakeups import Wakeups
 
-__all__ = ["Connection", "Database", "affected", "lock_timeout"]
+__all__ = ["Connection", "Database", "Readable", "affected", "lock_timeout"]
 
 Connection = asyncpg.pool.PoolConnectionProxy
 
@@ -128,6 +129,24 @@ async def _keep_session(connection: asyncpg.Connection) -> None:
     """No RESET between uses: no verb changes the session, and a round trip a use would be a tax on each."""
 
 
+class Readable(Protocol):
+    """What gives connections to read on: a Database, each as things are then; or a Snapshot of one."""
+
+    def connection(self, timeout: float = 10.0) -> AbstractAsyncContextManager[Connection]: ...
+
+
+class Snapshot:
+    """A database as it was at one moment, whatever is changed meanwhile: for one reader at a time."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    @asynccontextmanager
+    async def connection(self, timeout: float = 10.0) -> AsyncIterator[Connection]:
+        """The connection that has it; the whole of the snapshot has its own deadline."""
+        yield self._connection
+
+
 class Database:
     """A pool of connections to one database. Safe to share between all tasks of one event loop."""
 
@@ -215,6 +234,14 @@ class Database:
         deadline = asyncio.get_running_loop().time() + timeout
         async with self._acquired(deadline) as connection, asyncio.timeout_at(deadline):
             yield connection
+
+    @asynccontextmanager
+    async def snapshot(self, timeout: float = 60.0) -> AsyncIterator[Snapshot]:
+        """The database as it is now, to be read in several statements. As `connection`."""
+        async with self.connection(timeout) as connection:
+            await connection.execute("begin isolation level repeatable read, read only")
+            yield Snapshot(connection)
+            await connection.execute("commit")
 
     @asynccontextmanager
     async def transaction(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
-from payk.store.database import Connection, Database
+from payk.store.database import Connection, Database, Readable
 from payk.store.queries import sql
 
 __all__ = [
@@ -62,7 +62,7 @@ class TrafficChange(NamedTuple):
     """Whether that hold, or cancel, is in force now."""
 
 
-async def _page(db: Database, query: str, *values: object) -> list[StoredResource]:
+async def _page(db: Readable, query: str, *values: object) -> list[StoredResource]:
     async with db.connection() as connection:
         rows = await connection.fetch(sql(f"registry_pages.{query}"), *values)
     return [_resource(row) for row in rows]
@@ -73,14 +73,14 @@ def _resource(row: Any) -> StoredResource:
 
 
 async def page_of_clients(
-    db: Database, limit: int, *, after: str = "", part: str = "", only: str | None = None
+    db: Readable, limit: int, *, after: str = "", part: str = "", only: str | None = None
 ) -> list[StoredResource]:
     """Clients by name."""
     return await _page(db, "clients", after, part, limit, only)
 
 
 async def page_of_keys(
-    db: Database, limit: int, *, after: int = 0, client: str | None = None, only: int | None = None
+    db: Readable, limit: int, *, after: int = 0, client: str | None = None, only: int | None = None
 ) -> list[StoredResource]:
     """API keys by number, the revoked ones too."""
     return await _page(db, "keys", after, client, limit, only)
@@ -94,7 +94,7 @@ async def newest_key(connection: Connection, client: str, fingerprint: str) -> S
 
 
 async def page_of_senders(
-    db: Database,
+    db: Readable,
     limit: int,
     *,
     after: Sequence[str] = ("", ""),
@@ -107,20 +107,20 @@ async def page_of_senders(
 
 
 async def page_of_operators(
-    db: Database, limit: int, *, after: str = "", only: str | None = None
+    db: Readable, limit: int, *, after: str = "", only: str | None = None
 ) -> list[StoredResource]:
     """Operators by name."""
     return await _page(db, "operators", after, limit, only)
 
 
 async def page_of_links(
-    db: Database, limit: int, *, after: str = "", operator: str | None = None, only: str | None = None
+    db: Readable, limit: int, *, after: str = "", operator: str | None = None, only: str | None = None
 ) -> list[StoredResource]:
     """Links by name; their passwords stay where they are."""
     return await _page(db, "links", after, operator, limit, only)
 
 
-async def page_of_routes(db: Database, limit: int, *, after: int = 0, only: int | None = None) -> list[StoredResource]:
+async def page_of_routes(db: Readable, limit: int, *, after: int = 0, only: int | None = None) -> list[StoredResource]:
     """Routes by number."""
     return await _page(db, "routes", after, limit, only)
 
@@ -156,7 +156,7 @@ async def traffic_changes(db: Database, version: int, *, only: bool = False) -> 
         ]
 
 
-async def sealed_passwords(db: Database) -> dict[str, bytes]:
+async def sealed_passwords(db: Readable) -> dict[str, bytes]:
     """The password of every link by its name, encrypted."""
     async with db.connection() as connection:
         return {row[0]: row[1] for row in await connection.fetch(sql("registry_pages.passwords"))}
