@@ -13,6 +13,7 @@ import pytest
 from payk.domain.message import MessageState, SmsType
 from payk.domain.receipt import ReceiptWait
 from payk.domain.retry import RetryRules
+from payk.metrics.catalogue import SUBMITTED_AFTER
 from payk.store.database import Database
 from tests.dispatch.centre import Operator, accept, configure, running_centre, running_operator
 
@@ -47,6 +48,27 @@ async def test_a_lone_message_waits_for_nobody(database: Database, operator: Ope
             [line] = await operator.record.wait_for(1, f"99291{number:07}")
             waits.append(line["at"] - began)
     assert statistics.median(waits) < 0.1
+
+
+async def test_what_a_claim_takes_counts_as_time_to_the_submit(database: Database, operator: Operator) -> None:
+    def seconds() -> float:
+        return sum(spread.total for spread in SUBMITTED_AFTER.spreads.values())
+
+    await configure(database, {"tcell": {"port": operator.port}})
+    accepted = time.time()
+    await accept(database, PHONE)
+    before = seconds()
+    held = "select exists (select from pg_stat_activity where wait_event_type = 'Lock' and query like '%claimed_by%')"
+    holder = await database.dedicated()
+    await holder.execute("begin; lock table waiting in exclusive mode")
+    async with running_centre(database) as centre:
+        await centre.wait_for(held)
+        await asyncio.sleep(0.7)
+        holder.terminate()  # and with it its lock
+        [line] = await operator.record.wait_for(1, PHONE)
+        await centre.all_become(S.DELIVERED)
+    assert line["at"] - accepted > 0.7
+    assert seconds() - before == pytest.approx(line["at"] - accepted, abs=0.4)
 
 
 async def test_what_the_scripted_numbers_say(database: Database, operator: Operator) -> None:

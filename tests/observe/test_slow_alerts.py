@@ -34,6 +34,8 @@ WAITING = f'payk_centre_queue_messages{{{TCELL},lane="batch",state="waiting"}}'
 OLDEST = f'payk_centre_queue_oldest_seconds{{{TCELL},lane="otp"}}'
 BUCKET = f'payk_accept_to_submit_seconds_bucket{{{TCELL},lane="otp",le="%s"}}'
 BOUND = f'payk_link_binds{{{LINK},state="bound"}}'
+THROTTLED = f"payk_link_throttled{{{LINK}}}"
+THROTTLED_SUBMITS = f"payk_link_throttled_submits_total{{{LINK}}}"
 REFUSED = 'payk_refusals_total{door="%s",code="%s"}'
 PARTITION_IDS = 'payk_centre_partition_ids_ahead{table="message"}'
 PARTITION_SECONDS = 'payk_centre_partition_seconds_ahead{table="idempotency"}'
@@ -55,7 +57,8 @@ IDLE: Series = {
     f"payk_centre_link_binds{{{LINK}}}": always(1),
     BOUND: always(1),
     f'payk_link_binds{{{LINK},state="refused"}}': always(0),
-    f"payk_link_throttled{{{LINK}}}": always(0),
+    THROTTLED: always(0),
+    THROTTLED_SUBMITS: always(0),
     f"payk_centre_operator_sick{{{TCELL}}}": always(0),
     ACCEPTED: always(0),
     RECEIPTS: always(0),
@@ -137,6 +140,12 @@ HEALTHY = {
     ),
     "a mailing that comes at once": Case(mailing(1)),
     "a mailing that comes in ten minutes": Case(mailing(10)),
+    "a link that is throttled once, and once more": Case(
+        {
+            THROTTLED: lambda minute: minute in (60, 120),
+            THROTTLED_SUBMITS: lambda minute: 9.0 * ((minute >= 60) + (minute >= 120)),
+        }
+    ),
     "a large queue that stays as it is": Case({WAITING: lambda minute: 5e5 + 100 * (minute % 7)}),
 }
 
@@ -146,6 +155,12 @@ TROUBLED = {
     "a link that nobody holds": Case(
         {BOUND: lambda minute: None, f'payk_link_binds{{{LINK},state="refused"}}': lambda minute: None},
         {"PaykLinkDown 2": 3},
+    ),
+    "a link that is back at its rate between two looks at it": Case(
+        {THROTTLED: lambda minute: minute % 4 == 0}, {"PaykThrottled 1": 10}
+    ),
+    "a link that is refused for speed, and back at its rate whenever it is looked at": Case(
+        {THROTTLED_SUBMITS: lambda minute: 2.0 * (minute // 3)}, {"PaykThrottled 2": 14}
     ),
     "receipts that stop, while late ones trickle in": Case(
         {

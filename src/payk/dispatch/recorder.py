@@ -44,7 +44,7 @@ class _Held:
     incarnation: int
     claim: Claim
     claimed_at: float
-    """Clock.monotonic() when the claim was here."""
+    """Clock.monotonic() when the claim was asked for: what it takes itself belongs to the way out."""
 
 
 _Result = tuple[_Held, Recorded, float | None]
@@ -89,11 +89,10 @@ class OutcomeRecorder:
 
     # -- what the pumps do
 
-    def add(self, incarnation: int, claims: list[Claim]) -> None:
-        """Claims that are about to be submitted."""
-        now = self._clock.monotonic()
+    def add(self, incarnation: int, claims: list[Claim], claimed_at: float) -> None:
+        """Claims that are about to be submitted, and when they were asked for (Clock.monotonic)."""
         for claim in claims:
-            self._held[claim.message_id, claim.try_number] = _Held(incarnation, claim, now)
+            self._held[claim.message_id, claim.try_number] = _Held(incarnation, claim, claimed_at)
         if claims:
             self._idle.clear()
 
