@@ -15,6 +15,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from payk.domain.message import SmsType
+from payk.domain.validity import with_plus
 
 __all__ = [
     "PERIODS_MAX",
@@ -150,14 +151,14 @@ def read_dimensions(names: str) -> tuple[Dimension, ...]:
 def moment(field: str, text: str, zone: ZoneInfo) -> datetime:
     """A time from "2026-11-01T10:00:00" or "2026-11-01T10:00:00+05:00" (without an offset in `zone`), or from a day.
 
-    A day stands for its beginning. Raises ReportRefused.
+    A day stands for its beginning. It comes from an address (payk.domain.validity.with_plus). Raises ReportRefused.
     """
     rule = "a day such as 2026-11-01, or a time such as 2026-11-01T10:00:00 or 2026-11-01T10:00:00+05:00"
     try:
         if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
             found = datetime.combine(date.fromisoformat(text), time(), zone)
         elif re.match(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}", text):
-            found = datetime.fromisoformat(text)
+            found = datetime.fromisoformat(with_plus(text))
             found = found.replace(tzinfo=zone) if found.tzinfo is None else found
         else:
             raise ReportRefused(field, rule)

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 from payk.domain.errors import Code, Field, Rejection, quoted
 
-__all__ = ["EXPIRES_IN_MAX", "HORIZON", "due_at", "lifetime", "parse_instant"]
+__all__ = ["EXPIRES_IN_MAX", "HORIZON", "due_at", "lifetime", "parse_instant", "with_plus"]
 
 HORIZON = timedelta(days=366)
 EXPIRES_IN_MAX = 30 * 86_400
@@ -24,6 +24,14 @@ _INSTANT = re.compile(
         \ ?(?:[Zz]|(?P<sign>[+-])(?P<hours>[0-9]{2})(?::?(?P<minutes>[0-5][0-9]))?)?""",
     re.VERBOSE,
 )
+
+
+_BLANK_BEFORE_OFFSET = re.compile(r"(?<=[0-9]) (?=[0-9]{2}:?[0-9]{2}$)")
+
+
+def with_plus(text: str) -> str:
+    """A time of an address, where the + of an offset arrives as a blank unless it is written %2B."""
+    return _BLANK_BEFORE_OFFSET.sub("+", text) if "T" in text else text
 
 
 def parse_instant(raw: str) -> datetime:

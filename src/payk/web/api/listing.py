@@ -13,7 +13,7 @@ import msgspec
 from payk.domain.account import Client
 from payk.domain.errors import Code, Field, Rejection, quoted
 from payk.domain.search import LIMIT_MAX, MessageSearch, SearchRefused
-from payk.domain.validity import parse_instant
+from payk.domain.validity import parse_instant, with_plus
 from payk.intake.steps import checked_label
 from payk.store.database import Database
 from payk.store.search import FoundMessage, SearchPage, search_messages
@@ -115,7 +115,7 @@ def _storable(value: str) -> str:
 
 
 def _moment(value: str) -> datetime:
-    value = value.strip()
+    value = with_plus(value.strip())
     try:
         return parse_instant(f"{value}T00:00" if _DAY.fullmatch(value) else value)
     except Rejection:

@@ -120,4 +120,6 @@ def _stream(prepared: Prepared) -> Stream:
 
 
 def _problem(error: ReportRefused) -> Problem:
-    return Problem(Code.PARAMETER_INVALID, f"{error.field}: {error.rule}.", errors={error.field: [error.rule]})
+    return Problem(
+        Code.PARAMETER_INVALID, f"{error.field}: {error.rule}.", errors={error.field: [Code.PARAMETER_INVALID]}
+    )
