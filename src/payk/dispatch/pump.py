@@ -49,8 +49,8 @@ AWAY_PAUSE = 0.2
 class InFlight(Protocol):
     """Where claims are kept until their outcome is recorded."""
 
-    def add(self, incarnation: int, claims: list[Claim]) -> None:
-        """Claims that are about to be submitted."""
+    def add(self, incarnation: int, claims: list[Claim], claimed_at: float) -> None:
+        """Claims that are about to be submitted, and when they were asked for (Clock.monotonic)."""
 
     @property
     def behind(self) -> bool:
