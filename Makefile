@@ -23,7 +23,7 @@ help:
 	@echo "make check         format, lint, types, import contracts"
 	@echo "make fmt           format, and mend what lint can mend"
 	@echo "make bench         how fast the parts are, into build/bench.json; ARGS=--check fails below a floor"
-	@echo "make bench-large   a centre with 20 million messages (up to 30 minutes, 18 GB of disk); ARGS=\"--scale 0.01\" tries it out"
+	@echo "make bench-large   a centre with 20 million messages (up to 30 minutes, 22 GB of disk); ARGS=\"--scale 0.01\" tries it out"
 	@echo "make bench-peers   Payk and Kannel by turns, with the same operator (about 10 minutes; installs wrk and kannel if run by root)"
 	@echo "make chaos         kill, cut and stop everything under load, and look for what is lost or sent twice: SECONDS=300 RATE=500 SEED=1"
 	@echo "make fuzz          try the codec, the session, receipts and texts with hostile octets for SECONDS=60; SEED=... repeats a run"

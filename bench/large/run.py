@@ -52,7 +52,7 @@ _MARGIN: Final = 30.0  # seconds of load behind the last reading
 _FULL: Final = 0.98
 """What the queue may have shrunk to while as much comes in as goes out."""
 
-_DISK: Final = (4_000_000_000, 14_000_000_000)
+_DISK: Final = (4_000_000_000, 18_000_000_000)
 """Octets: in any case, and at full size on top."""
 
 STATUS_FEW: Final = Figure("status_at_1m_per_s")

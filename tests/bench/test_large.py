@@ -123,7 +123,7 @@ def test_without_wrk_it_says_so_in_one_line(tmp_path: Path) -> None:
     assert ran.returncode == 2
     assert ran.stdout == ""
     needs, why = ran.stderr.splitlines()
-    assert needs.startswith("make bench-large needs about 18 GB of disk for /")
+    assert needs.startswith("make bench-large needs about 22 GB of disk for /")
     assert why == "make bench-large cannot run: wrk is not installed: apt-get install wrk"
     assert list(tmp_path.iterdir()) == []
 
