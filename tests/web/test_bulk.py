@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from payk.web.api.reading import BULK_ITEMS
+from payk.web.api.splitting import BULK_ITEMS
 from tests.web.answers import problem
 from tests.web.centre import MESSAGE, Centre
 
@@ -150,6 +150,16 @@ async def test_a_repeat_inside_one_bulk_is_one_message(centre: Centre) -> None:
     assert ids[0] == ids[2] == ids[4]
     assert len(set(ids)) == 3
     assert await centre.count() == before + 3
+
+
+async def test_an_item_that_is_too_large_is_refused_alone(centre: Centre) -> None:
+    body = (await centre.bulk([item(1), item(2, Text="a" * 300_000), item(3, Extra=[{}] * 90_000), item(4)])).json()
+    assert (body["Added"], body["Rejected"]) == (2, 2)
+    assert [(row["Index"], row["Code"]) for row in body["Rejections"]] == [
+        (1, "PayloadTooLarge"),
+        (2, "PayloadTooLarge"),
+    ]
+    assert "262,144 octets" in body["Rejections"][0]["Detail"]
 
 
 async def test_the_largest_bulk_is_taken(centre: Centre) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gzip
 import json
 import resource
 import socket
@@ -16,7 +17,8 @@ import pytest
 from payk.store.database import Database
 from payk.web.limits import Doorkeeper, HttpLimits, Phase, Slowness
 from payk.web.protocol import HEAD_MAX
-from tests.web.answers import raw_json, raw_problem
+from payk.web.site import PublicOptions
+from tests.web.answers import problem, raw_json, raw_problem
 from tests.web.centre import MESSAGE, Centre, centre_on, key_of
 
 BODY = json.dumps(MESSAGE).encode()
@@ -227,6 +229,16 @@ async def test_too_many_header_lines_are_refused(database: Database) -> None:
         lines = b"".join(b"X-%d: a\r\n" % number for number in range(201))
         answer = raw_problem(await centre.raw(b"GET / HTTP/1.1\r\n" + lines + b"\r\n"), "PayloadTooLarge")
         assert "200 header lines" in answer["Detail"]
+
+
+async def test_a_bulk_that_takes_too_long_to_read_is_not_taken(database: Database) -> None:
+    """Brackets within brackets, within an item that is too large: of all bodies the one that takes longest."""
+    async with centre_on(database, PublicOptions(answer_timeout=0.5)) as centre:
+        body = b"[[" + (b"[" * 9 + b"]" * 9 + b",") * 1_000_000 + b"0]]"
+        started = time.monotonic()
+        problem(await centre.bulk(gzip.compress(body, 1), **{"Content-Encoding": "gzip"}), "ServiceUnavailable")
+        assert time.monotonic() - started < 5
+        assert await centre.count() == 0
 
 
 @contextlib.asynccontextmanager

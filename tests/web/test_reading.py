@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from dataclasses import replace
 from typing import Any
@@ -12,7 +13,9 @@ from hypothesis import strategies as st
 
 from payk.domain.errors import Code, Field, Rejection
 from payk.intake import Request
-from payk.web.api.reading import BULK_ITEMS, read_bulk, read_message
+from payk.web.api.reading import read_bulk, read_message
+from payk.web.api.slices import Slices
+from payk.web.api.splitting import BULK_ITEMS, ITEM_OCTETS
 from payk.web.problems import Problem
 
 DOCUMENTED = Request(phone_number="992900900900", text="Привет", sender_address="AlifBank", sms_type=2)
@@ -21,6 +24,14 @@ BODY = {"PhoneNumber": "992900900900", "Text": "Привет", "SenderAddress": 
 
 def read(**members: Any) -> Request:
     return read_message(json.dumps(members).encode())
+
+
+def read_items(body: bytes) -> list[Request | Rejection]:
+    async def read_all() -> list[Request | Rejection]:
+        async with Slices().work() as work:
+            return list(await read_bulk(body, work))
+
+    return asyncio.run(read_all())
 
 
 @pytest.mark.parametrize(
@@ -136,7 +147,7 @@ def test_a_huge_integer_is_cut_and_never_an_error() -> None:
 
 def test_half_of_an_emoji_reaches_the_rule_of_its_field() -> None:
     assert read_message(b'{"Text": "a\\ud83d"}').text == "a\ud83d"
-    assert [item.text for item in read_bulk(b'[{"Text": "a"}, {"Text": "\\ud83d"}, {"text": "b"}]')] == [  # type: ignore[union-attr]
+    assert [item.text for item in read_items(b'[{"Text": "a"}, {"Text": "\\ud83d"}, {"text": "b"}]')] == [  # type: ignore[union-attr]
         "a",
         "\ud83d",
         "b",
@@ -181,7 +192,7 @@ def test_what_is_no_json_is_refused_as_such(body: bytes) -> None:
         read_message(body)
     assert refused.value.code is Code.JSON_INVALID
     with pytest.raises(Problem) as refused:
-        list(read_bulk(b"[" + body + b"]" if body.strip(b" \xef\xbb\xbf") else body))
+        read_items(b"[" + body + b"]" if body.strip(b" \xef\xbb\xbf") else body)
     assert refused.value.code is Code.JSON_INVALID
     assert refused.value.detail.isprintable()
 
@@ -196,38 +207,49 @@ def test_a_single_message_is_one_object(body: bytes) -> None:
 @pytest.mark.parametrize("body", [b"{}", b'{"Text": "a"}', b'"a"', b"1", b"null", b'"\\ud800"'])
 def test_a_bulk_is_an_array(body: bytes) -> None:
     with pytest.raises(Problem, match="array") as refused:
-        list(read_bulk(body))
+        read_items(body)
     assert refused.value.code is Code.JSON_INVALID
 
 
 @pytest.mark.parametrize("body", [b"[]", b" [ ] ", b"\xef\xbb\xbf[]"])
 def test_a_bulk_may_be_empty(body: bytes) -> None:
-    assert list(read_bulk(body)) == []
+    assert read_items(body) == []
 
 
 @pytest.mark.parametrize("cut", [b"", b', {"Text": "\\ud83d"}'])
 def test_an_item_that_is_no_object_is_refused_alone(cut: bytes) -> None:
-    items = list(read_bulk(b'[{"Text": "a"}, 1, null, "x", [], true, {"text": "b"}' + cut + b"]"))
+    items = read_items(b'[{"Text": "a"}, 1, null, "x", [], true, {"text": "b"}' + cut + b"]")
     assert [isinstance(item, Rejection) for item in items[:7]] == [False, True, True, True, True, True, False]
     assert {item.code for item in items if isinstance(item, Rejection)} == {Code.JSON_INVALID}
 
 
 @pytest.mark.parametrize("cut", [b"1", b'"\\ud83d"'])
 def test_a_bulk_has_at_most_50_000_items(cut: bytes) -> None:
-    assert sum(1 for _ in read_bulk(b"[" + b",".join([cut] * BULK_ITEMS) + b"]")) == BULK_ITEMS
+    assert len(read_items(b"[" + b",".join([cut] * BULK_ITEMS) + b"]")) == BULK_ITEMS
     with pytest.raises(Problem, match="50,000") as refused:
-        list(read_bulk(b"[" + b",".join([cut] * (BULK_ITEMS + 1)) + b"]"))
+        read_items(b"[" + b",".join([cut] * (BULK_ITEMS + 1)) + b"]")
     assert refused.value.code is Code.PAYLOAD_TOO_LARGE
+
+
+@pytest.mark.parametrize("tail", [b"]", b', "\\ud83d"]'])
+def test_an_item_is_as_large_as_a_message_may_be_and_a_larger_one_is_refused_alone(tail: bytes) -> None:
+    largest = b'{"Text": "%b"}' % (b"a" * (ITEM_OCTETS - 12))
+    assert len(largest) == ITEM_OCTETS
+    first, second, third = read_items(b"[" + largest + b",%b ," % largest.replace(b":", b": ") + largest + tail)[:3]
+    assert isinstance(second, Rejection)
+    assert second.code is Code.PAYLOAD_TOO_LARGE
+    assert "262,144 octets" in second.detail
+    assert told(first) == told(third) == told(read_message(largest))
 
 
 @pytest.mark.parametrize("tail", [b"", b"]", b",", b"}", b"]]", b"] x", b",]"])
 def test_a_bulk_that_ends_wrong_is_refused_after_its_items(tail: bytes) -> None:
     body = b'[{"Text": "\\ud83d"}' + tail
     if tail == b"]":
-        assert len(list(read_bulk(body))) == 1
+        assert len(read_items(body)) == 1
         return
     with pytest.raises(Problem) as refused:
-        list(read_bulk(body))
+        read_items(body)
     assert refused.value.code is Code.JSON_INVALID
 
 
@@ -242,8 +264,8 @@ ANY_MESSAGE = st.dictionaries(NAMES, ANY_JSON)
 
 @given(st.binary() | ANY_JSON.map(lambda value: json.dumps(value).encode()))
 def test_any_octets_are_a_message_or_a_problem(body: bytes) -> None:
-    codes = {Code.JSON_INVALID}
-    for read_it in (read_message, lambda octets: list(read_bulk(octets))):
+    codes: set[Any] = {Code.JSON_INVALID}
+    for read_it in (read_message, read_items):
         try:
             read_it(body)
         except Problem as problem:
@@ -264,5 +286,5 @@ def told(request: Request | Rejection) -> Any:
 def test_any_members_read_alike_alone_in_a_bulk_and_beside_half_an_emoji(members: dict[str, Any]) -> None:
     body = json.dumps(members).encode()
     alone = told(read_message(body))
-    assert [told(item) for item in read_bulk(b"[" + body + b"]")] == [alone]
-    assert told(next(iter(read_bulk(b"[" + body + b', {"x": "\\ud83d"}]')))) == alone
+    assert [told(item) for item in read_items(b"[" + body + b"]")] == [alone]
+    assert told(next(iter(read_items(b"[" + body + b', {"x": "\\ud83d"}]')))) == alone

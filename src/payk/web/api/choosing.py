@@ -59,7 +59,7 @@ def _ids(members: Mapping[str, Any], most: int) -> list[str] | None:
     values = members.get("messageids")
     if values is None or values == "":
         return None
-    if type(values) is not list:  # an object is a list of members
+    if type(values) is not list:  # an object is a tuple
         raise Problem(Code.JSON_INVALID, "MessageIds must be an array of ids.")
     if len(values) > most:
         detail = f"MessageIds holds more than {most:,} ids, the limit here. Split it into several requests."

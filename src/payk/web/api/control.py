@@ -24,7 +24,7 @@ from payk.web.answers import Answer
 from payk.web.api.choosing import read_choice, read_label
 from payk.web.api.commands import Command, CommandReader, doubtful
 from payk.web.api.question import Questions, known_id, not_found
-from payk.web.api.reading import BULK_ITEMS
+from payk.web.api.splitting import BULK_ITEMS
 from payk.web.api.status import status_object
 from payk.web.exchange import Exchange
 from payk.web.problems import RETRY_AFTER, Problem

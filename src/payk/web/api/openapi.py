@@ -20,7 +20,7 @@ from payk.web.api.described_reports import report_paths, report_schemas
 from payk.web.api.idempotency import HEADER, KEY_MAX
 from payk.web.api.listing import LIMIT, PARAMETERS
 from payk.web.api.preview import ENCODINGS
-from payk.web.api.reading import BULK_ITEMS
+from payk.web.api.splitting import BULK_ITEMS, ITEM_OCTETS
 from payk.web.api.status import ASKED_MOST
 
 __all__ = ["document"]
@@ -135,8 +135,9 @@ def _send_bulk() -> dict[str, Any]:
     return {
         "summary": "Send many messages",
         "description": (
-            f"At most {BULK.octets:,} octets and {BULK_ITEMS:,} items. Bad items do not spoil good ones, unless the"
-            " client is set to all-or-nothing. All taken messages are stored in one transaction."
+            f"At most {BULK.octets:,} octets and {BULK_ITEMS:,} items of up to {ITEM_OCTETS:,} octets. Bad items do not"
+            " spoil good ones, unless the client is set to all-or-nothing. All taken messages are stored in one"
+            " transaction."
         ),
         "operationId": "sendMessages",
         "parameters": [
@@ -371,7 +372,7 @@ def _bulk_taken() -> dict[str, Any]:
 def _rejection() -> dict[str, Any]:
     return _object(
         Index=_count("Place of the item in the request, from 0."),
-        Code={"type": "string", "enum": [Code.JSON_INVALID, *_ITEM_CODES]},
+        Code={"type": "string", "enum": [Code.JSON_INVALID, Code.PAYLOAD_TOO_LARGE, *_ITEM_CODES]},
         Detail={"type": "string"},
     )
 

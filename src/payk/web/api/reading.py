@@ -7,7 +7,6 @@ docs/en/api.md, "Reading requests". Neither checks a rule of a field.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterator
 from typing import Any, Final
@@ -17,18 +16,17 @@ import msgspec
 from payk.domain.errors import Code, Field, Rejection
 from payk.domain.message import Priority, SmsType
 from payk.intake import Request
+from payk.web.api.slices import Work
+from payk.web.api.splitting import ITEM_OCTETS, Item, split_array
+from payk.web.api.syntax import text_of, whole
 from payk.web.problems import Problem
 
-__all__ = ["BULK_ITEMS", "as_integer", "read_bulk", "read_members", "read_message"]
-
-BULK_ITEMS: Final = 50_000
+__all__ = ["as_integer", "read_bulk", "read_members", "read_message"]
 
 _BOM: Final = b"\xef\xbb\xbf"
 _INTEGER: Final = re.compile(r"([+-]?[0-9]{1,400})(?:\.0*)?")
 _DIGITS_KEPT: Final = 400  # of an integer; no field can hold half as many
 _EXACT_FLOAT: Final = 2**53  # floats up to here stand for one integer each
-_BLANK: Final = re.compile(r"[ \t\r\n]*")
-_AFTER_ITEM: Final = re.compile(r"[ \t\r\n]*([,\]])[ \t\r\n]*")
 
 
 class _Message(msgspec.Struct, rename="pascal", forbid_unknown_fields=True):
@@ -45,12 +43,7 @@ class _Message(msgspec.Struct, rename="pascal", forbid_unknown_fields=True):
     client_message_id: str | None = None
 
 
-class _Members(list[tuple[str, Any]]):
-    """A JSON object as it was written: its members in order, repeated ones included."""
-
-
 _decode_message = msgspec.json.Decoder(_Message).decode
-_split_array = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
 def read_message(body: bytes) -> Request:
@@ -59,8 +52,8 @@ def read_message(body: bytes) -> Request:
     try:
         return _request(_decode_message(body))
     except (ValueError, RecursionError):
-        value = _whole(_text(body))
-    if not isinstance(value, _Members):
+        value = whole(text_of(body))
+    if not isinstance(value, tuple):
         raise Problem(
             Code.JSON_INVALID, "The body must be one JSON object; an array of messages goes to /api/v1/sms/bulk."
         )
@@ -70,34 +63,35 @@ def read_message(body: bytes) -> Request:
 def read_members(body: bytes, expected: str) -> dict[str, Any]:
     """The members of the one object of a body, by their names in lower case without `_`; of two the last.
 
-    `expected` says what the object must hold. Raises Problem (JsonInvalid).
+    Values are as payk.web.api.syntax has them; `expected` says what the object must hold. Raises Problem (JsonInvalid).
     """
-    value = _whole(_text(body.removeprefix(_BOM)))
-    if not isinstance(value, _Members):
+    value = whole(text_of(body.removeprefix(_BOM)))
+    if not isinstance(value, tuple):
         raise Problem(Code.JSON_INVALID, f"The body must be one JSON object with {expected}.")
     return _by_name(value)
 
 
-def read_bulk(body: bytes) -> Iterator[Request | Rejection]:
-    """The messages of a body, read one by one as they are asked for; a Rejection stands for an item that is no object.
+async def read_bulk(body: bytes, work: Work) -> Iterator[Request | Rejection]:
+    """The messages of a body, read one by one as they are asked for; a Rejection stands for an item that is no object,
+    or too large.
 
     Raises Problem (JsonInvalid, PayloadTooLarge), at once or between items.
     """
-    body = body.removeprefix(_BOM)
-    try:
-        items = _split_array(body)
-    except (ValueError, RecursionError):
-        return _lenient_items(_text(body))
-    if len(items) > BULK_ITEMS:
-        raise _too_many_items()
+    items = await split_array(body, len(_BOM) if body.startswith(_BOM) else 0, work)
     return map(_item, items)
 
 
-def _item(raw: msgspec.Raw) -> Request | Rejection:
+def _item(octets: Item) -> Request | Rejection:
+    if octets is None:
+        detail = f"The item is larger than {ITEM_OCTETS:,} octets, the limit of one message."
+        return Rejection(Code.PAYLOAD_TOO_LARGE, detail)
     try:
-        return _request(_decode_message(raw))
+        return _request(_decode_message(octets))
     except (ValueError, RecursionError):
-        return _lenient_item(_whole(_text(bytes(raw))))
+        value = whole(text_of(bytes(octets)))
+    if isinstance(value, tuple):
+        return _lenient_request(value)
+    return Rejection(Code.JSON_INVALID, "The item is no JSON object.")
 
 
 def _request(message: _Message) -> Request:
@@ -129,83 +123,7 @@ def _is_blank(string: str) -> bool:
 # ---------------------------------------------------------------------------------------------------- the lenient path
 
 
-def _no_json(why: str) -> Problem:
-    return Problem(Code.JSON_INVALID, f"The body is not valid JSON: {why}.")
-
-
-def _too_many_items() -> Problem:
-    detail = f"The bulk holds more than {BULK_ITEMS:,} items, the limit. Split it into several requests."
-    return Problem(Code.PAYLOAD_TOO_LARGE, detail)
-
-
-def _constant(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON")
-
-
-_decoder: Final = json.JSONDecoder(
-    object_pairs_hook=_Members, parse_int=lambda digits: int(digits[:_DIGITS_KEPT]), parse_constant=_constant
-)
-
-
-def _text(body: bytes) -> str:
-    try:
-        return body.decode()
-    except UnicodeDecodeError as exc:
-        raise _no_json(f"octet {exc.start + 1} is not UTF-8") from exc
-
-
-def _whole(text: str) -> Any:
-    """The value that `text` holds, objects as _Members. Raises Problem."""
-    value, end = _value(text, _after_blank(text, 0))
-    end = _after_blank(text, end)
-    if end < len(text):
-        raise _no_json(f"there is more after the value, at character {end + 1}")
-    return value
-
-
-def _value(text: str, start: int) -> tuple[Any, int]:
-    """The value that begins at `start`, and where it ends. Raises Problem."""
-    try:
-        return _decoder.raw_decode(text, start)
-    except json.JSONDecodeError as exc:
-        why = "it is empty" if not text or text.isspace() else f"{exc.msg} at line {exc.lineno}, column {exc.colno}"
-        raise _no_json(why) from exc
-    except RecursionError as exc:
-        raise _no_json("it is nested too deeply") from exc
-    except ValueError as exc:
-        raise _no_json("NaN and Infinity are no numbers in JSON") from exc
-
-
-def _after_blank(text: str, start: int) -> int:
-    match = _BLANK.match(text, start)
-    return start if match is None else match.end()
-
-
-def _lenient_items(text: str) -> Iterator[Request | Rejection]:
-    """The items of an array that holds what the fast path cannot even split, such as half of an emoji."""
-    position = _after_blank(text, 0)
-    if not text.startswith("[", position):
-        _whole(text)
-        raise Problem(Code.JSON_INVALID, "The body must be a JSON array; a single message goes to /api/v1/sms.")
-    position = _after_blank(text, position + 1)
-    for _ in range(BULK_ITEMS):
-        value, position = _value(text, position)
-        yield _lenient_item(value)
-        after = _AFTER_ITEM.match(text, position)
-        if after is None:
-            raise _no_json(f"a comma or ] is missing at character {position + 1}")
-        position = after.end()
-        if after[1] == "]":
-            if position < len(text):
-                raise _no_json(f"there is more after the array, at character {position + 1}")
-            return
-    raise _too_many_items()
-
-
-def _lenient_item(value: Any) -> Request | Rejection:
-    if isinstance(value, _Members):
-        return _lenient_request(value)
-    return Rejection(Code.JSON_INVALID, "The item is no JSON object.")
+_Members = tuple[tuple[str, Any], ...]
 
 
 def _lenient_request(members: _Members) -> Request:
@@ -238,7 +156,7 @@ def _string_or_integer(value: Any, field: Field) -> str:
     if isinstance(value, str):
         return value
     integer = as_integer(value)
-    if integer is None or (isinstance(value, float) and abs(integer) > _EXACT_FLOAT):
+    if integer is None or (abs(integer) > _EXACT_FLOAT and not _is_digits(value)):
         raise Rejection(_UNREADABLE[field], f"{field} must be a string.", field)
     return str(integer)
 
@@ -255,14 +173,18 @@ def _integer(value: Any, field: Field) -> int:
 
 
 def as_integer(value: Any) -> int | None:
-    """The integer that a number of JSON stands for, such as 2 or 2.0; None where it stands for none."""
-    if isinstance(value, bool):
+    """The integer that a number of payk.web.api.syntax stands for, such as 2 or 2.0; None where it stands for none."""
+    if not isinstance(value, bytes):
         return None
-    if isinstance(value, int):
-        return value
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    return None
+    if _is_digits(value):
+        return int(value[:_DIGITS_KEPT])
+    number = float(value)
+    return int(number) if number.is_integer() else None
+
+
+def _is_digits(number: bytes) -> bool:
+    """Whether it was written as an integer."""
+    return number.removeprefix(b"-").isdigit()
 
 
 def _integer_or_name(value: Any, field: Field) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import partial
@@ -16,12 +17,14 @@ from payk.domain.errors import Code, Rejection
 from payk.intake import BulkResult, Intake, ItemRefusal, Request
 from payk.metrics.catalogue import REFUSALS
 from payk.store.accept import Inserted
+from payk.store.errors import StoreUnavailable
 from payk.store.kept_answers import KeptAnswer
 from payk.web.admission import Admission
 from payk.web.answers import REPEATED, Answer
 from payk.web.api.body import BULK, SINGLE, receive_body, unpack_body
 from payk.web.api.idempotency import idempotency_key
 from payk.web.api.reading import read_bulk, read_message
+from payk.web.api.slices import Slices
 from payk.web.exchange import Exchange
 from payk.web.problems import Problem, problem_of
 
@@ -38,6 +41,8 @@ class Sending:
         self._admission = admission
         self._clock = clock
         self._answer_timeout = answer_timeout
+        self._slices = Slices()
+        """In which bulks are unpacked and split."""
 
     async def one(self, exchange: Exchange) -> Answer:
         """Take one message; answered only after it is durably stored."""
@@ -71,15 +76,27 @@ class Sending:
         answer = partial(_bulk_taken, with_ids=_wants_ids(exchange.scope["query_string"]))
         exchange.storing = True
         with exchange.caller:
-            body = await unpack_body(exchange, packed, BULK)
-            requests = _named(read_bulk(body), exchange)
+            body, requests = await self._read_bulk(exchange, packed, deadline)
             once = None if key is None else await self._intake.once(client, "/api/v1/sms/bulk", key, body, answer)
-            taken = await self._intake.accept_bulk(requests, client, deadline, once)
+            del packed, body  # up to 64 MiB each, and the items are copies
+            taken = await self._intake.accept_bulk(_named(requests, exchange), client, deadline, once)
         if isinstance(taken, KeptAnswer):
             return _repeated(taken)
         for code, count in Counter(refusal.rejections[0].code for refusal in taken.refusals).items():
             REFUSALS.add("api", str(code), amount=count)
         return Answer(200, answer(taken))
+
+    async def _read_bulk(
+        self, exchange: Exchange, packed: bytes, deadline: float
+    ) -> tuple[bytes, Iterator[Request | Rejection]]:
+        """The body and what it asks for. Raises Problem, and StoreUnavailable once `deadline` is over."""
+        try:
+            async with asyncio.timeout(deadline - self._clock.monotonic()):
+                body = await unpack_body(exchange, packed, BULK, self._slices)
+                async with self._slices.work() as work:
+                    return body, await read_bulk(body, work)
+        except TimeoutError as exc:
+            raise StoreUnavailable("the time to answer in was used up by reading the body") from exc
 
 
 async def _traced(exchange: Exchange, handle: Callable[[Exchange], Awaitable[Answer]]) -> Answer:
