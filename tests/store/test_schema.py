@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterator
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -161,6 +162,33 @@ async def test_migrating_gives_way_to_the_version_that_serves(empty_dsn: str, mo
         columns = "message_id, operator_id, link_id, part, raw_state"
         await serving.execute(f"insert into receipt ({columns}) values (100000000, 1, 1, 1, '')")
     assert [step.number for step in await migrating] == [step.number for step in steps[1:]]
+    await db.close()
+
+
+async def test_an_index_that_was_built_while_all_went_on_is_taken_over(
+    empty_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As docs/operations.md says, for those whose outcomes cannot wait."""
+    page = (Path(__file__).parents[2] / "docs/operations.md").read_text(encoding="utf-8")
+    [statement] = re.findall(r"```sql\n(select format\('create index.*?)```", page, re.DOTALL)
+    db, steps = await Database.open(empty_dsn), migrations()
+    with monkeypatch.context() as before:
+        before.setattr("payk.store.migrations.migrations", lambda: [step for step in steps if step.number < 28])
+        await migrate(db)
+    async with db.connection(timeout=60) as connection:
+        lines = [row[0] for row in await connection.fetch(statement)]
+        for line in lines:
+            await connection.execute(line)
+    await migrate(db)
+    async with db.connection() as connection:
+        built = await connection.fetch(
+            "select tablename, count(*) as times from pg_indexes"
+            " where tablename like 'receipt\\_key\\_%' and indexdef like '%ltrim%submitted_at%' group by tablename"
+        )
+        children = await connection.fetchval(
+            "select count(*) from pg_inherits where inhparent = 'receipt_key_newest'::regclass"
+        )
+    assert {row["times"] for row in built} == {1} and children == len(lines) == len(built) > 1
     await db.close()
 
 

@@ -60,6 +60,8 @@ log = get_logger("store")
 
 _SETTLING: Final = FINAL - CORRECTABLE
 """What a receipt may say that settles its message for good."""
+_NEWEST: Final = 50
+"""Submits of one id that are looked at, of operators that give it again and again."""
 _STATES: Final = {state.value: state for state in MessageState}
 _MINUTE: Final = timedelta(minutes=1)
 _CLOCKS_APART: Final = timedelta(seconds=30)
@@ -499,31 +501,74 @@ async def _look_up(
     connection: Connection, reports: Sequence[ReceiptReport], forms: Mapping[int, Sequence[IdForm]]
 ) -> dict[int, _Match]:
     """The submits that these forms find, by receipt."""
+    places: dict[tuple[int, str], int] = {}  # of operator and id, for one id may be in many receipts
+    for index, of_index in forms.items():
+        for form in of_index:
+            places.setdefault((reports[index].operator_id, form.text), len(places))
+    if not places:
+        return {}
+    found: dict[int, list[asyncpg.Record]] = defaultdict(list)
+    wanted = columns((place, *of_id) for of_id, place in places.items())
+    for row in await connection.fetch(sql("receipts.find_keys"), *wanted, _NEWEST):
+        found[row["place"]].append(row)
+    matches: dict[int, _Match] = {}
+    deeper: dict[int, list[IdForm]] = {}
+    for index, of_index in forms.items():
+        report = reports[index]
+        for form in of_index:
+            rows = found.get(places[report.operator_id, form.text], ())
+            match = _fitting(report, form, rows)
+            if match is not None:
+                matches[index] = match
+                break
+            if len(rows) >= _NEWEST:
+                deeper.setdefault(index, []).append(form)
+    return matches | await _look_deeper(connection, reports, deeper) if deeper else matches
+
+
+async def _look_deeper(
+    connection: Connection, reports: Sequence[ReceiptReport], forms: Mapping[int, Sequence[IdForm]]
+) -> dict[int, _Match]:
+    """The submits among very many of one id, by the numbers that receipts name: of operators whose ids name nothing."""
+    tried = [(index, form) for index, of_index in forms.items() for form in of_index]
     wanted = [
-        (index, reports[index].operator_id, rank, form.text, form.written)
-        for index, of_index in forms.items()
-        for rank, form in enumerate(of_index)
+        (place, reports[index].operator_id, form.text, number)
+        for place, (index, form) in enumerate(tried)
+        for number in {number_of(reports[index].source), number_of(reports[index].destination)}
+        if number
     ]
     if not wanted:
         return {}
+    found: dict[int, list[asyncpg.Record]] = defaultdict(list)
+    for row in await connection.fetch(sql("receipts.find_keys_by_number"), *columns(wanted)):
+        found[row["place"]].append(row)
     matches: dict[int, _Match] = {}
-    of_submit: dict[int, tuple[int, str, int]] = {}
-    for row in await connection.fetch(sql("receipts.find_keys"), *columns(wanted)):
-        index, rank, message_id, part, attempt, smsc_id, phone, sender, age, sms_type, priority, parts, *seen = row
-        found = matches.get(index)
-        if found is not None:
-            if (message_id, smsc_id, attempt) == of_submit[index]:
-                matches[index] = replace(found, parts=tuple(sorted({*found.parts, part})))
+    for place, (index, form) in enumerate(tried):
+        match = _fitting(reports[index], form, found.get(place, ()))
+        if match is not None:
+            matches.setdefault(index, match)
+    return matches
+
+
+def _fitting(report: ReceiptReport, form: IdForm, rows: Sequence[asyncpg.Record]) -> _Match | None:
+    """The best of the submits of an id, newest first, whose destination fits: written exactly so, then the newest."""
+    match: _Match | None = None
+    submit: tuple[int, str, int] | None = None
+    parts: set[int] = set()
+    for row in rows if len(rows) < 2 else sorted(rows, key=lambda row: row["smsc_id"] != form.written):
+        _, message_id, part, attempt, smsc_id, phone, sender, age, sms_type, priority, of_parts, *seen = row
+        if match is not None:
+            if (message_id, smsc_id, attempt) == submit:
+                parts.add(part)
             continue
-        form, report = forms[index][rank], reports[index]
         fits = destination_fits(phone, sender, report.source, report.destination)
         if fits or (fits is None and not form.confirmed_by_destination):
-            matches[index] = _Match(
-                message_id, (part,), attempt=attempt, phone=phone, age=age, of=(sms_type, priority, parts),
+            match = _Match(
+                message_id, (part,), attempt=attempt, phone=phone, age=age, of=(sms_type, priority, of_parts),
                 shows=form.shows, seen=_Seen(*seen),
             )  # fmt: skip
-            of_submit[index] = (message_id, smsc_id, attempt)
-    return matches
+            submit, parts = (message_id, smsc_id, attempt), {part}
+    return match if match is None or len(parts) == 1 else replace(match, parts=tuple(sorted(parts)))
 
 
 def _expected_mode(report: ReceiptReport, learned: Mapping[int, IdMode]) -> IdMode:

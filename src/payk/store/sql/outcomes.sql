@@ -1,6 +1,6 @@
 -- name: insert_receipt_keys
 -- Remembers the ids that operators gave to parts; $4 to $8 describe kinds of them. Answers the transaction's mark, and
--- the parked receipts that these ids may belong to.
+-- the parked receipts that these ids may belong to, the newest of each.
 with stored as (
     insert into receipt_key (submitted_at, message_id, operator_id, link_id, part, attempt, smsc_id)
     select now() - ($4::integer[])[kind] * interval '1 ms', message_id, ($5::integer[])[kind], ($6::integer[])[kind],
@@ -8,11 +8,14 @@ with stored as (
     from unnest($1::bigint[], $2::text[], $3::integer[]) as g (message_id, smsc_id, kind)
 )
 select server_life() || '@' || pg_current_xact_id() as mark, array(
-    select distinct p.parked_id
-    from unnest($2::text[], $3::integer[]) as g (smsc_id, kind)
-    join parked_receipt p on p.operator_id = ($5::integer[])[g.kind]
-     and lower(ltrim(p.smsc_id, '0')) = lower(ltrim(g.smsc_id, '0'))
-    where exists (select from parked_receipt) and ltrim(g.smsc_id, '0') <> ''
+    select p.parked_id
+    from (select distinct ($5::integer[])[kind] as operator_id, lower(ltrim(smsc_id, '0')) as smsc_id
+          from unnest($2::text[], $3::integer[]) as u (smsc_id, kind)) g
+    cross join lateral (
+        select parked_id from parked_receipt
+        where operator_id = g.operator_id and lower(ltrim(smsc_id, '0')) = g.smsc_id order by parked_id desc limit 50
+    ) p
+    where exists (select from parked_receipt) and g.smsc_id <> ''
 ) as early;
 
 -- name: insert_unnamed_parts
@@ -52,10 +55,13 @@ with given as materialized (
     insert into awaiting (due, message_id) select receipt_due, message_id from moved
 )
 select server_life() || '@' || pg_current_xact_id() as mark, array(
-    select distinct p.parked_id
-    from given g join parked_receipt p on p.operator_id = ($6::integer[])[g.kind]
-     and lower(ltrim(p.smsc_id, '0')) = lower(ltrim(g.smsc_id, '0'))
-    where exists (select from parked_receipt) and ltrim(g.smsc_id, '0') <> ''
+    select p.parked_id
+    from (select distinct ($6::integer[])[kind] as operator_id, lower(ltrim(smsc_id, '0')) as smsc_id from given) g
+    cross join lateral (
+        select parked_id from parked_receipt
+        where operator_id = g.operator_id and lower(ltrim(smsc_id, '0')) = g.smsc_id order by parked_id desc limit 50
+    ) p
+    where exists (select from parked_receipt) and g.smsc_id <> ''
 ) as early,
 case when (select count(*) from gone) = cardinality($2::bigint[]) then '{}'
      else array(select message_id from given except select message_id from gone) end as taken_away;

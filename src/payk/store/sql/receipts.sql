@@ -7,9 +7,13 @@ with found as materialized (
     select g.ord, g.smsc_id, g.phone, g.kind, k.message_id, k.attempt
     from unnest($1::text[], $2::text[], $3::integer[]) with ordinality as g (smsc_id, phone, kind, ord)
     cross join lateral (
-        select r.message_id, r.attempt from receipt_key r
-        where r.operator_id = ($4::integer[])[g.kind] and lower(ltrim(r.smsc_id, '0')) = lower(ltrim(g.smsc_id, '0'))
-        order by r.smsc_id <> g.smsc_id, r.submitted_at desc limit 1
+        select n.message_id, n.attempt from (
+            select r.message_id, r.attempt, r.smsc_id, r.submitted_at from receipt_key r
+            where r.operator_id = ($4::integer[])[g.kind]
+              and lower(ltrim(r.smsc_id, '0')) = lower(ltrim(g.smsc_id, '0'))
+            order by r.submitted_at at time zone 'UTC' desc limit 50  -- there are operators that give one id to all
+        ) n
+        order by n.smsc_id <> g.smsc_id, n.submitted_at desc limit 1
     ) k
     order by k.message_id
 ), settled as (
@@ -43,16 +47,45 @@ select message_id, client_id, request_id, phone, parts,
 from message where message_id = any($1::bigint[]);
 
 -- name: find_keys
--- The submits that each receipt may be of, by any form of its id: best form first, then ids written exactly so, newest.
--- With the seconds since each, and the message as it is now.
-select g.ord, g.rank, k.message_id, k.part, k.attempt, k.smsc_id, m.phone, m.sender,
+-- The newest submits that ids may be of ($1 to $3: their places, operators, and the ids as they compare): $4 of each, and
+-- those of the same instant, as the parts of one submit are. With the seconds since each, and the message as it is now.
+select g.place, k.message_id, k.part, k.attempt, k.smsc_id, m.phone, m.sender,
        date_part('epoch', now() - k.submitted_at) as age, m.sms_type, m.priority, m.parts,
        m.state, m.part_states, m.receipt_due
-from unnest($1::integer[], $2::integer[], $3::smallint[], $4::text[], $5::text[])
-    as g (ord, operator_id, rank, smsc_id, written)
-join receipt_key k on k.operator_id = g.operator_id and lower(ltrim(k.smsc_id, '0')) = g.smsc_id
+from unnest($1::integer[], $2::integer[], $3::text[]) as g (place, operator_id, smsc_id)
+cross join lateral (
+    select r.message_id, r.part, r.attempt, r.smsc_id, r.submitted_at from receipt_key r
+    where r.operator_id = g.operator_id and lower(ltrim(r.smsc_id, '0')) = g.smsc_id
+    order by r.submitted_at at time zone 'UTC' desc fetch first ($4::integer) rows with ties
+) k
 join message m on m.message_id = k.message_id
-order by g.ord, g.rank, k.smsc_id <> g.written, k.submitted_at desc;
+order by g.place, k.submitted_at desc;
+
+-- name: find_keys_by_number
+-- The same by the numbers that receipts name ($4), for ids that more submits have than were looked at: the last submits
+-- of messages to these, by when they were. Of a number that got very many messages none: which ones were the newest, no
+-- index says. `is not distinct from` on purpose: looked up by message, each would cost a walk through all partitions.
+select g.place, m.message_id, k.part, k.attempt, k.smsc_id, m.phone, m.sender,
+       date_part('epoch', now() - k.submitted_at) as age, m.sms_type, m.priority, m.parts,
+       m.state, m.part_states, m.receipt_due
+from unnest($1::integer[], $2::integer[], $3::text[], $4::text[]) as g (place, operator_id, smsc_id, phone)
+cross join lateral (
+    select s.*, count(*) over () as messages from (
+        select message_id, phone, sender, submitted_at, sms_type, priority, parts, state, part_states, receipt_due
+        from message where phone = g.phone limit 200
+    ) s
+) m
+cross join lateral (
+    select r.part, r.attempt, r.smsc_id, r.submitted_at from receipt_key r
+    where r.operator_id = g.operator_id and lower(ltrim(r.smsc_id, '0')) = g.smsc_id
+      and r.submitted_at at time zone 'UTC' >= (m.submitted_at at time zone 'UTC') - interval '5 ms'
+      and r.submitted_at at time zone 'UTC' <= (m.submitted_at at time zone 'UTC') + interval '5 ms'
+      and r.submitted_at between m.submitted_at - interval '5 ms' and m.submitted_at + interval '5 ms'  -- its partition
+      and r.message_id is not distinct from m.message_id
+    limit 300
+) k
+where m.messages < 200
+order by g.place, k.submitted_at desc;
 
 -- name: others_on_their_way
 -- Of receipts with the message they were matched with: those to whose number another message is just being submitted.
