@@ -17,7 +17,7 @@ from payk.domain.operator import IdMode, Link
 from payk.domain.receipt import ReceiptReport, ReceiptWait, state_of
 from payk.links import Delivery
 from payk.logs import get_logger
-from payk.metrics.catalogue import BATCH_ITEMS, BATCH_SECONDS
+from payk.metrics.catalogue import BATCH_ITEMS, BATCH_SECONDS, RECEIPTS_PARKED
 from payk.outcome_log import OutcomeLog
 from payk.smpp import CommandStatus, Receipt, parse_receipt, parse_receipt_date
 from payk.store.database import Database
@@ -93,13 +93,17 @@ class ReceiptRecorder:
         self._some = asyncio.Event()
 
     def take(self, delivery: Delivery) -> None:
-        """A deliver_sm or data_sm from an operator; it is answered when it is stored."""
+        """A deliver_sm or data_sm from an operator; it is answered when it is stored. Never raises."""
         link = self._directory.link_of(delivery.link_id)
         if link is None:
             delivery.respond(CommandStatus.ESME_RX_T_APPN)
             return
-        receipt = parse_receipt(delivery.pdu, text_receipts=link.text_receipts)
-        content = _inbound(delivery, link.operator_id) if receipt is None else self._report(receipt, link)
+        try:
+            receipt = parse_receipt(delivery.pdu, text_receipts=link.text_receipts)
+            content = _inbound(delivery, link.operator_id) if receipt is None else self._report(receipt, link)
+        except Exception:  # a defect: raised on, it would end the session, and again when the PDU is sent again
+            log.exception("delivery cannot be read, and is kept as it came", link_id=link.link_id)
+            content = _inbound(delivery, link.operator_id)
         self._arrived.append(_Arrived(delivery, content))
         self._some.set()
 
@@ -244,6 +248,7 @@ class ReceiptRecorder:
         except Exception as of_parking:
             log.exception("delivery cannot be parked", link_id=link_id)
             return CommandStatus.ESME_RX_R_APPN if is_lasting(of_parking) else CommandStatus.ESME_RX_T_APPN
+        RECEIPTS_PARKED.add(self._directory.value.operator_name(content.operator_id))
         return CommandStatus.ESME_ROK
 
     async def _look_at(self, reports: Sequence[ReceiptReport], settled: Sequence[Settled]) -> None:
