@@ -133,10 +133,24 @@ def _taken(row: Inserted) -> bytes:
     return b'{"MessageId":"%d","MessageResult":"OK","MessageError":false}' % row.message_id
 
 
+class _Refused(msgspec.Struct, rename="pascal", gc=False):
+    """One of the Rejections. There may be 50,000 at a time: made as dicts they take three times as long."""
+
+    index: int
+    code: Code
+    detail: str
+
+
+def _refused(refusal: ItemRefusal) -> _Refused:
+    first, *others = refusal.rejections
+    detail = " ".join([first.detail, *(other.detail for other in others)]) if others else first.detail
+    return _Refused(refusal.index, first.code, detail)
+
+
 def _bulk_taken(result: BulkResult, *, with_ids: bool) -> bytes:
     """The answer of a bulk. Raises Problem (AllMessagesRejected) when nothing was taken because of refusals."""
     taken = [row for row in result.inserted if row is not None]
-    rejections = [_rejection(refusal) for refusal in result.refusals]
+    rejections = [_refused(refusal) for refusal in result.refusals]
     if rejections and not taken:
         members: dict[str, Any] = {"Added": 0, "Rejected": len(rejections), "Rejections": rejections}
         raise Problem(Code.ALL_MESSAGES_REJECTED, _why_none(rejections, len(result.inserted)), members=members)
@@ -151,12 +165,7 @@ def _bulk_taken(result: BulkResult, *, with_ids: bool) -> bytes:
     return _encode(answer)
 
 
-def _rejection(refusal: ItemRefusal) -> dict[str, Any]:
-    detail = " ".join(rejection.detail for rejection in refusal.rejections)
-    return {"Index": refusal.index, "Code": refusal.rejections[0].code, "Detail": detail}
-
-
-def _why_none(rejections: Sequence[Any], items: int) -> str:
+def _why_none(rejections: Sequence[_Refused], items: int) -> str:
     if len(rejections) < items:
         return f"{len(rejections)} of {items} messages break rules, and this client's bulks are all-or-nothing."
     return "Every message of this request breaks rules; Rejections names them."
