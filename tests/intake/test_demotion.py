@@ -12,6 +12,7 @@ import pytest
 from payk.domain.account import Client
 from payk.domain.limits import Limits
 from payk.domain.message import Lane, SmsType
+from payk.domain.queue_limit import QueueFull
 from payk.intake import BulkResult, Intake
 from payk.store.accept import Inserted
 from payk.store.database import Database
@@ -82,6 +83,28 @@ async def test_others_use_nothing_of_it_and_clients_without_a_rate_are_never_dem
     await sent(intake, 5, sms_type=3)
     assert await lanes(database, await sent(intake, 3)) == [Lane.OTP] * 3
     assert await lanes(database, await sent(intake, 20, client=DEMO)) == [Lane.OTP] * 20
+
+
+async def test_demoted_ones_leave_the_last_places_of_the_queue_to_codes(database: Database) -> None:
+    """95 of 100 places are for a client that marks a mailing Otp; the last ones are for the codes of others."""
+    async with intake_on(database, queue_max=100) as intake:
+        with pytest.raises(QueueFull) as full:
+            await sent(intake, 120)
+        assert full.value.sms_type is SmsType.COMMON
+        assert len(await waiting(database)) == 95
+        with pytest.raises(QueueFull):
+            await intake.accept_bulk(iter([request(), request()]), CLIENT, in_time())
+        with pytest.raises(QueueFull):
+            await sent(intake, 1, client=DEMO, sms_type=1)
+        await sent(intake, 5, client=DEMO)
+        with pytest.raises(QueueFull):
+            await sent(intake, 1, client=DEMO)
+    assert len(await waiting(database)) == 100
+
+
+async def waiting(db: Database) -> list[int]:
+    async with db.connection() as connection:
+        return [row[0] for row in await connection.fetch("select message_id from waiting")]
 
 
 async def test_two_processes_share_it(database: Database) -> None:

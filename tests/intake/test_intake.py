@@ -43,8 +43,10 @@ async def intake(database: Database) -> AsyncIterator[Intake]:
 
 
 @contextlib.asynccontextmanager
-async def intake_on(db: Database, keys: bytes = SECRET, zone: ZoneInfo = DUSHANBE) -> AsyncIterator[Intake]:
-    """An intake as one process has it."""
+async def intake_on(
+    db: Database, keys: bytes = SECRET, zone: ZoneInfo = DUSHANBE, queue_max: int = 1_000_000
+) -> AsyncIterator[Intake]:
+    """An intake as one process has it, that knows the depth of a queue of less than `queue_max` messages."""
     commits, rates = GroupCommit(db), SharedRates(db, Clock())
 
     async def engines() -> None:
@@ -53,7 +55,8 @@ async def intake_on(db: Database, keys: bytes = SECRET, zone: ZoneInfo = DUSHANB
             group.create_task(rates.run())
 
     running = asyncio.create_task(engines())
-    depth = QueueDepth(db, QueueLimit(1_000_000), Clock())
+    depth = QueueDepth(db, QueueLimit(queue_max), Clock())
+    await depth.count()
     yield Intake(db, CurrentDirectory(directory()), commits, depth, keys, Clock(), rates, zone)
     running.cancel()
     await asyncio.wait([running])

@@ -9,7 +9,7 @@ from payk.domain.message import SmsType
 __all__ = ["SHARES", "QueueFull", "QueueLimit"]
 
 SHARES: Mapping[SmsType, int] = {SmsType.BATCH: 80, SmsType.COMMON: 95, SmsType.OTP: 100}
-"""Percent of the limit up to which messages of a type are taken."""
+"""Percent of the limit up to which messages of a type are taken; demoted Otp counts as Common."""
 
 FILLING, AT_EASE = 80, 75
 """Percent of the limit from which the queue is said to be filling, and below which it no longer is. Not the same: a

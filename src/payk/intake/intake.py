@@ -94,7 +94,7 @@ class Intake:
             message = self._checking.one(request, client)
             if client.limits.otp_per_minute:
                 message = await self._demotion.one(message, client, self.store_timeout(deadline))
-            self._depth.admit(1, (message.sms_type,))
+            self._depth.admit(1, (message.admitted_as,))
         except (Refused, QueueFull):
             # What was taken under the key stays so, whatever the rules and the queue have become since.
             if (kept := await self._kept(once, deadline)) is not None:
@@ -138,7 +138,7 @@ class Intake:
             return await self._kept(once, deadline) or BulkResult([None] * len(messages), refusals)
         try:
             if good:
-                self._depth.admit(len(good), {message.sms_type for message in good})
+                self._depth.admit(len(good), {message.admitted_as for message in good})
         except QueueFull:
             if (kept := await self._kept(once, deadline)) is not None:
                 return kept

@@ -66,6 +66,11 @@ class NewMessage:
         return self.limits is not None and self.limits is not NO_LIMITS
 
     @property
+    def admitted_as(self) -> SmsType:
+        """What it counts as where a queue that fills keeps places for some types: demoted Otp goes as Common."""
+        return SmsType.COMMON if self.demoted else self.sms_type
+
+    @property
     def flow(self) -> Flow:
         """The flow it waits in."""
         return _flow(self.queue_id, self.client_id, self.sms_type, self.priority, self.label, self.demoted)

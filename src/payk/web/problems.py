@@ -10,6 +10,7 @@ import msgspec
 
 from payk.domain.errors import ERRORS, Code, ErrorKind, Rejection
 from payk.domain.management_errors import MANAGEMENT_ERRORS, ManagementCode
+from payk.domain.message import SmsType
 from payk.domain.queue_limit import QueueFull
 from payk.intake import Refused, Unconfirmed
 from payk.registry.errors import TooMuchAtOnce
@@ -81,7 +82,10 @@ def problem_of(error: Exception) -> Problem:
             return Problem(Code.SERVICE_UNAVAILABLE, detail, retry_after=RETRY_AFTER)
         case QueueFull():
             name = error.sms_type.name.capitalize()
-            detail = f"The queue is full for SmsType {name}. Nothing was taken: it is safe to repeat the request."
+            demoted = " Otp beyond the rate agreed for you goes as Common." if error.sms_type is SmsType.COMMON else ""
+            detail = (
+                f"The queue is full for SmsType {name}. Nothing was taken: it is safe to repeat the request.{demoted}"
+            )
             return Problem(Code.QUEUE_FULL, detail, retry_after=QUEUE_RETRY_AFTER)
         case TooMuchAtOnce():
             return Problem(Code.RATE_LIMIT_EXCEEDED, str(error), retry_after=RETRY_AFTER)
