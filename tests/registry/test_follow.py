@@ -17,19 +17,22 @@ import asyncpg
 import pytest
 from structlog.testing import capture_logs
 
+from payk.domain.access import Actor, PrincipalKind
 from payk.domain.account import Client
 from payk.domain.directory import CurrentDirectory, Directory
-from payk.domain.message import SmsType
+from payk.domain.message import Lane, SmsType, label_key
 from payk.domain.operator import Link, Operator
 from payk.metrics.catalogue import REGISTRY_NOT_UNDERSTOOD
 from payk.registry import follow
 from payk.registry.errors import DirectoryError
 from payk.registry.follow import Follower, load
+from payk.registry.own_traffic import pause_label, resume_label
 from payk.registry.taken import without
+from payk.registry.traffic import Chosen, hold, release
 from payk.store.database import Database
 from payk.store.errors import StoreUnavailable
 from payk.store.queries import sql
-from payk.store.registry import EVERY_NUMBER, read_taken
+from payk.store.registry import EVERY_NUMBER, read_held, read_taken
 
 from .conftest import Applies
 
@@ -386,7 +389,8 @@ async def test_what_cannot_be_read_in_time_is_loaded_with_the_whole(
     database: Database, dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody can read the changes for as long as it takes; the rest of the registry everybody can."""
-    monkeypatch.setattr(follow, "read_taken", partial(read_taken, timeout=0.05))
+    for name, reads in (("read_held", read_held), ("read_taken", read_taken)):
+        monkeypatch.setattr(follow, name, partial(reads, timeout=0.05))
     outside = await asyncpg.connect(dsn)
     with capture_logs() as lines:
         async with following(database) as changes, outside.transaction():
@@ -422,6 +426,79 @@ async def test_a_whole_that_cannot_be_read_is_told_of(database: Database, monkey
     await within_a_second(lambda: follower.warnings() == [])
     following.cancel()
     await asyncio.gather(following, return_exceptions=True)
+
+
+def is_loading() -> bool:
+    return any(task.get_name() == "registry-load" for task in asyncio.all_tasks())
+
+
+async def test_what_clients_pause_and_resume_loads_nothing_however_large_the_registry_is(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await large_registry(database)
+
+    async def fails(db: Database) -> Directory:
+        raise AssertionError("the whole is loaded")
+
+    async with following(database) as changes:
+        monkeypatch.setattr(follow, "load", fails)
+        before = changes.current.value
+        client = client_of(before, "client 1")
+        actor = Actor(PrincipalKind.CLIENT, client.name)
+
+        def is_paused() -> bool:
+            return changes.current.value.holds.stop(client.client_id, Lane.BATCH, label_key("spring"), ())
+
+        used = time.process_time()
+        for times in range(1, 6):
+            await pause_label(database, client, "spring", actor=actor, timeout=5)
+            await within_a_second(is_paused)
+            await resume_label(database, client, "spring", actor=actor, timeout=5)
+            await within_a_second(lambda: not is_paused())
+            assert changes.current.value.version == 2 * times
+        print(f"{(time.process_time() - used) * 100:.1f} ms of processor time for each pause or resume")
+        after = changes.current.value
+        assert after.keys is before.keys and after.clients is before.clients and after.routes is before.routes
+        assert not is_loading()
+
+
+async def test_a_hold_together_with_another_change_loads_the_whole(database: Database, applies: Applies) -> None:
+    """In any order, and whether one look finds both or each its own."""
+    await applies({"client": [{"name": "demo"}]})
+    for holds_first in (True, False):
+        for count in (1, 2):
+            known = await load(database)
+            current = CurrentDirectory(known)
+            follower = Follower(database, current)
+            name = f"client {holds_first} {count}"
+            steps = [lambda: hold(database, Chosen("demo", "spring"), author="ops")] * count
+            steps.insert(0 if not holds_first else count, partial(applies, {"client": [{"name": name}]}))
+            for step in steps:
+                await step()
+            running = asyncio.create_task(follower.run())
+            version = known.version + count + 1
+            await within_a_second(lambda: current.value.version == version)  # noqa: B023
+            assert client_of(current.value, name).enabled
+            whole = await load(database)
+            assert (current.value.holds, current.value.clients) == (whole.holds, whole.clients)
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_holds_are_alone_where_every_version_since_is_of_holds(database: Database, applies: Applies) -> None:
+    await applies({"client": [{"name": "demo"}]})  # version 1
+    placed = await hold(database, Chosen("demo", "spring"), author="ops")  # 2
+    await release(database, placed.hold_id, author="ops")  # 3
+    await applies({"client": [{"name": "demo", "max_parts": 3}]})  # 4
+    other = await hold(database, Chosen("demo", "autumn"), author="ops")  # 5
+    async with database.transaction() as connection:  # 6, of which nothing is kept
+        await connection.execute("update registry_version set version = version + 1")
+    assert await read_held(database, 0, 2) is None
+    assert await read_held(database, 1, 4) is None
+    assert await read_held(database, 4, 6) is None
+    assert await read_held(database, 6, 5) is None
+    for since, upto in ((1, 2), (1, 3), (2, 3), (4, 5)):
+        assert [one.hold_id for one in await read_held(database, since, upto) or ()] == [other.hold_id]
 
 
 async def test_what_is_resumed_with_other_settings_waits_for_the_whole(database: Database, applies: Applies) -> None:

@@ -36,6 +36,7 @@ from payk.store.registry import (
     StoredLink,
     StoredRoute,
     add_queues,
+    read_held,
     read_snapshot,
     read_taken,
     registry_version,
@@ -90,6 +91,8 @@ class Follower:
     What is taken away (keys, clients, senders, operators, links, routes), drained or held is in force first, however
     large the registry is and even where the rest of it cannot be understood. While the database is away the last known
     directory stays in force. `on_change` is called with each directory that was loaded, after it came into force.
+
+    Changes of holds alone load nothing: clients pause and resume their own traffic as often as they like.
     """
 
     def __init__(self, db: Database, current: CurrentDirectory) -> None:
@@ -169,18 +172,27 @@ class Follower:
         loaded = self._loaded
         if loaded is None and version == self._followed:
             return
-        base = loaded or self._base
+        base = await self._with_holds(loaded or self._base, version)
         directory = base if base.version >= version else without(base, await read_taken(self._db, base.version))
         block_list = self._current.value.block_list
         self._current.value = (
             directory if directory.block_list is block_list else replace(directory, block_list=block_list)
         )
         self._base, self._followed = base, version
+        if loaded is not None or base.version == version:
+            self._not_understood = self._not_loaded = None
         if loaded is not None:
-            self._loaded = self._not_understood = self._not_loaded = None
+            self._loaded = None
             log.info("registry_changed", version=loaded.version)
             for tell in self.on_change:
                 tell(self._current.value)
+
+    async def _with_holds(self, base: Directory, version: int) -> Directory:
+        """`base` at `version`, where nothing but holds was changed since; else as it is."""
+        if base.version >= version:
+            return base
+        held = await read_held(self._db, base.version, version)
+        return base if held is None else replace(base, version=version, holds=Holds(held))
 
 
 async def _in_turn(rows: Sequence[Row]) -> AsyncIterator[Row]:

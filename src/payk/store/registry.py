@@ -53,6 +53,7 @@ __all__ = [
     "announce",
     "changing",
     "note_key_use",
+    "read_held",
     "read_snapshot",
     "read_taken",
     "registry_version",
@@ -502,6 +503,17 @@ async def read_snapshot(db: Database, *, timeout: float = 30.0) -> Snapshot:
             await holds_in_force(connection),
             bool(await connection.fetchval(sql("blocked.are_any"))),
         )
+
+
+async def read_held(db: Database, since: int, upto: int, *, timeout: float = 2.0) -> list[Hold] | None:
+    """The holds that stand, where the changes after version `since` and up to `upto` were of holds alone; else None.
+
+    They are as they stand now: a change after `upto` may be in them.
+    """
+    async with db.connection(timeout) as connection:
+        if not await connection.fetchval(sql("registry.holds_alone"), since, upto):
+            return None
+        return await holds_in_force(connection)
 
 
 async def read_taken(db: Database, since: int, *, timeout: float = 2.0) -> Taken:

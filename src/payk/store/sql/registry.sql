@@ -362,6 +362,15 @@ select 'route', max(route_id), false, false, false, null, null, null, null, null
 from disabled_or_changed group by prefix, client_id, sender, sms_type
 having count(route_id) > 0 and count(*) > count(route_id);
 
+-- name: holds_alone
+-- Whether every change after version $1 and up to $2 placed or released holds and did nothing else. A version that no
+-- change is kept of may have done anything.
+select count(*) = $2::bigint - $1::bigint
+from registry_change
+where version > $1 and version <= $2
+  and difference -> 'changes' -> 0 ->> 'kind' in ('hold', 'cancel')
+  and not jsonb_path_exists(difference, '$.changes[*] ? (@.kind != "hold" && @.kind != "cancel")');
+
 -- name: announce
 -- Wakes every process that follows the registry.
 select pg_notify($1, $2);
