@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import Counter
 from datetime import UTC, datetime
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pyotp
@@ -251,6 +253,63 @@ async def test_many_failures_at_once_from_an_address_are_no_more_than_one_by_one
         *(scene.access.log_in(name, "wrong", None, "192.0.2.1") for name in names), return_exceptions=True
     )
     assert Counter(type(error) for error in tried) == {LoginRefused: 20, TooManyFailures: 40}
+
+
+async def refusals(scene: Scene) -> list[tuple[str, str, str, dict[str, Any]]]:
+    """Actor, user, address and detail of what was refused, in order."""
+    async with scene.db.connection() as connection:
+        rows = await connection.fetch(
+            "select actor_name, object_name, address, detail from audit_entry where act = 'session.refused'"
+            " order by sequence"
+        )
+    return [(row[0], row[1], row[2], json.loads(row[3])) for row in rows]
+
+
+async def test_every_refused_login_is_an_entry(scene: Scene) -> None:
+    await scene.users.create(ROOT, "boris", "operator", password=PASSWORD)
+    await refused(scene.access)
+    await refused(scene.access, PASSWORD)  # in the place of the name
+    await scene.users.change(ROOT, "boris", enabled=False)
+    await refused(scene.access, password=PASSWORD)
+    await scene.users.change(ROOT, "boris", enabled=True)
+    await scene.do("update login_network set locked_until = now() + interval '1 h'")
+    await refused(scene.access, password=PASSWORD)
+    assert await refusals(scene) == [
+        ("boris", "boris", "192.0.2.1", {"attempt": 1}),
+        ("", "", "192.0.2.1", {"unknown": True}),
+        ("boris", "boris", "192.0.2.1", {"disabled": True}),
+        ("boris", "boris", "192.0.2.1", {"locked": True}),
+    ]
+
+
+async def test_an_address_that_is_held_off_is_told_of_when_it_begins_and_every_ten_minutes(scene: Scene) -> None:
+    async def tried(count: int, address: str = "192.0.2.1") -> None:
+        for _ in range(count):
+            with pytest.raises((LoginRefused, TooManyFailures)):
+                await scene.access.log_in("nobody", "wrong", None, address)
+
+    await tried(20)
+    assert [row[3] for row in await refusals(scene)] == [{"unknown": True}] * 20
+    await tried(30)
+    assert (await refusals(scene))[20:] == [("", "", "192.0.2.1", {"held_off": True, "attempts": 1})]
+    for _ in range(10):
+        scene.clock.ahead += 61
+        await tried(21)
+    told = [row[3] for row in (await refusals(scene))[21:]]
+    assert [row for row in told if "held_off" in row] == [{"held_off": True, "attempts": 39}]
+    await tried(21, "192.0.2.2")
+    assert (await refusals(scene))[-1][2:] == ("192.0.2.2", {"held_off": True, "attempts": 1})
+
+
+async def test_nobody_fills_the_log_with_attempts_from_many_networks(scene: Scene) -> None:
+    for number in range(100):
+        await refused(scene.access, "nobody", address=f"203.0.113.{number}")
+    assert len(await refusals(scene)) == 60
+    scene.clock.ahead += 61
+    await refused(scene.access, "nobody")
+    assert (await refusals(scene))[60:] == [("", "", "192.0.2.1", {"unknown": True, "left_out": 40})]
+    await refused(scene.access, "nobody")
+    assert (await refusals(scene))[-1][3] == {"unknown": True}
 
 
 async def test_whoever_is_right_does_not_count_against_its_address(scene: Scene) -> None:

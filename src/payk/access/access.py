@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from typing import Final
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from typing import Any, Final
 
 from payk.access.errors import LoginRefused, NotThere, TooManyFailures, ValueInvalid
 from payk.access.one_time_code import step_of
 from payk.access.passwords import LONGEST, Passwords
 from payk.access.picture import TokenPicture
+from payk.access.refusals import EntryLimit, HeldOff
 from payk.access.sealer import Sealer
 from payk.access.tokens import PREFIX
 from payk.clock import Clock
@@ -62,6 +63,8 @@ class Access:
         self._passwords = passwords or Passwords()
         self._tokens = TokenPicture(db, self._clock)
         self._failures = FailureLimit()
+        self._held_off = HeldOff()
+        self._entries = EntryLimit()
 
     async def authenticate(self, token: str, address: str) -> Principal | None:
         """Whose bearer token this is; None where nobody's: unknown, expired, revoked, ended, of a disabled user.
@@ -91,7 +94,7 @@ class Access:
 
         Raises LoginRefused, TooManyFailures and StoreError.
         """
-        with self._counted(address):
+        async with self._counted(Actor(PrincipalKind.USER, "", 0, address, request_id)):
             return await self._log_in(name, password, code, address, request_id)
 
     async def confirm(
@@ -103,7 +106,7 @@ class Access:
         StoreError.
         """
         try:
-            with self._counted(address):
+            async with self._counted(principal.actor(address, request_id)):
                 await self._confirm(principal, password, code, address, request_id)
         except LoginRefused:
             right = "write the password that you log in with, and where you have them a new one-time code"
@@ -126,14 +129,18 @@ class Access:
                     return
             except LoginRefused:
                 pass
-        if user is not None:
-            await self._record_refusal(actor, user, attempt)
+        await self._record_refusal(actor, user, attempt)
         raise LoginRefused
 
-    @contextmanager
-    def _counted(self, address: str) -> Iterator[None]:
+    @asynccontextmanager
+    async def _counted(self, actor: Actor) -> AsyncIterator[None]:
         """Counts what is tried before it is looked at, so that many at once are not more; what was no failure not."""
-        self._check_address(address)
+        address = actor.address
+        try:
+            self._check_address(address)
+        except TooManyFailures:
+            await self._record_held_off(actor)
+            raise
         self._failures.note(address, self._clock.monotonic())
         failed = False
         try:
@@ -163,13 +170,29 @@ class Access:
             address=address,
             attempt=attempt.number if attempt else None,
         )
-        if user is not None:
-            await self._record_refusal(actor, user, attempt)
+        await self._record_refusal(actor, user, attempt)
         raise LoginRefused
 
-    async def _record_refusal(self, actor: Actor, user: LoggingIn, attempt: Attempt | None) -> None:
-        detail = {"attempt": attempt.number} if attempt is not None else {"locked": True}
-        await record(self._db, [AuditEntry(actor, "session.refused", "user", user.name, detail)])
+    async def _record_refusal(self, actor: Actor, user: LoggingIn | None, attempt: Attempt | None) -> None:
+        """What was looked at is bounded by locks, all else by EntryLimit. A name that nobody has is not kept: people
+        type their password in its place."""
+        if attempt is None:
+            why = "unknown" if user is None else "locked" if user.enabled else "disabled"
+            await self._record_unseen(actor, "" if user is None else user.name, {why: True})
+        elif user is not None:
+            detail = {"attempt": attempt.number}
+            await record(self._db, [AuditEntry(actor, "session.refused", "user", user.name, detail)])
+
+    async def _record_held_off(self, actor: Actor) -> None:
+        attempts = self._held_off.note(actor.address, self._clock.monotonic())
+        if attempts is not None:
+            await self._record_unseen(actor, actor.name, {"held_off": True, "attempts": attempts})
+
+    async def _record_unseen(self, actor: Actor, name: str, detail: Mapping[str, Any]) -> None:
+        left_out = self._entries.take(self._clock.monotonic())
+        if left_out is not None:
+            told = {**detail, "left_out": left_out} if left_out else detail
+            await record(self._db, [AuditEntry(actor, "session.refused", "user", name, told)])
 
     async def _attempt(self, user: LoggingIn | None, address: str) -> Attempt | None:
         """The attempt, counted; None where nothing is looked at: nobody, disabled, locked."""
