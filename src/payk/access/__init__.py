@@ -10,6 +10,7 @@ from payk.access.access import Access
 from payk.access.errors import (
     AccessError,
     AlreadyThere,
+    ChangedMeanwhile,
     LastAdmin,
     LoginRefused,
     NotThere,
@@ -19,12 +20,13 @@ from payk.access.errors import (
 from payk.access.passwords import Passwords
 from payk.access.sealer import Sealer
 from payk.access.tokens import Tokens
-from payk.access.users import Users
+from payk.access.users import Users, user_etag
 
 __all__ = [
     "Access",
     "AccessError",
     "AlreadyThere",
+    "ChangedMeanwhile",
     "LastAdmin",
     "LoginRefused",
     "NotThere",
@@ -34,4 +36,5 @@ __all__ = [
     "TooManyFailures",
     "Users",
     "ValueInvalid",
+    "user_etag",
 ]

@@ -4,6 +4,7 @@ AccessError
 +-- ValueInvalid      what was asked for cannot be: its field, the rule, what would be allowed
 +-- AlreadyThere      what should be new is there
 +-- NotThere          what should be changed is not there
++-- ChangedMeanwhile  what should be changed is not what the change was made for
 +-- LastAdmin         nobody would be left who may manage users; nothing forces that
 +-- LoginRefused      name, password or code is wrong, or the user may not log in: one answer for all of them
 +-- TooManyFailures   this address failed too often
@@ -14,6 +15,7 @@ from __future__ import annotations
 __all__ = [
     "AccessError",
     "AlreadyThere",
+    "ChangedMeanwhile",
     "LastAdmin",
     "LoginRefused",
     "NotThere",
@@ -40,6 +42,10 @@ class AlreadyThere(AccessError):
 
 class NotThere(AccessError):
     """What should be changed is not there."""
+
+
+class ChangedMeanwhile(AccessError):
+    """Somebody else changed it since it was read."""
 
 
 class LastAdmin(AccessError):

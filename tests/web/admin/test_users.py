@@ -85,6 +85,42 @@ async def test_a_disabled_user_is_out_at_once(managed: Managed) -> None:
     refusal(await managed("PATCH", "/users/day", {"client": "bank"}), "ValueInvalid")
 
 
+async def test_two_administrators_do_not_overwrite_each_other(managed: Managed) -> None:
+    await managed.done("POST", "/users", {"name": "boss", "role": "admin"})
+    made = await managed("POST", "/users", {"name": "night", "role": "operator", "password": PASSWORD})
+    shown = await managed("GET", "/users/NIGHT")
+    assert shown.headers["etag"] == made.headers["etag"]
+    seen = {"if-match": made.headers["etag"]}
+    first = await managed("PATCH", "/users/night", {"role": "admin"}, headers=seen)
+    assert first.status_code == 200 and first.headers["etag"] != made.headers["etag"]
+    second = await managed("PATCH", "/users/night", {"role": "client-viewer", "client": "own"}, headers=seen)
+    assert "read it again" in refusal(second, "PreconditionFailed")["Detail"].lower()
+    for method, path, body in (
+        ("PATCH", "/users/night", {"enabled": False}),
+        ("PUT", "/users/night/password", {"password": "another long password"}),
+        ("POST", "/users/night/totp", None),
+        ("DELETE", "/users/night/totp", None),
+    ):
+        refusal(await managed(method, path, body, headers=seen), "PreconditionFailed")
+    now = (await managed("GET", "/users/night")).headers["etag"]
+    assert now == first.headers["etag"]
+    await _log_in(managed, "night")  # neither changed, nor does it change the ETag
+    assert (await managed("PATCH", "/users/night", {"enabled": False}, headers={"if-match": now})).status_code == 200
+    assert (await managed("PATCH", "/users/night", {"enabled": True}, headers={"if-match": "*"})).status_code == 200
+    refusal(await managed("PATCH", "/users/night", {"enabled": True}, headers={"if-match": "7"}), "RequestInvalid")
+    refusal(await managed("PATCH", "/users/nobody", {"enabled": True}, headers=seen), "ResourceNotFound")
+
+
+async def test_an_etag_of_what_has_none_is_refused(managed: Managed) -> None:
+    tag = {"if-match": '"0123456789abcdef"'}
+    token = {"name": "till", "role": "operator"}
+    body = refusal(await managed("POST", "/tokens", token, headers=tag), "RequestInvalid")
+    assert list(body["Errors"]) == ["If-Match"]
+    assert (await managed("POST", "/tokens", token, headers={"if-match": "*"})).status_code == 201
+    refusal(await managed("DELETE", "/tokens/till", headers=tag), "RequestInvalid")
+    assert (await managed("GET", "/tokens", headers=tag)).status_code == 200
+
+
 async def test_everybody_changes_its_own_password_and_no_other(managed: Managed) -> None:
     for name in ("night", "day"):
         await managed.done("POST", "/users", {"name": name, "role": "operator", "password": PASSWORD})

@@ -24,6 +24,7 @@ from payk.web.admin.management import Caller, Management
 from payk.web.problems import Problem
 
 __all__ = [
+    "ETAG_HEADER",
     "After",
     "Fields",
     "Force",
@@ -55,6 +56,10 @@ IfMatch = Annotated[
 ]
 Fields = Annotated[dict[str, Any], Body()]
 
+ETAG_HEADER: Final[Mapping[str, Any]] = {
+    "ETag": {"description": "Changes whenever a setting does.", "schema": {"type": "string"}}
+}
+"""The description of the header of an answer that shows one."""
 _ETAG: Final = re.compile(r'"([0-9a-f]{16})"')
 
 
@@ -161,8 +166,7 @@ def numbered(what: str, below: int = 2**31) -> AfterValidator:
 def reads(heading: str, facts: Mapping[str, Any], status: int = 200, **more: Any) -> dict[int | str, dict[str, Any]]:
     """The description of an answer that shows one."""
     schema = read_schema(heading, {**facts, **more})
-    headers = {"ETag": {"description": "Changes whenever a setting does.", "schema": {"type": "string"}}}
-    return {status: {"description": "As it is now.", "headers": headers, **_json(schema)}}
+    return {status: {"description": "As it is now.", "headers": ETAG_HEADER, **_json(schema)}}
 
 
 def reads_page(heading: str, facts: Mapping[str, Any]) -> dict[int | str, dict[str, Any]]:

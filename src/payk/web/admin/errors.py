@@ -82,6 +82,8 @@ def management_problem(error: Exception) -> Problem:
             return Problem(ManagementCode.ALREADY_EXISTS, str(error))
         case access.NotThere():
             return Problem(ManagementCode.RESOURCE_NOT_FOUND, str(error))
+        case access.ChangedMeanwhile():
+            return Problem(ManagementCode.PRECONDITION_FAILED, str(error))
         case access.LastAdmin():
             return Problem(ManagementCode.CONFLICT, str(error))
         case access.LoginRefused():

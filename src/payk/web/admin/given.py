@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, field_validator
 from payk.domain.management_errors import ManagementCode
 from payk.web.problems import Problem
 
-__all__ = ["Given", "check_members", "check_texts", "takes_no_body"]
+__all__ = ["Given", "check_members", "check_texts", "expects_what_has_an_etag", "takes_no_body"]
 
 NO_NUL: Final = "it holds NUL, which is no character of a text; leave it out"
 
@@ -68,3 +68,13 @@ async def takes_no_body(request: Request) -> None:
     if route.body_field is None and (body := (await request.body()).strip()) and body != b"{}":
         detail = "This takes no body: what it knows besides the path stands in the query, as /docs says."
         raise Problem(ManagementCode.REQUEST_INVALID, detail)
+
+
+async def expects_what_has_an_etag(request: Request) -> None:
+    """Raise Problem (RequestInvalid) for an If-Match that nobody would look at: who sends one relies on it."""
+    if_match = request.headers.get("if-match")
+    if request.method in ("GET", "HEAD") or if_match is None or if_match.strip() == "*":
+        return
+    if not any(field.alias == "if-match" for field in request.scope["route"].dependant.header_params):
+        rule = "what this changes has no ETag; leave If-Match out"
+        raise Problem(ManagementCode.REQUEST_INVALID, f"If-Match: {rule}.", errors={"If-Match": [rule]})

@@ -29,7 +29,7 @@ from payk.web.admin import (
     users,
 )
 from payk.web.admin.errors import answer_errors
-from payk.web.admin.given import check_texts, takes_no_body
+from payk.web.admin.given import check_texts, expects_what_has_an_etag, takes_no_body
 from payk.web.admin.management import Management, known_principal
 from payk.web.limits import IF_SLOW
 
@@ -98,7 +98,7 @@ class ManagementApi:
             *(health, users, audit),
         )
         for page in pages:
-            checks = [Depends(check_texts), Depends(takes_no_body)]
+            checks = [Depends(check_texts), Depends(expects_what_has_an_etag), Depends(takes_no_body)]
             self.application.include_router(page.router, prefix=ROOT, dependencies=checks)
         self.application.add_middleware(_KnownFirst)
         answer_errors(self.application)

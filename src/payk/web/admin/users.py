@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 
+from payk.access import user_etag
 from payk.access.passwords import check_password
 from payk.domain.access import Permission
 from payk.domain.management_errors import ManagementCode
+from payk.registry.change import ANYTHING
 from payk.store.access import StoredSession, StoredToken, StoredUser
-from payk.web.admin.configured import numbered
+from payk.web.admin.configured import ETAG_HEADER, IfMatch, expected_etag, numbered
 from payk.web.admin.given import Given
 from payk.web.admin.management import Address, Caller, Known, Management, Name, Parts, RequestId
 from payk.web.admin.times import Moment, moment
@@ -174,6 +176,18 @@ class Sessions(BaseModel):
     items: list[SessionShown]
 
 
+def _expected(if_match: str | None) -> str | None:
+    """What a change expects the user to be. Raises Problem (RequestInvalid)."""
+    tag = expected_etag(if_match)
+    return None if tag == ANYTHING else tag
+
+
+def _tagged(row: StoredUser, response: Response) -> UserShown:
+    """A user as it is answered, with its ETag."""
+    response.headers["etag"] = f'"{user_etag(row)}"'
+    return _user(row)
+
+
 def _user(row: StoredUser) -> UserShown:
     times = {"created_at": moment(row.created_at), "last_login_at": moment(row.last_login_at)}
     return UserShown(**{**row._asdict(), **times})
@@ -222,70 +236,81 @@ async def list_users(caller: Known, parts: Parts) -> Users:
     return Users(items=[_user(row) for row in await parts.users.all()])
 
 
-@router.post("/users", status_code=201)
-async def create_user(caller: Known, parts: Parts, new: UserNew) -> UserMade:
+@router.post("/users", status_code=201, responses={201: {"headers": ETAG_HEADER}})
+async def create_user(caller: Known, parts: Parts, new: UserNew, response: Response) -> UserMade:
     """A new user."""
     caller.check(Permission.MANAGE_USERS)
     await _confirm(caller, parts, new)
     made = await parts.users.create(
         *(caller.actor, new.name, new.role), client=new.client, password=new.password, token=new.token
     )
-    return UserMade(**_user(made.user).model_dump(), token=made.token)
+    return UserMade(**_tagged(made.user, response).model_dump(), token=made.token)
 
 
-async def _shown(parts: Parts, name: str) -> UserShown:
+async def _shown(parts: Parts, name: str) -> StoredUser:
     found = next((row for row in await parts.users.all() if row.name.lower() == name.lower()), None)
     if found is None:
         raise Problem(ManagementCode.RESOURCE_NOT_FOUND, f'There is no user "{name}".')
-    return _user(found)
+    return found
 
 
-@router.get("/users/{name}")
-async def show_user(caller: Known, parts: Parts, name: Name) -> UserShown:
+@router.get("/users/{name}", responses={200: {"headers": ETAG_HEADER}})
+async def show_user(caller: Known, parts: Parts, name: Name, response: Response) -> UserShown:
     """One user."""
     caller.check(Permission.MANAGE_USERS)
-    return await _shown(parts, name)
+    return _tagged(await _shown(parts, name), response)
 
 
-@router.patch("/users/{name}")
-async def change_user(caller: Known, parts: Parts, name: Name, change: UserChange) -> UserShown:
+@router.patch("/users/{name}", responses={200: {"headers": ETAG_HEADER}})
+async def change_user(
+    caller: Known, parts: Parts, name: Name, change: UserChange, response: Response, if_match: IfMatch = None
+) -> UserShown:
     """Disable it, which ends its sessions at once, enable it, or give it another role."""
     caller.check(Permission.MANAGE_USERS)
+    expected = _expected(if_match)
     if change.role is not None or change.enabled:
         await _confirm(caller, parts, change)
     if change.role is None and change.client is not None:
         detail = "client: a user gets another client together with its role."
         raise Problem(ManagementCode.VALUE_INVALID, detail, errors={"client": ["only together with role"]})
-    return _user(
-        await parts.users.change(caller.actor, name, role=change.role, client=change.client, enabled=change.enabled)
+    changed = await parts.users.change(
+        caller.actor, name, role=change.role, client=change.client, enabled=change.enabled, expected=expected
     )
+    return _tagged(changed, response)
 
 
 @router.put("/users/{name}/password", status_code=204)
-async def set_password(caller: Known, parts: Parts, name: Name, new: NewPassword) -> None:
+async def set_password(caller: Known, parts: Parts, name: Name, new: NewPassword, if_match: IfMatch = None) -> None:
     """Give it another password; its sessions end. Everybody may give one to itself, with the present one."""
     if not _is_own(caller, name):
         caller.check(Permission.MANAGE_USERS)
     check_password(new.password, name)
+    expected = _expected(if_match)
     await _confirm(caller, parts, new)
-    await parts.users.set_password(caller.actor, name, new.password)
+    await parts.users.set_password(caller.actor, name, new.password, expected=expected)
 
 
 @router.post("/users/{name}/totp", status_code=201)
-async def set_totp(caller: Known, parts: Parts, name: Name, given: Confirmation | None = None) -> TotpShown:
+async def set_totp(
+    caller: Known, parts: Parts, name: Name, given: Confirmation | None = None, if_match: IfMatch = None
+) -> TotpShown:
     """Have it log in with one-time codes, of a new secret; its sessions end. Everybody may for itself."""
     if not _is_own(caller, name):
         caller.check(Permission.MANAGE_USERS)
+    expected = _expected(if_match)
     await _confirm(caller, parts, given)
-    return TotpShown(uri=await parts.users.set_totp(caller.actor, name))
+    return TotpShown(uri=await parts.users.set_totp(caller.actor, name, expected=expected))
 
 
 @router.delete("/users/{name}/totp", status_code=204)
-async def drop_totp(caller: Known, parts: Parts, name: Name, given: Confirmation | None = None) -> None:
+async def drop_totp(
+    caller: Known, parts: Parts, name: Name, given: Confirmation | None = None, if_match: IfMatch = None
+) -> None:
     """Have it log in without one-time codes."""
     caller.check(Permission.MANAGE_USERS)
+    expected = _expected(if_match)
     await _confirm(caller, parts, given)
-    await parts.users.drop_totp(caller.actor, name)
+    await parts.users.drop_totp(caller.actor, name, expected=expected)
 
 
 def _is_own(caller: Caller, name: str) -> bool:
