@@ -73,6 +73,13 @@ IN_QUEUE = "It waits in the queue of tcell, babilon, lane Common high: "
             replace(STORED, held_until=LATER, scheduled_at=LATER, hours_open=True),
             "It is held until 2026-11-20 11:30:00 UTC: the hours for its client's Batch open then.",
         ),
+        (
+            replace(STORED, held_until=LATER, scheduled_at=LATER, hours_before=True),
+            (
+                "It is held until 2026-11-20 11:30:00 UTC: when it was taken its client scheduled it for then, or the"
+                " hours for its client's Batch opened then; they are others now, which changes nothing for what waits."
+            ),
+        ),
         (replace(STORED, held_until=LATER), "It is held until 2026-11-20 11:30:00 UTC."),
         (
             replace(STORED, held_until=LATER, tries=1),

@@ -442,6 +442,27 @@ async def test_what_does_not_move_a_link_needs_no_password(applies: Applies) -> 
     ]
 
 
+async def test_a_change_of_hours_warns_where_batch_waits_for_those_before(
+    database: Database, secret_box: SecretBox
+) -> None:
+    async def warnings(**client: Any) -> tuple[str, ...]:
+        file = read({"client": [{"name": "shop", **client}]}, "registry.toml", {})
+        return (await apply(database, secret_box, file, author="test")).warnings
+
+    assert await warnings(batch_hours="08:00-21:00") == ()
+    assert await warnings(batch_hours="09:00-21:00") == (), "nothing waits"
+    async with database.connection() as connection:
+        await connection.execute(
+            "insert into staged (due, message_id, client_id, label_key, queue_id, lane, rank)"
+            " select now() + interval '1 hour', client_id, client_id, 0, 1, 4, 1 from client"
+        )
+    assert await warnings(max_parts=3) == ()
+    for hours in ("08:00-21:00", ""):
+        [warning] = await warnings(batch_hours=hours)
+        assert warning.startswith('"shop": Batch that waits already goes no sooner than by the hours before;')
+    assert await warnings(batch_hours="08:00-21:00") == (), "there were none to wait for"
+
+
 async def test_a_prepaid_client_that_keeps_nothing_for_codes_is_warned_of(
     database: Database, secret_box: SecretBox
 ) -> None:

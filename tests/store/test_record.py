@@ -113,6 +113,42 @@ async def test_batch_of_a_client_with_hours(scene: Scene) -> None:
     )
 
 
+async def test_batch_that_waits_for_hours_which_were_changed_is_not_said_to_be_scheduled_by_its_client(
+    scene: Scene,
+) -> None:
+    """The number is of Dushanbe, UTC+5. Which of both it was is not kept, so both are told, and neither is guessed."""
+    day = f"{datetime.now(UTC) + timedelta(days=2):%Y-%m-%d}"
+    opening, other = (datetime.fromisoformat(f"{day}T{at}Z") for at in ("04:00", "05:00"))
+    hours = '{"changes": [{"sign": "~", "kind": "client", "name": "%s", "fields": {"batch_hours": %s}}]}'
+
+    async def change(name: str, fields: str) -> None:
+        async with scene.db.connection() as connection:
+            await connection.execute(
+                "insert into registry_change (version, author, difference)"
+                " select coalesce(max(version), 0) + 1, 'ops', $1::text::jsonb from registry_change",
+                hours % (name, fields),
+            )
+
+    await change("demo", '["10:00-21:00", "09:00-21:00"]')
+    await scene.execute("update registry_change set changed_at = now() - interval '1 hour'")
+    [held] = await scene.accept(scheduled_at=opening, sms_type=SmsType.BATCH)
+    [scheduled] = await scene.accept(scheduled_at=other, sms_type=SmsType.BATCH)
+    [common] = await scene.accept(scheduled_at=opening, sms_type=SmsType.COMMON)
+    await change("another", '["09:00-21:00", null]')
+    assert (await whereabouts(scene, held))[1].startswith("It is scheduled"), "the hours of others are none of its"
+    await change("demo", '["09:00-21:00", null]')
+    cause, told = await whereabouts(scene, held)
+    assert cause is Cause.SCHEDULED
+    assert told == (
+        f"It may be sent from {day} 04:00:00 UTC on: when it was taken you scheduled it so, or the hours for your"
+        " Batch, which are others now, opened then."
+    )
+    assert "or the hours for its client's Batch opened then" in (await record(scene, held)).why
+    for message_id in (scheduled, common):  # hours that it never had to wait for are not told of
+        assert (await whereabouts(scene, message_id))[1].startswith("It is scheduled")
+        assert (await record(scene, message_id)).why.endswith("its client scheduled it for then.")
+
+
 async def whereabouts(scene: Scene, message_id: int) -> tuple[Cause, str]:
     """What its client is told."""
     found = (await record(scene, message_id)).timeline.whereabouts

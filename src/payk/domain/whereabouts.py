@@ -19,7 +19,7 @@ class Cause(StrEnum):
     """Why a message is where it is, for programs: a code keeps its meaning, and new ones may come."""
 
     SCHEDULED = "Scheduled"
-    """Its client wants it to be sent later."""
+    """Its client wants it to be sent later; or hours put it off that its client no longer has."""
     BATCH_HOURS = "BatchHours"
     """It is Batch, and the hours open later in which its client's may be sent."""
     RETRY = "Retry"
@@ -109,6 +109,9 @@ class Whereabouts:
     held_until: datetime | None = None
     hours_open: bool = False
     """At held_until the hours open in which its client's Batch may leave."""
+    hours_before: bool = False
+    """Not so, but by hours that its client had since it was taken: whether these put it off or its client chose the
+    same time is not kept."""
     pace: float | None = None
     """Messages of its client that leave a second at most; None = any number, or it is Otp."""
     set_aside_at: datetime | None = None
@@ -207,6 +210,11 @@ def why(message: Whereabouts) -> str:
 def _what_for(message: Whereabouts, cause: Cause) -> str:
     if cause is Cause.BATCH_HOURS:
         return ": the hours for its client's Batch open then"
+    if cause is Cause.SCHEDULED and message.hours_before:
+        return (
+            ": when it was taken its client scheduled it for then, or the hours for its client's Batch opened then;"
+            " they are others now, which changes nothing for what waits"
+        )
     if cause is Cause.SCHEDULED:
         return ": its client scheduled it for then"
     return f" for try {message.tries + 1}; the tries before failed for now" if message.tries else ""
@@ -248,6 +256,9 @@ def why_for_client(message: Whereabouts) -> str:
     """One sentence or two for its client: no names but that of the operator which had it, and nothing of others."""
     cause, due = cause_of(message), _told(until(message))
     match cause:
+        case Cause.SCHEDULED if message.hours_before:
+            before = "you scheduled it so, or the hours for your Batch, which are others now, opened then"
+            return f"It may be sent from {due} on: when it was taken {before}.{_besides_for_client(message)}"
         case Cause.SCHEDULED:
             return f"It is scheduled: it may be sent from {due} on.{_besides_for_client(message)}"
         case Cause.BATCH_HOURS:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 
 from payk.domain.access import Actor, PrincipalKind
 from payk.domain.audit import AuditEntry
@@ -22,6 +23,7 @@ from payk.registry.file import RegistryFile
 from payk.registry.resource import Identity, etag, route_settings
 from payk.registry.route_name import route_name
 from payk.registry.secrets import SecretBox
+from payk.registry.unwise import waiting_for_hours
 from payk.registry.value import shown
 from payk.store.database import Connection, Database
 from payk.store.registry import RegistryChange, RegistryRows, announce, changing
@@ -75,6 +77,9 @@ async def apply(
                 raise ForceRequired(cut_off)
             if comparison.rows.routes or any(row.options["operators"] for row in comparison.rows.senders):
                 await keep_queues(change)
+            if comparison.hours_changed:
+                waits = waiting_for_hours(await change.clients_with_batch_for_later(comparison.hours_changed))
+                difference = replace(difference, warnings=(*difference.warnings, *waits))
             if within is not None:
                 await within(change.connection, difference)
             version = await keep(change, difference, author, actor)

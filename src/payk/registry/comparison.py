@@ -42,6 +42,8 @@ class Comparison:
         self._secret_box = secret_box
         self._changes: list[Change] = []
         self._without_reserve: list[str] = []
+        self.hours_changed: list[str] = []
+        """Clients that had hours for Batch and get others, or none."""
         self._clients = {row.name: row for row in present.clients}
         self._senders: dict[str, dict[str, SenderRow]] = {}
         for row in present.senders:
@@ -77,6 +79,8 @@ class Comparison:
         if present is None or fields:
             self.rows.clients.append(ClientRow(entry.name, options))
             self._changes.append(Change("~" if present else "+", "client", entry.name, fields=fields))
+        if (fields.get("batch_hours") or (None,))[0]:
+            self.hours_changed.append(entry.name)
         if lacks_reserve(options):
             self._without_reserve.append(entry.name)
         if entry.senders is not None:

@@ -277,6 +277,11 @@ class RegistryChange:
         """Which of these have messages that wait, or are scheduled, while no operator of their queue carries."""
         return [row[0] for row in await self._connection.fetch(sql("registry.operators_with_queues"), operators)]
 
+    async def clients_with_batch_for_later(self, clients: Sequence[str]) -> list[str]:
+        """Which of these have Batch that waits for its time and was not tried yet."""
+        found = await self._connection.fetch(sql("registry.clients_with_batch_for_later"), clients)
+        return [row[0] for row in found]
+
     async def record(self, author: str, difference: Mapping[str, Any]) -> int:
         """Keep who changed what; returns the new version."""
         return int(

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
+from enum import Enum, StrEnum
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -86,6 +86,14 @@ class Timeline:
     parts: int
     events: tuple[TimelineEvent, ...]
     whereabouts: Whereabouts
+
+
+class _Opening(Enum):
+    """Whose opening it is at which a held message is due."""
+
+    NONE = "none"
+    NOW = "of the hours that its client has"
+    BEFORE = "of hours that it had since the message was taken"
 
 
 _BEYOND_RATE = "more Otp than the client may send a minute: sent as Common High"
@@ -166,7 +174,8 @@ async def _read(connection: Connection, message_id: int, message: asyncpg.Record
     events = in_order([*_way(message, tries), *(_event(EventKind.RECEIPT, row) for row in receipts)])
     operators = await connection.fetch(sql("timeline.find_queue_operators"), message["queue_id"])
     hold = await _hold(connection, message)
-    whereabouts = _whereabouts(message, operators, hold, zone, doubtful=_is_doubtful(tries))
+    hours = await _hours(connection, message, zone)
+    whereabouts = _whereabouts(message, operators, hold, hours, doubtful=_is_doubtful(tries))
     return Timeline(message_id, MessageState(message["state"]), message["parts"], events, whereabouts)
 
 
@@ -183,6 +192,18 @@ async def _hold(connection: Connection, message: asyncpg.Record) -> Hold | None:
     return None
 
 
+async def _hours(connection: Connection, message: asyncpg.Record, zone: ZoneInfo) -> _Opening:
+    """Whether what is held until then waits for hours that its client has, or had since it was taken."""
+    due = message["held_until"]
+    if due is None or not message["is_batch"] or message["tries"]:
+        return _Opening.NONE
+    local = recipient_zone(message["phone"], zone)
+    if message["batch_hours"] is not None and open_at(Hours.of(message["batch_hours"]), local, due):
+        return _Opening.NOW
+    before = await connection.fetch(sql("timeline.find_hours_before"), message["client"], message["accepted_at"])
+    return _Opening.BEFORE if any(open_at(Hours.of(row[0]), local, due) for row in before) else _Opening.NONE
+
+
 def _is_doubtful(tries: Iterable[TimelineEvent]) -> bool:
     """Whether the last try of some part was not answered, and nothing was heard of it since."""
     last: dict[int | None, TimelineEvent] = {}
@@ -195,11 +216,11 @@ def _whereabouts(
     message: asyncpg.Record,
     operators: Iterable[asyncpg.Record],
     hold: Hold | None,
-    zone: ZoneInfo,
+    opening: _Opening,
     *,
     doubtful: bool,
 ) -> Whereabouts:
-    lane, held_until, hours = message["lane"], message["held_until"], message["batch_hours"]
+    lane = message["lane"]
     is_aside = message["set_aside_at"] is not None and message["dealt_with_at"] is None
     return Whereabouts(
         at=message["at"],
@@ -221,10 +242,9 @@ def _whereabouts(
         doubtful=doubtful,
         claimed_by=message["claimed_by"],
         claimed_link=message["claimed_link"],
-        held_until=held_until,
-        hours_open=held_until is not None
-        and hours is not None
-        and open_at(Hours.of(hours), recipient_zone(message["phone"], zone), held_until),
+        held_until=message["held_until"],
+        hours_open=opening is _Opening.NOW,
+        hours_before=opening is _Opening.BEFORE,
         pace=message["pace"] or None if lane != Lane.OTP else None,
         set_aside_at=message["set_aside_at"] if is_aside else None,
     )

@@ -64,6 +64,18 @@ async def test_a_client_is_made_shown_changed_suspended_and_resumed(managed: Man
     assert (await managed.done("POST", "/clients/bank/resume"))["enabled"] is True
 
 
+async def test_the_answer_of_a_change_of_hours_warns_of_batch_that_waits(managed: Managed) -> None:
+    await managed.done("POST", "/clients", {"name": "bank", "batch_hours": "08:00-21:00", "prepaid": True})
+    async with managed.db.connection() as connection:
+        await connection.execute(
+            "insert into staged (due, message_id, client_id, label_key, queue_id, lane, rank)"
+            " select now() + interval '1 hour', 1, client_id, 0, 1, 4, 1 from client where name = 'bank'"
+        )
+    prepaid, waits = (await managed.done("PATCH", "/clients/bank", {"batch_hours": None}))["warnings"]
+    assert prepaid.startswith('"bank" is prepaid') and waits.startswith('"bank": Batch that waits')
+    assert (await managed.done("GET", "/clients/bank"))["warnings"] == [prepaid]
+
+
 async def test_a_body_is_json_whatever_its_content_type_says(managed: Managed) -> None:
     for kind, path in (("text/plain", "/clients"), ("application/x-www-form-urlencoded", "/tokens")):
         body = b'{"name": "bank", "role": "operator"}' if path == "/tokens" else b'{"name": "bank"}'

@@ -300,6 +300,13 @@ where o.name = any($1::text[]) and exists (
 )
 order by o.name;
 
+-- name: clients_with_batch_for_later
+-- Which of these clients have Batch that waits for its time and was not tried yet.
+select c.name from client c
+where c.name = any($1::text[]) and exists (
+    select from staged s where s.client_id = c.client_id and s.lane = 4 and s.attempt = 0 and s.uncertain_count = 0)
+order by c.name;
+
 -- name: record
 -- Moves the version on and keeps who changed what.
 with moved as (update registry_version set version = version + 1 returning version)

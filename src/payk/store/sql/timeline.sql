@@ -9,7 +9,7 @@ select now() as at, m.client_id, m.accepted_at, m.scheduled_at, m.expires_at, m.
        m.demoted, m.phone, m.label, m.queue_id, nullif(report_reason(m.state, m.reason), '') as reason,
        case when m.state = 0 and w.claimed_by is not null then 1 else m.state end as state,
        c.name as client, coalesce(c.enabled, true) as client_enabled,
-       case when m.sms_type = 3 then c.limits ->> 'batch_hours' end as batch_hours,
+       m.sms_type = 3 as is_batch, c.limits ->> 'batch_hours' as batch_hours,
        (c.limits ->> 'pace')::double precision as pace,
        o.name as operator, q.operators[1] as first_operator,
        w.message_id is not null as queued, w.claimed_by, l.name as claimed_link, s.due as held_until,
@@ -25,6 +25,17 @@ left join link l on l.link_id = w.link_id
 left join staged s on s.message_id = m.message_id
 left join set_aside a on a.message_id = m.message_id
 where ($1::integer is null or m.client_id = $1) and m.message_id = $2;
+
+-- name: find_hours_before
+-- The hours for Batch that client $1 got or lost since it was $2. Two seconds more: processes follow within one.
+select distinct hours
+from registry_change r
+cross join lateral jsonb_array_elements(r.difference -> 'changes') line
+cross join lateral jsonb_array_elements_text(line #> '{fields,batch_hours}') hours
+where r.changed_at >= $2::timestamptz - interval '2 seconds'
+  and r.difference @> jsonb_build_object(
+          'changes', jsonb_build_array(jsonb_build_object('kind', 'client', 'name', $1::text)))
+  and line ->> 'kind' = 'client' and line ->> 'name' = $1 and hours <> '';
 
 -- name: find_queue_operators
 -- The operators of a queue in order: whether each may be given something new, how many of its binds are up, and whether

@@ -56,7 +56,7 @@ _CLIENT: Final = {
     "warnings": {
         "type": "array",
         "items": {"type": "string"},
-        "description": "Sentences on what is set so, and had better not be.",
+        "description": "Sentences on what is set so, and had better not be, or what a change leaves as it was.",
     },
 }
 _KEY: Final = {
@@ -137,8 +137,8 @@ async def change_client(
     _check_fields(caller, fields)
     check_members(fields, "name")
     document = {"client": [{**writes(fields), "name": name}]}
-    await change(parts, caller, document, expected={("client", name): expected_etag(if_match)}, force=force)
-    return await changed(client_named(parts, caller, name, Permission.READ_REGISTRY))
+    done = await change(parts, caller, document, expected={("client", name): expected_etag(if_match)}, force=force)
+    return await changed(client_named(parts, caller, name, Permission.READ_REGISTRY), warnings=done.warnings)
 
 
 @router.post("/clients/{name}/suspend", responses=reads("client", _CLIENT))

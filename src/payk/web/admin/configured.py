@@ -135,10 +135,15 @@ def one(resource: Resource, status: int = 200, **more: Any) -> JSONResponse:
     return JSONResponse({**shown(resource), **more}, status, {"etag": f'"{resource.etag}"'})
 
 
-async def changed(reading: Awaitable[Resource], status: int = 200) -> JSONResponse:
-    """The answer that shows what was changed just now, as `reading` finds it. Raises as already_changed."""
+async def changed(reading: Awaitable[Resource], status: int = 200, warnings: Sequence[str] = ()) -> JSONResponse:
+    """The answer that shows what was changed just now, as `reading` finds it, with what its change warns of.
+
+    Raises as already_changed.
+    """
     with already_changed():
-        return one(await reading, status)
+        found = await reading
+    told = [*dict.fromkeys([*_warnings(found).get("warnings", ()), *warnings])]
+    return one(found, status, **({"warnings": told} if told else {}))
 
 
 def page(resources: Sequence[Resource], limit: int) -> JSONResponse:
