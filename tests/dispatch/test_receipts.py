@@ -274,6 +274,28 @@ async def test_a_date_at_an_end_of_the_calendar_costs_nothing(scene: Scene, date
     assert await scene.count("parked_receipt") == 2
 
 
+async def test_a_time_zone_that_is_not_known_here_costs_the_dates_alone(scene: Scene) -> None:
+    message_id = await handed_over(scene, "a1")
+    async with recording(scene.db, with_link(scene, receipt_timezone="Asia/Nowhere"), scene) as centre:
+        assert await centre.take(receipt("a1")) == [OK]
+    assert await scene.state(message_id) is MessageState.DELIVERED
+    assert await scene.value("select (done_date, operator_done_at) from receipt") == ("2502171020", None)
+
+
+async def test_what_a_defect_keeps_from_being_read_is_kept_as_it_came(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It ended the session, and came again with the next one."""
+
+    def broken(*_: Any, **__: Any) -> None:
+        raise Defect
+
+    monkeypatch.setattr("payk.dispatch.receipts.parse_receipt", broken)
+    async with recording(scene.db, scene.directory, scene) as centre:
+        assert await centre.give(receipt("a1"), b"octets") == OK
+    assert await scene.value("select array_agg(pdu) from inbound") == [b"octets"]
+
+
 class Defect(Exception):
     """Something that nobody thought of."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
 from itertools import zip_longest
 from zoneinfo import ZoneInfo
 
@@ -53,6 +54,20 @@ def _inbound(delivery: Delivery, operator_id: int) -> Inbound:
     pdu = delivery.pdu
     source, destination = _clean(pdu.source_addr), _clean(pdu.destination_addr)
     return Inbound(operator_id, delivery.link_id, source, destination, delivery.octets)
+
+
+def _dates(receipt: Receipt, link: Link, now: datetime) -> tuple[datetime | None, datetime | None]:
+    """When it was submitted and done by the operator's clock. Whatever is wrong with them, a receipt can do without."""
+    submitted, done = receipt.submit_date, receipt.done_date
+    try:
+        zone = ZoneInfo(link.receipt_timezone)
+        return (
+            None if submitted is None else parse_receipt_date(submitted, zone, now),
+            None if done is None else parse_receipt_date(done, zone, now),
+        )
+    except Exception as error:  # noqa: BLE001 (such as a machine that does not know the zone)
+        log.warning("dates of a receipt cannot be read", link_id=link.link_id, error=str(error))
+        return None, None
 
 
 def _is_message(report: ReceiptReport, settled: Settled) -> bool:
@@ -114,8 +129,7 @@ class ReceiptRecorder:
 
     def _report(self, receipt: Receipt, link: Link) -> ReceiptReport:
         reference = receipt.user_message_reference
-        now, zone = self._clock.now(), ZoneInfo(link.receipt_timezone)
-        submitted, done = receipt.submit_date, receipt.done_date
+        submitted_at, done_at = _dates(receipt, link, self._clock.now())
         return ReceiptReport(  # in the order of its fields, which is a third of the price of their names
             link.operator_id,
             link.link_id,
@@ -124,14 +138,14 @@ class ReceiptRecorder:
             receipt.state,
             receipt.err,
             receipt.network_error_code,
-            done,
+            receipt.done_date,
             reference if reference is not None and reference <= WIDEST_REFERENCE else None,
             _clean(receipt.source_addr),
             _clean(receipt.destination_addr),
             link.id_mode,
             receipt.by_text_alone,
-            None if submitted is None else parse_receipt_date(submitted, zone, now),
-            None if done is None else parse_receipt_date(done, zone, now),
+            submitted_at,
+            done_at,
         )
 
     async def run(self) -> None:
