@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from itertools import islice
 from typing import Any
 
@@ -64,6 +65,13 @@ def test_the_last_error_is_told() -> None:
     assert [type(step) for step in steps] == [Call, Pause, Call]
     assert isinstance(error, ConnectionFailed)
     assert str(error) == "no answer from the SMS centre at http://127.0.0.1:8080: reset"
+
+
+def test_a_header_that_cannot_be_sent_is_not_quoted() -> None:
+    wrong = httpx.LocalProtocolError("Illegal header value b'secret\\r'", request=REQUEST)
+    error = walk(*[wrong] * 5)[-1]
+    assert isinstance(error, ConnectionFailed)
+    assert "secret" not in "".join(traceback.format_exception(error))
 
 
 def test_status_is_asked_often_first_and_then_every_two_seconds() -> None:

@@ -217,6 +217,8 @@ def _attempts(call: Call, retries: int) -> Generator[Any, Any, httpx.Response]:
             continue
         if isinstance(answer, httpx.RequestError):
             address = answer.request.url.copy_with(raw_path=b"")
+            if isinstance(answer, httpx.LocalProtocolError):  # it quotes the header that cannot be sent: maybe the key
+                raise ConnectionFailed(f"nothing can be sent to the SMS centre at {address}: a header is wrong")
             reason = str(answer) or type(answer).__name__
             raise ConnectionFailed(f"no answer from the SMS centre at {address}: {reason}") from answer
         return answer
