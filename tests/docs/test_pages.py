@@ -95,6 +95,14 @@ def test_commands_have_the_options_that_are_shown(page: Path) -> None:
 
 
 @every_page
+def test_a_page_with_commands_says_how_to_have_them(page: Path) -> None:
+    shown = [line for block in blocks(page, "sh") for line in block.splitlines()]
+    if any(line.startswith("payk ") for line in shown):
+        ways = ('export PATH="$PWD/.venv/bin:$PATH"', "](operations.md#installing)")
+        assert any(way in page.read_text("utf-8") for way in ways)
+
+
+@every_page
 def test_targets_of_make_exist(page: Path) -> None:
     makefile = (ROOT / "Makefile").read_text("utf-8")
     targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))

@@ -152,7 +152,7 @@ class Payk:
             check=False,
         )
 
-    async def outputs(self, commands: Sequence[str], places: Mapping[str, str]) -> list[str]:
+    async def outputs(self, commands: Sequence[str], places: Mapping[str, str], **environment: str) -> list[str]:
         """What each of the commands of a page printed, in one shell, with what it shows replaced by what is here.
 
         All must succeed.
@@ -160,7 +160,7 @@ class Payk:
         script = "set -e\n" + "".join(f"{command}\necho; echo '{_END}'\n" for command in commands)
         for shown, here in places.items():
             script = script.replace(shown, here)
-        ended = await self.in_a_shell(script)
+        ended = await self.in_a_shell(script, **environment)
         assert ended.returncode == 0, (ended.stdout[-2_000:], ended.stderr)
         return ended.stdout.split(f"\n{_END}\n")
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 from tests.end_to_end.payk import Centre, Payk, of_operator, registry
@@ -35,9 +37,11 @@ async def test_every_command_of_the_walk(payk: Payk) -> None:
         "127.0.0.1:9080": f"127.0.0.1:{centre.admin.base_url.port}",
         **ports,
         ".payk/": f"{payk.home}/",
+        "$PWD/.venv": str(Path(sys.executable).parents[1]),
     }
+    bare = {"PATH": os.pathsep.join(folder for folder in os.get_exec_path() if not (Path(folder) / "payk").exists())}
     try:
-        printed = dict(zip(commands, await payk.outputs(commands, places), strict=False))
+        printed = dict(zip(commands, await payk.outputs(commands, places, **bare), strict=False))
         _is_as_the_page_says(printed)
         assert await centre.http.get("/api/v1/sms/1")  # the centre still answers
         await _each_way_leads_to_its_operator(payk, centre)
