@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import resource
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -15,7 +16,9 @@ import httpx
 import pytest
 
 from payk.cli import main
-from payk.cli.managing import read_settings, written_to
+from payk.cli.managing import TEXT_SETTINGS, read_settings, reason_of, written_to
+from payk.registry.options import TABLES
+from payk.registry.value import schema_of
 
 
 @contextlib.asynccontextmanager
@@ -186,6 +189,56 @@ async def test_what_steers_a_terminal_is_not_printed(
             assert not {"\x1b", "\x9b", "\x07"} & {*told.out, *told.err}, command
 
 
+TOKEN = "payk_0123456789abcdef"
+
+
+async def test_a_line_end_of_windows_belongs_to_no_token(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with answering(b'{"items": [], "next": null}') as url:
+        monkeypatch.setenv("PAYK_ADMIN_URL", f"{url}\r")
+        monkeypatch.setenv("PAYK_ADMIN_TOKEN", f"{TOKEN}\r")
+        assert await asyncio.to_thread(main, ["client", "list", "--json"]) == 0
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("wrong", ["\r", "\0", "\x7f", " ", "\u043a", "\udcff"])
+def test_a_token_that_cannot_be_one_is_not_printed(
+    wrong: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("os.environ", {**os.environ, "PAYK_ADMIN_TOKEN": f"{TOKEN}{wrong}x"})
+    for command in ("client list", "top --once", "audit export", "apply /dev/null", "trace --link x -o /dev/null"):
+        assert main([*command.split(), "--admin-url", "http://127.0.0.1:9"]) == 2
+        told = capsys.readouterr()
+        assert told.err == "payk: PAYK_ADMIN_TOKEN is no token: a token consists of visible ASCII characters\n"
+        assert TOKEN not in told.out
+
+
+def test_what_the_http_library_says_of_a_header_is_not_printed() -> None:
+    for error in (httpx.LocalProtocolError(f"Illegal header value b'Bearer {TOKEN}'"), UnicodeError(TOKEN)):
+        assert TOKEN not in reason_of(error)
+    assert reason_of(httpx.ReadError("reset")) == "reset"
+    assert reason_of(httpx.ReadError("")) == "ReadError"
+
+
+@pytest.mark.parametrize("tag", ["a\r", "\u043a"])
+def test_an_etag_that_cannot_be_one_is_one_line(tag: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["client", "set", "bank", "max_parts=5", "--if-match", tag]) == 2
+    assert capsys.readouterr().err == "payk: --if-match should be an ETag, as `show` prints it\n"
+
+
+async def test_taking_back_tells_what_had_better_not_be_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    done = {"difference": ["~ client bank: otp_reserve 5 -> 0"], "left": ["x"], "warnings": ["bank is prepaid"]}
+    async with answering(json.dumps(done).encode()) as url:
+        monkeypatch.setenv("PAYK_ADMIN_URL", url)
+        monkeypatch.setenv("PAYK_ADMIN_TOKEN", "x")
+        assert await asyncio.to_thread(main, ["change", "revert", "1"]) == 0
+    told = "payk: cannot be taken back: x\npayk: warning: bank is prepaid\n"
+    assert capsys.readouterr() == ("~ client bank: otp_reserve 5 -> 0\n", told)
+
+
 def test_an_argument_that_is_not_utf_8_is_one_line() -> None:
     ended = subprocess.run(
         [os.fsencode(sys.executable), b"-m", b"payk", b"client", b"show", b"caf\xe9"],
@@ -217,6 +270,28 @@ def test_what_is_no_number_is_one_line(
     assert not (tmp_path / "none").exists()
 
 
+def test_text_is_sent_as_it_is_typed() -> None:
+    typed = ["default_country=992", "label=1e3", "reason=true", "system_id=0x10", "prefix=992", "host=2001:db8::1"]
+    assert read_settings(typed) == dict(pair.split("=") for pair in typed)
+    assert read_settings(["expires_at=2027-01-01T00:00:00Z"]) == {"expires_at": "2027-01-01T00:00:00Z"}
+    assert read_settings(['label="2024"', "system_id='12'", 'sender=""']) == {
+        "label": "2024",
+        "system_id": "12",
+        "sender": "",
+    }
+    others = {"max_parts": 5, "enabled": False, "default_sms_type": 2, "otp_reserve": 1.5, "rate": 5}
+    assert read_settings([f"{name}={json.dumps(value)}" for name, value in others.items()]) == others
+
+
+def test_which_settings_are_text_is_as_the_registry_has_it() -> None:
+    types: dict[str, set[str]] = {}
+    for keys in TABLES.values():
+        for name, key in keys.items():
+            of_key = schema_of(key.read)["type"]
+            types.setdefault(name, set()).update({of_key} if isinstance(of_key, str) else of_key)
+    assert {name for name, of_key in types.items() if of_key in ({"string"}, {"string", "null"})} == TEXT_SETTINGS
+
+
 def test_numbers_that_json_has_not_are_left_to_the_server_as_words() -> None:
     assert read_settings(["rate=nan", "rates=[1.5, inf]", "other=1.5"]) == {
         "rate": "nan",
@@ -235,6 +310,49 @@ def test_a_file_that_is_there_is_ours_alone_before_anything_is_in_it(tmp_path: P
     assert file.read_text() == "short"
     with written_to(Path("/dev/null")) as write:
         write("x")
+
+
+LINES = "".join(f'{{"sequence": {number}, "act": "client.set"}}\n' for number in range(1_000))
+ITEMS = {"items": [{"name": f"client {number}"} for number in range(1_000)], "next": None}
+BEGUN = {"trace_id": 1, "held_by": 1, "goes_on": True, "lost": 0, "full": False, "items": [], "next": 0}
+NO_ROOM = "No space left on device"
+FULL = f"payk: the output cannot be written: {NO_ROOM}\n"
+
+
+@pytest.mark.parametrize(
+    ("command", "answer", "told"),
+    [
+        ("--version", (b"", "text/plain"), FULL),
+        ("client list", (json.dumps(ITEMS).encode(), _JSON), FULL),
+        ("client list --json", (json.dumps(ITEMS).encode(), _JSON), FULL),
+        ("audit export", (LINES.encode(), "application/x-ndjson"), FULL),
+        ("export", (b"[[client]]", "application/toml"), FULL),
+        ("export -o /dev/full", (b"[[client]]", "application/toml"), f"payk: /dev/full: {NO_ROOM}\n"),
+        ("trace --link x -o /dev/full", (json.dumps(BEGUN).encode(), _JSON, "201 x"), f"payk: /dev/full: {NO_ROOM}\n"),
+        (
+            "forget 992900000001 --export known",
+            (LINES.encode(), "application/x-ndjson"),
+            "payk: known: File too large\n",
+        ),
+    ],
+)
+async def test_an_output_that_has_no_room_is_one_line(
+    command: str, answer: tuple[bytes, str], told: str, tmp_path: Path
+) -> None:
+    async with answering(*answer) as url:
+        full = os.open("/dev/full", os.O_WRONLY)
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "payk", *command.split()),
+            env={**os.environ, "PAYK_ADMIN_URL": url, "PAYK_ADMIN_TOKEN": "x"},
+            cwd=tmp_path,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100)),
+        )
+        os.close(full)
+        _, complaint = await process.communicate()
+    assert (complaint.decode(), process.returncode) == (told, 2)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_moment_that_a_log_is_exported_from_is_looked_up_once(

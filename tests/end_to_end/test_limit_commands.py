@@ -24,6 +24,10 @@ async def test_balances_blocks_and_usage_from_the_command_line(payk_on_server: P
     ]
     table = await payk.done("balance", "show", "bank")
     assert table.startswith("bank has 250\n") and "invoice-17" in table
+    newest = (await payk.done("balance", "show", "bank", "--newest", "1")).splitlines()
+    assert "entered twice" in newest[2] and newest[-1].startswith("older entries: --before ")
+    older = await payk.done("balance", "show", "bank", "--before", newest[-1].rpartition(" ")[2])
+    assert "invoice-17" in older and "entered twice" not in older
     usage = [json.loads(line) for line in (await payk.done("usage", "bank", "--json")).splitlines()]
     assert [(row["period"], row["otp"], row["parts"]) for row in usage] == [
         ("day", False, 0),
@@ -41,6 +45,9 @@ async def test_balances_blocks_and_usage_from_the_command_line(payk_on_server: P
         ("992900000002", None, "everything", "complaint"),
         ("992900000001", "bank", "batch", ""),
     ]
+    for_all = await payk.done("block", "list", "--of-all", "--json")
+    assert [json.loads(line)["client"] for line in for_all.splitlines()] == [None, None]
+    assert "give one of both" in (await payk.run("block", "list", "--of-all", "--client", "bank")).stderr
     shown = await payk.done("block", "list", "--client", "bank")
     assert "992900000001" not in shown and "batch" in shown, "people see numbers masked"
     assert await payk.done("block", "remove", "992900000001", "--client", "bank") == "1 numbers are blocked no more\n"
@@ -50,6 +57,13 @@ async def test_balances_blocks_and_usage_from_the_command_line(payk_on_server: P
 
     found = await payk.done("audit", "list", "--number", "+992 900000001", "--json")
     assert [json.loads(line)["act"] for line in found.splitlines()] == ["block.remove", "block.add", "block.add"]
+
+    found = await payk.done("audit", "list", "--act", "balance.change", "--json")
+    assert {json.loads(line)["object_name"] for line in found.splitlines()} == {"bank"}
+    by = json.loads(found.splitlines()[0])["actor_name"]
+    about = ("--object-kind", "client", "--object-name", "bank")
+    assert len((await payk.done("audit", "list", *about, "--actor", by, "--json")).splitlines()) >= 2
+    assert await payk.done("audit", "list", *about, "--actor", "nobody", "--json") == ""
 
     connection = await asyncpg.connect(dsn)
     acts = await connection.fetch(

@@ -229,12 +229,31 @@ def list_entries(
             metavar="NUMBER", envvar="PAYK_AUDIT_NUMBER", help="Only those by which this number was blocked or freed."
         ),
     ] = None,
+    object_kind: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KIND", envvar="PAYK_AUDIT_OBJECT_KIND", help="Only those about such a thing: client, route, user."
+        ),
+    ] = None,
+    object_name: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", envvar="PAYK_AUDIT_OBJECT_NAME", help="Only those about what is called so."),
+    ] = None,
+    actor: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", envvar="PAYK_AUDIT_ACTOR", help="Only what this user, token or client did."),
+    ] = None,
+    act: Annotated[
+        str | None,
+        typer.Option(metavar="ACT", envvar="PAYK_AUDIT_ACT", help="Only such acts: registry.change, text.read."),
+    ] = None,
     as_json: AsJson = False,
     url: AdminUrl = None,
     home: Home = None,
 ) -> None:
     """Show the newest entries of the audit log, the newest first."""
-    rows = all_pages("audit list", url, home, "/audit", {"number": number}, most=newest)
+    asked = {"object_kind": object_kind, "object_name": object_name, "actor": actor, "act": act, "number": number}
+    rows = all_pages("audit list", url, home, "/audit", asked, most=newest)
     if number is not None and not all(str(row.get("act")).startswith("block.") for row in rows):
         fail("the server gave entries that are not of this number: it is of an older version")
     show(rows, _ENTRY, as_json)

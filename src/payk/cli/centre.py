@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
@@ -20,6 +19,8 @@ from payk.cli.managing import (
     exchanged,
     lines_of,
     on_the_database,
+    print_warnings,
+    told_by_name,
 )
 from payk.printable import printable
 
@@ -165,8 +166,7 @@ def apply(
         done = ask("apply", url, home, "POST", "/apply", params=params, content=text.encode(), kind="application/toml")
         for line in lines_of(done["difference"]):
             print(line)
-        for line in lines_of(done.get("warnings", [])):
-            print(f"payk: warning: {line}", file=sys.stderr)
+        print_warnings(done)
         return
     with server_parts("apply"):
         settings = load_settings({"home": home})
@@ -249,7 +249,7 @@ def _export(number: str, file: Path, url: str | None, home: str | None) -> None:
         return None
 
     try:
-        with os.fdopen(descriptor, "wb") as opened:
+        with told_by_name(file), os.fdopen(descriptor, "wb") as opened:
             exchanged("forget", url, home, exchange, patience=LOOKING)
     except BaseException:
         file.unlink(missing_ok=True)

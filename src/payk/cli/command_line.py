@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import sys
 from collections.abc import Iterator, Mapping
@@ -13,9 +14,11 @@ import typer
 if TYPE_CHECKING:
     from payk.settings import Settings
 
-__all__ = ["PROGRAM", "AsJson", "Home", "fail", "finite", "load_settings", "server_parts"]
+__all__ = ["NOT_WRITTEN", "PROGRAM", "AsJson", "Home", "fail", "finite", "load_settings", "server_parts"]
 
 PROGRAM = "payk"
+NOT_WRITTEN = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
+"""By what an error says that the place of an output takes no more. Of what is printed it may come at the very end."""
 
 
 def finite(value: float | None) -> float | None:

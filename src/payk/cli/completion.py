@@ -82,7 +82,7 @@ def _of_server(url: str) -> Ask:
             return None
 
     opener = build_opener(Here)
-    headers = {"authorization": f"Bearer {os.environ.get('PAYK_ADMIN_TOKEN', '')}"}
+    headers = {"authorization": f"Bearer {os.environ.get('PAYK_ADMIN_TOKEN', '').strip()}"}
 
     def ask(kind: str, member: str, begins: str, client: str | None) -> list[str]:
         if kind == "labels":  # no list of theirs is cheap

@@ -10,6 +10,7 @@ import io
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Annotated, Final
@@ -17,7 +18,7 @@ from typing import Annotated, Final
 import typer
 
 from payk import __version__
-from payk.cli.command_line import PROGRAM
+from payk.cli.command_line import NOT_WRITTEN, PROGRAM
 
 __all__ = ["PARTS", "Part", "command_line", "main"]
 
@@ -121,12 +122,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = _complain(error)
     except typer.Abort:
         code = 130
+    except OSError as error:
+        code = _not_written(error)
     try:
         sys.stdout.flush()
     except BrokenPipeError:  # the reader has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _write_no_more()
         code = code or 1
+    except OSError as error:
+        code = _not_written(error)
     return code if isinstance(code, int) else 0
+
+
+def _not_written(error: OSError) -> int:
+    """One line where the output had no room, and nothing more to it. Raises what is no such error."""
+    if error.errno not in NOT_WRITTEN:
+        raise error
+    if error.filename is None:
+        _write_no_more()
+    with suppress(OSError):  # both may go to the same place
+        what = "the output" if error.filename is None else error.filename
+        print(f"{PROGRAM}: {what} cannot be written: {error.strerror}", file=sys.stderr)
+    return 2
+
+
+def _write_no_more() -> None:
+    """What is still to be written leads nowhere: it would fail again at the end of the process."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
 
 
 def _mend_standard_streams() -> None:

@@ -51,14 +51,31 @@ Reason = Annotated[str, typer.Option("--reason", envvar="PAYK_BLOCK_REASON", met
 
 
 @balance.command("show")
-def show_balance(client: ClientName, as_json: AsJson = False, url: AdminUrl = None, home: Home = None) -> None:
+def show_balance(
+    client: ClientName,
+    newest: Annotated[
+        int, typer.Option(metavar="N", min=1, max=1_000, envvar="PAYK_BALANCE_NEWEST", help="How many entries.")
+    ] = SHOWN,
+    before: Annotated[
+        int | None,
+        typer.Option(
+            metavar="ENTRY", min=1, envvar="PAYK_BALANCE_BEFORE", help="Only entries that are older than this one."
+        ),
+    ] = None,
+    as_json: AsJson = False,
+    url: AdminUrl = None,
+    home: Home = None,
+) -> None:
     """What a prepaid client has left, and the newest entries of its ledger."""
-    found = ask("balance show", url, home, "GET", path("clients", client, "balance"), params={"limit": SHOWN})
+    params = {"limit": newest, "before": before}
+    found = ask("balance show", url, home, "GET", path("clients", client, "balance"), params=params)
     if as_json:
         show_one(found, as_json)
         return
     print(printable(f"{found['client']} has {found['balance']}"))
     show(rows_of(found["entries"]), _ENTRY, as_json, nothing="nothing was entered")
+    if found["next"] is not None:
+        print(f"older entries: --before {found['next']}")
 
 
 @balance.command("add", context_settings={"ignore_unknown_options": True})
@@ -161,6 +178,9 @@ def remove_blocked(
 @block.command("list")
 def list_blocked(
     client: OfClient = None,
+    of_all: Annotated[
+        bool, typer.Option("--of-all", envvar="PAYK_BLOCK_OF_ALL", help="Only those that are blocked for all clients.")
+    ] = False,
     begins: Annotated[
         str | None,
         typer.Option(envvar="PAYK_BLOCK_BEGINS", metavar="DIGITS", help="Only numbers that begin with these digits."),
@@ -178,7 +198,9 @@ def list_blocked(
     home: Home = None,
 ) -> None:
     """Blocked numbers, masked."""
-    params = {"client": client, "begins": begins, "whole_numbers": whole_numbers or None}
+    if of_all and client is not None:
+        fail("--of-all shows what is blocked for all clients, --client what is for one: give one of both")
+    params = {"client": client, "of_all": of_all or None, "begins": begins, "whole_numbers": whole_numbers or None}
     rows = all_pages("block list", url, home, "/blocks", params)
     if whole_numbers:
         check_whole(rows)

@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 import typer
 
-from payk.cli.command_line import fail, load_settings, server_parts
+from payk.cli.command_line import NOT_WRITTEN, fail, load_settings, server_parts
 from payk.printable import printable
 
 if TYPE_CHECKING:  # loaded where something is asked or shown: whoever completes a word waits for what is loaded
@@ -29,6 +29,7 @@ if TYPE_CHECKING:  # loaded where something is asked or shown: whoever completes
 __all__ = [
     "PAGE",
     "ROOT",
+    "TEXT_SETTINGS",
     "AdminUrl",
     "Answer",
     "Force",
@@ -44,12 +45,15 @@ __all__ = [
     "on_the_database",
     "opened_for_us",
     "path",
+    "print_warnings",
     "read_settings",
     "read_time",
+    "reason_of",
     "rows_of",
     "show",
     "show_one",
     "to_the_second",
+    "told_by_name",
     "told_lines",
     "written_to",
 ]
@@ -58,6 +62,18 @@ ROOT = "/api/admin/v1"
 PATIENCE = 120.0
 """Seconds for one answer: a cancel, or a file of 100,000 senders."""
 PAGE = 1_000
+TEXT_SETTINGS = frozenset(
+    {
+        *("name", "default_country", "bulk", "batch_hours"),  # of clients
+        *("key", "sha256", "label", "expires_at"),  # of keys
+        *("status", "reason"),  # of senders
+        *("host", "system_id", "bind", "validity", "system_type", "service_type", "address_range"),  # of links
+        *("long_text", "id_mode", "receipt_timezone"),
+        *("prefix", "client", "sender", "order"),  # of routes
+    }
+)
+"""Settings that are text and nothing else: a copy of what payk.registry.options says, for that is a part of the server,
+and these commands need nothing of it."""
 _NO_ANSWER = frozenset({408, 503, 504})
 """Statuses that are no answer of the centre: it did not get the request whole, has no database, or lost it."""
 WIDE = 250
@@ -125,6 +141,8 @@ def ask(
     `content`: a body that is no JSON, of this `kind`. `patience` in seconds for the answer of a server. `options`: by
     what names the command line has the fields that a refusal names.
     """
+    if if_match is not None and not _visible(if_match):
+        fail("--if-match should be an ETag, as `show` prints it")
     headers = {} if if_match is None else {"if-match": f'"{if_match}"' if if_match != "*" else "*"}
     if kind is not None:
         headers["content-type"] = kind
@@ -204,7 +222,7 @@ def _run(
     patience: float = PATIENCE,
 ) -> Any:
     if url:
-        return _over_http(url, exchange, patience)
+        return _over_http(url.strip(), exchange, patience)
     with server_parts(command):
         settings: Settings = load_settings({"home": home})
         import httpx
@@ -221,7 +239,7 @@ def _run(
         try:
             app.run(app.managing(settings, inside))
         except httpx.HTTPError as error:
-            fail(str(error) or type(error).__name__)
+            fail(reason_of(error))
         return found[0]
 
 
@@ -230,12 +248,14 @@ def _over_http(url: str, exchange: Callable[[httpx.AsyncClient], Awaitable[Any]]
 
     import httpx
 
-    token = os.environ.get("PAYK_ADMIN_TOKEN", "")
+    token = os.environ.get("PAYK_ADMIN_TOKEN", "").strip()
     if not token:
         fail(
             "PAYK_ADMIN_URL is given and PAYK_ADMIN_TOKEN is not: it takes a token of the server there; "
             "the first user and its token are made on the database itself, without PAYK_ADMIN_URL"
         )
+    if not _visible(token):
+        fail("PAYK_ADMIN_TOKEN is no token: a token consists of visible ASCII characters")
 
     async def outside() -> Any:
         headers = {"authorization": f"Bearer {token}"}
@@ -245,7 +265,22 @@ def _over_http(url: str, exchange: Callable[[httpx.AsyncClient], Awaitable[Any]]
     try:
         return asyncio.run(outside())
     except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
-        fail(f"{url} cannot be asked: {str(error) or type(error).__name__}")
+        fail(f"{printable(url)} cannot be asked: {reason_of(error)}")
+
+
+def _visible(word: str) -> bool:
+    """Whether it can stand in a header as it is."""
+    return word.isascii() and word.isprintable() and " " not in word
+
+
+def reason_of(error: Exception) -> str:
+    """What the HTTP library says of a request that failed, on one line; not of what could not be sent at all, for it
+    quotes headers, and one of them is the token."""
+    import httpx
+
+    if isinstance(error, httpx.LocalProtocolError | UnicodeError):
+        return "the request holds what cannot be sent over HTTP"
+    return printable(str(error)) or type(error).__name__
 
 
 def _answer(response: httpx.Response, options: Mapping[str, str] | None = None, refused: int = 1) -> Answer:
@@ -334,20 +369,35 @@ def lines_of(found: Any) -> list[str]:
     return [printable(line) for line in found]
 
 
+def print_warnings(done: Mapping[str, Any]) -> None:
+    """What is so now, and had better not be, on standard error; older servers say nothing of it."""
+    for line in lines_of(done.get("warnings", [])):
+        print(f"payk: warning: {line}", file=sys.stderr)
+
+
 def read_settings(given: Sequence[str] | None) -> dict[str, Any]:
-    """KEY=VALUE, VALUE as TOML has it, else text: `max_parts=5 batch_hours=08:00-21:00 destinations=["992"]`."""
+    """KEY=VALUE, VALUE as TOML has it, else text: `max_parts=5 batch_hours=08:00-21:00 destinations=["992"]`.
+
+    Of a setting that is text VALUE is that text as it is typed, unless it stands in quotes: `default_country=992`.
+    """
     found: dict[str, Any] = {}
     for pair in given or ():
         key, equals, value = pair.partition("=")
-        if not equals or not key.strip():
+        key = key.strip()
+        if not equals or not key:
             fail(f"{pair!r} is no setting: write KEY=VALUE, such as max_parts=5")
-        if key.strip() in found:
-            fail(f"{key.strip()} is given twice")
-        try:
-            found[key.strip()] = _json(tomllib.loads(f"x = {value}")["x"])
-        except (ValueError, RecursionError):
-            found[key.strip()] = value
+        if key in found:
+            fail(f"{key} is given twice")
+        found[key] = _value(value, text=key in TEXT_SETTINGS)
     return found
+
+
+def _value(typed: str, *, text: bool) -> Any:
+    try:
+        value = tomllib.loads(f"x = {typed}")["x"]
+    except (ValueError, RecursionError):
+        return typed
+    return typed if text and not isinstance(value, str) else _json(value)
 
 
 def _json(value: Any) -> Any:
@@ -438,8 +488,19 @@ def written_to(file: Path | None) -> Iterator[Callable[[str], object]]:
     if file is None:
         yield sys.stdout.write
         return
-    with os.fdopen(opened_for_us(file), "w", encoding="utf-8") as opened:
+    with told_by_name(file), os.fdopen(opened_for_us(file), "w", encoding="utf-8") as opened:
         yield opened.write
+
+
+@contextmanager
+def told_by_name(file: Path) -> Iterator[None]:
+    """Around what writes to a file. Ends the command where the disk takes no more, which is said without a name."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in NOT_WRITTEN:
+            raise
+        fail(f"{file}: {error.strerror}")
 
 
 def opened_for_us(file: Path) -> int:

@@ -321,7 +321,9 @@ def connected(url: str | None, api_key: str | None, home: str | None) -> Iterato
     from payk.client import ApiError, Client, PaykError
 
     try:
-        with Client(url or _own_address(), api_key or _demo_key(home), retries=RETRIES) as client:
+        # A file of variables with Windows line ends leaves a character behind each.
+        key = (api_key or _demo_key(home)).strip()
+        with Client((url or _own_address()).strip(), key, retries=RETRIES) as client:
             yield client
     except ApiError as error:
         fail(str(error), 1)

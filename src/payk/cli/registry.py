@@ -19,6 +19,7 @@ from payk.cli.managing import (
     ask,
     lines_of,
     path,
+    print_warnings,
     read_settings,
     rows_of,
     show,
@@ -422,12 +423,8 @@ def show_route(route: RouteId, as_json: AsJson = False, url: AdminUrl = None, ho
 
 @routes.command("create")
 def create_route(settings: Settings_ = None, as_json: AsJson = False, url: AdminUrl = None, home: Home = None) -> None:
-    """A new route: prefix='"992"' operators='["tcell"]' and what else docs/settings.md names."""
-    body = read_settings(settings)
-    for name in ("prefix", "client", "sender"):
-        if isinstance(body.get(name), int):
-            body[name] = str(body[name])
-    show_one(ask("route create", url, home, "POST", "/routes", body), as_json)
+    """A new route: prefix=992 operators='["tcell"]' and what else docs/settings.md names."""
+    show_one(ask("route create", url, home, "POST", "/routes", read_settings(settings)), as_json)
 
 
 @routes.command("set")
@@ -555,6 +552,7 @@ def revert_change(
         print(line)
     for line in lines_of(done["left"]):
         print(f"payk: cannot be taken back: {line}", file=sys.stderr)
+    print_warnings(done)
 
 
 @commands.command()

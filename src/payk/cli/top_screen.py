@@ -21,7 +21,7 @@ from rich.live import Live
 from rich.text import Text
 
 from payk.cli.command_line import fail
-from payk.cli.managing import PAGE, ROOT
+from payk.cli.managing import PAGE, ROOT, reason_of
 from payk.cli.traffic_frame import frame
 from payk.cli.traffic_picture import Picture, picture_of
 
@@ -68,7 +68,7 @@ class Asker:
         except (KeyError, TypeError, AttributeError, ValueError, RecursionError):
             raise _Refused("what answers is not Payk's management API, or of another version") from None
         except httpx.HTTPError as error:
-            raise _Refused(str(error) or type(error).__name__) from None
+            raise _Refused(reason_of(error)) from None
 
     async def _look_seldom(self) -> None:
         links, operators = await asyncio.gather(self._all("/links"), self._all("/operators"))

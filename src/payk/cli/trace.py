@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 import typer
 
 from payk.cli.command_line import Home, fail
-from payk.cli.managing import ROOT, AdminUrl, exchanged, opened_for_us
+from payk.cli.managing import ROOT, AdminUrl, exchanged, opened_for_us, told_by_name
 from payk.cli.pcap import Capture, Seen
 
 if TYPE_CHECKING:
@@ -78,7 +78,11 @@ def trace(
         where = f"{ROOT}/traces/{begun.json()['trace_id']}"
         try:
             async with asyncio.timeout(None) as limit:
-                with os.fdopen(opened_for_us(output), "wb") as file, _told_to_end(limit) as ended:
+                with (
+                    told_by_name(output),
+                    os.fdopen(opened_for_us(output), "wb") as file,
+                    _told_to_end(limit) as ended,
+                ):
                     return await _follow(client, where, file, ended)
         except TimeoutError:
             fail(f"no answer within {END:g} s: what was not told by then is missing in {output}")
