@@ -505,6 +505,40 @@ async def test_a_parked_receipt_keeps_the_time_of_its_arrival(scene: Scene) -> N
     assert await scene.value("select received_at from receipt") == arrived
 
 
+@pytest.mark.parametrize(("came", "age"), [(9, 11), (30, 0)])
+async def test_a_message_was_done_when_its_parked_receipt_came(scene: Scene, came: int, age: int) -> None:
+    """Not when it was matched; nor before the submit, where it was ahead of that. All who time it agree."""
+    claim = await scene.claimed()
+    await scene.receive(scene.report("a1"))
+    await scene.execute("update parked_receipt set received_at = now() - make_interval(secs => $1)", came)
+    await scene.record(claim, Accepted(1, "a1"), age=20.0)
+    told: list[Settled] = []
+    await scene.execute("update parked_receipt set next_try_at = now()")
+    due = await parked_due(scene.db, 100)
+    [settled] = await settle_parked(scene.db, due, scene.directory, scene.wait, lambda _, settled: told.extend(settled))
+    row = await scene.row(claim.message_id)
+    received_at = await scene.value("select received_at from receipt")
+    assert row["done_at"] == max(received_at, row["submitted_at"])
+    assert (row["done_at"] - row["submitted_at"]).total_seconds() == pytest.approx(age, abs=1)
+    assert settled.age == pytest.approx(age, abs=1)
+    [about] = [one.about for one in told]
+    assert about is not None and about.age == pytest.approx(age, abs=1)
+
+
+async def test_a_message_of_parts_was_done_when_the_last_receipt_came(scene: Scene) -> None:
+    """Though that of another part was matched after it."""
+    claim = await scene.claimed(parts=2)
+    await scene.receive(scene.report("p1"))
+    await scene.execute("update parked_receipt set received_at = now() - interval '50 s'")
+    await scene.record(claim, Accepted(1, "p1"), Accepted(2, "p2"), age=100.0)
+    await scene.receive(scene.report("p2"))
+    await scene.execute("update receipt set received_at = received_at - interval '20 s'")
+    last = await scene.value("select received_at from receipt")
+    await retry_parked(scene)
+    row = await scene.row(claim.message_id)
+    assert (row["state"], row["done_at"]) == (DELIVERED, last)
+
+
 async def test_an_unknown_receipt_stays_parked_with_all_it_said(scene: Scene) -> None:
     said = scene.report(("t\\v", 'q"x,{}', "1f"), EXPIRED, network_error=b"\x03\x00\x1b", reference=9, source="x'y")
     assert await scene.receive(said) == [PARKED]

@@ -168,6 +168,8 @@ class _Said:
     changed: set[int] = field(default_factory=set)
     reasons: dict[int, str] = field(default_factory=dict)
     """Why messages failed, by their ids."""
+    came: dict[int, datetime | None] = field(default_factory=dict)
+    """When the last receipt that changed a message came, by their ids; None = just now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,9 +268,9 @@ async def _settle_parked(
         reports = [_unparked(row, directory) for row in rows]
         settled = await _settle(connection, reports, wait, learned, locked=True)
         assert settled is not None  # under locks nothing changes
-        settled = [_as_it_came(one, row["waited"]) for one, row in zip(settled, rows, strict=True)]
         if about:
             settled = await _with_messages(connection, settled)
+        settled = [_as_it_came(one, row["waited"]) for one, row in zip(settled, rows, strict=True)]
     return reports, settled
 
 
@@ -352,7 +354,12 @@ async def learn_id_mode(db: Database, link_id: int, mode: IdMode) -> None:
 
 def _as_it_came(one: Settled, waited: float) -> Settled:
     """With the age that a parked receipt had when it came: none, where it was ahead of the answer."""
-    return one if one.age is None else replace(one, age=max(0.0, one.age - waited))
+    if one.age is not None:
+        one = replace(one, age=max(0.0, one.age - waited))
+    if one.about is not None:
+        age, way = one.about.age, max(0.0, one.about.way - waited)
+        one = replace(one, about=one.about._replace(age=None if age is None else max(0.0, age - waited), way=way))
+    return one
 
 
 def _unparked(row: asyncpg.Record, directory: CurrentDirectory) -> ReceiptReport:
@@ -715,7 +722,9 @@ async def _advance(
             _say(said, index, report.state, match, states, parts)
             if index in said.changed and report.state in FAILED:
                 said.reasons.setdefault(match.message_id, by_receipt(report.error))
-    if not await _write(connection, _rows(reports, matches, said), before, states, parts, said.reasons):
+            if index in said.changed:
+                _note_when(said, match.message_id, report.received_at)
+    if not await _write(connection, _rows(reports, matches, said), before, states, parts, said):
         return None
     queued = [
         message_id for message_id, seen in before.items() if seen.receipt_due is None and is_final(states[message_id])
@@ -790,6 +799,12 @@ def _say(
         states[message_id] = said.became[index] = after
 
 
+def _note_when(said: _Said, message_id: int, received_at: datetime | None) -> None:
+    """Of several the last one counts."""
+    before = said.came.get(message_id, received_at)
+    said.came[message_id] = None if before is None or received_at is None else max(before, received_at)
+
+
 def _ends(state: MessageState | None) -> bool:
     """Whether no receipt changes it any more."""
     return state is not None and is_final(state) and state not in CORRECTABLE
@@ -821,7 +836,7 @@ async def _write(
     before: Mapping[int, _Seen],
     states: Mapping[int, MessageState],
     parts: Mapping[int, list[MessageState]],
-    reasons: Mapping[int, str],
+    said: _Said,
 ) -> bool:
     """Write receipts, and the states of the messages that they change; False where one is not as it was `before`."""
     changes: list[tuple[int, datetime | None, tuple[object, ...]]] = []
@@ -834,7 +849,7 @@ async def _write(
         else:
             continue
         final = is_final(state)
-        kind = (seen.state, int(state), final, *arrays, reasons.get(message_id))
+        kind = (seen.state, int(state), final, *arrays, said.reasons.get(message_id), said.came.get(message_id))
         changes.append((message_id, seen.receipt_due if final else None, kind))
     written = await connection.fetchval(
         sql("receipts.settle"),
@@ -843,7 +858,7 @@ async def _write(
         *by_kind([row[2] for row in receipts], 11),
         [change[0] for change in changes],
         [change[1] for change in changes],
-        *by_kind([change[2] for change in changes], 6),
+        *by_kind([change[2] for change in changes], 7),
     )
     return bool(written == len(changes))
 

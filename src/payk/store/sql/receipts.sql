@@ -163,8 +163,9 @@ where message_id = any($1::bigint[]) order by message_id for update;
 
 -- name: settle
 -- What operators said ($1 to $3, its kinds $4 to $14), for the timeline; the states that it brings ($15 to $17, kinds $18
--- to $23); and final messages await nothing any more. Answers how many messages were still as they had been seen. A
--- receipt that changed nothing may be a repetition, and is kept but once.
+-- to $24); and final messages await nothing any more. Answers how many messages were still as they had been seen. A
+-- receipt that changed nothing may be a repetition, and is kept but once. A message is done when the last receipt came that
+-- made it so: before now where that was parked ($24), but not before its submit, which a receipt may be ahead of.
 with said as (
     insert into receipt (message_id, smsc_id, operator_id, link_id, part, state, raw_state, error, network_error,
                          done_date, operator_done_at, received_at)
@@ -189,7 +190,12 @@ with said as (
     set state = ($19::smallint[])[kind], part_states = coalesce(($22::text[])[kind]::smallint[], m.part_states),
         done_at = case when not ($20::boolean[])[kind] then null
                        when m.state = ($19::smallint[])[kind] then m.done_at
-                       else now() end,
+                       when ($24::timestamptz[])[kind] is null then now()
+                       else least(now(), greatest(
+                           ($24::timestamptz[])[kind], m.submitted_at,
+                           (select max(r.received_at) from receipt r
+                            where r.message_id = m.message_id and r.state in (2, 3, 4, 5, 7, 8))
+                       )) end,
         reason = coalesce(($23::text[])[kind], m.reason)
     from unnest($15::bigint[], $16::timestamptz[], $17::integer[]) as g (message_id, due, kind)
     where m.message_id = g.message_id and m.state = ($18::smallint[])[kind]
