@@ -311,7 +311,8 @@ class Settings(BaseSettings):
     report_days: int = _setting(
         730,
         "days, 1 to 3650",
-        "How long the counts of reports are kept after their messages were accepted; they need little room.",
+        "How long the counts of reports are kept after their messages were accepted; they need little room. Counts of"
+        " messages that are still open, such as scheduled ones, stay until these have come to an end.",
         ge=1,
         le=3650,
     )

@@ -336,6 +336,29 @@ async def test_messages_of_before_are_counted_from_the_newest_back(
     await db.close()
 
 
+async def test_what_was_submitted_before_is_no_pace(empty_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    db, scene = await before_reports(empty_dsn, monkeypatch)
+    await scene.execute("update message set state = 1, submitted_at = now() - interval '1 day' where label = 'sale'")
+    await migrate(db)
+    while await count_earlier(db, 12):
+        pass
+    found = await label_progress(db, scene.client, "sale")
+    assert found is not None and (found.submitted, found.rate) == (10, 0.0)
+    await db.close()
+
+
+async def test_what_is_folded_late_is_no_pace(scene: Scene) -> None:
+    """The pace is that of the submits, not of those who count them."""
+    await scene.accept(2, label="sale")
+    claims = await scene.claim()
+    await scene.record(claims[0], Accepted(1, "an-id-1"))
+    await scene.execute("update report_delta set written_at = now() - interval '100 seconds'")
+    await scene.record(claims[1], Accepted(1, "an-id-2"))
+    await folded(scene.db)
+    seconds = await _fetched(scene.db, "select date_part('epoch', now() - minute) from report_pace order by minute")
+    assert [row[0] for row in seconds] == pytest.approx([100, 0], abs=3)
+
+
 async def test_what_changes_while_they_are_counted_is_counted_once(
     empty_dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -648,11 +671,72 @@ async def test_empty_counts_go_and_old_ones_too(scene: Scene) -> None:
     await drop_empty(scene.db, timedelta())
     assert await scene.count("report_count") < before
     await assert_exact(scene)
+    await scene.receive(*(scene.report(f"an-id-{claim.message_id}") for claim in claims))
+    await folded(scene.db)
     assert await prune_reports(scene.db, 400) == 0
     assert await scene.count("report_key") > 0
     assert await prune_reports(scene.db, 1) > 0
     assert await report(scene.db) == []
     assert await scene.count("report_key") == 0
+
+
+async def test_counts_of_what_is_still_open_stay(scene: Scene) -> None:
+    """However old they are: what becomes of such a message later is counted where it is."""
+    labels = Labels(1, 1)
+    ids = {label: await scene.accept(2, label=label) for label in ("sale", "beyond")}
+    await scene.accept(3, label="sale", sms_type=SmsType.BATCH)
+    await scene.execute("update message set accepted_at = accepted_at - interval '400 days'")
+    await fold(scene.db, labels)
+    await cancel_messages(scene.db, scene.client, await scene.ids("message", "sms_type = 3"), scene.wait)
+    await fold(scene.db, labels)
+    assert await prune_reports(scene.db, 30) > 0  # those that were deleted
+    assert await scene.count("report_key") == 2
+    for of_label in ids.values():
+        await cancel_messages(scene.db, scene.client, of_label, scene.wait)
+    await fold(scene.db, labels)
+    for span in range(3):
+        found = await counted(scene, span)
+        assert sum(found["messages"].values()) == sum(found["failure"].values()) == 4
+    assert await prune_reports(scene.db, 30) > 0
+    assert await scene.count("report_key") == 0
+    for kind in ("label", "label_count"):
+        assert await scene.count(f"report_{kind} where day < now() - interval '1 day'") == 0
+
+
+async def test_counts_of_what_may_be_corrected_stay(scene: Scene) -> None:
+    claim = await scene.claimed()
+    await scene.record(claim, Accepted(1, "an-id-1"))
+    await scene.execute("update message set state = 7, done_at = now(), accepted_at = now() - interval '400 days'")
+    await folded(scene.db)
+    assert await prune_reports(scene.db, 30) == 0
+    await scene.receive(scene.report("an-id-1"))
+    await folded(scene.db)
+    assert sum((await counted(scene))["messages"].values()) == 1
+    await scene.execute("update message set state = 7, accepted_at = now() - interval '441 days'")
+    await folded(scene.db)
+    assert await prune_reports(scene.db, 30) > 0
+    assert [await scene.count(f"report_{kind}") for kind in ("count", "failure")] == [0, 0]
+
+
+async def test_nothing_is_below_zero_where_what_it_became_is_counted_first(scene: Scene) -> None:
+    """The differences of a message are folded in whatever order."""
+    await scene.accept(3, label="sale")
+    await scene.execute("create table later as table report_delta")
+    await scene.execute("delete from report_delta")
+    claims = await scene.claim()
+    await scene.record(claims[0], Accepted(1, "an-id-1"))
+    await scene.record(claims[1], Refused(1, 0x0B, RefusalKind.NUMBER))
+    found = await label_progress(scene.db, scene.client, "sale")
+    assert found is not None
+    assert (found.planned, found.parts, found.submitted, found.failed, found.queued) == (2, 2, 1, 1, 0)
+    for group_by in ((), (Dimension.SMS_LABEL, Dimension.DAY)):
+        [row] = await report(scene.db, *group_by)
+        assert row.total == 2 and min(row.messages.values()) == min(row.parts.values()) == 0
+    [seen] = await recent_labels(scene.db, None, datetime.now(UTC) - timedelta(days=2), 10)
+    assert (seen.messages, seen.failed) == (2, 1)
+    await scene.execute("insert into report_delta select * from later")
+    await folded(scene.db)
+    await assert_exact(scene)
 
 
 async def test_failures_that_no_count_belongs_to_hide_none(scene: Scene) -> None:
@@ -852,6 +936,34 @@ async def test_the_progress_of_a_label(scene: Scene) -> None:
     assert found.rate > 0
     assert found.ends_at is not None and found.last_due is not None
     assert found.ends_at >= found.last_due
+
+
+async def test_a_mailing_that_was_accepted_long_ago_has_a_progress(scene: Scene) -> None:
+    await scene.accept(2, label="sale", scheduled_at=datetime.now(UTC) + timedelta(hours=2))
+    await scene.execute("update message set accepted_at = accepted_at - interval '360 days'")
+    found = await label_progress(scene.db, scene.client, "sale")
+    assert found is not None and (found.planned, found.scheduled) == (2, 2)
+
+
+async def test_no_end_is_told_while_nothing_moves(scene: Scene) -> None:
+    await scene.accept(2, label="sale", scheduled_at=datetime.now(UTC) + timedelta(hours=2))
+    found = await label_progress(scene.db, scene.client, "sale")
+    assert found is not None
+    assert (found.scheduled, found.rate, found.ends_at) == (2, 0.0, None)
+    assert found.last_due is not None
+
+
+async def test_the_end_is_that_of_the_scheduled_ones_too(scene: Scene) -> None:
+    """They take their time like the others, and none is gone before the last one is due."""
+    await scene.accept(100, label="sale")
+    await submitted(scene, 50, 50.0)
+    await scene.accept(450, label="sale", scheduled_at=datetime.now(UTC) + timedelta(seconds=90))
+    found, left = await paced(scene)
+    assert found == pytest.approx(1, rel=0.2)
+    assert left == pytest.approx(500 / found, abs=1.5)
+    await scene.accept(1, label="sale", scheduled_at=datetime.now(UTC) + timedelta(hours=3))
+    progress = await label_progress(scene.db, scene.client, "sale")
+    assert progress is not None and progress.ends_at == progress.last_due
 
 
 async def submitted(scene: Scene, count: int, ago: float = 0.0) -> None:

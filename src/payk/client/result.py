@@ -122,7 +122,7 @@ class LabelProgress:
     last_due: datetime | None
     """When the last scheduled one becomes due, UTC."""
     ends_at: datetime | None
-    """When all will have left the queue at this rate, UTC; None where nothing moves."""
+    """When all will have left at this rate, scheduled ones too, UTC; None where nothing moves or some are held."""
     body: Mapping[str, Any] = field(repr=False, compare=False)
     """The documented JSON."""
     at_least: bool = False

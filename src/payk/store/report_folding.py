@@ -84,7 +84,7 @@ async def _add(connection: Connection, rows: Sequence[asyncpg.Record], labels: L
     )
     failures: Counter[tuple[datetime, int, int, str]] = Counter()
     due: Counter[tuple[int, str, datetime]] = Counter()
-    left: Counter[tuple[int, str]] = Counter()
+    left: Counter[tuple[int, str, datetime]] = Counter()
     for row, key in zip(rows, keys, strict=True):
         bucket, state, messages = row["bucket"], row["state"], row["messages"]
         number = numbers[key]
@@ -101,8 +101,8 @@ async def _add(connection: Connection, rows: Sequence[asyncpg.Record], labels: L
             if row["due"] is not None:
                 due[row["client_id"], row["label"], row["due"]] += messages
             # What ended without a submit is no pace; between two states of what was submitted they come to nothing.
-            if state != 0 and row["submit_bin"] is not None:
-                left[row["client_id"], row["label"]] += messages
+            if row["paced"] is not None:
+                left[row["client_id"], row["label"], row["paced"]] += messages
     changed: list[tuple[object, ...]] = [
         (*place, count, parts[place], prices[place], "0", "0")
         for place, count in counts.items()
@@ -219,7 +219,11 @@ async def drop_empty(db: Database, age: timedelta = timedelta(days=1)) -> int:
 
 
 async def prune_reports(db: Database, days: int) -> int:
-    """Drop counts of messages that were accepted more than `days` ago; returns how many rows."""
+    """Drop counts of messages that were accepted more than `days` ago; returns how many rows.
+
+    Those of messages that are still open stay, and the labels of their days with them: what becomes of such a message
+    is counted where it is.
+    """
     dropped = 0
     for kind in ("failures", "counts"):  # failures without counts would belong to no row
         dropped += await _in_steps(db, f"reports.prune_{kind}", days)

@@ -54,8 +54,6 @@ PREFETCH: Final = 2_000
 """Rows that come at a time."""
 FOLD_PATIENCE: Final = 1.0
 """Seconds that the progress of a label waits for whoever folds just now."""
-_LABEL_DAYS: Final = 93
-"""Days that the progress of a label looks back: as long as messages are kept, and a little more."""
 _DIMENSIONS: Final = {
     Dimension.CLIENT: "client",
     Dimension.SMS_LABEL: "label",
@@ -67,6 +65,7 @@ _DIMENSIONS: Final = {
 _PLACE: Final = 8
 """Columns that say of what a row is."""
 _STATES: Final = tuple(MessageState)
+_COUNTS: Final = frozenset(f"m{int(state)}" for state in MessageState)
 _Row = asyncpg.Record | Mapping[str, Any]
 
 
@@ -149,7 +148,10 @@ class LabelProgress:
     last_due: datetime | None
     """The last minute at which some become due."""
     ends_at: datetime | None
-    """When the last one will have left the queue at this rate; None where nothing moves or nothing is left."""
+    """When the last one, scheduled ones too, will have left at this rate: `last_due` at the earliest.
+
+    None where nothing moves, nothing is left or some are held.
+    """
     other_labels: bool = False
     """On some of its days counts do not tell it apart: its messages of these days that are stored are counted."""
     at_least: bool = False
@@ -351,6 +353,7 @@ def _row(
     claimed: _Claimed,
 ) -> ReportRow:
     period, client_id, label, other, sender, sms_type, operator_id, queue_id, *counts, _ = row
+    counts[:19] = [max(count, 0) for count in counts[:19]]  # below zero until what they were before is counted
     for none, moved in ((0, claimed.messages), (9, claimed.parts)):
         moved = min(moved, counts[none])  # what was just taken in is not counted yet
         counts[none], counts[none + 1] = counts[none] - moved, counts[none + 1] + moved
@@ -385,14 +388,13 @@ async def label_progress(db: Database, client_id: int, label: str, *, timeout: f
     Raises StoreUnavailable.
     """
     await _fold_all(db, timeout / 2)
-    since = db.now() - timedelta(days=_LABEL_DAYS)
     async with db.transaction(timeout) as connection:
         await connection.execute(sql("reports.snapshot"))
-        counts = await connection.fetch(sql("reports.label_counts_of"), client_id, label, since)
-        beyond = await connection.fetch(sql("reports.label_beyond"), client_id, label, since, LOOKS_MAX)
+        counts = await connection.fetch(sql("reports.label_counts_of"), client_id, label)
+        beyond = await connection.fetch(sql("reports.label_beyond"), client_id, label, LOOKS_MAX)
         keys = sorted(label_keys(label))
         claimed = await connection.fetch(sql("reports.label_claimed_of"), client_id, label, keys)
-        failures = await connection.fetch(sql("reports.label_failures_of"), client_id, label, since)
+        failures = await connection.fetch(sql("reports.label_failures_of"), client_id, label)
         due = await connection.fetchrow(sql("reports.label_due_of"), client_id, label)
         pace = await connection.fetchrow(sql("reports.label_pace_of"), client_id, label)
         holds = [hold for hold in await holds_in_force(connection) if _holds(hold, client_id, label)]
@@ -403,10 +405,15 @@ async def label_progress(db: Database, client_id: int, label: str, *, timeout: f
             later = await connection.fetchval(sql("reports.label_due_held"), client_id, label, keys, *named)
     assert due is not None and pace is not None  # each is one row
     found = [row for row in beyond if row["messages"]]
-    stand = _with_claimed([*map(dict, counts), *map(_as_counts, found)], claimed)
+    stand = _with_claimed([*map(_at_least_none, counts), *map(_as_counts, found)], claimed)
     progress = _progress(db, stand, _with_those_of(failures, found), due, pace, holds, later, all_held=all_held)
     at_least = beyond[0]["looked_at"] > LOOKS_MAX
     return progress and replace(progress, other_labels=at_least or bool(found), at_least=at_least)
+
+
+def _at_least_none(row: asyncpg.Record) -> dict[str, Any]:
+    """A row of counts, none of which is below zero, as they are while what messages became is counted before them."""
+    return {name: max(value, 0) if name in _COUNTS else value for name, value in row.items()}
 
 
 def _as_counts(found: asyncpg.Record) -> dict[str, Any]:
@@ -482,9 +489,11 @@ def _progress(
     seconds = max(pace["seconds"] or 0.0, 5.0)
     rate = pace["messages"] / seconds
     now = db.now()
-    ends_at = now + timedelta(seconds=queued / rate) if queued and rate else None
-    if scheduled and not held and due["last"] is not None:
-        ends_at = max(ends_at or now, due["last"])
+    ends_at = None
+    if rate and not held and (left := queued + scheduled):
+        ends_at = now + timedelta(seconds=left / rate)
+        if scheduled and due["last"] is not None:
+            ends_at = max(ends_at, due["last"])
     return LabelProgress(
         planned,
         sum(row["parts"] for row in counts),
@@ -497,7 +506,7 @@ def _progress(
         failures,
         rate,
         due["last"],
-        None if held else ends_at,
+        ends_at,
     )
 
 

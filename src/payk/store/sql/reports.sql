@@ -3,15 +3,19 @@
 select pg_advisory_xact_lock(hashtext('payk.report_fold'));
 
 -- name: take_deltas
--- Takes up to $1 of the differences that were written, added up, and how many these were.
+-- Takes up to $1 of the differences that were written, added up, and how many these were. Those of labelled messages that
+-- were submitted tell the second they were written in, while that counts for the pace; null for those counted afterwards.
 with gone as (
     delete from report_delta where ctid = any(array(select ctid from report_delta limit $1)) returning *
 )
 select bucket, client_id, queue_id, operator_id, sms_type, state, submit_bin, deliver_bin, sender, label, reason, due,
+       case when label is not null and state <> 0 and submit_bin is not null
+             and written_at > now() - interval '10 minutes' then date_trunc('second', written_at) end as paced,
        sum(messages)::bigint as messages, sum(parts)::bigint as parts, sum(price)::bigint as price,
        count(*)::bigint as deltas
 from gone
-group by bucket, client_id, queue_id, operator_id, sms_type, state, submit_bin, deliver_bin, sender, label, reason, due;
+group by bucket, client_id, queue_id, operator_id, sms_type, state, submit_bin, deliver_bin, sender, label, reason, due,
+         paced;
 
 -- name: labels_known
 -- Those of these labels that are told apart on their days.
@@ -117,12 +121,11 @@ order by client_id, label, due
 on conflict (client_id, label, due) do update set messages = d.messages + excluded.messages;
 
 -- name: add_pace
--- Labelled messages that were submitted just now, by seconds, in a column that is named for the minutes of earlier versions.
+-- Labelled messages that were submitted of late, by seconds, in a column that is named for the minutes of earlier versions.
 insert into report_pace as p (client_id, label, minute, messages)
-select client_id, label, date_trunc('second', now()), sum(messages)
-from unnest($1::integer[], $2::text[], $3::bigint[]) as g (client_id, label, messages)
-group by client_id, label
-order by client_id, label
+select client_id, label, paced, messages
+from unnest($1::integer[], $2::text[], $3::timestamptz[], $4::bigint[]) as g (client_id, label, paced, messages)
+order by client_id, label, paced
 on conflict (client_id, label, minute) do update set messages = p.messages + excluded.messages;
 
 -- name: earlier_lock
@@ -140,12 +143,12 @@ from report_start s;
 
 -- name: count_slice
 -- Counts the messages with ids from $1 to below $2, as the triggers count those of now. In an order in which those that
--- are folded together belong to few counts.
+-- are folded together belong to few counts. They are nobody's pace, whenever they were submitted.
 insert into report_delta (bucket, client_id, queue_id, operator_id, sms_type, state, submit_bin, deliver_bin, sender,
-                          label, reason, due, messages, parts, price)
+                          label, reason, due, written_at, messages, parts, price)
 select report_bucket(accepted_at), client_id, queue_id, operator_id, sms_type, state,
        report_submit_bin(accepted_at, scheduled_at, submitted_at), report_deliver_bin(state, submitted_at, done_at),
-       sender, label, report_reason(state, reason), report_due(state, label, scheduled_at),
+       sender, label, report_reason(state, reason), report_due(state, label, scheduled_at), null,
        count(*), sum(parts), coalesce(sum(charged) filter (where charged_on is not null), 0)
 from message where message_id >= $1 and message_id < $2
 group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12
@@ -178,16 +181,27 @@ delete from report_due where messages = 0 or due < now() - interval '32 days';
 -- Seconds that nobody asks for any more.
 delete from report_pace where minute < now() - interval '10 minutes';
 
+-- part: settled
+-- Of prune_counts and prune_failures: no message of a row may change any more. Unknown is corrected by a receipt, whose
+-- submit is known for 40 days; and a message may be submitted 396 days after it was accepted (ScheduledAt, ExpiresIn).
+c.m0 <= 0 and c.m1 <= 0 and c.m6 <= 0 and (c.m7 <= 0 or c.began < now() - interval '440 days')
+
 -- name: prune_counts
--- Counts that began more than $1 days ago, $2 at most.
+-- Counts that began more than $1 days ago, $2 at most; those of messages that are still open stay.
 delete from report_count where ctid = any(array(
-    select ctid from report_count where span in (0, 1, 2) and began < now() - make_interval(days => $1::integer)
+    select ctid from report_count c where span in (0, 1, 2) and began < now() - make_interval(days => $1::integer)
+       and
+{reports.settled}
     limit $2));
 
 -- name: prune_failures
 -- The same of failures.
 delete from report_failure where ctid = any(array(
-    select ctid from report_failure where span in (0, 1, 2) and began < now() - make_interval(days => $1::integer)
+    select ctid from report_failure f where span in (0, 1, 2) and began < now() - make_interval(days => $1::integer)
+       and not exists (select from report_count c
+                       where c.span = f.span and c.began = f.began and c.key_id = f.key_id and not (
+{reports.settled}
+                       ))
     limit $2));
 
 -- name: unused_keys
@@ -206,13 +220,24 @@ delete from report_key where key_id = any(array(
     left join lateral (select true as used from report_failure n where n.key_id = k.key_id limit 1) f on true
     where c.used is null and f.used is null));
 
+-- part: days_kept
+-- Of prune_labels and prune_label_counts: days of so long ago that something is still counted on.
+array(select (began at time zone 'UTC')::date from report_count
+      where span = 2 and began < now() - make_interval(days => $1))
+
 -- name: prune_labels
--- Labels of days whose messages do not change any more.
-delete from report_label where day < (now() - make_interval(days => $1::integer))::date;
+-- Labels of days whose messages do not change any more: nothing is counted on them.
+delete from report_label
+where day < (now() - make_interval(days => $1::integer))::date and day <> all(
+{reports.days_kept}
+);
 
 -- name: prune_label_counts
 -- How many these were.
-delete from report_label_count where day < (now() - make_interval(days => $1::integer))::date;
+delete from report_label_count
+where day < (now() - make_interval(days => $1::integer))::date and day <> all(
+{reports.days_kept}
+);
 
 -- name: plan_anew
 -- What this transaction asks is planned for its values, and for the tables as large as they are now: reports ask for one
@@ -298,7 +323,7 @@ from (
 ) x
 {reports.filtered}
 group by 1, 2, 3, 4, 5, 6, 7, 8
-having sum(m0 + m1 + m2 + m3 + m4 + m5 + m6 + m7 + m8) > 0
+having greatest(sum(m0), sum(m1), sum(m2), sum(m3), sum(m4), sum(m5), sum(m6), sum(m7), sum(m8)) > 0
 order by 1, 2, 3, 4, 5, 6, 7, 8;
 
 -- name: read_failures
@@ -371,13 +396,20 @@ select 'route', q.queue_id, (select string_agg(o.name, ', ' order by n.ord)
                              join operator o using (operator_id))
 from queue q;
 
+-- part: parts
+-- How many parts a row counts, as messages.
+greatest(p0, 0) + greatest(p1, 0) + greatest(p2, 0) + greatest(p3, 0) + greatest(p4, 0) + greatest(p5, 0)
++ greatest(p6, 0) + greatest(p7, 0) + greatest(p8, 0)
+
 -- name: label_counts_of
 -- How many messages of a label are in each state, by what a hold may name: type and queue.
 select k.sms_type, (select q.operators[1] from queue q where q.queue_id = k.queue_id) as operator_id,
        sum(c.m0)::bigint as m0, sum(c.m1)::bigint as m1, sum(c.m2)::bigint as m2, sum(c.m3)::bigint as m3,
        sum(c.m4)::bigint as m4, sum(c.m5)::bigint as m5, sum(c.m6)::bigint as m6, sum(c.m7)::bigint as m7,
-       sum(c.m8)::bigint as m8, sum(c.p0 + c.p1 + c.p2 + c.p3 + c.p4 + c.p5 + c.p6 + c.p7 + c.p8)::bigint as parts
-from report_key k join report_count c on c.key_id = k.key_id and c.span = 2 and c.began >= $3
+       sum(c.m8)::bigint as m8, sum(
+{reports.parts}
+       )::bigint as parts
+from report_key k join report_count c on c.key_id = k.key_id and c.span = 2
 where k.client_id = $1 and k.label = $2
 group by 1, 2;
 
@@ -396,26 +428,26 @@ group by 1, 2;
 -- name: label_failures_of
 -- Why messages of a label failed.
 select f.state, f.reason, sum(f.messages)::bigint as messages
-from report_key k join report_failure f on f.key_id = k.key_id and f.span = 2 and f.began >= $3
+from report_key k join report_failure f on f.key_id = k.key_id and f.span = 2
 where k.client_id = $1 and k.label = $2
 group by 1, 2 having sum(f.messages) > 0 order by 3 desc, 1, 2;
 
 -- name: label_beyond
--- What label $2 of client $1 has on days since $3 on which it is not told apart from others, message by message: of $4
+-- What label $2 of client $1 has on days on which it is not told apart from others, message by message: of $3
 -- that are looked at, by what a hold may name, state and reason. One row at least: how many there are, up to one more.
 with untold as materialized (
     select (c.began at time zone 'UTC')::date as day
-    from report_key k join report_count c on c.key_id = k.key_id and c.span = 2 and c.began >= $3
+    from report_key k join report_count c on c.key_id = k.key_id and c.span = 2
     where k.client_id = $1 and k.label = '' and k.other
       and not exists (select from report_label l
                       where l.day = (c.began at time zone 'UTC')::date and l.client_id = $1 and l.label = $2)
 ), looked_at as materialized (
     select message_id, accepted_at, sms_type, queue_id, state, parts, reason from message
-    where client_id = $1 and label = $2 and exists (select from untold) limit $4 + 1
+    where client_id = $1 and label = $2 and exists (select from untold) limit $3 + 1
 ), found as (
     select sms_type, queue_id, state, coalesce(report_reason(state, reason), '') as reason, count(*) as messages,
            sum(parts)::bigint as parts
-    from (select * from looked_at limit $4) l
+    from (select * from looked_at limit $3) l
     where (accepted_at at time zone 'UTC')::date in (select day from untold)
       and message_id >= (select counted_from from report_start)
     group by 1, 2, 3, 4
@@ -515,13 +547,18 @@ with since as (
     where h.released_at > now() - interval '3 minutes'
       and (h.client_id is null or h.client_id = $1) and (h.label is null or h.label = $2)
 )
-select coalesce(sum(p.messages), 0)::bigint as messages,
+select greatest(coalesce(sum(p.messages), 0), 0)::bigint as messages,
        extract(epoch from now() - case when exists (select from report_pace o where o.client_id = $1 and o.label = $2
                                                     and o.minute < date_trunc('second', s.at))
                                        then s.at else min(p.minute) end)::double precision as seconds
 from since s
 left join report_pace p on p.client_id = $1 and p.label = $2 and p.minute >= date_trunc('second', s.at)
 group by s.at;
+
+-- part: messages
+-- How many messages a row counts. A state is below zero while what a message became is counted, and it itself not yet.
+greatest(m0, 0) + greatest(m1, 0) + greatest(m2, 0) + greatest(m3, 0) + greatest(m4, 0) + greatest(m5, 0)
++ greatest(m6, 0) + greatest(m7, 0) + greatest(m8, 0)
 
 -- name: labels_on
 -- The labels of a client (null = of all) that were told apart on the day $2 and had messages then, those that had most of
@@ -532,7 +569,10 @@ cross join lateral (
     select key_id from report_key n where n.client_id = l.client_id and n.label = l.label offset 0
 ) k
 cross join lateral (
-    select m0 + m1 + m2 + m3 + m4 + m5 + m6 + m7 + m8 as messages from report_count n
+    select
+{reports.messages}
+    as messages
+    from report_count n
     where n.key_id = k.key_id and n.span = 2 and n.began = $2::date::timestamp at time zone 'UTC' offset 0
 ) c
 where l.day = $2 and ($1::integer is null or l.client_id = $1)
@@ -547,7 +587,10 @@ cross join lateral (
     select key_id from report_key n where n.client_id = g.client_id and n.label = g.label offset 0
 ) k
 cross join lateral (
-    select m0 + m1 + m2 + m3 + m4 + m5 + m6 + m7 + m8 as messages, m2 as delivered, m3 + m4 + m5 + m7 + m8 as failed
+    select
+{reports.messages}
+           as messages, greatest(m2, 0) as delivered,
+           greatest(m3, 0) + greatest(m4, 0) + greatest(m5, 0) + greatest(m7, 0) + greatest(m8, 0) as failed
     from report_count n where n.key_id = k.key_id and n.span = 2 and n.began >= $3 offset 0
 ) c
 group by 1;

@@ -97,7 +97,10 @@ class LabelStands(BaseModel):
     failures: list[dict[str, Any]]
     messages_per_second: float = Field(description="That were submitted, over the last minutes.")
     last_due: str | None = Field(description="The last minute at which scheduled ones become due.")
-    ends_at: str | None = Field(description="When the queue will be empty at this rate; null where nothing moves.")
+    ends_at: str | None = Field(
+        description="When all that is queued or scheduled will have left at this rate, last_due at the earliest; null"
+        " while nothing moves or some are held."
+    )
     other_labels: bool = Field(
         description="On some of its days counts do not tell it apart; its messages that are stored are counted."
     )

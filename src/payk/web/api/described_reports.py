@@ -110,9 +110,13 @@ def report_schemas() -> dict[str, Any]:
         "SmsLabel": {"type": "string"},
         **dict.fromkeys(counts, count),
         "Failures": failures,
-        "MessagesPerSecond": {"type": "number"},
-        "LastDue": nullable,
-        "EndsAt": nullable,
+        "MessagesPerSecond": {"type": "number", "description": "That were submitted, over the last minutes."},
+        "LastDue": {**nullable, "description": "The last minute at which scheduled ones become due."},
+        "EndsAt": {
+            **nullable,
+            "description": "When all that is queued or scheduled will have left at this rate, LastDue at the earliest;"
+            " null while nothing moves or some are held.",
+        },
     }
     beyond = {
         "OtherLabels": {
