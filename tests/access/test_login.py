@@ -282,6 +282,23 @@ async def test_every_refused_login_is_an_entry(scene: Scene) -> None:
     ]
 
 
+async def test_whoever_fills_the_entries_of_a_minute_hides_no_address_that_is_held_off(scene: Scene) -> None:
+    async def tried(count: int, address: str) -> None:
+        for _ in range(count):
+            with pytest.raises((LoginRefused, TooManyFailures)):
+                await scene.access.log_in("nobody", "wrong", None, address)
+
+    for number in range(2, 6):
+        await tried(18, f"192.0.2.{number}")
+    await tried(25, "192.0.2.1")
+    assert {row[2] for row in await refusals(scene) if "held_off" in row[3]} == set()
+    scene.clock.ahead += 61
+    await tried(25, "192.0.2.1")
+    [told] = [row for row in await refusals(scene) if "held_off" in row[3]]
+    assert told[2] == "192.0.2.1"
+    assert told[3]["attempts"] > 5
+
+
 async def test_an_address_that_is_held_off_is_told_of_when_it_begins_and_every_ten_minutes(scene: Scene) -> None:
     async def tried(count: int, address: str = "192.0.2.1") -> None:
         for _ in range(count):

@@ -16,6 +16,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from payk.clock import Clock
+from payk.dispatch import receipts
 from payk.dispatch.receipts import ReceiptRecorder
 from payk.domain.directory import CurrentDirectory
 from payk.domain.message import MessageState
@@ -335,6 +336,34 @@ async def test_a_defect_in_settling_costs_one_receipt_its_match_and_nobody_else(
                     await asyncio.sleep(0.01)
     told = [line["event"] for line in lines if line["log_level"] == "error"]
     assert told == ["delivery cannot be settled, by a defect", "parked receipt cannot be settled"]
+
+
+async def test_a_defect_that_all_receipts_of_an_operator_meet_is_not_looked_for_in_each(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    message_id = await handed_over(scene, "a1")
+    settled, looks = receipts.settle_receipts, 0
+
+    async def counted(*values: Any, **options: Any) -> Any:
+        nonlocal looks
+        looks += 1
+        return await settled(*values, **options)
+
+    monkeypatch.setattr("payk.dispatch.receipts.settle_receipts", counted)
+    with capture_logs() as lines:
+        async with recording(scene.db, scene.directory, scene) as centre:
+            with monkeypatch.context() as patch:
+                with_defect(patch, "payk.store.receipts._forms", "b1")
+                with_defect(patch, "payk.store.receipts._expected_mode", "b1")
+                assert await centre.take(*[receipt("b1")] * 200, receipt("a1")) == [OK] * 201
+            assert looks < 60
+            parked = await scene.value("select array_agg(parked_id) from parked_receipt")
+            centre.recorder.try_parked(parked)
+            async with asyncio.timeout(30):
+                while await scene.state(message_id) is not MessageState.DELIVERED:
+                    await asyncio.sleep(0.01)
+    told = [line["event"] for line in lines if line["log_level"] == "error"]
+    assert told.count("delivery cannot be settled, by a defect") < 2 * receipts.DEFECTS_ALONE
 
 
 async def test_a_receipt_that_can_be_neither_settled_nor_parked_is_refused(

@@ -35,6 +35,7 @@ from payk.store.access import (
 )
 from payk.store.audit import record
 from payk.store.database import Database
+from payk.store.errors import StoreError
 
 __all__ = ["Access"]
 
@@ -185,14 +186,23 @@ class Access:
 
     async def _record_held_off(self, actor: Actor) -> None:
         attempts = self._held_off.note(actor.address, self._clock.monotonic())
-        if attempts is not None:
-            await self._record_unseen(actor, actor.name, {"held_off": True, "attempts": attempts})
+        if attempts is None:
+            return
+        if not await self._record_unseen(actor, actor.name, {"held_off": True, "attempts": attempts}):
+            self._held_off.untold(actor.address, attempts)
 
-    async def _record_unseen(self, actor: Actor, name: str, detail: Mapping[str, Any]) -> None:
+    async def _record_unseen(self, actor: Actor, name: str, detail: Mapping[str, Any]) -> bool:
+        """Whether it is recorded. It is refused all the same where the database is away: nothing was looked at."""
         left_out = self._entries.take(self._clock.monotonic())
-        if left_out is not None:
-            told = {**detail, "left_out": left_out} if left_out else detail
+        if left_out is None:
+            return False
+        told = {**detail, "left_out": left_out} if left_out else detail
+        try:
             await record(self._db, [AuditEntry(actor, "session.refused", "user", name, told)])
+        except StoreError as error:
+            log.warning("refused login is no entry of the audit log", address=actor.address, error=str(error))
+            return False
+        return True
 
     async def _attempt(self, user: LoggingIn | None, address: str) -> Attempt | None:
         """The attempt, counted; None where nothing is looked at: nobody, disabled, locked."""

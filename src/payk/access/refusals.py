@@ -60,3 +60,7 @@ class HeldOff:
         if len(self._told) > self._networks:
             self._told.popitem(last=False)
         return since + 1 if due else None
+
+    def untold(self, address: str, attempts: int) -> None:
+        """There is no entry of these: the next attempt tells of them too."""
+        self._told[network_of(address)] = (float("-inf"), attempts)

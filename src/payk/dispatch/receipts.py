@@ -40,6 +40,8 @@ __all__ = ["ReceiptRecorder"]
 log = get_logger("dispatch")
 
 MOST = 1_000
+DEFECTS_ALONE = 8
+"""Receipts of a batch that are found one by one, where a defect keeps them from being settled."""
 WIDEST_REFERENCE = 0xFFFF
 """A larger user_message_reference is none of ours (SMPP 3.4, 5.3.2.17: two octets)."""
 
@@ -105,6 +107,8 @@ class ReceiptRecorder:
         self._id_modes = LearnedIdModes()
         self._arrived: list[_Arrived] = []
         self._early: list[int] = []
+        self._defects = 0
+        """Receipts of the present batch that a defect keeps from being settled."""
         self._some = asyncio.Event()
 
     def take(self, delivery: Delivery) -> None:
@@ -196,6 +200,7 @@ class ReceiptRecorder:
                 log.warning("what was learned of ids could not be kept", error=str(error))
 
     async def _store(self, batch: list[_Arrived]) -> None:
+        self._defects = 0
         receipts = [arrived for arrived in batch if isinstance(arrived.content, ReceiptReport)]
         inbound = [arrived for arrived in batch if isinstance(arrived.content, Inbound)]
         for kind in (receipts, inbound):
@@ -219,6 +224,9 @@ class ReceiptRecorder:
             status = CommandStatus.ESME_ROK
         except Exception as error:  # noqa: BLE001 (told of where it stands alone)
             if is_lasting(error) and len(batch) > 1:
+                if self._defects >= DEFECTS_ALONE and reports and not isinstance(error, StoreRefused):
+                    await self._set_all_aside(batch, error)
+                    return
                 middle = len(batch) // 2
                 await self._store_kind(batch[:middle])
                 await self._store_kind(batch[middle:])
@@ -254,6 +262,7 @@ class ReceiptRecorder:
         if isinstance(error, StoreRefused):
             log.error("delivery refused by the database", link_id=link_id, error=str(error))
             return CommandStatus.ESME_RX_R_APPN
+        self._defects += 1
         log.error("delivery cannot be settled, by a defect", link_id=link_id, exc_info=error)
         if not isinstance(content, ReceiptReport) or content.by_text_alone:
             return CommandStatus.ESME_RX_R_APPN
@@ -264,6 +273,26 @@ class ReceiptRecorder:
             return CommandStatus.ESME_RX_R_APPN if is_lasting(of_parking) else CommandStatus.ESME_RX_T_APPN
         RECEIPTS_PARKED.add(self._directory.value.operator_name(content.operator_id))
         return CommandStatus.ESME_ROK
+
+    async def _set_all_aside(self, batch: list[_Arrived], error: Exception) -> None:
+        """Park receipts beside many with a defect, unlooked at: to find it in each would hold up all operators.
+
+        They are tried again at once, as all that are parked; what is never parked is asked for later.
+        """
+        log.error("deliveries cannot be settled, by a defect that many meet", deliveries=len(batch), exc_info=error)
+        reports = [arrived.content for arrived in batch if isinstance(arrived.content, ReceiptReport)]
+        parked = [report for report in reports if not report.by_text_alone]
+        status = CommandStatus.ESME_ROK
+        try:
+            await park_receipts(self._db, parked)
+        except Exception:
+            log.exception("deliveries cannot be parked", deliveries=len(parked))
+            status = CommandStatus.ESME_RX_T_APPN
+        else:
+            for operator_id, count in Counter(report.operator_id for report in parked).items():
+                RECEIPTS_PARKED.add(self._directory.value.operator_name(operator_id), amount=count)
+        for arrived, report in zip(batch, reports, strict=True):
+            arrived.delivery.respond(CommandStatus.ESME_RX_T_APPN if report.by_text_alone else status)
 
     async def _look_at(self, reports: Sequence[ReceiptReport], settled: Sequence[Settled]) -> None:
         """What is told, counted and learned of receipts that are settled."""

@@ -1,7 +1,8 @@
 """Numbered migrations under a lock, and the question whether a database is one that this code can serve.
 
-A migration is a file migrations/NNNN_name.sql, run once, in order, each in its own transaction. What has run is kept in
-payk.migration. Everything lives in a schema of its own, `payk`, so that a database that holds something else is seen.
+A migration is a file migrations/NNNN_name.sql, run once, in order; all that are to be run in one transaction. What has
+run is kept in payk.migration. Everything lives in a schema of its own, `payk`, so that a database that holds something
+else is seen.
 """
 
 from __future__ import annotations

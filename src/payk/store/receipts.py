@@ -222,8 +222,9 @@ async def settle_receipts(
 
 async def park_receipts(db: Database, reports: Sequence[ReceiptReport], *, timeout: float = 10.0) -> None:
     """Park receipts without a look at what they belong to, because that look fails: a later version may match them."""
-    async with db.connection(timeout) as connection:
-        await _park(connection, reports)
+    if reports:
+        async with db.connection(timeout) as connection:
+            await _park(connection, reports)
 
 
 async def settle_parked(
