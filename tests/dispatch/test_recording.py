@@ -54,7 +54,7 @@ class Recording:
     async def fly(self) -> list[Claim]:
         """Claim what waits."""
         claims = await self.scene.claim()
-        self.recorder.add(self.scene.incarnation, claims, time.monotonic())
+        self.recorder.add(self.scene.incarnation, claims)
         return claims
 
     def told(
@@ -197,7 +197,7 @@ async def test_a_message_that_is_claimed_anew_is_in_flight_anew(scene: Scene) ->
         async with asyncio.timeout(30):
             while not again:
                 again = await scene.claim()
-        centre.recorder.add(scene.incarnation, again, time.monotonic())
+        centre.recorder.add(scene.incarnation, again)
         await asyncio.sleep(0.1)
         assert list(centre.recorder.ids()) == [first.message_id]
         centre.told(again[0], Accepted(1, "a"))

@@ -49,8 +49,8 @@ AWAY_PAUSE = 0.2
 class InFlight(Protocol):
     """Where claims are kept until their outcome is recorded."""
 
-    def add(self, incarnation: int, claims: list[Claim], claimed_at: float) -> None:
-        """Claims that are about to be submitted, and when they were asked for (Clock.monotonic)."""
+    def add(self, incarnation: int, claims: list[Claim]) -> None:
+        """Claims that are about to be submitted."""
 
     @property
     def behind(self) -> bool:
@@ -197,19 +197,17 @@ class Pump:
             BATCH_SECONDS.observe((self._clock.monotonic() - began,), "claim")
         closed = self._closed_hours.find(claims)
         sent = [claim for claim in claims if claim.message_id not in closed] if closed else claims
-        self._in_flight.add(number, sent, began)
+        self._in_flight.add(number, sent)
         self._paced.put_back(tokens, (claim.flow for claim in sent))
         self._note(quotas, claims, flows, since)
         if sent:
             self._parts = sum(len(claim.open_parts) for claim in sent) / len(sent)
             self._submit(self._link, sent)
-        if closed and not await self._hold(number, closed, claims, began):
+        if closed and not await self._hold(number, closed, claims):
             return None
         return len(claims)
 
-    async def _hold(
-        self, number: int, openings: Mapping[int, datetime], claims: list[Claim], claimed_at: float
-    ) -> bool:
+    async def _hold(self, number: int, openings: Mapping[int, datetime], claims: list[Claim]) -> bool:
         """Put claims away until the hours of their recipients open; False where it is not known whether it was done.
 
         What turns out to have been begun goes on.
@@ -218,7 +216,7 @@ class Pump:
             begun = set((await hold_claimed(self._db, number, openings)).begun)
             if begun:
                 going_on = [claim for claim in claims if claim.message_id in begun]
-                self._in_flight.add(number, going_on, claimed_at)
+                self._in_flight.add(number, going_on)
                 self._submit(self._link, going_on)
         except StoreError as error:
             if not self._db.away:

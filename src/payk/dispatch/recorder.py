@@ -44,7 +44,7 @@ class _Held:
     incarnation: int
     claim: Claim
     claimed_at: float
-    """Clock.monotonic() when the claim was asked for: what it takes itself belongs to the way out."""
+    """Clock.monotonic() when the claim was here; until then it waited (Claim.waited)."""
 
 
 _Result = tuple[_Held, Recorded, float | None]
@@ -89,10 +89,11 @@ class OutcomeRecorder:
 
     # -- what the pumps do
 
-    def add(self, incarnation: int, claims: list[Claim], claimed_at: float) -> None:
-        """Claims that are about to be submitted, and when they were asked for (Clock.monotonic)."""
+    def add(self, incarnation: int, claims: list[Claim]) -> None:
+        """Claims that are about to be submitted."""
+        now = self._clock.monotonic()
         for claim in claims:
-            self._held[claim.message_id, claim.try_number] = _Held(incarnation, claim, claimed_at)
+            self._held[claim.message_id, claim.try_number] = _Held(incarnation, claim, now)
         if claims:
             self._idle.clear()
 

@@ -33,6 +33,7 @@ from head h cross join lateral (
 -- name: claim_rows
 -- Takes up to `quota` messages of each flow for one link, oldest first. Rows that another claim holds are passed over:
 -- SKIP LOCKED must sit inside the pick, for the update would wait for them.
+-- By the clock, and not by when it began: what the claim takes is time that its messages waited.
 with flow as (
     select * from unnest($3::integer[], $4::smallint[], $5::integer[], $6::smallint[], $7::integer[], $8::bigint[],
                          $9::integer[])
@@ -54,9 +55,9 @@ with flow as (
 )
 select c.message_id, c.queue_id, c.lane, c.client_id, c.rank, c.label_key, c.attempt, c.uncertain_count, c.parts_left,
        c.expires_at, date_part('epoch', now() - c.first_try_at) as retrying_since,
-       c.link_id, m.phone, m.sender, m.text, m.sms_type, m.parts, now() as now,
+       c.link_id, m.phone, m.sender, m.text, m.sms_type, m.parts, clock_timestamp() as now,
        m.accepted_at, m.request_id,
-       date_part('epoch', now() - greatest(m.accepted_at, m.scheduled_at)) as waited, m.trace
+       date_part('epoch', clock_timestamp() - greatest(m.accepted_at, m.scheduled_at)) as waited, m.trace
 from claimed c join message m on m.message_id = c.message_id
 order by c.lane, c.message_id;
 
