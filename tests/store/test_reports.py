@@ -36,7 +36,7 @@ from payk.store.search import search_messages
 from payk.store.statuses import message_statuses
 from payk.store.timeline import read_timeline
 from payk.store.upkeep import expire, give_up_unanswered, stage_due
-from tests.store.rows import add_client
+from tests.store.rows import add_client, add_queue
 from tests.store.scene import Scene, scene_on
 
 S = MessageState
@@ -659,6 +659,77 @@ async def test_filters(scene: Scene, monkeypatch: pytest.MonkeyPatch, keys: int)
             await total(**{field: "nobody"})
 
 
+async def routed(scene: Scene, *routes: tuple[int, str]) -> None:
+    """Routes by their queues, with options; 14 messages for the first order of both operators and 6 for the other."""
+    for prefix, (queue, options) in enumerate(routes, 990):
+        await scene.execute(
+            "insert into route (prefix, queue_id, options) values ($1, $2, $3)", str(prefix), queue, options
+        )
+    await scene.accept(14)
+    await scene.accept(6, queue_id=queue_of(scene, "babilon,tcell"))
+    await folded(scene.db)
+
+
+def queue_of(scene: Scene, names: str) -> int:
+    return {"tcell,babilon": scene.queue, "babilon,tcell": scene.queue + 1, "tcell": scene.queue + 2}[names]
+
+
+@pytest.fixture
+async def lists(scene: Scene) -> None:
+    """Queues of both operators the other way round, and of one."""
+    assert await add_queue(scene.db, scene.other_operator, scene.operator) == queue_of(scene, "babilon,tcell")
+    assert await add_queue(scene.db, scene.operator) == queue_of(scene, "tcell")
+
+
+async def by_route(scene: Scene, **filters: Any) -> dict[str | None, int]:
+    return {row.route: row.total for row in await report(scene.db, Dimension.ROUTE, **filters)}
+
+
+WEIGHTS = '{"weights": {"tcell": 70, "babilon": 30}}'
+CHEAPEST = '{"order": "price", "costs": {"tcell": 7, "babilon": 3}}'
+
+
+@pytest.mark.usefixtures("lists")
+@pytest.mark.parametrize(
+    ("routes", "name"),
+    [
+        ([("tcell,babilon", WEIGHTS)], "tcell, babilon"),
+        ([("babilon,tcell", WEIGHTS), ("tcell,babilon", "{}")], "babilon, tcell"),
+        ([("tcell,babilon", "{}")], "tcell, babilon"),  # it had weights before
+        ([("tcell,babilon", CHEAPEST)], "tcell, babilon"),
+        ([], "babilon, tcell"),
+    ],
+)
+async def test_a_route_is_one_row_in_whatever_order_its_operators_are_drawn(
+    scene: Scene, routes: list[tuple[str, str]], name: str
+) -> None:
+    await routed(scene, *((queue_of(scene, names), options) for names, options in routes))
+    assert await by_route(scene) == {name: 20}
+    for asked in ("tcell,babilon", "babilon, tcell"):
+        assert await by_route(scene, route=asked) == {name: 20}
+    assert await by_route(scene, route="tcell") == {}
+    with pytest.raises(ReportRefused):
+        await by_route(scene, route="babilon,tcell,tcell")
+    claims = await scene.claim(20)
+    for claim in claims[:3] + claims[-3:]:
+        await scene.record(claim, Refused(1, 0x0B, RefusalKind.NUMBER))
+    await folded(scene.db)
+    [row] = await report(scene.db, Dimension.ROUTE)
+    assert row.messages[MessageState.ENROUTE] == len(claims) - 6
+    assert row.failures == (Failure(MessageState.UNDELIVERABLE, "refused: RINVDSTADR", 6),)
+
+
+@pytest.mark.usefixtures("lists")
+async def test_routes_that_differ_by_their_order_are_told_apart(scene: Scene) -> None:
+    await routed(scene, (scene.queue, "{}"), (queue_of(scene, "babilon,tcell"), "{}"))
+    await scene.accept(2, queue_id=queue_of(scene, "tcell"))  # of a sender that one of them carries
+    await folded(scene.db)
+    assert await by_route(scene) == {"tcell, babilon": 14, "babilon, tcell": 6, "tcell": 2}
+    assert await by_route(scene, route="tcell,babilon") == {"tcell, babilon": 14}
+    assert await by_route(scene, route="babilon,tcell") == {"babilon, tcell": 6}
+    assert await by_route(scene, route="tcell") == {"tcell": 2}
+
+
 async def test_empty_counts_go_and_old_ones_too(scene: Scene) -> None:
     await scene.accept(2)
     await folded(scene.db)
@@ -853,7 +924,12 @@ async def test_a_filtered_report_of_a_day_costs_what_the_day_has(scene: Scene, q
     day = "date_trunc('day', now(), 'UTC') - interval '2 days'"
     time = f"'{{2}}', array[{day}], array[{day} + interval '1 day'], array[{day}]"
     filters = f"{scene.client}, null, null, null, null, null"
-    assert await work(scene, query, f"{time}, {f'array[{keys}]' if by_key else 'null'}, '{{label}}', {filters}") <= 30
+    assert (
+        await work(
+            scene, query, f"{time}, {f'array[{keys}]' if by_key else 'null'}, '{{label}}', {filters}, null, null"
+        )
+        <= 30
+    )
 
 
 async def test_what_a_filter_leaves_is_the_same_by_key_and_by_time(

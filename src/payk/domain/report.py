@@ -58,7 +58,7 @@ class Dimension(StrEnum):
     SMS_TYPE = "SmsType"
     OPERATOR = "Operator"
     ROUTE = "Route"
-    """The list of operators that the route of a message names, in their order."""
+    """The operators of its route, or those of them that its sender is restricted to, in the order of the route."""
     HOUR = "Hour"
     DAY = "Day"
     WEEK = "Week"
@@ -115,7 +115,7 @@ class ReportAsked:
     operator: str | None = None
     """That messages were handed to last."""
     route: str | None = None
-    """Operators by name in their order, with commas between them."""
+    """Operators of a route by name, with commas between them; their order counts where routes differ by it alone."""
 
     @property
     def period(self) -> Dimension | None:

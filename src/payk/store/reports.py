@@ -27,6 +27,7 @@ from payk.store.errors import StoreBusy
 from payk.store.holds import holds_in_force, is_suspended
 from payk.store.queries import sql
 from payk.store.report_folding import BATCH, fold
+from payk.store.report_routes import RouteRows, route_rows
 from payk.store.search import ID_SLACK
 
 __all__ = [
@@ -177,7 +178,8 @@ class _Names:
 
     clients: dict[int, str] = field(default_factory=dict)
     operators: dict[int, str] = field(default_factory=dict)
-    routes: dict[int, str] = field(default_factory=dict)
+    routes: RouteRows = field(default_factory=lambda: RouteRows({}, {}))
+    """Where the report is asked for them."""
 
 
 class _Side:
@@ -218,6 +220,8 @@ async def read_report(
     async with db.transaction(timeout) as connection:
         await connection.execute(sql("reports.plan_anew"))
         names = await _names(connection)
+        if asked.route is not None or Dimension.ROUTE in asked.group_by:
+            names.routes = await route_rows(connection, names.operators)
         is_beyond = await _is_beyond(connection, asked)
     if is_beyond is not False:
         raise ReportRefused(
@@ -229,8 +233,8 @@ async def read_report(
     async with db.transaction(timeout) as connection:
         await connection.execute(sql("reports.snapshot"))
         await connection.execute(sql("reports.plan_anew"))
-        arguments = await _arguments(connection, asked, periods, filters)
-        claimed = await _claimed(connection, asked, periods, filters)
+        arguments = await _arguments(connection, asked, periods, filters, names.routes)
+        claimed = await _claimed(connection, asked, periods, filters, names.routes)
         failures = _Side(aiter(connection.cursor(sql("reports.read_failures"), *arguments, prefetch=PREFETCH)))
         rows = 0
         async for row in connection.cursor(sql("reports.read_counts"), *arguments, prefetch=PREFETCH):
@@ -245,7 +249,7 @@ async def read_report(
 
 async def _names(connection: Connection) -> _Names:
     names = _Names()
-    of = {"client": names.clients, "operator": names.operators, "route": names.routes}
+    of = {"client": names.clients, "operator": names.operators}
     for kind, number, name in await connection.fetch(sql("reports.names")):
         of[kind][number] = name
     return names
@@ -267,15 +271,18 @@ def _filters(asked: ReportAsked, names: _Names) -> tuple[object, ...]:
     operator = _number("Operator", asked.operator, names.operators)
     routes = None
     if asked.route is not None:
-        wanted = _plain(asked.route)
-        routes = [number for number, name in names.routes.items() if _plain(name) == wanted]
+        routes = names.routes.queues(tuple(name.strip() for name in asked.route.split(",")))
         if not routes:
-            raise ReportRefused("Route", "no route names these operators in this order")
+            raise ReportRefused("Route", "no route has these operators and no others")
     return (asked.client_id, asked.label, asked.sender, asked.sms_type, operator, routes)
 
 
 async def _arguments(
-    connection: Connection, asked: ReportAsked, periods: Sequence[Period], filters: tuple[object, ...]
+    connection: Connection,
+    asked: ReportAsked,
+    periods: Sequence[Period],
+    filters: tuple[object, ...],
+    routes: RouteRows,
 ) -> tuple[object, ...]:
     """Of the queries that read counts."""
     given = columns((int(r.span), r.low, r.high) for r in ranges(periods))
@@ -286,7 +293,7 @@ async def _arguments(
         keys = chosen["keys"] if chosen["looked_at"] <= KEYS_MAX else None
     else:
         await connection.execute(sql("reports.join_at_once"))
-    return (*given, _begins(periods), keys, list(_grouped(asked)), *filters)
+    return (*given, _begins(periods), keys, list(_grouped(asked)), *filters, *columns(routes.merged(), width=2))
 
 
 def _begins(periods: Sequence[Period]) -> list[datetime]:
@@ -309,7 +316,11 @@ _NONE_CLAIMED: Final = _Claimed(0, 0)
 
 
 async def _claimed(
-    connection: Connection, asked: ReportAsked, periods: Sequence[Period], filters: tuple[object, ...]
+    connection: Connection,
+    asked: ReportAsked,
+    periods: Sequence[Period],
+    filters: tuple[object, ...],
+    routes: RouteRows,
 ) -> dict[tuple[Any, ...], _Claimed]:
     """What is being handed over, by the columns that say of what a row is."""
     rows = await connection.fetch(sql("reports.read_claimed"), asked.begins, asked.ends, *filters)
@@ -324,7 +335,7 @@ async def _claimed(
             sender if "sender" in grouped else None,
             sms_type if "type" in grouped else None,
             operator_id if "operator" in grouped else None,
-            queue_id if "route" in grouped else None,
+            routes.row_of.get(queue_id, queue_id) if "route" in grouped else None,
         )
         before = found.get(place, _NONE_CLAIMED)
         found[place] = _Claimed(before.messages + messages, before.parts + parts)
@@ -338,10 +349,6 @@ def _number(field: str, name: str | None, names: Mapping[int, str]) -> int | Non
     if number is None:
         raise ReportRefused(field, f"there is no {field.lower()} of this name")
     return number
-
-
-def _plain(route: str) -> list[str]:
-    return [name.strip() for name in route.split(",")]
 
 
 def _row(
@@ -365,7 +372,7 @@ def _row(
         sender,
         None if sms_type is None else SmsType(sms_type),
         names.operators.get(operator_id) if operator_id else None,
-        None if queue_id is None else names.routes.get(queue_id),
+        None if queue_id is None else ", ".join(names.routes.names.get(queue_id, ())) or None,
         dict(zip(_STATES, counts[:9], strict=True)),
         dict(zip(_STATES, counts[9:18], strict=True)),
         counts[18],

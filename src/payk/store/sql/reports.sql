@@ -273,14 +273,15 @@ select count(*) as looked_at,
 from looked_at;
 
 -- part: group
--- Of read_counts and read_failures: the period, and what $6 names.
+-- Of read_counts and read_failures: the period, and what $6 names; queues $13 count as those of $14.
 width_bucket(began, $4::timestamptz[]) - 1 as period,
        case when 'client' = any($6::text[]) then client_id end as client_id,
        case when 'label' = any($6) then label end collate "C" as label, 'label' = any($6) and other as other,
        case when 'sender' = any($6) then sender end collate "C" as sender,
        case when 'type' = any($6) then sms_type end as sms_type,
        case when 'operator' = any($6) then operator_id end as operator_id,
-       case when 'route' = any($6) then queue_id end as queue_id
+       case when 'route' = any($6)
+            then coalesce(($14::integer[])[array_position($13::integer[], queue_id)], queue_id) end as queue_id
 
 -- part: filtered
 -- Of the same: what the filters leave.
@@ -386,15 +387,21 @@ where ($3::integer is null or k.client_id = $3) and ($4::text is null or k.label
 group by 1, 2, 3, 4, 5, 6, 7, 8;
 
 -- name: names
--- What ids stand for: clients, operators and the operators of a queue.
+-- What ids stand for: clients and operators.
 select 'client' as kind, client_id as id, name from client
 union all
-select 'operator', operator_id, name from operator
-union all
-select 'route', q.queue_id, (select string_agg(o.name, ', ' order by n.ord)
-                             from unnest(q.operators) with ordinality as n (operator_id, ord)
-                             join operator o using (operator_id))
-from queue q;
+select 'operator', operator_id, name from operator;
+
+-- name: lists
+-- The lists of operators that messages may have.
+select queue_id, operators from queue;
+
+-- name: ways
+-- The operators of routes, in the order in which each names them, and what else says how they are drawn; the oldest first.
+select q.operators, (r.options - 'price')::text as options
+from any_route r join queue q using (queue_id)
+group by q.operators, r.options - 'price'
+order by min(r.route_id);
 
 -- part: parts
 -- How many parts a row counts, as messages.

@@ -47,7 +47,12 @@ SmsType = Annotated[str | None, Query(max_length=10, description="common, otp or
 State = Annotated[str | None, Query(max_length=20, description="As in MessageState: Delivered.")]
 Operator = Annotated[str | None, Query(max_length=64)]
 Route = Annotated[
-    str | None, Query(max_length=1000, description="The operators of a route in their order, with commas.")
+    str | None,
+    Query(
+        max_length=1000,
+        description="The operators of a route and no others, with commas, whatever order it drew for each message; in"
+        " this order where routes differ by it alone. Of a sender that only some of them carry: these.",
+    ),
 ]
 
 _FILE: dict[int | str, dict[str, Any]] = {

@@ -24,7 +24,13 @@ _QUERY: dict[str, tuple[str, dict[str, Any]]] = {
     "SmsType": ("Of this type.", {"type": "string", "enum": ["1", "2", "3", "Common", "Otp", "Batch"]}),
     "State": ("In this state.", {"type": "string", "enum": [state.label for state in MessageState]}),
     "Operator": ("Handed to this operator last.", {"type": "string"}),
-    "Route": ("By a route that names these operators in this order.", {"type": "string", "example": "tcell,babilon"}),
+    "Route": (
+        (
+            "By a route that has these operators and no others, whatever order it drew for each message; in this order"
+            " where routes differ by it alone. Of a sender that only some of them carry: by these."
+        ),
+        {"type": "string", "example": "tcell,babilon"},
+    ),
 }  # fmt: skip
 
 
