@@ -207,6 +207,9 @@ async def both(
         code, _, told = await both.run("database", command)
         assert code == 0, told
     await asyncio.sleep(1.2)  # until the server has followed
+    async with asyncio.timeout(90), database.connection() as connection:
+        while not await connection.fetchval("select bool_or(last_used_at is not null) from api_key"):
+            await asyncio.sleep(0.2)  # noted behind the request; a key shows it
     return both
 
 
