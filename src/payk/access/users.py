@@ -98,7 +98,7 @@ class Users:
             user = await _known(change, name, expected)
             if of_role is not None:
                 await _set_role(change, actor, user, of_role, client)
-            user = await _known(change, name)
+                user = await _known(change, name)
             if enabled is not None and enabled != user.enabled:
                 await _enable(change, actor, user, enabled=enabled)
             return await change.shown(user.user_id)

@@ -267,11 +267,10 @@ class ReceiptRecorder:
         if not isinstance(content, ReceiptReport) or content.by_text_alone:
             return CommandStatus.ESME_RX_R_APPN
         try:
-            await park_receipts(self._db, [content])
+            await self._park([content])
         except Exception as of_parking:
             log.exception("delivery cannot be parked", link_id=link_id)
             return CommandStatus.ESME_RX_R_APPN if is_lasting(of_parking) else CommandStatus.ESME_RX_T_APPN
-        RECEIPTS_PARKED.add(self._directory.value.operator_name(content.operator_id))
         return CommandStatus.ESME_ROK
 
     async def _set_all_aside(self, batch: list[_Arrived], error: Exception) -> None:
@@ -284,15 +283,18 @@ class ReceiptRecorder:
         parked = [report for report in reports if not report.by_text_alone]
         status = CommandStatus.ESME_ROK
         try:
-            await park_receipts(self._db, parked)
+            await self._park(parked)
         except Exception:
             log.exception("deliveries cannot be parked", deliveries=len(parked))
             status = CommandStatus.ESME_RX_T_APPN
-        else:
-            for operator_id, count in Counter(report.operator_id for report in parked).items():
-                RECEIPTS_PARKED.add(self._directory.value.operator_name(operator_id), amount=count)
         for arrived, report in zip(batch, reports, strict=True):
             arrived.delivery.respond(CommandStatus.ESME_RX_T_APPN if report.by_text_alone else status)
+
+    async def _park(self, reports: Sequence[ReceiptReport]) -> None:
+        """Park receipts unlooked at, and count them."""
+        await park_receipts(self._db, reports)
+        for operator_id, count in Counter(report.operator_id for report in reports).items():
+            RECEIPTS_PARKED.add(self._directory.value.operator_name(operator_id), amount=count)
 
     async def _look_at(self, reports: Sequence[ReceiptReport], settled: Sequence[Settled]) -> None:
         """What is told, counted and learned of receipts that are settled."""

@@ -17,7 +17,7 @@ from payk.registry.errors import TooMuchAtOnce
 from payk.store.errors import HistoryUnknown, KeyReused, OutcomeUnknown, StoreUnavailable
 from payk.web.answers import Answer, Header, limit_headers
 
-__all__ = ["RETRY_AFTER", "Problem", "problem_answer", "problem_of"]
+__all__ = ["RETRY_AFTER", "Problem", "parameter_invalid", "problem_answer", "problem_of"]
 
 RETRY_AFTER = 2
 """Seconds after which a caller may ask again when the store was away or did not confirm."""
@@ -63,6 +63,11 @@ class Problem(Exception):
     def status(self) -> int:
         """The HTTP status."""
         return self.kind.status
+
+
+def parameter_invalid(name: str, rule: str) -> Problem:
+    """The answer to a parameter of an address that breaks a rule."""
+    return Problem(Code.PARAMETER_INVALID, f"{name}: {rule.rstrip('.')}.", errors={name: [Code.PARAMETER_INVALID]})
 
 
 def problem_of(error: Exception) -> Problem:

@@ -23,7 +23,7 @@ from payk.web.api.question import Questions, known_id
 from payk.web.api.status import written_time
 from payk.web.exchange import Exchange
 from payk.web.kinds import sms_type_of, state_of
-from payk.web.problems import Problem
+from payk.web.problems import Problem, parameter_invalid
 
 __all__ = ["LIMIT", "PARAMETERS", "Listing"]
 
@@ -64,7 +64,7 @@ class Listing:
                 self._db, search, cursor=cursor, limit=limit, whole_numbers=True, timeout=timeout
             )
         except SearchRefused as refused:
-            raise _invalid(_PARAMETER_OF.get(refused.field, refused.field), refused.rule) from refused
+            raise parameter_invalid(_PARAMETER_OF.get(refused.field, refused.field), refused.rule) from refused
         return Answer(200, _encode(_body(found)))
 
 
@@ -98,13 +98,9 @@ def _read(given: Mapping[str, str], name: str, read: Callable[[str], _Read]) -> 
     try:
         return read(value)
     except ValueError as error:
-        raise _invalid(name, str(error)) from None
+        raise parameter_invalid(name, str(error)) from None
     except Rejection as rejection:
-        raise _invalid(name, rejection.detail.partition(": ")[2] or rejection.detail) from None
-
-
-def _invalid(name: str, rule: str) -> Problem:
-    return Problem(Code.PARAMETER_INVALID, f"{name}: {rule.rstrip('.')}.", errors={name: [Code.PARAMETER_INVALID]})
+        raise parameter_invalid(name, rejection.detail.partition(": ")[2] or rejection.detail) from None
 
 
 def _storable(value: str) -> str:

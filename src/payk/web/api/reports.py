@@ -14,7 +14,7 @@ from payk.web.admission import Admission
 from payk.web.answers import Answer, Stream
 from payk.web.api.status import written_time
 from payk.web.exchange import Exchange
-from payk.web.problems import Problem
+from payk.web.problems import Problem, parameter_invalid
 from payk.web.report_query import MessageQuery, ReportQuery, asked_label, members_of
 from payk.web.reports import Prepared, Reports, as_documented, failures
 
@@ -45,7 +45,7 @@ class OwnReports:
                     await self._reports.report(client.client_id, query, as_documented, timeout=self._patience)
                 )
         except ReportRefused as error:
-            raise _problem(error) from error
+            raise parameter_invalid(error.field, error.rule) from error
 
     async def messages(self, exchange: Exchange) -> Stream:
         """Single messages of a label, or of a time."""
@@ -58,7 +58,7 @@ class OwnReports:
                 )
                 return _stream(prepared)
         except ReportRefused as error:
-            raise _problem(error) from error
+            raise parameter_invalid(error.field, error.rule) from error
 
     async def labels(self, exchange: Exchange) -> Answer:
         """How a label stands; without one, which labels there are of late."""
@@ -66,7 +66,7 @@ class OwnReports:
         try:
             label = asked_label(members_of(_query(exchange), ["SmsLabel"]))
         except ReportRefused as error:
-            raise _problem(error) from error
+            raise parameter_invalid(error.field, error.rule) from error
         who = client.client_id
         with exchange.caller:
             if label is None:
@@ -117,9 +117,3 @@ def _query(exchange: Exchange) -> str:
 def _stream(prepared: Prepared) -> Stream:
     headers = ((b"content-disposition", prepared.disposition),)
     return Stream(200, prepared.octets, prepared.content_type, headers)
-
-
-def _problem(error: ReportRefused) -> Problem:
-    return Problem(
-        Code.PARAMETER_INVALID, f"{error.field}: {error.rule}.", errors={error.field: [Code.PARAMETER_INVALID]}
-    )
