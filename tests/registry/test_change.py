@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -442,13 +443,23 @@ async def test_what_does_not_move_a_link_needs_no_password(applies: Applies) -> 
     ]
 
 
-async def test_a_change_of_hours_warns_where_batch_waits_for_those_before(
-    database: Database, secret_box: SecretBox
-) -> None:
+Warnings = Callable[..., Awaitable[tuple[str, ...]]]
+
+
+@pytest.fixture
+def warnings(database: Database, secret_box: SecretBox) -> Warnings:
+    """Changes settings of the client "shop"; what that warns of."""
+
     async def warnings(**client: Any) -> tuple[str, ...]:
         file = read({"client": [{"name": "shop", **client}]}, "registry.toml", {})
         return (await apply(database, secret_box, file, author="test")).warnings
 
+    return warnings
+
+
+async def test_a_change_of_hours_warns_where_batch_waits_for_those_before(
+    database: Database, warnings: Warnings
+) -> None:
     assert await warnings(batch_hours="08:00-21:00") == ()
     assert await warnings(batch_hours="09:00-21:00") == (), "nothing waits"
     async with database.connection() as connection:
@@ -463,13 +474,7 @@ async def test_a_change_of_hours_warns_where_batch_waits_for_those_before(
     assert await warnings(batch_hours="08:00-21:00") == (), "there were none to wait for"
 
 
-async def test_a_prepaid_client_that_keeps_nothing_for_codes_is_warned_of(
-    database: Database, secret_box: SecretBox
-) -> None:
-    async def warnings(**client: Any) -> tuple[str, ...]:
-        file = read({"client": [{"name": "shop", **client}]}, "registry.toml", {})
-        return (await apply(database, secret_box, file, author="test")).warnings
-
+async def test_a_prepaid_client_that_keeps_nothing_for_codes_is_warned_of(warnings: Warnings) -> None:
     assert await warnings() == ()
     [warning] = await warnings(prepaid=True)
     assert warning.startswith('"shop" is prepaid without otp_reserve and otp_overdraft: ')

@@ -26,6 +26,7 @@ from payk.store.errors import StoreError, StoreUnavailable
 from payk.store.holds import cancel_messages
 from payk.store.kept_answers import AnswerKey, KeptAnswer
 from payk.store.upkeep import expire, stage_due
+from tests.store.locks import until_somebody_waits
 from tests.store.proxy import Cut, network_to
 from tests.store.rows import add_client, new_message
 from tests.store.scene import Scene
@@ -528,9 +529,7 @@ async def test_outcomes_take_usage_in_the_order_in_which_messages_are_charged(sc
     async with scene.db.transaction() as connection:
         await connection.execute(touch, scene.client)
         recording = asyncio.create_task(scene.record_all(records))
-        waiting = "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
-        while not await scene.value(f"select exists ({waiting})"):
-            await asyncio.sleep(0.01)
+        await until_somebody_waits(scene.db)
         await connection.execute(touch, other)
     await recording
     assert await scene.value("select sum(parts) from client_usage") == 0
@@ -610,7 +609,7 @@ async def test_what_others_take_between_the_look_and_the_count_is_found(
             "insert into idempotency (day, client_id, digest, message_id) values (now()::date, 1, $1, 0)", b"1" * 16
         )
         taking = asyncio.create_task(take(demo, *of_every_kind()))
-        await somebody_waits(demo)
+        await until_somebody_waits(demo)
         assert codes(await take(demo, others)) == [None]
         await holding.rollback()
     found = codes(await taking)
@@ -633,17 +632,10 @@ async def test_balances_are_locked_behind_usage(demo: Database, more: int) -> No
     async with demo.transaction() as connection:
         await connection.execute("update client_usage set parts = parts + $2 where client_id = $1", other, more)
         taking = asyncio.create_task(take(demo, *of_both))
-        await somebody_waits(demo)
+        await until_somebody_waits(demo)
         await connection.execute("select from client_balance for update nowait")
     assert codes(await taking) == [None, Code.QUOTA_EXCEEDED if more else None]
     await assert_ledger_is_right(demo)
-
-
-async def somebody_waits(db: Database) -> None:
-    """Until a transaction waits for a lock of another one."""
-    waiting = "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
-    while not await value(db, f"select exists ({waiting})"):
-        await asyncio.sleep(0.01)
 
 
 async def test_limits_that_change_between_two_messages_are_each_judged_by_their_own(demo: Database) -> None:

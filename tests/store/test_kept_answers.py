@@ -14,6 +14,7 @@ from payk.store.database import Database
 from payk.store.errors import KeyReused, StoreBusy, StoreRefused
 from payk.store.kept_answers import AnswerKey, KeptAnswer, claim_keys, find_answer
 from payk.store.upkeep import prune_kept_answers
+from tests.store.locks import until_somebody_waits
 from tests.store.rows import new_message
 
 
@@ -44,13 +45,6 @@ async def count(db: Database, table: str = "message") -> int:
 async def age(db: Database, interval: str) -> None:
     async with db.connection() as connection:
         await connection.execute(f"update kept_answer set at = at - interval '{interval}'")
-
-
-async def until_somebody_waits(db: Database) -> None:
-    async with db.connection() as connection:
-        waiting = "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
-        while not await connection.fetch(waiting):
-            await asyncio.sleep(0.005)
 
 
 async def test_a_repeat_gets_the_same_octets_and_stores_nothing(database: Database) -> None:

@@ -17,6 +17,7 @@ from payk.store.database import Database
 from payk.store.errors import NotOurs, SchemaMissing, SchemaNewer
 from payk.store.migrations import check_schema, migrate, migrations
 from payk.store.queries import all_queries
+from tests.store.locks import until_somebody_waits
 
 
 async def test_every_query_can_be_prepared(database: Database) -> None:
@@ -155,10 +156,7 @@ async def test_migrating_gives_way_to_the_version_that_serves(empty_dsn: str, mo
     async with db.transaction() as serving:
         await serving.execute("select from receipt_key")
         migrating = asyncio.create_task(migrate(db))
-        async with db.connection() as looking:
-            waiting = "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
-            while not await looking.fetch(waiting):
-                await asyncio.sleep(0.01)
+        await until_somebody_waits(db)
         columns = "message_id, operator_id, link_id, part, raw_state"
         await serving.execute(f"insert into receipt ({columns}) values (100000000, 1, 1, 1, '')")
     assert [step.number for step in await migrating] == [step.number for step in steps[1:]]

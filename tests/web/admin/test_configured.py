@@ -18,6 +18,7 @@ from payk.domain.access import Permission, Principal, PrincipalKind, Role
 from payk.registry.export import export
 from payk.store.registry import changing
 from payk.web.admin.site import ROOT
+from tests.store.locks import until_somebody_waits
 from tests.web.admin.managed import SECRET_BOX, Managed, refusal
 
 KEY = "00000000-0000-4000-8000-000000000001"
@@ -192,11 +193,8 @@ async def test_a_rotation_takes_over_what_somebody_else_changes_meanwhile(manage
     end = f"{managed.db.now() + timedelta(minutes=5):%Y-%m-%dT%H:%M:%SZ}"
     async with changing(managed.db) as change:  # the rotation has read the key, and waits for this to be committed
         rotating = asyncio.create_task(managed.done("POST", f"/clients/bank/keys/{old['key_id']}/rotate"))
-        async with asyncio.timeout(5), managed.db.connection() as outside:
-            while not await outside.fetchval(
-                "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
-            ):
-                await asyncio.sleep(0.01)
+        async with asyncio.timeout(5):
+            await until_somebody_waits(managed.db)
         await change.connection.execute(
             "update api_key set expires_at = $1::text::timestamptz, allow_from = '{10.0.0.0/8}', label = 'till'", end
         )
